@@ -1,0 +1,41 @@
+# All of the set-up: a target is one step, its work is a script in setup/ that can be read and run alone.
+
+# The vector code of the pure-Go backend makes it ten times faster; a toolchain without the experiment does without.
+SIMD := $(shell GOEXPERIMENT=simd go version >/dev/null 2>&1 && echo simd)
+ifneq ($(SIMD),)
+export GOEXPERIMENT := $(if $(GOEXPERIMENT),$(GOEXPERIMENT),simd)
+endif
+
+.PHONY: help deps build test demo real fuzz clean distclean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+deps: ## provide libtokenizers.a and the XLA plugin (found, downloaded or built; called by the others)
+	@setup/check.sh
+	@setup/tokenizers.sh
+	@setup/pjrt.sh
+
+build: deps ## build every program of examples/ into bin/
+	@setup/build.sh
+
+demo: build ## build, then run the quickstart: no network, no arguments
+	@bin/quickstart
+
+test: deps ## everything that decides: format, vet, staticcheck, builds, tests with the race detector, all tests
+	@setup/lint.sh
+	@setup/pure.sh
+	@echo "test: go test ./..."
+	@go test ./...
+
+real: ## fetch SmolLM2-135M-Instruct and convert it to .deps/models/smollm2-135m-instruct
+	@setup/real.sh
+
+fuzz: deps ## run each fuzz target for FUZZTIME (default 30s)
+	@setup/fuzz.sh
+
+clean: ## remove bin/
+	@rm -rf bin
+
+distclean: clean ## remove .deps/ too: libraries, tools and models (the XLA plugin in the home folder stays)
+	@rm -rf .deps

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Runs each fuzz target for FUZZTIME (default 30s); go test takes one at a time.
+set -eu
+cd "$(dirname "$0")/.."
+grep -rl --include='*_test.go' '^func Fuzz' ./*/ 2>/dev/null | while read -r file; do
+	sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file" | while read -r target; do
+		echo "fuzz: $target in $(dirname "$file")"
+		go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-30s}" "$(dirname "$file")" </dev/null || exit
+	done || exit
+done

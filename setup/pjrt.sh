@@ -1,0 +1,66 @@
+#!/bin/sh
+# Provides XLA's PJRT CPU plugin where github.com/gomlx/go-xla looks for it: found, or the wheel of setup/pjrt.txt,
+# or what go-xla's own installer downloads. The wheel comes first because its hash is pinned and the numbers
+# that the tests hold were made with it; the installer needs neither Python nor amd64, but checks no hash.
+# Nothing here is fatal: without a plugin everything runs on the pure-Go backend.
+set -eu
+cd "$(dirname "$0")/.."
+wheel=xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so
+name=pjrt_c_api_cpu_v0.81_plugin.so # go-xla takes the part between "api_" and "_plugin" for the name, and cpu_v* for cpu
+without() {
+	echo "pjrt: no XLA plugin: $*; everything still runs, on the slower pure-Go backend."
+	exit 0
+}
+
+platform=$(go env GOOS)/$(go env GOARCH)
+case $platform in
+linux/amd64 | linux/arm64) ;;
+*) without "none is provided for $platform, only for linux/amd64 and linux/arm64" ;;
+esac
+
+# The folders of go-xla's pjrt/dynamiclib_posix.go, in its order; the folder to install into is the first.
+if [ -n "${PJRT_PLUGIN_LIBRARY_PATH:-}" ]; then
+	folders=$(echo "$PJRT_PLUGIN_LIBRARY_PATH" | tr : '\n' | grep .)
+else
+	folders=$(
+		printf '%s\n' "$HOME/.local/lib/go-xla" "$HOME/.local/lib/gomlx/pjrt" /usr/local/lib/go-xla /usr/local/lib/gomlx/pjrt
+		echo "${LD_LIBRARY_PATH:-}" | tr : '\n' | grep '^/' || true
+		cat /etc/ld.so.conf /etc/ld.so.conf.d/*.conf 2>/dev/null | grep '^ */' | tr -d ' ' || true
+	)
+fi
+into=$(echo "$folders" | head -n 1)
+found=$(echo "$folders" | while read -r folder; do
+	for file in "$folder"/pjrt_c_api_cpu_plugin.so "$folder"/pjrt_c_api_cpu_v*_plugin.so "$folder"/pjrt[-_]plugin[-_]cpu.so "$folder"/pjrt[-_]plugin[-_]cpu_v*.so; do
+		[ -s "$file" ] && echo "$file"
+	done
+done | head -n 1) || true
+[ -z "$found" ] || exit 0
+
+{ mkdir -p "$into" && [ -w "$into" ]; } 2>/dev/null || without "$into cannot be written"
+tmp=$(mktemp -d "$into/.making.XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
+put() { mv -f "$tmp/$1" "$into/$2" && echo "pjrt: installed $into/$2, $3"; }
+
+pip=
+for python in python3 python; do
+	if [ -z "$pip" ] && $python -m pip --version >/dev/null 2>&1; then pip=$python; fi
+done
+if [ "$platform" = linux/amd64 ] && [ -n "$pip" ]; then
+	echo "pjrt: fetching the XLA plugin with pip (63 MB) ..."
+	if $pip -m pip download --quiet --disable-pip-version-check --retries 1 --no-deps --only-binary :all: --require-hashes \
+		-r setup/pjrt.txt -d "$tmp" >"$tmp/log" 2>&1 && $pip -m zipfile -e "$tmp"/*.whl "$tmp" && [ -s "$tmp/$wheel" ]; then
+		put "$wheel" "$name" "from the wheel xla-cpu-pjrt 0.0.1"
+		exit
+	fi
+fi
+
+echo "pjrt: trying go-xla's own installer ..."
+if go run setup/pjrt.go "$tmp" >"$tmp/log" 2>&1 && file=$(cd "$tmp" && ls pjrt_c_api_cpu_v*_plugin.so); then
+	put "$file" "$file" "by go-xla's installer"
+	exit
+fi
+if [ "$platform" = linux/amd64 ] && [ -z "$pip" ]; then
+	without "install pip (Debian, Ubuntu: apt install python3-pip) or go online, and run make deps again"
+fi
+without "neither its package nor its release could be fetched; go online and run make deps again"

@@ -1,0 +1,24 @@
+#!/bin/sh
+# What must work without other people's C libraries: the libraries build with neither cgo nor libtokenizers.a, and
+# the race detector finds nothing in the packages whose tests link no such library. go list says which these are,
+# so that a new package takes part by itself.
+set -eu
+cd "$(dirname "$0")/.."
+
+libraries=
+for folder in tokenize logprob implicit stats internal/arch internal/checkpoint internal/engine; do
+	[ ! -d $folder ] || libraries="$libraries ./$folder/..."
+done
+echo "pure: go build -tags nodaulet, without cgo"
+# shellcheck disable=SC2086 # one word a package, here and below
+CGO_ENABLED=0 go build -tags nodaulet $libraries
+
+packages=$(go list -tags nodaulet -test -f '{{.ImportPath}} {{join .Deps " "}}' ./... | awk '
+	{ name = $1; sub(/\.test$/, "", name) } # p and p.test, the program that tests it
+	$2 ~ /^\[/ { next } # p and p_test as compiled for p.test: their needs are those of p.test
+	!(name in linked) { linked[name] = 0 }
+	/github\.com\/(gomlx\/go-xla\/pjrt|daulet\/)/ { linked[name] = 1 }
+	END { for (name in linked) if (!linked[name]) print name }' | sort)
+echo "pure: go test -race -tags nodaulet"
+# shellcheck disable=SC2086
+[ -z "$packages" ] || go test -race -tags nodaulet $packages
