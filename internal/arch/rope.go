@@ -1,0 +1,187 @@
+package arch
+
+import (
+	"math"
+	"slices"
+)
+
+// Rope is a rotary position embedding: position p turns the pair (x[i], x[i+R/2])
+// of a head by the angle p * InvFreq[i]; the rest of the head stays as it is.
+type Rope struct {
+	InvFreq []float32 // R/2 of them
+	Scale   float32   // of cos and sin ("attention_factor"); 1 but for longrope
+}
+
+// Table returns cos and sin, [len(positions) R/2] row by row. The angle is a
+// float32 product, as transformers computes it; its cosine is rounded once.
+func (r Rope) Table(positions []int32) (cos, sin []float32) {
+	half := len(r.InvFreq)
+	cos = make([]float32, len(positions)*half)
+	sin = make([]float32, len(positions)*half)
+	for t, p := range positions {
+		for i, f := range r.InvFreq {
+			s, c := math.Sincos(float64(float32(p) * f))
+			cos[t*half+i] = float32(c) * r.Scale
+			sin[t*half+i] = float32(s) * r.Scale
+		}
+	}
+	return cos, sin
+}
+
+// plainRope is the unscaled one: InvFreq[i] = theta^(-2i/dim).
+func plainRope(theta float64, dim int) Rope {
+	r := Rope{InvFreq: make([]float32, dim/2), Scale: 1}
+	for i := range r.InvFreq {
+		exponent := float32(2*i) / float32(dim)
+		r.InvFreq[i] = 1 / float32(math.Pow(float64(float32(theta)), float64(exponent)))
+	}
+	return r
+}
+
+// ropeConfig are the settings of one rotary embedding, wherever they stand.
+type ropeConfig struct {
+	theta   float64
+	partial float64 // rotated share of a head
+	scaling *Config // nil, or the object that holds rope_type and its parameters
+}
+
+// readRope finds the settings as v4 writes them (rope_theta, rope_scaling beside
+// the other keys) or as v5 does (one object rope_parameters). partialKey is the
+// family's own v4 key for the rotated share, "" where it has none.
+func readRope(c *Config, theta float64, partialKey string, partial float64) ropeConfig {
+	rc := ropeConfig{theta: theta, partial: partial}
+	thetaKey := "rope_theta"
+	if partialKey == "rotary_pct" { // gpt_neox has v4 names of its own
+		thetaKey = "rotary_emb_base"
+	}
+	rc.theta = c.Positive(thetaKey, theta)
+	if partialKey != "" {
+		rc.partial = c.Positive(partialKey, partial)
+	}
+	for _, key := range []string{"rope_parameters", "rope_scaling"} {
+		s := c.Object(key)
+		if s == nil || len(s.keys) == 0 {
+			continue
+		}
+		if rc.scaling != nil {
+			c.Refuse(key) // which of the two counts depends on who reads them
+			continue
+		}
+		rc.scaling = s
+		if s.Has("rope_theta") {
+			rc.theta = s.Positive("rope_theta", theta)
+			if c.Has(thetaKey) && c.Positive(thetaKey, theta) != rc.theta {
+				c.Refuse(thetaKey)
+			}
+		}
+		if partialKey == "" {
+			Only(s, "partial_rotary_factor", 1.0)
+		} else if s.Has("partial_rotary_factor") {
+			rc.partial = s.Positive("partial_rotary_factor", partial)
+			if c.Has(partialKey) && c.Positive(partialKey, partial) != rc.partial {
+				c.Refuse(partialKey)
+			}
+		}
+	}
+	if rc.partial > 1 {
+		c.fail("rotated share of a head is %g, wanted at most 1", rc.partial)
+		rc.partial = 1
+	}
+	return rc
+}
+
+// rope computes the frequencies for heads of width k. context is
+// max_position_embeddings; limit is the longest text for which the frequencies
+// hold (longrope changes them beyond its original context). kinds are the types of
+// scaling that the family computes, beside "default".
+func (rc ropeConfig) rope(c *Config, k, context int, kinds ...string) (r Rope, limit int) {
+	dim := int(float64(k) * rc.partial)
+	if dim < 2 || dim%2 != 0 {
+		c.fail("%d of a head's %d values are rotated, wanted an even number from 2", dim, k)
+		dim = 2
+	}
+	r, limit = plainRope(rc.theta, dim), context
+	s := rc.scaling
+	if s == nil {
+		return r, limit
+	}
+	key := "rope_type"
+	if !s.Has(key) {
+		key = "type" // the older name
+	}
+	kind := s.String(key, "default")
+	if s.Has("type") && s.String("type", kind) != kind {
+		s.Refuse("type")
+	}
+	if kind != "default" && !slices.Contains(kinds, kind) {
+		s.Refuse(key)
+		return r, limit // its parameters would only repeat the message
+	}
+	s.Ignore("rope_theta", "finetuned")
+	switch kind {
+	case "linear":
+		// modeling_rope_utils.py, _compute_linear_scaling_rope_parameters
+		factor := float32(s.Positive("factor", 0))
+		for i := range r.InvFreq {
+			r.InvFreq[i] /= factor
+		}
+	case "llama3":
+		r = llama3Rope(s, r, context)
+	case "longrope", "su":
+		r, limit = longRope(c, s, r, context)
+	}
+	s.leftovers()
+	return r, limit
+}
+
+// llama3Rope slows the long wavelengths down by factor, leaves the short ones and
+// passes smoothly between them (modeling_rope_utils.py, _compute_llama3_parameters).
+func llama3Rope(s *Config, r Rope, maxContext int) Rope {
+	factor := float32(s.Positive("factor", 0))
+	low := float32(s.Positive("low_freq_factor", 0))
+	high := float32(s.Positive("high_freq_factor", 0))
+	context := float32(s.Size("original_max_position_embeddings", maxContext))
+	if low > 0 && high <= low {
+		s.fail("%shigh_freq_factor is %g, wanted more than low_freq_factor %g", s.prefix, high, low)
+		return r
+	}
+	for i, f := range r.InvFreq {
+		wavelength := 2 * math.Pi / f
+		switch {
+		case wavelength < context/high:
+		case wavelength > context/low:
+			r.InvFreq[i] = f / factor
+		default:
+			smooth := (context/wavelength - low) / (high - low)
+			r.InvFreq[i] = (1-smooth)*(f/factor) + smooth*f
+		}
+	}
+	return r
+}
+
+// longRope divides each frequency by its own factor. transformers takes
+// short_factor for texts up to the original context and long_factor for every
+// position of a longer one, so that a token's log-probability would depend on the
+// length of the text it stands in. Here texts are limited to the original
+// context, within which the short factors are what transformers computes.
+func longRope(c, s *Config, r Rope, context int) (Rope, int) {
+	// Phi3Config's own key counts, whatever the inner one says.
+	original := c.Size("original_max_position_embeddings", 4096)
+	Only(s, "original_max_position_embeddings", original)
+	factor := s.Float("factor", float64(context)/float64(original))
+	short := s.Floats("short_factor")
+	s.Ignore("long_factor")
+	scale := 1.0
+	if factor > 1 {
+		scale = math.Sqrt(1 + math.Log(factor)/math.Log(float64(original)))
+	}
+	r.Scale = float32(s.Float("attention_factor", scale))
+	if len(short) != len(r.InvFreq) {
+		s.fail("%sshort_factor has %d values, wanted %d", s.prefix, len(short), len(r.InvFreq))
+		return r, original
+	}
+	for i, f := range short {
+		r.InvFreq[i] /= float32(f)
+	}
+	return r, min(original, context)
+}

@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync/atomic"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/bfloat16"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+	"github.com/implicitreward/implicitreward/internal/checkpoint"
+)
+
+// Check compares what a checkpoint holds with what its model needs: every tensor
+// is there, has its shape, and is used; anything else is an error that names it.
+func Check(m *arch.Model, w *checkpoint.Weights) error {
+	need := map[string]bool{}
+	for _, t := range m.Tensors() {
+		need[t.Name] = true
+		got, ok := w.Get(t.Name)
+		if !ok {
+			return fmt.Errorf("engine: %s: tensor %s is missing, wanted shape %v", m.Type, t.Name, t.Shape)
+		}
+		if !slices.Equal(got.Shape, t.Shape) {
+			return fmt.Errorf("engine: %s: tensor %s has shape %v, wanted %v by config.json", m.Type, t.Name, got.Shape, t.Shape)
+		}
+		switch got.DType {
+		case dtypes.Float32, dtypes.Float16, dtypes.BFloat16:
+		default:
+			return fmt.Errorf("engine: %s: tensor %s is of type %s, wanted float32, float16 or bfloat16", m.Type, t.Name, got.DType)
+		}
+	}
+	for _, name := range w.Names() {
+		if need[name] || m.Ignored(name) {
+			continue
+		}
+		original, ok := m.Copies[name]
+		if !ok {
+			return fmt.Errorf("engine: %s: tensor %s is not used by the model that config.json describes", m.Type, name)
+		}
+		a, _ := w.Get(name)
+		b, _ := w.Get(original)
+		if a.DType != b.DType || !slices.Equal(a.Shape, b.Shape) || string(a.Data) != string(b.Data) {
+			return fmt.Errorf("engine: %s: tensor %s differs from %s, wanted the same: config.json ties them (tie_word_embeddings)", m.Type, name, original)
+		}
+	}
+	return nil
+}
+
+// AutoDType is the type that a checkpoint computes in when none is asked for:
+// bfloat16 if all matrices are bfloat16, float32 otherwise (float16 is computed
+// exactly, in float32).
+func AutoDType(m *arch.Model, w *checkpoint.Weights) dtypes.DType {
+	for _, t := range m.Tensors() {
+		if got, ok := w.Get(t.Name); ok && len(t.Shape) > 1 && got.DType != dtypes.BFloat16 {
+			return dtypes.Float32
+		}
+	}
+	return dtypes.BFloat16
+}
+
+// weight is a tensor on the device.
+type weight struct {
+	tensor *tensors.Tensor
+	inOut  bool // a linear layer's matrix laid out [in out]
+}
+
+// loadWeights puts the tensors of all parts on the device, several at a time. A
+// value that is not finite is an error that names its tensor. progress, if not nil, is
+// called with the bytes of the checkpoint that have been read.
+func loadWeights(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, progress func(done, total int64)) (map[string]weight, error) {
+	parts := append(slices.Clone(m.Blocks), m.Head)
+	var list []arch.Tensor
+	var total int64
+	for _, p := range parts {
+		for _, t := range p.Tensors {
+			list = append(list, t)
+			got, _ := w.Get(t.Name)
+			total += int64(len(got.Data))
+		}
+	}
+	loaded := make([]weight, len(list))
+	var done atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
+	for i, t := range list {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			got, _ := w.Get(t.Name)
+			var err error
+			if loaded[i], err = loadWeight(backend, t, got, dtype); err != nil {
+				return fmt.Errorf("engine: tensor %s: %w", t.Name, err)
+			}
+			n := done.Add(int64(len(got.Data)))
+			if progress != nil {
+				progress(n, total)
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	all := map[string]weight{}
+	for i, t := range list {
+		if loaded[i].tensor != nil {
+			all[t.Name] = loaded[i]
+		}
+	}
+	if err != nil {
+		release(all)
+		return nil, err
+	}
+	return all, nil
+}
+
+func release(all map[string]weight) {
+	for _, w := range all {
+		w.tensor.MustFinalizeAll()
+	}
+}
+
+// loadWeight copies one tensor to the device: matrices of linear layers in dtype,
+// everything else in float32, which holds bfloat16 and float16 exactly. In float32
+// matrices are laid out [in out]: XLA's CPU client transposes [out in] at every call.
+func loadWeight(backend compute.Backend, t arch.Tensor, from checkpoint.Tensor, dtype dtypes.DType) (weight, error) {
+	if err := from.CheckFinite(); err != nil {
+		return weight{}, err
+	}
+	if t.Linear && dtype == dtypes.BFloat16 && from.DType == dtypes.BFloat16 {
+		tensor, err := tensors.FromRaw(backend, 0, shapes.Make(dtype, t.Shape...), from.Data)
+		return weight{tensor, t.InOut}, err
+	}
+	values, err := from.Float32s()
+	if err != nil {
+		return weight{}, err
+	}
+	if t.Linear && dtype == dtypes.BFloat16 {
+		return upload(backend, t.InOut, t.Shape, func(flat []bfloat16.BFloat16) {
+			for i, x := range values {
+				flat[i] = bfloat16.FromFloat32(x)
+			}
+		})
+	}
+	if t.Linear && !t.InOut {
+		out, in := t.Shape[0], t.Shape[1]
+		return upload(backend, true, []int{in, out}, func(flat []float32) { transpose(flat, values, out, in) })
+	}
+	return upload(backend, t.InOut, t.Shape, func(flat []float32) { copy(flat, values) })
+}
+
+// upload makes a tensor on the device, in shared memory where the backend has it.
+func upload[T float32 | bfloat16.BFloat16](backend compute.Backend, inOut bool, shape []int, fill func(flat []T)) (weight, error) {
+	tensor, err := tensors.FromShapeForBackend(backend, 0, shapes.Make(dtypes.FromGenericsType[T](), shape...))
+	if err != nil {
+		return weight{}, err
+	}
+	if err := tensors.MutableFlatData(tensor, fill); err != nil {
+		return weight{}, err
+	}
+	return weight{tensor, inOut}, tensor.ToDevice(backend, 0)
+}
+
+// transpose writes src [rows cols] to dst [cols rows], a block at a time.
+func transpose(dst, src []float32, rows, cols int) {
+	const block = 32
+	for r0 := 0; r0 < rows; r0 += block {
+		for c0 := 0; c0 < cols; c0 += block {
+			for c := c0; c < min(c0+block, cols); c++ {
+				for r := r0; r < min(r0+block, rows); r++ {
+					dst[c*rows+r] = src[r*cols+c]
+				}
+			}
+		}
+	}
+}
