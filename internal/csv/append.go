@@ -1,0 +1,36 @@
+package csv
+
+import "strings"
+
+// Append appends one field to dst: in quotes, and its own quotes doubled, when it has a comma, a quote, "\r" or "\n"; as it stands
+// otherwise. That is pandas' QUOTE_MINIMAL, but
+// that pandas leaves a lone "\r" bare and then cannot read it.
+func Append(dst []byte, field string) []byte {
+	if !strings.ContainsAny(field, ",\"\r\n") {
+		return append(dst, field...)
+	}
+	dst = append(dst, '"')
+	for {
+		i := strings.IndexByte(field, '"')
+		if i < 0 {
+			break
+		}
+		dst = append(append(dst, field[:i]...), `""`...)
+		field = field[i+1:]
+	}
+	return append(append(dst, field...), '"')
+}
+
+// AppendRecord appends fields, comma-separated, and a line end.
+func AppendRecord(dst []byte, fields ...string) []byte {
+	if len(fields) == 1 && fields[0] == "" {
+		return append(dst, "\"\"\n"...)
+	}
+	for i, f := range fields {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = Append(dst, f)
+	}
+	return append(dst, '\n')
+}

@@ -1,0 +1,314 @@
+// Package csv reads and writes comma-separated text as RFC 4180 lays it down and pandas writes it, and changes no byte of a field.
+//
+// It exists because tokens are the fields: encoding/csv turns "\r\n" inside quotes into "\n", so that two tokens of one vocabulary
+// become one. It is strict (quotes only around whole fields, doubled inside), and every error names the line of the file and the
+// column. Lines are counted by "\n", also inside quotes. A line with nothing in it is skipped; an empty field that stands alone on its line is
+// written "". A "\r" that no "\n" follows is part of its field, quoted or not: Python's csv module, and so pandas, writes the token
+// "\r" without quotes. A byte order mark at the start is skipped.
+package csv
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+)
+
+// maxRecord bounds the memory that a quote left open can cost, in bytes.
+const maxRecord = 16 << 20
+
+// Error is a fault at one place of the file: "line 3, column 2 (name): fact".
+type Error struct {
+	Line   int    // 1-based
+	Column int    // 1-based number of the field; 0 when the fault is the line's
+	Name   string // what the header calls the column, if there is one
+	Fact   string
+}
+
+func (e *Error) Error() string {
+	switch {
+	case e.Column == 0:
+		return fmt.Sprintf("line %d: %s", e.Line, e.Fact)
+	case e.Name == "":
+		return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Fact)
+	}
+	return fmt.Sprintf("line %d, column %d (%s): %s", e.Line, e.Column, e.Name, e.Fact)
+}
+
+// Reader reads records one after the other. Use NewReader.
+type Reader struct {
+	src        io.Reader
+	buf        []byte
+	pos, end   int // buf[pos:end] is read and not yet handed out
+	eof        bool
+	next       int // line number at pos
+	line       int // line number at which the latest record starts
+	fields     [][]byte
+	lines      []int  // line of each field; empty when the record has no quotes and so lies in one line
+	scratch    []byte // fields with doubled quotes, unescaped
+	header     []string
+	headerLine int
+}
+
+// NewReader returns a reader of src, which it buffers.
+func NewReader(src io.Reader) *Reader {
+	return &Reader{src: src, buf: make([]byte, 1<<18), next: 1}
+}
+
+// Header reads the first record and keeps it: later records must have as many fields, and errors name its columns.
+// An empty file is io.EOF.
+func (r *Reader) Header() ([]string, error) {
+	rec, err := r.Read()
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(rec))
+	for i, f := range rec {
+		names[i] = string(f)
+	}
+	r.header, r.headerLine = names, r.line
+	return names, nil
+}
+
+// Read returns the next record, valid until the next call, and io.EOF after the last.
+func (r *Reader) Read() ([][]byte, error) {
+	if r.next == 1 && r.pos == 0 && r.end == 0 {
+		for r.end < 3 && !r.eof {
+			if err := r.fill(); err != nil {
+				return nil, err
+			}
+		}
+		if bytes.HasPrefix(r.buf[:r.end], []byte("\ufeff")) {
+			r.pos = 3
+		}
+	}
+	for {
+		r.line = r.next
+		r.fields, r.lines, r.scratch = r.fields[:0], r.lines[:0], r.scratch[:0]
+		line, n, err := r.scanLine()
+		if err != nil {
+			return nil, err
+		}
+		if bytes.IndexByte(line, '"') < 0 {
+			r.pos += n
+			r.next++
+			if len(line) == 0 {
+				continue
+			}
+			err = r.split(line)
+		} else {
+			err = r.quoted()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if r.header != nil && len(r.fields) != len(r.header) {
+			return nil, &Error{Line: r.line, Fact: fmt.Sprintf("%d columns, wanted %d as in line %d", len(r.fields), len(r.header), r.headerLine)}
+		}
+		return r.fields, nil
+	}
+}
+
+// Line returns the line of the file at which field i of the latest record starts.
+func (r *Reader) Line(i int) int {
+	if i < len(r.lines) {
+		return r.lines[i]
+	}
+	return r.line
+}
+
+// Errorf makes the error for field i of the latest record.
+func (r *Reader) Errorf(i int, format string, args ...any) error {
+	e := &Error{Line: r.Line(i), Column: i + 1, Fact: fmt.Sprintf(format, args...)}
+	if i < len(r.header) {
+		e.Name = r.header[i]
+	}
+	return e
+}
+
+// fill reads more, after what is held. It grows the buffer when that is full of one record.
+func (r *Reader) fill() error {
+	if r.pos > 0 {
+		copy(r.buf, r.buf[r.pos:r.end])
+		r.pos, r.end = 0, r.end-r.pos
+	}
+	if r.end == len(r.buf) {
+		if r.end >= maxRecord {
+			return &Error{Line: r.line, Fact: fmt.Sprintf("record longer than %d bytes, wanted a closing quote or a line end", maxRecord)}
+		}
+		r.buf = append(r.buf, make([]byte, len(r.buf))...)
+	}
+	for tries := 0; ; tries++ {
+		n, err := r.src.Read(r.buf[r.end:])
+		r.end += n
+		switch {
+		case errors.Is(err, io.EOF):
+			r.eof = true
+			return nil
+		case err != nil:
+			return fmt.Errorf("line %d: %w", r.next, err)
+		case n > 0:
+			return nil
+		case tries == 100:
+			return fmt.Errorf("line %d: %w", r.next, io.ErrNoProgress)
+		}
+	}
+}
+
+// scanLine returns the bytes up to the next line end, without it, and their number with it. It consumes nothing.
+func (r *Reader) scanLine() (line []byte, n int, err error) {
+	seen := 0
+	for {
+		held := r.buf[r.pos:r.end]
+		if i := bytes.IndexByte(held[seen:], '\n'); i >= 0 {
+			line = held[:seen+i]
+			n = len(line) + 1
+			return bytes.TrimSuffix(line, []byte("\r")), n, nil
+		}
+		if r.eof {
+			if len(held) == 0 {
+				return nil, 0, io.EOF
+			}
+			return bytes.TrimSuffix(held, []byte("\r")), len(held), nil
+		}
+		seen = len(held)
+		if err := r.fill(); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+// split cuts a line that has no quotes.
+func (r *Reader) split(line []byte) error {
+	for rest, more := line, true; more; {
+		i := bytes.IndexByte(rest, ',')
+		if i < 0 {
+			r.fields, more = append(r.fields, rest), false
+			break
+		}
+		r.fields = append(r.fields, rest[:i])
+		rest = rest[i+1:]
+	}
+	if utf8.Valid(line) {
+		return nil
+	}
+	for i := range r.fields {
+		if err := r.plain(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plain refuses in field i, which stands without quotes, what may stand only within them.
+func (r *Reader) plain(i int) error {
+	f := r.fields[i]
+	switch {
+	case bytes.IndexByte(f, '"') >= 0:
+		return r.Errorf(i, "a quote inside a field without quotes, wanted the field in quotes and the quote doubled")
+	case !utf8.Valid(f):
+		return r.Errorf(i, "not valid UTF-8")
+	}
+	return nil
+}
+
+// quoted parses the record at pos, which has a quote in its first line, and consumes it.
+func (r *Reader) quoted() error {
+	for {
+		n, lines, err := r.parse(r.buf[r.pos:r.end])
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			r.pos += n
+			r.next += lines
+			return nil
+		}
+		if err := r.fill(); err != nil {
+			return err
+		}
+		r.fields, r.lines, r.scratch = r.fields[:0], r.lines[:0], r.scratch[:0]
+	}
+}
+
+// parse cuts the record at the start of b and returns its length and number of line ends; 0 when b ends too early to tell.
+func (r *Reader) parse(b []byte) (n, lines int, err error) {
+	for i := 0; ; {
+		r.lines = append(r.lines, r.line+lines)
+		if i < len(b) && b[i] == '"' {
+			size, ends := r.unquote(b[i+1:])
+			if size < 0 {
+				if !r.eof {
+					return 0, 0, nil
+				}
+				r.fields = append(r.fields, nil)
+				return 0, 0, r.Errorf(len(r.fields)-1, "the file ends inside quotes")
+			}
+			lines += ends
+			i += 1 + size
+		} else {
+			j := bytes.IndexAny(b[i:], ",\n")
+			if j < 0 {
+				if !r.eof {
+					return 0, 0, nil
+				}
+				j = len(b) - i
+			}
+			f := b[i : i+j]
+			i += j
+			if i == len(b) || b[i] == '\n' {
+				f = bytes.TrimSuffix(f, []byte("\r"))
+			}
+			r.fields = append(r.fields, f)
+			if err := r.plain(len(r.fields) - 1); err != nil {
+				return 0, 0, err
+			}
+		}
+		last := len(r.fields) - 1
+		if !utf8.Valid(r.fields[last]) {
+			return 0, 0, r.Errorf(last, "not valid UTF-8")
+		}
+		rest := b[i:]
+		switch {
+		case len(rest) == 0 && !r.eof, len(rest) == 1 && rest[0] == '\r' && !r.eof:
+			return 0, 0, nil
+		case len(rest) == 0, len(rest) == 1 && rest[0] == '\r':
+			return i + len(rest), lines + 1, nil
+		case rest[0] == ',':
+			i++
+		case rest[0] == '\n':
+			return i + 1, lines + 1, nil
+		case rest[0] == '\r' && rest[1] == '\n':
+			return i + 2, lines + 1, nil
+		default:
+			return 0, 0, r.Errorf(last, "text after the closing quote, wanted a comma or a line end (a quote inside quotes is doubled)")
+		}
+	}
+}
+
+// unquote appends the field whose opening quote stands just before b. It returns the length with the closing quote, or -1 when b ends
+// first, and the number of line ends inside.
+func (r *Reader) unquote(b []byte) (size, lines int) {
+	from, start := 0, len(r.scratch)
+	for i := 0; ; {
+		j := bytes.IndexByte(b[i:], '"')
+		if j < 0 || i+j+1 == len(b) && !r.eof {
+			return -1, 0 // the closing quote, or the byte that tells whether it is one, is not here yet
+		}
+		i += j + 1
+		if i < len(b) && b[i] == '"' {
+			r.scratch = append(r.scratch, b[from:i]...)
+			i++
+			from = i
+			continue
+		}
+		f := b[from : i-1]
+		if from > 0 {
+			r.scratch = append(r.scratch, f...)
+			f = r.scratch[start:len(r.scratch):len(r.scratch)]
+		}
+		r.fields = append(r.fields, f)
+		return i, bytes.Count(f, []byte("\n"))
+	}
+}
