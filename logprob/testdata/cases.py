@@ -1,0 +1,362 @@
+"""The cases of make.py: what each tiny checkpoint is for, its config, and which perturbations of the config must show.
+
+Values differ from the defaults of transformers' config classes wherever a default could hide a key that is not read.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+FULL, SLIDE = "full_attention", "sliding_attention"
+
+
+@dataclass
+class Case:
+    name: str
+    purpose: str
+    config: dict  # arguments of the config class, v5 names
+    bites: dict[str, Callable] = field(default_factory=dict)  # label -> perturbation of the config
+    lengths: tuple = (7, 1, 40, 70)
+    dtype: torch.dtype = torch.float32  # of the stored weights
+    shards: int = 1
+    rename: Callable | None = None  # tensor names in the file: name -> name
+    extra: Callable | None = None  # tensors added to the file: tensors -> tensors
+    scaling_key: str = "rope_type"  # how the v4 file names the kind of rope scaling
+    v4: dict = field(default_factory=dict)  # further keys of the v4 file
+    minimal: bool = False
+    floor: dict[str, float] = field(default_factory=dict)  # label -> least effect, where 1e-3 is too much to ask
+
+    @property
+    def family(self):
+        return self.config["model_type"]
+
+
+# Perturbations.
+
+
+def put(**kw):
+    """Sets attributes of the (text) config."""
+
+    def f(c):
+        c = c.get_text_config()
+        for k, v in kw.items():
+            setattr(c, k, v)
+
+    return f
+
+
+def rope(layer_type=None, **kw):
+    """Sets keys of rope_parameters, of one layer type where they are nested."""
+
+    def f(c):
+        c = c.get_text_config()
+        c.rope_parameters = copy.deepcopy(c.rope_parameters)
+        (c.rope_parameters[layer_type] if layer_type else c.rope_parameters).update(kw)
+
+    return f
+
+
+def unscaled(layer_type=None):
+    """Takes the rope scaling away and keeps the rest."""
+
+    def f(c):
+        c = c.get_text_config()
+        c.rope_parameters = copy.deepcopy(c.rope_parameters)
+        d = c.rope_parameters[layer_type] if layer_type else c.rope_parameters
+        for k in list(d):
+            if k not in ("rope_theta", "partial_rotary_factor"):
+                del d[k]
+        d["rope_type"] = "default"
+
+    return f
+
+
+# Buffers that older checkpoints hold and that a loader must know by name and ignore.
+
+
+def gpt2_buffers(t):
+    n = next(v.shape[0] for k, v in t.items() if k.endswith("wpe.weight"))
+    for k in list(t):
+        if k.endswith("ln_1.weight"):
+            t[k.replace("ln_1.weight", "attn.bias")] = torch.tril(torch.ones(n, n)).view(1, 1, n, n)
+    t["h.0.attn.masked_bias"] = torch.tensor(-10000.0)
+    return t
+
+
+def neox_buffers(t):
+    for k in list(t):
+        if k.endswith("input_layernorm.weight"):
+            p = k.removesuffix("input_layernorm.weight") + "attention."
+            t[p + "bias"] = torch.tril(torch.ones(80, 80, dtype=torch.bool)).view(1, 1, 80, 80)
+            t[p + "masked_bias"] = torch.tensor(-1e9)
+            t[p + "rotary_emb.inv_freq"] = torch.tensor([1.0])
+    return t
+
+
+def llama_buffers(t):
+    for k in list(t):
+        if k.endswith("q_proj.weight"):
+            t[k.replace("q_proj.weight", "rotary_emb.inv_freq")] = 10000.0 ** (-torch.arange(0, 8, 2) / 8)
+    return t
+
+
+def head_copy(t):
+    t["lm_head.weight"] = t["model.embed_tokens.weight"].clone()
+    return t
+
+
+def hub_gemma3(name):
+    """The names of the published Gemma 3: 5.23 writes the vision tower without `vision_model.`."""
+    return name.replace("vision_tower.", "vision_tower.vision_model.")
+
+
+def inner_gemma3(name):
+    """The names that the model has in memory since 4.52, as trainers save them that do not rename."""
+    return "model." + name.replace("language_model.model.", "language_model.")
+
+
+# The base configs.
+
+
+def llama(**kw):
+    d = dict(model_type="llama", vocab_size=101, hidden_size=32, intermediate_size=44, num_hidden_layers=2, num_attention_heads=4,
+             num_key_value_heads=2, max_position_embeddings=128, rms_norm_eps=2e-3, tie_word_embeddings=False,
+             rope_parameters={"rope_type": "default", "rope_theta": 5000.0}, initializer_range=0.02, eos_token_id=2)
+    return d | kw
+
+
+def gemma2(**kw):
+    d = dict(model_type="gemma2", vocab_size=103, hidden_size=32, intermediate_size=28, num_hidden_layers=4, num_attention_heads=4,
+             num_key_value_heads=2, head_dim=8, query_pre_attn_scalar=5, attn_logit_softcapping=2.5, final_logit_softcapping=3.0,
+             sliding_window=9, max_position_embeddings=128, rms_norm_eps=3e-3,
+             rope_parameters={"rope_type": "default", "rope_theta": 3000.0})
+    return d | kw
+
+
+def gemma3(**kw):
+    d = dict(model_type="gemma3_text", vocab_size=107, hidden_size=32, intermediate_size=28, num_hidden_layers=4, num_attention_heads=4,
+             num_key_value_heads=2, head_dim=8, query_pre_attn_scalar=3, sliding_window=9, max_position_embeddings=128,
+             rms_norm_eps=3e-3, layer_types=[SLIDE, SLIDE, FULL, SLIDE],
+             rope_parameters={FULL: {"rope_type": "default", "rope_theta": 40000.0}, SLIDE: {"rope_type": "default", "rope_theta": 300.0}})
+    return d | kw
+
+
+def gemma3_mm():
+    return dict(model_type="gemma3", mm_tokens_per_image=4, image_token_index=100, boi_token_index=98, eoi_token_index=99,
+                text_config=gemma3(hidden_size=24, num_attention_heads=3, num_key_value_heads=1,
+                                   rope_parameters={FULL: {"rope_type": "linear", "factor": 8.0, "rope_theta": 40000.0},
+                                                    SLIDE: {"rope_type": "default", "rope_theta": 300.0}}),
+                vision_config=dict(model_type="siglip_vision_model", hidden_size=8, image_size=4, patch_size=2, intermediate_size=8,
+                                   num_attention_heads=1, num_hidden_layers=1, vision_use_head=False))
+
+
+def qwen2(**kw):
+    d = llama(model_type="qwen2", vocab_size=109, use_sliding_window=False, max_window_layers=2,
+              rope_parameters={"rope_type": "default", "rope_theta": 20000.0})
+    return d | kw
+
+
+def qwen3(**kw):
+    d = llama(model_type="qwen3", vocab_size=109, head_dim=16, use_sliding_window=False, max_window_layers=2,
+              rope_parameters={"rope_type": "default", "rope_theta": 20000.0}, intermediate_size=36)
+    return d | kw
+
+
+def mistral(**kw):
+    return llama(model_type="mistral", vocab_size=97, sliding_window=None) | kw
+
+
+def phi3(**kw):
+    return llama(model_type="phi3", vocab_size=99, num_key_value_heads=2, original_max_position_embeddings=128, pad_token_id=0,
+                 rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 1.0}) | kw
+
+
+def gpt2(**kw):
+    d = dict(model_type="gpt2", vocab_size=113, n_embd=32, n_layer=2, n_head=4, n_positions=80, layer_norm_epsilon=2e-3,
+             bos_token_id=0, eos_token_id=0, n_inner=80)
+    return d | kw
+
+
+def neox(**kw):
+    d = dict(model_type="gpt_neox", vocab_size=96, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+             max_position_embeddings=128, layer_norm_eps=2e-3, use_parallel_residual=True, hidden_act="gelu",
+             rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 0.25})
+    return d | kw
+
+
+def olmo2(**kw):
+    return llama(model_type="olmo2", vocab_size=100, num_key_value_heads=4, pad_token_id=1) | kw
+
+
+EPS = {"rms_norm_eps": put(rms_norm_eps=1e-6)}
+THETA = {"rope_theta": rope(rope_theta=10000.0)}
+LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 32}
+LONGROPE = {"rope_type": "longrope", "rope_theta": 5000.0, "partial_rotary_factor": 1.0,
+            "short_factor": [1.0, 1.05, 1.2, 1.4], "long_factor": [1.1, 1.9, 4.0, 7.5]}
+# Wavelengths of LLAMA3 at head_dim 16: 6.3 (kept), 20 (between), 63 and longer (divided).
+
+CASES = [
+    # llama: 2, 3, 3.1, 3.2, 3.3, SmolLM2.
+    Case("llama-mha", "one key head a query head, separate output head; the minimal config leaves num_key_value_heads, the rope "
+         "and the activation to the defaults", llama(num_key_value_heads=4, rope_parameters={"rope_type": "default", "rope_theta": 10000.0}),
+         EPS | {"rope_theta": rope(rope_theta=5000.0)}, minimal=True),
+    Case("llama-gqa-tied", "two query heads a key head, head tied to the embedding; keys of SmolLM2's config",
+         llama(tie_word_embeddings=True), EPS | THETA,
+         v4={"is_llama_config": True, "rope_interleaved": False, "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}}}),
+    Case("llama-tied-copy", "tied, and the file holds lm_head.weight all the same (equal to the embedding)",
+         llama(tie_word_embeddings=True, num_attention_heads=2), EPS | THETA, extra=head_copy, dtype=torch.bfloat16),
+    Case("llama-mqa", "one key head for all query heads", llama(num_key_value_heads=1), EPS | THETA, dtype=torch.bfloat16),
+    Case("llama-headdim", "head_dim is not hidden_size / num_attention_heads (Llama 3.2 says it, Mistral Nemo needs it)",
+         llama(head_dim=12, num_attention_heads=4, intermediate_size=40), EPS | THETA, dtype=torch.bfloat16),
+    Case("llama-bias", "attention_bias (q, k, v and o) and mlp_bias; another activation",
+         llama(attention_bias=True, mlp_bias=True, hidden_act="gelu"), EPS | THETA | {"hidden_act": put(hidden_act="silu")}, dtype=torch.bfloat16),
+    Case("llama-llama3", "Llama 3.1's rope scaling, texts longer than its original context",
+         llama(head_dim=16, num_key_value_heads=1, intermediate_size=36, rope_parameters=LLAMA3),
+         EPS | {"scaling": unscaled(), "factor": rope(factor=4.0), "low_freq_factor": rope(low_freq_factor=2.0),
+                "high_freq_factor": rope(high_freq_factor=2.0), "original": rope(original_max_position_embeddings=64)}, dtype=torch.bfloat16),
+    Case("llama-linear", "linear rope scaling by a factor that is not whole; the v4 file says \"type\"",
+         llama(rope_parameters={"rope_type": "linear", "factor": 2.5, "rope_theta": 5000.0}),
+         EPS | {"scaling": unscaled(), "factor": rope(factor=2.0)}, scaling_key="type", dtype=torch.bfloat16),
+    Case("llama-sharded", "three files and an index, with the inv_freq buffers of Llama 2's time",
+         llama(num_hidden_layers=3, intermediate_size=36), EPS | THETA, shards=3, extra=llama_buffers),
+    Case("llama-bf16", "bfloat16 weights", llama(hidden_size=48, intermediate_size=64), EPS | THETA, dtype=torch.bfloat16),
+    Case("llama-f16", "float16 weights", llama(hidden_size=48, intermediate_size=64), EPS | THETA, dtype=torch.float16),
+
+    # gemma2.
+    Case("gemma2-base", "soft-caps on scores and logits, query scale, window on layers 0 and 2, GQA, embedding scale, (1 + w) norms; the v4 "
+         "file holds hidden_act beside hidden_activation", gemma2(),
+         EPS | THETA | {"attn cap": put(attn_logit_softcapping=None), "final cap": put(final_logit_softcapping=None),
+                        "query scale": put(query_pre_attn_scalar=8), "window": put(sliding_window=1000), "window-1": put(sliding_window=8),
+                        "pattern": put(layer_types=[FULL, SLIDE, FULL, SLIDE]), "activation": put(hidden_activation="gelu")},
+         floor={"activation": 2e-4}),
+    Case("gemma2-layertypes", "layer_types of another pattern, attention_bias, no cap on the scores, linear rope, head_dim 12",
+         gemma2(layer_types=[FULL, SLIDE, SLIDE, FULL], attention_bias=True, attn_logit_softcapping=None, head_dim=12,
+                num_key_value_heads=1, intermediate_size=32, rope_parameters={"rope_type": "linear", "factor": 4.0, "rope_theta": 3000.0}),
+         EPS | {"scaling": unscaled(), "pattern": put(layer_types=[SLIDE, FULL, SLIDE, FULL]), "window": put(sliding_window=1000),
+                "attn cap": put(attn_logit_softcapping=50.0), "query scale": put(query_pre_attn_scalar=12)}, dtype=torch.bfloat16),
+    Case("gemma2-bf16", "bfloat16 weights; sqrt(hidden_size) is not a bfloat16", gemma2(hidden_size=48, intermediate_size=48),
+         EPS | {"window": put(sliding_window=1000)}, dtype=torch.bfloat16),
+
+    # gemma3_text and gemma3.
+    Case("gemma3_text-pattern", "pattern of three (sliding_window_pattern in v4, layer_types in v5), two rope thetas, linear scaling on the full "
+         "layers only, query scale, QK norm, window",
+         gemma3(rope_parameters={FULL: {"rope_type": "linear", "factor": 8.0, "rope_theta": 40000.0},
+                                 SLIDE: {"rope_type": "default", "rope_theta": 300.0}}),
+         EPS | {"window": put(sliding_window=1000), "window-1": put(sliding_window=8), "pattern": put(layer_types=[SLIDE, FULL, SLIDE, SLIDE]),
+                "query scale": put(query_pre_attn_scalar=8), "theta": rope(FULL, rope_theta=1e6), "local theta": rope(SLIDE, rope_theta=10000.0),
+                "scaling": unscaled(FULL), "scaling everywhere": rope(SLIDE, rope_type="linear", factor=8.0),
+                "activation": put(hidden_activation="gelu")}, floor={"activation": 2e-4}),
+    Case("gemma3_text-default6", "seven layers with everything left to the defaults in the minimal config: pattern 6, thetas 1e6 and 1e4, eps 1e-6",
+         gemma3(num_hidden_layers=7, layer_types=[SLIDE] * 5 + [FULL, SLIDE], rms_norm_eps=1e-6, num_key_value_heads=1, intermediate_size=32,
+                rope_parameters={FULL: {"rope_type": "default", "rope_theta": 1e6}, SLIDE: {"rope_type": "default", "rope_theta": 1e4}}),
+         {"pattern": put(layer_types=[SLIDE] * 7), "theta": rope(FULL, rope_theta=1e4), "local theta": rope(SLIDE, rope_theta=1e6)},
+         dtype=torch.float16, minimal=True),
+    Case("gemma3_text-softcap", "final soft-cap, attention_bias, layer_types that no pattern gives, head_dim 12, separate output head",
+         gemma3(final_logit_softcapping=3.0, attention_bias=True, layer_types=[FULL, SLIDE, FULL], num_hidden_layers=3, head_dim=12,
+                num_key_value_heads=1, intermediate_size=32, tie_word_embeddings=False),
+         EPS | {"final cap": put(final_logit_softcapping=None), "pattern": put(layer_types=[SLIDE, SLIDE, FULL])}, dtype=torch.bfloat16),
+    Case("gemma3_text-bf16", "bfloat16 weights", gemma3(hidden_size=48, intermediate_size=48), EPS, dtype=torch.bfloat16),
+    Case("gemma3-hub", "the text part of a multimodal checkpoint with the names as published: language_model.model..., "
+         "vision_tower.vision_model..., multi_modal_projector...", gemma3_mm(),
+         EPS | {"window": put(sliding_window=1000), "scaling": unscaled(FULL)}, rename=hub_gemma3),
+    Case("gemma3-written", "the same with the names that transformers 5.23 writes: vision_tower... without vision_model",
+         gemma3_mm(), dtype=torch.float16),
+    Case("gemma3-inner", "the same with the names that the model has in memory: model.language_model..., model.vision_tower...",
+         gemma3_mm(), rename=inner_gemma3, dtype=torch.bfloat16),
+
+    # qwen2: 2 and 2.5.
+    Case("qwen2-untied", "biases on q, k and v only; use_sliding_window false with a sliding_window in the v4 file, as published", qwen2(),
+         EPS | THETA, v4={"sliding_window": 8, "use_mrope": False}),
+    Case("qwen2-tied", "tied head, one key head; minimal config", qwen2(tie_word_embeddings=True, num_key_value_heads=1, num_attention_heads=2),
+         EPS | THETA, v4={"sliding_window": 8}, minimal=True, dtype=torch.float16),
+    Case("qwen2-window", "use_sliding_window: the layers from max_window_layers on slide, those before it do not",
+         qwen2(use_sliding_window=True, sliding_window=9, max_window_layers=1, num_hidden_layers=3, intermediate_size=36),
+         EPS | THETA | {"window": put(layer_types=[FULL] * 3), "first layers slide": put(layer_types=[SLIDE, FULL, FULL]),
+                        "all slide": put(layer_types=[SLIDE] * 3), "window-1": put(sliding_window=8)}, dtype=torch.bfloat16),
+
+    # qwen3.
+    Case("qwen3-headdim", "QK norm per head, head_dim twice hidden_size / heads", qwen3(num_attention_heads=4), EPS | THETA),
+    Case("qwen3-bias-window", "attention_bias (o too) and windows from max_window_layers on",
+         qwen3(attention_bias=True, head_dim=8, use_sliding_window=True, sliding_window=9, max_window_layers=1),
+         EPS | THETA | {"window": put(layer_types=[FULL] * 2), "first layers slide": put(layer_types=[SLIDE, FULL])}, dtype=torch.bfloat16),
+    Case("qwen3-tied-copy", "tied with a copy of the head in the file, as Qwen3-0.6B is published", qwen3(tie_word_embeddings=True, head_dim=8),
+         EPS | THETA, extra=head_copy, dtype=torch.bfloat16),
+
+    # mistral.
+    Case("mistral-null", "sliding_window null and Nemo's head_dim that is not hidden_size / heads",
+         mistral(head_dim=12, num_key_value_heads=1), EPS | THETA | {"window": put(sliding_window=8)}, dtype=torch.bfloat16),
+    Case("mistral-window", "a window of 8 on every layer", mistral(sliding_window=8),
+         EPS | THETA | {"window": put(sliding_window=None), "window-1": put(sliding_window=7)}),
+
+    # phi3: Phi-3, Phi-4, Phi-4-mini.
+    Case("phi3-plain", "fused qkv with fewer key heads and fused gate_up", phi3(), EPS | THETA),
+    Case("phi3-window", "sliding_window, as in Phi-3-mini-4k", phi3(sliding_window=9, num_key_value_heads=4),
+         EPS | THETA | {"window": put(sliding_window=None)}, dtype=torch.bfloat16),
+    Case("phi3-partial", "partial_rotary_factor 0.75 of head_dim 16 and a tied head, as in Phi-4-mini",
+         phi3(num_attention_heads=2, num_key_value_heads=1, tie_word_embeddings=True,
+              rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 0.75}),
+         EPS | THETA | {"partial": rope(partial_rotary_factor=1.0)},
+         v4={"full_attn_mod": 1, "interpolate_factor": 1, "lm_head_bias": False, "mlp_bias": False}, dtype=torch.bfloat16),
+    Case("phi3-longrope", "longrope: texts up to 32 tokens use short_factor, longer ones long_factor at ALL their positions, so the first 7 "
+         "log-probabilities of the third text are not those of the first; cos and sin times sqrt(1 + ln 4 / ln 32) always",
+         phi3(rope_parameters=LONGROPE, original_max_position_embeddings=32),
+         EPS | {"scaling": unscaled(), "short": rope(short_factor=[1.0] * 4), "long": rope(long_factor=[1.0] * 4),
+                "attention factor": rope(attention_factor=1.0)}, lengths=(7, 1, 40, 70, 32, 33), scaling_key="type", dtype=torch.bfloat16),
+
+    # gpt2.
+    Case("gpt2-plain", "names with transformer., n_inner null, Conv1D weights [in, out], learned positions",
+         gpt2(n_inner=None), {"eps": put(layer_norm_epsilon=1e-5), "activation": put(activation_function="relu")}, dtype=torch.float16),
+    Case("gpt2-hub", "names without transformer. and the mask buffers h.N.attn.bias, as the published gpt2; eps and activation by default in the "
+         "minimal config", gpt2(n_positions=44, layer_norm_epsilon=1e-5), {"activation": put(activation_function="gelu")}, lengths=(7, 1, 40, 44),
+         rename=lambda n: n.removeprefix("transformer."), extra=gpt2_buffers, minimal=True, floor={"activation": 2e-4}),
+    Case("gpt2-inverse", "scale_attn_by_inverse_layer_idx, n_inner, reorder_and_upcast_attn (no effect in float32)",
+         gpt2(n_layer=3, n_inner=56, scale_attn_by_inverse_layer_idx=True, reorder_and_upcast_attn=True),
+         {"inverse": put(scale_attn_by_inverse_layer_idx=False), "eps": put(layer_norm_epsilon=1e-5)}, dtype=torch.bfloat16),
+    Case("gpt2-unscaled", "scale_attn_weights false, the erf gelu, separate output head",
+         gpt2(scale_attn_weights=False, activation_function="gelu", tie_word_embeddings=False),
+         {"scale": put(scale_attn_weights=True), "activation": put(activation_function="gelu_new")}, floor={"activation": 2e-4}, dtype=torch.bfloat16),
+
+    # gpt_neox: Pythia, GPT-NeoX-20B, RedPajama.
+    Case("gpt_neox-parallel", "parallel residual, a quarter of each head rotates, erf gelu; all by default in the minimal config",
+         neox(rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.25}, num_attention_heads=2),
+         {"serial": put(use_parallel_residual=False), "partial": rope(partial_rotary_factor=0.5), "eps": put(layer_norm_eps=1e-5),
+          "theta": rope(rope_theta=100.0), "activation": put(hidden_act="gelu_new")}, minimal=True, floor={"activation": 2e-4}),
+    Case("gpt_neox-serial", "serial residual, full rotation (RedPajama), gelu_fast (20B)",
+         neox(use_parallel_residual=False, hidden_act="gelu_fast",
+              rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 1.0}),
+         {"parallel": put(use_parallel_residual=True), "partial": rope(partial_rotary_factor=0.25), "theta": rope(rope_theta=10000.0),
+          "activation": put(hidden_act="gelu")}, floor={"activation": 2e-4}, dtype=torch.bfloat16),
+    Case("gpt_neox-nobias-tied", "attention_bias false, tied head, linear rope scaling of the half that rotates",
+         neox(attention_bias=False, tie_word_embeddings=True,
+              rope_parameters={"rope_type": "linear", "factor": 4.0, "rope_theta": 5000.0, "partial_rotary_factor": 0.5}),
+         {"scaling": unscaled(), "partial": rope(partial_rotary_factor=1.0), "serial": put(use_parallel_residual=False)},
+         scaling_key="type", dtype=torch.bfloat16),
+    Case("gpt_neox-hub", "float16 with the buffers attention.bias (bool), masked_bias and rotary_emb.inv_freq, as older Pythias",
+         neox(), {"serial": put(use_parallel_residual=False)}, dtype=torch.float16, extra=neox_buffers),
+
+    # olmo2.
+    Case("olmo2-mha", "norms after attention and MLP only, QK norm over the full width", olmo2(), EPS | THETA, minimal=True),
+    Case("olmo2-gqa-bias", "fewer key heads (so k_norm is narrower than q_norm), attention_bias", olmo2(num_key_value_heads=2, attention_bias=True),
+         EPS | THETA, dtype=torch.bfloat16),
+    Case("olmo2-llama3-tied", "llama3 rope scaling, tied head", olmo2(num_key_value_heads=2, num_attention_heads=2, tie_word_embeddings=True,
+                                                                    rope_parameters=LLAMA3),
+         EPS | {"scaling": unscaled(), "factor": rope(factor=4.0)}, dtype=torch.bfloat16),
+]
+
+# Keys of the published v4 files that have no effect, or their one value that computes what is computed here.
+V4_EXTRA = {
+    "llama": {"pretraining_tp": 1},
+    "gemma2": {"hidden_act": "gelu_pytorch_tanh", "cache_implementation": "hybrid"},
+    "gemma3_text": {"cache_implementation": "hybrid"},
+    "gemma3": {"eos_token_id": [1, 106]},
+    "qwen2": {"sliding_window": 32768},
+    "qwen3": {},
+    "mistral": {},
+    "phi3": {"attention_bias": False, "auto_map": {"AutoConfig": "configuration_phi3.Phi3Config", "AutoModelForCausalLM": "modeling_phi3.Phi3ForCausalLM"}},
+    "gpt2": {"task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}}},
+    "gpt_neox": {"attention_probs_dropout_prob": 0, "hidden_dropout_prob": 0},
+    "olmo2": {},
+}
