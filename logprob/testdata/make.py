@@ -91,11 +91,10 @@ def to_v4(d, case):
         d["rope_scaling"] = scaling(r[FULL])
         types = d["layer_types"]
         del d["_sliding_window_pattern"], d["use_bidirectional_attention"]
-        for p in (types.index(FULL) + 1, None):
-            if p and types == [SLIDE if (i + 1) % p else FULL for i in range(len(types))]:
-                d["sliding_window_pattern"] = p
-                del d["layer_types"]
-                break
+        p = types.index(FULL) + 1
+        if types == [SLIDE if (i + 1) % p else FULL for i in range(len(types))]:
+            d["sliding_window_pattern"] = p
+            del d["layer_types"]
     elif kind == "gpt_neox":
         d["rotary_emb_base"], d["rotary_pct"] = whole(r["rope_theta"]), r["partial_rotary_factor"]
         if (s := scaling(r)) is not None:
