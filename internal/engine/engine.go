@@ -59,7 +59,7 @@ const defaultBatchTokens = 512
 // open as long as the engine is used: embeddings are read from it. dtype is
 // dtypes.Float32, dtypes.BFloat16, or InvalidDType for AutoDType's choice.
 func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, progress func(done, total int64)) (*Engine, error) {
-	if err := Check(m, w); err != nil {
+	if err := Validate(m, w); err != nil {
 		return nil, err
 	}
 	switch dtype {
@@ -125,7 +125,7 @@ func (e *Engine) Run(ctx context.Context, texts []Text) ([]Result, error) {
 	t := newTree()
 	results := make([]Result, len(texts))
 	for n, text := range texts {
-		if err := e.check(text); err != nil {
+		if err := e.Check(text); err != nil {
 			return nil, fmt.Errorf("engine: text %d: %w", n, err)
 		}
 		t.add(n, text)
@@ -139,7 +139,8 @@ func (e *Engine) Run(ctx context.Context, texts []Text) ([]Result, error) {
 	return results, nil
 }
 
-func (e *Engine) check(text Text) error {
+// Check tells why a text cannot be computed, nil if it can.
+func (e *Engine) Check(text Text) error {
 	if len(text.IDs) > e.model.Context {
 		return fmt.Errorf("%d tokens, wanted at most %d, the model's context", len(text.IDs), e.model.Context)
 	}
@@ -270,9 +271,15 @@ func (e *Engine) head(x *tensors.Tensor, rows []int32, wants []*want, results []
 	size := bucket(len(rows))
 	index := make([]int32, size)
 	copy(index, rows)
+	// Gathering is an executable of its own, so that the head compiles for each
+	// number of rows, not for each pair of that and a batch's size.
+	wanted, err := e.call("gather", gatherGraph, []*tensors.Tensor{x, tensors.FromFlatDataAndDimensions(index, size, 1)})
+	if err != nil {
+		return err
+	}
 	part := e.model.Head
-	in := append([]*tensors.Tensor{x, tensors.FromFlatDataAndDimensions(index, size, 1)}, e.tensors(part)...)
-	out, err := e.call("head", headGraph(part, e.inOut(part)), in)
+	out, err := e.call("head", headGraph(part, e.inOut(part)), append(wanted, e.tensors(part)...))
+	wanted[0].MustFinalizeAll()
 	if err != nil {
 		return err
 	}
@@ -299,7 +306,7 @@ func (e *Engine) head(x *tensors.Tensor, rows []int32, wants []*want, results []
 		n := len(pick) / 2
 		padded := make([]int32, 2*bucket(n))
 		copy(padded, pick)
-		picked, err := e.call("pick", pickGraph, []*tensors.Tensor{logits, tensors.FromFlatDataAndDimensions(padded, len(padded)/2, 2)})
+		picked, err := e.call("gather", gatherGraph, []*tensors.Tensor{logits, tensors.FromFlatDataAndDimensions(padded, len(padded)/2, 2)})
 		if err != nil {
 			return err
 		}
@@ -413,20 +420,19 @@ func blockGraph(part *arch.Part, inOut []bool) func([]*Node) []*Node {
 	}
 }
 
-// headGraph is x [T D], rows [S 1], weights -> logits [S V], log-sum-exp [S], top [S].
+// headGraph is x [S D], weights -> logits [S V], log-sum-exp [S], top [S].
 func headGraph(part *arch.Part, inOut []bool) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
-		p := &arch.Pass{Weights: in[2:], InOut: inOut}
-		logits := part.Graph(p, Gather(in[0], in[1]))
+		p := &arch.Pass{Weights: in[1:], InOut: inOut}
+		logits := part.Graph(p, in[0])
 		top := ReduceMax(logits, -1)
 		sum := ReduceSum(Exp(Sub(logits, InsertAxes(top, -1))), -1)
 		return []*Node{logits, Add(top, Log(sum)), top}
 	}
 }
 
-// pickGraph is logits [S V], (row, id) pairs [P 2] -> logits [P].
-func pickGraph(in []*Node) []*Node {
-	return []*Node{Gather(in[0], in[1])}
-}
+// gatherGraph picks rows of [T D] by indices [S 1], or values of [S V] by (row,
+// column) pairs [P 2].
+func gatherGraph(in []*Node) []*Node { return []*Node{Gather(in[0], in[1])} }
 
 func int32s(dims ...int) shapes.Shape { return shapes.Make(dtypes.Int32, dims...) }

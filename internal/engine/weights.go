@@ -18,9 +18,9 @@ import (
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
 )
 
-// Check compares what a checkpoint holds with what its model needs: every tensor
+// Validate compares what a checkpoint holds with what its model needs: every tensor
 // is there, has its shape, and is used; anything else is an error that names it.
-func Check(m *arch.Model, w *checkpoint.Weights) error {
+func Validate(m *arch.Model, w *checkpoint.Weights) error {
 	need := map[string]bool{}
 	for _, t := range m.Tensors() {
 		need[t.Name] = true

@@ -1,0 +1,138 @@
+package arch
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const families_ = "../../logprob/testdata/families"
+
+// config reads a reference checkpoint's config.json and overlays changes; null
+// deletes a key.
+func config(t *testing.T, name string, changes string) map[string]json.RawMessage {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(families_, name, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys, over map[string]json.RawMessage
+	if err := json.Unmarshal(b, &keys); err != nil {
+		t.Fatal(err)
+	}
+	if changes != "" {
+		if err := json.Unmarshal([]byte(changes), &over); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for k, v := range over {
+		if string(v) == `"DELETE"` {
+			delete(keys, k)
+		} else {
+			keys[k] = v
+		}
+	}
+	return keys
+}
+
+func no(string) bool { return false }
+
+// TestRefused: a setting that is not computed is refused by name, a value that
+// cannot be is an error that says what was wanted.
+func TestRefused(t *testing.T) {
+	for _, test := range []struct{ name, changes, want string }{
+		{"llama-mha", `{"foreign": 1}`, `arch: llama: config.json: not supported: foreign=1`},
+		{"llama-mha", `{"zzz": [1,  2], "foreign": {"a": "b"}}`, `arch: llama: config.json: not supported: foreign={"a": "b"}, zzz=[1, 2]`},
+		{"llama-mha", `{"model_type": "mamba"}`, `arch: config.json: model_type "mamba", wanted one of gemma2, gemma3, gemma3_text, gpt2, gpt_neox, llama, mistral, olmo2, phi3, qwen2, qwen3`},
+		{"llama-mha", `{"model_type": "DELETE"}`, `arch: config.json: model_type "", wanted one of gemma2, gemma3, gemma3_text, gpt2, gpt_neox, llama, mistral, olmo2, phi3, qwen2, qwen3`},
+		{"llama-mha", `{"hidden_act": "xielu"}`, `arch: llama: config.json: not supported: hidden_act="xielu"`},
+		{"llama-mha", `{"rope_parameters": {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4}}`, `arch: llama: config.json: not supported: rope_parameters.rope_type="yarn"`},
+		{"llama-mha", `{"rope_parameters": "DELETE", "rope_scaling": {"type": "dynamic", "factor": 4.0}}`, `arch: llama: config.json: not supported: rope_scaling.type="dynamic"`},
+		{"llama-mha", `{"rope_scaling": {"type": "linear", "factor": 4.0}}`, `arch: llama: config.json: not supported: rope_scaling={"type": "linear", "factor": 4.0}`},
+		{"llama-mha", `{"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mscale": 2}}`, `arch: llama: config.json: not supported: rope_parameters.mscale=2`},
+		{"llama-mha", `{"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}`, `arch: llama: config.json: not supported: rope_parameters.partial_rotary_factor=0.5`},
+		{"llama-mha", `{"quantization_config": {"bits": 4}}`, `arch: llama: config.json: not supported: quantization_config={"bits": 4}`},
+		{"llama-mha", `{"architectures": ["LlamaForSequenceClassification"]}`, `arch: llama: config.json: not supported: architectures=["LlamaForSequenceClassification"]`},
+		{"llama-mha", `{"is_causal": false}`, `arch: llama: config.json: not supported: is_causal=false`},
+		{"llama-mha", `{"hidden_size": "64"}`, `arch: llama: config.json: hidden_size is "64", wanted an integer; hidden_size is 0, wanted 1 to 16777216`},
+		{"llama-mha", `{"vocab_size": "DELETE"}`, `arch: llama: config.json: vocab_size is missing`},
+		{"llama-mha", `{"num_hidden_layers": 1e9}`, `wanted`},
+		{"llama-mha", `{"num_key_value_heads": 3}`, `arch: llama: config.json: num_attention_heads is 4, wanted a multiple of num_key_value_heads 3`},
+		{"llama-mha", `{"rms_norm_eps": -1}`, `arch: llama: config.json: rms_norm_eps is -1, wanted more than 0`},
+		{"gemma2-base", `{"hidden_act": "silu"}`, `arch: gemma2: config.json: not supported: hidden_act="silu"`},
+		{"gemma3_text-pattern", `{"attn_logit_softcapping": 50.0}`, `arch: gemma3_text: config.json: not supported: attn_logit_softcapping=50.0`},
+		{"gemma3_text-pattern", `{"use_bidirectional_attention": true}`, `arch: gemma3_text: config.json: not supported: use_bidirectional_attention=true`},
+		{"gemma3_text-pattern", `{"rope_parameters": {"rope_type": "linear", "factor": 8}}`, `arch: gemma3_text: config.json: not supported: rope_parameters.factor=8, rope_parameters.rope_type="linear"`},
+		{"qwen2-untied", `{"use_mrope": true}`, `arch: qwen2: config.json: not supported: use_mrope=true`},
+		{"qwen2-window", `{"layer_types": ["sliding_attention"]}`, `wanted`},
+		{"phi3-plain", `{"rope_parameters": {"rope_type": "linear", "factor": 2.0}}`, `arch: phi3: config.json: not supported: rope_parameters.rope_type="linear"`},
+		{"gpt2-plain", `{"add_cross_attention": true}`, `arch: gpt2: config.json: not supported: add_cross_attention=true`},
+		{"gpt_neox-parallel", `{"hidden_act": "relu6"}`, `arch: gpt_neox: config.json: not supported: hidden_act="relu6"`},
+		{"olmo2-mha", `{"clip_qkv": 8.0}`, `arch: olmo2: config.json: not supported: clip_qkv=8.0`},
+	} {
+		_, err := New(config(t, test.name, test.changes), no)
+		if err == nil {
+			t.Errorf("%s %s: no error, wanted %q", test.name, test.changes, test.want)
+			continue
+		}
+		exact := strings.HasPrefix(test.want, "arch:")
+		if exact && err.Error() != test.want || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s %s:\n got %s\nwant %s", test.name, test.changes, err, test.want)
+		}
+		var unsupported *UnsupportedError
+		if strings.Contains(test.want, "not supported") && (!errors.As(err, &unsupported) || len(unsupported.Keys) == 0) {
+			t.Errorf("%s %s: %T, wanted an UnsupportedError with keys", test.name, test.changes, err)
+		}
+	}
+}
+
+// TestDefaults holds the places where an absent key and null differ, or where the
+// default is not the obvious one (configuration_*.py of transformers).
+func TestDefaults(t *testing.T) {
+	window := func(m *Model) string { return m.Blocks[0].Kind }
+	for _, test := range []struct {
+		name, changes, kind string // of the first block
+	}{
+		{"mistral-window", `{"sliding_window": "DELETE"}`, "window=4096"},
+		{"mistral-window", `{"sliding_window": null}`, "window=0"},
+		{"gemma2-base", `{"attn_logit_softcapping": "DELETE"}`, "cap=50"},
+		{"gemma2-base", `{"attn_logit_softcapping": null}`, "cap=0"},
+		{"gemma2-base", `{"query_pre_attn_scalar": "DELETE"}`, "scale=0.0625"},
+		{"qwen2-window", `{"use_sliding_window": false, "layer_types": "DELETE"}`, "window=0"},
+		{"gpt2-plain", `{"scale_attn_weights": false}`, "scale=1 "},
+	} {
+		m, err := New(config(t, test.name, test.changes), no)
+		if err != nil {
+			t.Errorf("%s %s: %v", test.name, test.changes, err)
+			continue
+		}
+		if got := window(m); !strings.Contains(got, test.kind) {
+			t.Errorf("%s %s: %s, wanted %s", test.name, test.changes, got, test.kind)
+		}
+	}
+}
+
+// FuzzNew: no config, however hostile, panics or asks for a huge allocation.
+func FuzzNew(f *testing.F) {
+	dirs, _ := filepath.Glob(families_ + "/*/config*.json")
+	for _, path := range dirs {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var keys map[string]json.RawMessage
+		if json.Unmarshal(b, &keys) != nil {
+			t.Skip()
+		}
+		m, err := New(keys, no)
+		if err == nil && (m.V < 1 || m.D < 1 || m.K < 1 || len(m.Blocks) < 1) {
+			t.Errorf("accepted %s as %+v", b, m)
+		}
+	})
+}

@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/gobackend"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+	"github.com/implicitreward/implicitreward/internal/checkpoint"
+)
+
+// families are the reference checkpoints of package logprob, which also compares
+// them with transformers.
+const families = "../../logprob/testdata/families"
+
+func open(t testing.TB, name string) *Engine {
+	t.Helper()
+	dir := filepath.Join(families, name)
+	config, err := checkpoint.ReadConfig(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := checkpoint.OpenWeights(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := arch.New(config, func(name string) bool { _, ok := w.Get(name); return ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(t.Context(), gobackend.GetBackend(), m, w, dtypes.Float32, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close(); w.Close() })
+	return e
+}
+
+// randomTexts makes texts with many common beginnings, duplicates, empty replies and
+// replies that begin others.
+func randomTexts(r *rand.Rand, n, context, vocabulary int) []Text {
+	texts := []Text{{IDs: []int32{1}, From: 1, Row: true}, {IDs: []int32{1, 2}, From: 2}}
+	for len(texts) < n {
+		from := texts[r.IntN(len(texts))]
+		ids := slices.Clone(from.IDs[:1+r.IntN(len(from.IDs))])
+		for range r.IntN(12) {
+			if len(ids) < context {
+				ids = append(ids, int32(r.IntN(min(vocabulary, 3+r.IntN(vocabulary)))))
+			}
+		}
+		texts = append(texts, Text{IDs: ids, From: 1 + r.IntN(len(ids)), Row: r.IntN(8) == 0})
+	}
+	return texts
+}
+
+// TestTree compares texts scored together, in batches of several sizes, with each
+// text scored alone: what shares a batch must not matter, nor where it is cut.
+func TestTree(t *testing.T) {
+	dirs, err := filepath.Glob(families + "/*/model.safetensors")
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no reference checkpoints in %s (%v)", families, err)
+	}
+	for _, dir := range dirs {
+		name := filepath.Base(filepath.Dir(dir))
+		t.Run(name, func(t *testing.T) {
+			e := open(t, name)
+			r := rand.New(rand.NewPCG(1, 2))
+			texts := randomTexts(r, 40, min(e.model.Context, 60), e.model.V)
+			alone := make([]Result, len(texts))
+			for i, text := range texts {
+				one, err := e.Run(t.Context(), []Text{text})
+				if err != nil {
+					t.Fatal(err)
+				}
+				alone[i] = one[0]
+			}
+			for _, size := range []int{1, 7, 32, 512} {
+				e.BatchTokens = size
+				together, err := e.Run(t.Context(), texts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range texts {
+					if err := near(together[i], alone[i], 1e-5); err != nil {
+						t.Fatalf("batches of %d: text %d of %v: %v", size, i, texts[i], err)
+					}
+				}
+			}
+		})
+	}
+}
+
+func near(a, b Result, tolerance float64) error {
+	if len(a.LogProb) != len(b.LogProb) || len(a.Row) != len(b.Row) {
+		return fmt.Errorf("lengths %d %d, wanted %d %d", len(a.LogProb), len(a.Row), len(b.LogProb), len(b.Row))
+	}
+	for _, p := range [][2][]float32{{a.LogProb, b.LogProb}, {a.Row, b.Row}} {
+		for i := range p[0] {
+			if d := math.Abs(float64(p[0][i] - p[1][i])); !(d <= tolerance) {
+				return fmt.Errorf("log-probability %d is %v, wanted %v", i, p[0][i], p[1][i])
+			}
+		}
+	}
+	return nil
+}
+
+// TestScoreIsChainedNext: a reply's log-probabilities are those of its tokens in the
+// rows after each prefix, and every row sums to 1.
+func TestScoreIsChainedNext(t *testing.T) {
+	e := open(t, "llama-gqa-tied")
+	ids := []int32{5, 9, 2, 7, 7, 1}
+	texts := []Text{{IDs: ids, From: 1}}
+	for n := 1; n < len(ids); n++ {
+		texts = append(texts, Text{IDs: ids[:n], From: n, Row: true})
+	}
+	results, err := e.Run(t.Context(), texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n < len(ids); n++ {
+		row, sum := results[n].Row, 0.0
+		for _, x := range row {
+			sum += math.Exp(float64(x))
+		}
+		if math.Abs(sum-1) > 1e-5 {
+			t.Errorf("probabilities after %v sum to %v", ids[:n], sum)
+		}
+		if got, want := results[0].LogProb[n-1], row[ids[n]]; got != want {
+			t.Errorf("token %d: %v, wanted %v as in the row", n, got, want)
+		}
+	}
+}
+
+// TestGreedy: a reply made of the likeliest tokens is greedy, one with another token
+// is not.
+func TestGreedy(t *testing.T) {
+	e := open(t, "llama-mha")
+	ids := []int32{3}
+	for range 4 {
+		r, err := e.Run(t.Context(), []Text{{IDs: ids, From: len(ids), Row: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		best := 0
+		for i, x := range r[0].Row {
+			if x > r[0].Row[best] {
+				best = i
+			}
+		}
+		ids = append(ids, int32(best))
+	}
+	other := slices.Clone(ids)
+	other[4] = (other[4] + 1) % int32(e.model.V)
+	r, err := e.Run(t.Context(), []Text{{IDs: ids, From: 1}, {IDs: other, From: 1}, {IDs: ids, From: len(ids)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r[0].Greedy || r[1].Greedy || !r[2].Greedy {
+		t.Errorf("greedy is %v %v %v, wanted true false true", r[0].Greedy, r[1].Greedy, r[2].Greedy)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	e := open(t, "llama-mha")
+	long := make([]int32, e.model.Context+1)
+	for _, test := range []struct {
+		text Text
+		want string
+	}{
+		{Text{IDs: long, From: 1}, "the model's context"},
+		{Text{IDs: []int32{1, int32(e.model.V)}, From: 1}, "token 1 has id"},
+		{Text{IDs: []int32{-1, 1}, From: 1}, "token 0 has id -1"},
+		{Text{IDs: []int32{1, 2}, From: 0}, "nothing stands before"},
+		{Text{Row: true}, "nothing stands before"},
+		{Text{IDs: []int32{1}, From: 2}, "reply begins at token 2 of 1"},
+	} {
+		_, err := e.Run(t.Context(), []Text{test.text})
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v: error %v, wanted %q", test.text, err, test.want)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := e.Run(ctx, []Text{{IDs: []int32{1, 2}, From: 1}}); err == nil {
+		t.Error("a cancelled run gave no error")
+	}
+	e.Close()
+	if _, err := e.Run(t.Context(), nil); err == nil {
+		t.Error("a closed engine ran")
+	}
+}
