@@ -56,7 +56,7 @@ if [ "$platform" = linux/amd64 ] && [ -n "$pip" ]; then
 fi
 
 echo "pjrt: trying go-xla's own installer ..."
-if go run setup/pjrt.go "$tmp" >"$tmp/log" 2>&1 && file=$(cd "$tmp" && ls pjrt_c_api_cpu_v*_plugin.so); then
+if go run ./setup/pjrt "$tmp" >"$tmp/log" 2>&1 && file=$(cd "$tmp" && ls pjrt_c_api_cpu_v*_plugin.so); then
 	put "$file" "$file" "by go-xla's installer"
 	exit
 fi

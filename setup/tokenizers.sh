@@ -51,7 +51,7 @@ cargo=$(command -v cargo || echo "$HOME/.cargo/bin/cargo")
 [ -x "$cargo" ] || die "no release of libtokenizers.a $version for $platform could be fetched and there is no cargo to build it: go online, or install Rust (https://rustup.rs), or name the library (make deps TOKENIZERS_LIB=/path/libtokenizers.a), and run make again; without it, go build -tags nodaulet builds the libraries for token ids only."
 # A cargo of rustup keeps its compilers in the folder beside its own, wherever HOME is now.
 beside=$(dirname "$(dirname "$(dirname "$cargo")")")/.rustup
-if [ -z "${RUSTUP_HOME:-}" ] && [ ! -d "$HOME/.rustup" ] && [ -d "$beside" ]; then
+if [ -z "${RUSTUP_HOME:-}" ] && [ ! -d "$HOME/.rustup/toolchains" ] && [ -d "$beside/toolchains" ]; then
 	export RUSTUP_HOME="$beside"
 fi
 source=$(go mod download -json github.com/daulet/tokenizers 2>/dev/null | awk -F '"' '$2 == "Dir" { print $4 }') || true

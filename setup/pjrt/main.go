@@ -1,6 +1,4 @@
-//go:build ignore
-
-// Pjrt runs go-xla's own installer: it downloads the PJRT CPU plugin that this
+// Command pjrt runs go-xla's own installer: it downloads the PJRT CPU plugin that this
 // go-xla was tested with into the folder named by the argument.
 package main
 
@@ -15,7 +13,7 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		fail(fmt.Errorf("usage: go run setup/pjrt.go FOLDER"))
+		fail(fmt.Errorf("usage: go run ./setup/pjrt FOLDER"))
 	}
 	// The installer has no time limits of its own: ask first whether anybody is there.
 	probe := http.Client{Timeout: 10 * time.Second}
