@@ -1,0 +1,78 @@
+package jinja
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestPublished renders published chat templates (and a probe of what Jinja can do)
+// with the cases of the shared folder, which is not part of the repository.
+func TestPublished(t *testing.T) {
+	data, err := os.ReadFile("../../../../shared/data/chat/cases.json")
+	if err != nil {
+		t.Skip("no cases of published templates: ", err)
+	}
+	var cases []struct {
+		Tpl, Case, Src, Vars string
+		Exp, Err             *string
+	}
+	if err := json.Unmarshal(data, &cases); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		all, err := FromJSON([]byte(c.Vars))
+		if err != nil {
+			t.Fatal(err)
+		}
+		vars := map[string]any{}
+		for _, k := range all.(*Dict).keys {
+			vars[k.(string)], _ = all.(*Dict).get(k)
+		}
+		// The day on which the cases were made.
+		vars["strftime_now"] = Func("strftime_now", func(format string) (string, error) {
+			return Strftime(time.Date(2026, 11, 5, 0, 0, 0, 0, time.UTC), format)
+		})
+		got, err := render(c.Src, vars)
+		switch {
+		case c.Err != nil:
+			var e *Error
+			kind, message, _ := strings.Cut(*c.Err, ": ")
+			if !errors.As(err, &e) || e.Kind != kind || e.Message != message {
+				t.Errorf("%s %s: error %v, wanted %s", c.Tpl, c.Case, err, *c.Err)
+			}
+		case err != nil || got != *c.Exp:
+			t.Errorf("%s %s:\n   got %q %v\nwanted %q", c.Tpl, c.Case, got, err, *c.Exp)
+		}
+	}
+}
+
+// TestStrftime compares with testdata/strftime.json, which Python 3.11 wrote with
+// datetime.strftime and LC_ALL=C on Linux.
+func TestStrftime(t *testing.T) {
+	data, err := os.ReadFile("testdata/strftime.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct{ Date, Format, Out string }
+	if err := json.Unmarshal(data, &cases); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		date, err := time.Parse("2006-01-02T15:04:05", c.Date)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Strftime(date, c.Format); err != nil || got != c.Out {
+			t.Errorf("%s %q: got %q %v, wanted %q", c.Date, c.Format, got, err, c.Out)
+		}
+	}
+	for _, bad := range []string{"%", "%-", "%Q", "%5d", "%-f"} {
+		if got, err := Strftime(time.Unix(0, 0), bad); err == nil {
+			t.Errorf("%q: got %q, wanted an error", bad, got)
+		}
+	}
+}

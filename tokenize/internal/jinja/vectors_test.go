@@ -1,0 +1,84 @@
+package jinja
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+)
+
+// vectors are templates of our own with what transformers 5.23.0 (jinja2 3.1.6)
+// renders them to; testdata/make.py writes them.
+type vectors struct {
+	Vars    json.RawMessage
+	Vectors []struct {
+		Src string
+		Out *string
+		Err string
+	}
+}
+
+func readVectors(t testing.TB, path string) (vectors, map[string]any) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v vectors
+	if err := json.Unmarshal(data, &v); err != nil {
+		t.Fatal(err)
+	}
+	all, err := FromJSON(v.Vars)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vars := map[string]any{}
+	for _, k := range all.(*Dict).keys {
+		vars[k.(string)], _ = all.(*Dict).get(k)
+	}
+	return v, vars
+}
+
+func render(src string, vars map[string]any) (string, error) {
+	tpl, err := Parse(src)
+	if err != nil {
+		return "", err
+	}
+	return tpl.Render(vars, Limits{})
+}
+
+func TestVectors(t *testing.T) {
+	path := "testdata/vectors.json"
+	if p := os.Getenv("JINJA_VECTORS"); p != "" {
+		path = p // a larger set, made by hand with testdata/make.py
+	}
+	v, vars := readVectors(t, path)
+	refused := 0
+	for _, c := range v.Vectors {
+		got, err := render(c.Src, vars)
+		switch {
+		case err != nil && err.(*Error).Kind == "NotSupportedError": // by name, as the package says
+			refused++
+			if testing.Verbose() {
+				t.Logf("refused: %s: %v", c.Src, err)
+			}
+		case c.Out != nil && err != nil:
+			t.Errorf("%s\n error %v\nwanted %q", c.Src, err, *c.Out)
+		case c.Out != nil && got != *c.Out:
+			t.Errorf("%s\n   got %q\nwanted %q", c.Src, got, *c.Out)
+		case c.Out == nil && err == nil:
+			t.Errorf("%s\n   got %q\nwanted error %s", c.Src, got, c.Err)
+		case c.Out == nil:
+			kind, message, _ := strings.Cut(c.Err, ": ")
+			e := err.(*Error)
+			if message != "" && e.Message != message {
+				t.Errorf("%s\n error %v\nwanted %s", c.Src, err, c.Err)
+			} else if kind != e.Kind && kind != "TemplateAssertionError" {
+				t.Errorf("%s\n error %v\nwanted %s", c.Src, err, c.Err)
+			}
+		}
+	}
+	if refused*50 > len(v.Vectors) {
+		t.Errorf("%d of %d templates refused as not supported", refused, len(v.Vectors))
+	}
+	t.Logf("%d templates, %d refused as not supported", len(v.Vectors), refused)
+}
