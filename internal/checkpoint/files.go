@@ -1,0 +1,128 @@
+package checkpoint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const (
+	singleFile = "model.safetensors"
+	indexFile  = "model.safetensors.index.json"
+)
+
+// weightFiles returns the names of the files in dir that hold the weights,
+// sorted, and for shards the index: the file of each tensor. The files need
+// not exist.
+func weightFiles(dir string) (files []string, index map[string]string, err error) {
+	if _, err := os.Lstat(filepath.Join(dir, singleFile)); err == nil {
+		return []string{singleFile}, nil, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	path := filepath.Join(dir, indexFile)
+	data, err := readSmall(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, noWeights(dir)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	index, err = parseIndex(data)
+	if err != nil {
+		return nil, nil, fmt.Errorf("checkpoint: %s: %w", path, err)
+	}
+	files = slices.Compact(slices.Sorted(maps.Values(index)))
+	return files, index, nil
+}
+
+// parseIndex reads an index: {"metadata": ..., "weight_map": {tensor: file}}.
+// Its metadata, a sum of sizes that often is wrong, is not looked at.
+func parseIndex(data []byte) (map[string]string, error) {
+	object, err := decodeObject(data)
+	if err != nil {
+		return nil, err
+	}
+	var index map[string]*string
+	if err := json.Unmarshal(orNull(object["weight_map"]), &index); err != nil {
+		return nil, fmt.Errorf("weight_map: %w", err)
+	}
+	if len(index) == 0 {
+		return nil, errors.New("no weight_map, or an empty one, wanted the file of each tensor")
+	}
+	files := make(map[string]string, len(index))
+	for _, name := range sortedKeys(index) {
+		if index[name] == nil || !plainName(*index[name]) || !strings.HasSuffix(*index[name], ".safetensors") {
+			got := "null"
+			if index[name] != nil {
+				got = quote(*index[name])
+			}
+			return nil, fmt.Errorf("tensor %s: file %s, wanted a .safetensors file of the same folder", quote(name), got)
+		}
+		files[name] = *index[name]
+	}
+	return files, nil
+}
+
+// plainName tells whether a file name names something in a folder, on any
+// system, and nothing outside it.
+func plainName(name string) bool {
+	return name != "" && name != "." && name != ".." && len(name) <= 255 &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || strings.ContainsRune(`/\:*?"<>|`, r) })
+}
+
+// noWeights says what lies in dir instead of weights.
+func noWeights(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return fmt.Errorf("checkpoint: %s: %s", dir, missingWeights(names))
+}
+
+// missingWeights says what a list of file names, without usable weights, has
+// instead, and what to do.
+func missingWeights(names []string) string {
+	var other, shards []string
+	for _, name := range names {
+		switch {
+		case strings.HasPrefix(name, "pytorch_model") && strings.HasSuffix(name, ".bin"),
+			strings.HasSuffix(name, ".gguf"), strings.HasSuffix(name, ".h5"), strings.HasSuffix(name, ".msgpack"),
+			strings.HasSuffix(name, ".pth"):
+			other = append(other, name)
+		case strings.HasSuffix(name, ".safetensors"):
+			shards = append(shards, name)
+		}
+	}
+	switch {
+	case slices.Contains(names, "snapshots") && slices.Contains(names, "refs"):
+		return "a model's cache, not a checkpoint: name the model as org/name, or one of the folders in snapshots"
+	case slices.Contains(names, "adapter_config.json"):
+		return "an adapter without its model: merge it into the model (peft: merge_and_unload, save_pretrained)"
+	case len(shards) > 0:
+		return fmt.Sprintf("%s without %s, wanted that index or %s", errorName(shards), indexFile, singleFile)
+	case len(other) > 0:
+		return fmt.Sprintf("only %s, wanted safetensors: save the model anew with transformers (save_pretrained)", errorName(other))
+	}
+	return fmt.Sprintf("no weights, wanted %s or %s", singleFile, indexFile)
+}
+
+// errorName lists file names for an error, the first three of many.
+func errorName(names []string) string {
+	if len(names) > 3 {
+		names = append(slices.Clone(names[:3]), "...")
+	}
+	return strings.Join(names, ", ")
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

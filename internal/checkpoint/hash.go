@@ -1,0 +1,79 @@
+package checkpoint
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Hash returns the SHA-256, in hex, of the weights: of one line for each
+// tensor, sorted by name, each a JSON list in UTF-8 and a newline,
+//
+//	["name","BF16",[2,3],"sha256 of the data, hex"]
+//
+// (in Python: json.dumps([name, dtype, shape, sha], separators=(",", ":"),
+// ensure_ascii=False)). So it is the same for the same tensors, however they
+// are cut into shards and whatever the files' metadata. It reads all data once,
+// on all processors, and stops when ctx ends.
+func (w *Weights) Hash(ctx context.Context) (string, error) {
+	// The largest first, or one of them may run alone at the end.
+	order := slices.Clone(w.names)
+	slices.SortStableFunc(order, func(a, b string) int {
+		return cmp.Compare(len(w.tensors[b].raw), len(w.tensors[a].raw))
+	})
+	sums := make(map[string]string, len(order))
+	var mu sync.Mutex
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(order) || ctx.Err() != nil {
+					return
+				}
+				sum, ok := sha256Chunks(ctx, w.tensors[order[i]].raw)
+				if !ok {
+					return
+				}
+				mu.Lock()
+				sums[order[i]] = sum
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("checkpoint: hash: %w", context.Cause(ctx))
+	}
+	h := sha256.New()
+	for _, name := range w.names {
+		t := w.tensors[name]
+		line, err := marshal([]any{name, t.kind, t.Shape, sums[name]})
+		if err != nil {
+			return "", t.errorf("hash: %w", err)
+		}
+		h.Write(append(line, '\n'))
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// sha256Chunks hashes data, and gives up soon after ctx has ended.
+func sha256Chunks(ctx context.Context, data []byte) (sum string, ok bool) {
+	h := sha256.New()
+	for len(data) > 0 {
+		if ctx.Err() != nil {
+			return "", false
+		}
+		n := min(len(data), 4<<20)
+		h.Write(data[:n])
+		data = data[n:]
+	}
+	return hex.EncodeToString(h.Sum(nil)), true
+}

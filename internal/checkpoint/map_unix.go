@@ -1,0 +1,34 @@
+//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
+
+package checkpoint
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"syscall"
+)
+
+// mapping is a file's content, mapped read-only.
+type mapping struct{ data []byte }
+
+func mapFile(f *os.File, size int64) (mapping, error) {
+	if size == 0 {
+		return mapping{}, nil // mmap refuses it; the parser has the words
+	}
+	if size > math.MaxInt {
+		return mapping{}, fmt.Errorf("%d bytes, more than this machine can address", size)
+	}
+	data, err := syscall.Mmap(int(f.Fd()), 0, int(size), syscall.PROT_READ, syscall.MAP_SHARED)
+	if err != nil {
+		return mapping{}, os.NewSyscallError("mmap", err)
+	}
+	return mapping{data}, nil
+}
+
+func (m mapping) close() error {
+	if m.data == nil {
+		return nil
+	}
+	return os.NewSyscallError("munmap", syscall.Munmap(m.data))
+}
