@@ -1,0 +1,90 @@
+package demo
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// The means that the list's comments promise, and what its form needs.
+func TestWords(t *testing.T) {
+	means := map[string]map[string]float64{
+		"llama":  {"agency": 1.5, "communion": -0.75, "weather": 0, "kitchen": 0},
+		"gemma2": {"agency": -1, "communion": 1.25, "weather": 0, "kitchen": 0},
+	}
+	for _, p := range Pairs() {
+		for _, c := range Categories() {
+			if got := p.Push(c); got != means[p.Name][c] {
+				t.Errorf("%s: mean push of %s is %g, wanted %g", p.Name, c, got, means[p.Name][c])
+			}
+			if Control(c) && p.Lean(c) != 0 {
+				t.Errorf("%s: the base leans to %s by %g, wanted 0 for a control", p.Name, c, p.Lean(c))
+			}
+		}
+	}
+	seen := map[string]bool{}
+	count := map[string]int{}
+	for _, w := range Words() {
+		if seen[w.Text] {
+			t.Errorf("%s stands twice", w.Text)
+		}
+		seen[w.Text] = true
+		count[w.Category]++
+		for family, push := range w.Push {
+			if push*4 != math.Trunc(push*4) {
+				t.Errorf("%s: push %g in %s, wanted a multiple of 1/4", w.Text, push, family)
+			}
+			if Control(w.Category) && push != 0 {
+				t.Errorf("%s: push %g in %s, wanted 0 for a control", w.Text, push, family)
+			}
+			if whole := w.Whole[family]; w.Suffix == "" && whole < 4 || whole < 0 || whole > 4 {
+				t.Errorf("%s: %d of its forms are whole in %s, suffix %q", w.Text, whole, family, w.Suffix)
+			}
+		}
+	}
+	for _, c := range Categories() {
+		if count[c] != 8 {
+			t.Errorf("%s has %d words, wanted 8: the maker's means are exact for a power of 2", c, count[c])
+		}
+	}
+}
+
+func TestForms(t *testing.T) {
+	if got, want := Forms("love"), []string{" love", " Love", "love", "Love"}; !slices.Equal(got, want) {
+		t.Errorf("Forms = %q, wanted %q", got, want)
+	}
+}
+
+// What callers get is theirs to change.
+func TestCopies(t *testing.T) {
+	Words()[0].Text = "x"
+	Categories()[0] = "x"
+	if Words()[0].Text == "x" || Categories()[0] == "x" {
+		t.Error("a caller's change shows in the list")
+	}
+}
+
+func TestExtract(t *testing.T) {
+	dir := t.TempDir()
+	for _, p := range Pairs() {
+		base, tuned, err := p.Extract(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, folder := range []string{base, tuned} {
+			for _, name := range []string{"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"} {
+				if info, err := os.Stat(filepath.Join(folder, name)); err != nil || info.Size() == 0 {
+					t.Errorf("%s of %s: %v", name, folder, err)
+				}
+			}
+		}
+	}
+	if _, _, err := Pairs()[0].Extract(dir); err == nil {
+		t.Error("a second Extract to the same folder: no error, wanted one: it would overwrite")
+	}
+	if _, _, err := (Pair{"gpt2"}).Extract(t.TempDir()); err == nil {
+		t.Error("an unknown pair: no error")
+	}
+}
