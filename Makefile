@@ -25,6 +25,7 @@ demo: build ## build, then run the quickstart: no network, no arguments
 test: deps ## everything that decides: format, vet, staticcheck, builds, tests with the race detector, all tests
 	@setup/lint.sh
 	@setup/pure.sh
+	@setup/real.sh || echo "test: going on without the real model, whose tests are skipped"
 	@echo "test: go test ./..."
 	@go test ./...
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Checks that Go is new enough for go.mod and that C programs can be linked with the C++ library, as cgo will do.
+# Checks what everything else needs: a Go new enough for go.mod, a C compiler that links with the C++ library (as cgo
+# will do), and the Go modules.
 set -eu
 cd "$(dirname "$0")/.."
 die() { echo "check: $*" >&2; exit 1; }
@@ -23,3 +24,7 @@ trap 'rm -rf "$tmp"' EXIT
 echo 'int main(void) { return 0; }' >"$tmp/a.c"
 $cc -o "$tmp/a" "$tmp/a.c" -lstdc++ -lm 2>/dev/null ||
 	die "$cc cannot link with the C++ library: install g++ (Debian, Ubuntu: apt install build-essential; Fedora: dnf install gcc-c++) and run make again."
+
+if ! go mod download >"$tmp/log" 2>&1; then
+	die "the Go modules could not be fetched ($(tail -n 1 "$tmp/log")): go online, or name a proxy that this machine reaches (GOPROXY), and run make again."
+fi

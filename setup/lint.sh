@@ -18,7 +18,7 @@ if [ ! -x "$tool" ]; then
 	mkdir -p .deps/tools
 	tmp=$(mktemp -d .deps/tools/making.XXXXXX)
 	trap 'rm -rf "$tmp"' EXIT
-	GOBIN="$PWD/$tmp" GOEXPERIMENT='' go install honnef.co/go/tools/cmd/staticcheck@$staticcheck >"$tmp/log" 2>&1 ||
+	GOBIN="$PWD/$tmp" go install honnef.co/go/tools/cmd/staticcheck@$staticcheck >"$tmp/log" 2>&1 ||
 		{ echo "lint: staticcheck $staticcheck could not be fetched and built ($(tail -n 1 "$tmp/log")): go online and run make test again." >&2; exit 1; }
 	mv -f "$tmp/staticcheck" "$tool"
 fi

@@ -48,19 +48,23 @@ for python in python3 python; do
 done
 if [ "$platform" = linux/amd64 ] && [ -n "$pip" ]; then
 	echo "pjrt: fetching the XLA plugin with pip (63 MB) ..."
-	if $pip -m pip download --quiet --disable-pip-version-check --retries 1 --no-deps --only-binary :all: --require-hashes \
-		-r setup/pjrt.txt -d "$tmp" >"$tmp/log" 2>&1 && $pip -m zipfile -e "$tmp"/*.whl "$tmp" && [ -s "$tmp/$wheel" ]; then
+	if log=$({
+		$pip -m pip download --quiet --disable-pip-version-check --retries 1 --no-deps --only-binary :all: --require-hashes \
+			-r setup/pjrt.txt -d "$tmp" && $pip -m zipfile -e "$tmp"/*.whl "$tmp"
+	} 2>&1); then
 		put "$wheel" "$name" "from the wheel xla-cpu-pjrt 0.0.1"
 		exit
 	fi
+	echo "pjrt: that failed: $(echo "$log" | grep Error: -i | tail -n 1)"
 fi
 
 echo "pjrt: trying go-xla's own installer ..."
-if go run ./setup/pjrt "$tmp" >"$tmp/log" 2>&1 && file=$(cd "$tmp" && ls pjrt_c_api_cpu_v*_plugin.so); then
+if log=$(go run ./setup/pjrt "$tmp" 2>&1) && file=$(cd "$tmp" && ls pjrt_c_api_cpu_v*_plugin.so); then
 	put "$file" "$file" "by go-xla's installer"
 	exit
 fi
+echo "pjrt: that failed: $(echo "$log" | grep '^pjrt: ' | tail -n 1 | cut -c 7-)"
 if [ "$platform" = linux/amd64 ] && [ -z "$pip" ]; then
 	without "install pip (Debian, Ubuntu: apt install python3-pip) or go online, and run make deps again"
 fi
-without "neither its package nor its release could be fetched; go online and run make deps again"
+without "neither its package nor its release could be had; go online and run make deps again"

