@@ -1,0 +1,177 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// repo is a model of the hub and its place in the cache.
+type repo struct {
+	id, revision string
+	options      HubOptions
+	dir          string // CacheDir/models--org--name
+}
+
+func (r *repo) errorf(format string, args ...any) error {
+	return fmt.Errorf("checkpoint: "+r.name()+": "+format, args...)
+}
+
+// name is what the user would type.
+func (r *repo) name() string {
+	if r.revision == "main" {
+		return r.id
+	}
+	return r.id + "@" + r.revision
+}
+
+func (r *repo) snapshot(commit string) string { return filepath.Join(r.dir, "snapshots", commit) }
+
+// cached returns the snapshot that the cache has of the revision, if it is
+// complete.
+func (r *repo) cached() (string, error) {
+	how := "connect to the network once, or give the folder's path"
+	if r.options.Offline {
+		how = "leave the offline mode once to download it, or give a folder's path"
+	}
+	commit := r.revision
+	if !fullCommit.MatchString(commit) {
+		ref, err := os.ReadFile(filepath.Join(r.dir, "refs", filepath.FromSlash(r.revision)))
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", r.errorf("not in the cache %s%s: %s", r.options.CacheDir, r.revisions(), how)
+		}
+		if err != nil {
+			return "", r.errorf("%w", err)
+		}
+		commit = strings.TrimSpace(string(ref))
+		if !fullCommit.MatchString(commit) {
+			return "", r.errorf("%s holds %s, wanted a commit hash: delete that file",
+				filepath.Join(r.dir, "refs", r.revision), quote(commit))
+		}
+	}
+	dir := r.snapshot(commit)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return "", r.errorf("not in the cache %s%s: %s", r.options.CacheDir, r.revisions(), how)
+	}
+	missing := func(file string) error {
+		return r.errorf("the cached %s lacks %s: %s", dir, file, how)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
+		return "", missing("config.json")
+	}
+	files, _, err := weightFiles(dir)
+	if err != nil {
+		return "", r.errorf("the cached folder: %w", err)
+	}
+	for _, file := range files {
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+			return "", missing(file)
+		}
+	}
+	return dir, nil
+}
+
+// revisions lists what else the cache has of the model, for an error.
+func (r *repo) revisions() string {
+	var found []string
+	root := filepath.Join(r.dir, "refs")
+	filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			if ref, err := filepath.Rel(root, path); err == nil {
+				found = append(found, filepath.ToSlash(ref))
+			}
+		}
+		return nil
+	})
+	if len(found) == 0 {
+		return ""
+	}
+	return " (which has revision " + errorName(found) + ")"
+}
+
+// writeRef notes which commit the revision is, for later offline use. It
+// changes nothing if that is noted already, so that a cache that may only be
+// read will do.
+func (r *repo) writeRef(commit string) error {
+	if r.revision == commit {
+		return nil
+	}
+	path := filepath.Join(r.dir, "refs", filepath.FromSlash(r.revision))
+	if old, err := os.ReadFile(path); err == nil && string(old) == commit {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".ref-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(commit)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Chmod(f.Name(), 0o644) // as the other files: CreateTemp gives 0600
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// link makes snapshots/<commit>/file point to a blob.
+func (r *repo) link(commit, file, blob string) error {
+	dir := r.snapshot(commit)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, file)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Symlink(filepath.Join("..", "..", "blobs", blob), path); err == nil {
+		return nil
+	}
+	// Where symbolic links are not to be had.
+	return os.Link(filepath.Join(r.dir, "blobs", blob), path)
+}
+
+// lock waits for the right to download this model, which one process at a time
+// has. held is false where the file system knows no locks: then each works for
+// itself, on temporary files of its own.
+func (r *repo) lock(ctx context.Context) (unlock func(), held bool, err error) {
+	dir := filepath.Join(r.options.CacheDir, ".locks", filepath.Base(r.dir))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, false, err
+	}
+	// The file stays: to delete it would let two hold "the" lock at once.
+	f, err := os.OpenFile(filepath.Join(dir, "download.lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, false, err
+	}
+	for {
+		switch err := tryLock(f); {
+		case err == nil:
+			return func() { f.Close() }, true, nil
+		case errors.Is(err, errors.ErrUnsupported):
+			return func() { f.Close() }, false, nil
+		case !errors.Is(err, errLocked):
+			f.Close()
+			return nil, false, err
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, false, context.Cause(ctx)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+var errLocked = errors.New("locked by another process")

@@ -1,0 +1,174 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// HubOptions says where the hub and its cache are. Nil, or a zero field, means
+// the default. This package reads no environment variable; behind each field
+// stand those that Hugging Face's tools read, for a program to fill it from.
+// (Proxies are the exception: net/http reads HTTPS_PROXY and its like.)
+type HubOptions struct {
+	// Endpoint is the hub's address, https://huggingface.co by default
+	// (HF_ENDPOINT).
+	Endpoint string
+	// CacheDir is the folder of models--org--name folders, by default
+	// .cache/huggingface/hub in the home folder (HF_HUB_CACHE, else
+	// $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub). A leading ~ is the
+	// home folder.
+	CacheDir string
+	// Token is sent to the endpoint, and to no other host, with every request;
+	// empty for none (HF_TOKEN, else the content of the file $HF_TOKEN_PATH,
+	// else of $HF_HOME/token; no token if HF_HUB_DISABLE_IMPLICIT_TOKEN is
+	// set).
+	Token string
+	// Offline asks nothing of the network: the model must be in the cache
+	// (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is 1, ON, YES or TRUE).
+	Offline bool
+	// Progress, if not nil, is told the bytes that have arrived and those that
+	// are known to be wanted, whenever some arrive, of the files that were not
+	// there yet. The total grows once, when the shards are known; done falls
+	// when a file must be begun again. Calls do not overlap.
+	Progress func(done, total int64)
+	// Warn, if not nil, is told what did not stop the work, such as that the
+	// hub could not be reached and the cached revision was taken.
+	Warn func(error)
+
+	pause time.Duration // before a second try; default 1 s
+	stall time.Duration // without a byte until a transfer is broken off; default 60 s
+}
+
+// Find returns the folder of the checkpoint that name means.
+//
+// A name that is a folder is that folder. Otherwise "org/name" or
+// "org/name@revision" is a model of the hub, where the revision is a branch
+// (main by default), a tag or a full commit hash: what is needed of it and not
+// yet in the cache is downloaded (config.json, the tokenizer's and the chat
+// template's files, model.safetensors or the index and its shards; no other
+// weights), and the folder is the cache's snapshots/<commit>. A file takes its
+// place in the cache only whole and with the SHA that the hub announced. A full
+// commit hash that is in the cache asks nothing of the network. If the hub
+// cannot be reached or refuses the token, the cached revision is taken and
+// Warn told so.
+//
+// A name that looks like a path, or that has no slash, is an error if there is
+// no such folder. Find ends soon after ctx does.
+func Find(ctx context.Context, name string, o *HubOptions) (dir string, err error) {
+	if o == nil {
+		o = new(HubOptions)
+	}
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("checkpoint: %s: %w", name, context.Cause(ctx))
+	}
+	switch info, err := os.Stat(name); {
+	case err == nil && !info.IsDir():
+		return "", fmt.Errorf("checkpoint: %s: a file, wanted the folder that holds it", name)
+	case err == nil:
+		return name, nil
+	case errors.Is(err, fs.ErrPermission):
+		return "", fmt.Errorf("checkpoint: %w", err)
+	}
+	id, revision, err := parseID(name)
+	if err != nil {
+		return "", err
+	}
+	r, err := newRepo(id, revision, o)
+	if err != nil {
+		return "", err
+	}
+	if o.Offline {
+		return r.cached()
+	}
+	if fullCommit.MatchString(revision) {
+		if dir, err := r.cached(); err == nil {
+			return dir, nil
+		}
+	}
+	list, err := r.list(ctx)
+	var h *hubError
+	if errors.As(err, &h) && h.fallback() {
+		if dir, missing := r.cached(); missing == nil {
+			if o.Warn != nil {
+				o.Warn(fmt.Errorf("%w; taking the cached commit %s", err, filepath.Base(dir)))
+			}
+			return dir, nil
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	return r.download(ctx, list)
+}
+
+var (
+	// The rules of huggingface_hub's validate_repo_id, with the slash required.
+	namePart   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?$`)
+	revisionOK = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+/-]*$`)
+	fullCommit = regexp.MustCompile(`^[0-9a-f]{40}$`)
+)
+
+// parseID cuts org/name@revision.
+func parseID(name string) (id, revision string, err error) {
+	if strings.HasPrefix(name, "~") {
+		return "", "", fmt.Errorf("checkpoint: %s: no such folder (only a shell knows ~: write the home folder out)", quote(name))
+	}
+	id, revision, given := strings.Cut(name, "@")
+	if !given {
+		revision = "main"
+	}
+	org, model, ok := strings.Cut(id, "/")
+	if !ok {
+		return "", "", fmt.Errorf("checkpoint: %s: no such folder, and a model of the hub is named org/name[@revision]", quote(name))
+	}
+	if len(id) > 96 || !namePart.MatchString(org) || !namePart.MatchString(model) ||
+		strings.Contains(id, "--") || strings.Contains(id, "..") || strings.HasSuffix(id, ".git") {
+		return "", "", fmt.Errorf("checkpoint: %s: no such folder", quote(name))
+	}
+	if !revisionOK.MatchString(revision) || strings.Contains(revision, "..") ||
+		strings.Contains(revision, "//") || strings.HasSuffix(revision, "/") {
+		return "", "", fmt.Errorf("checkpoint: %s: revision %s, wanted a branch, a tag or a full commit hash", quote(name), quote(revision))
+	}
+	return id, revision, nil
+}
+
+// newRepo settles the options.
+func newRepo(id, revision string, o *HubOptions) (*repo, error) {
+	r := &repo{id: id, revision: revision, options: *o}
+	if r.options.Endpoint == "" {
+		r.options.Endpoint = "https://huggingface.co"
+	}
+	r.options.Endpoint = strings.TrimRight(r.options.Endpoint, "/")
+	r.options.Token = strings.TrimSpace(o.Token)
+	if r.options.pause == 0 {
+		r.options.pause = time.Second
+	}
+	if r.options.stall == 0 {
+		r.options.stall = time.Minute
+	}
+	cache := o.CacheDir
+	if rest, tilde := strings.CutPrefix(cache, "~"); cache == "" || tilde && (rest == "" || os.IsPathSeparator(rest[0])) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil, fmt.Errorf("checkpoint: %s: no home folder to hold the cache, wanted a CacheDir: %w", id, err)
+		}
+		if cache == "" {
+			rest = filepath.Join(".cache", "huggingface", "hub")
+		}
+		cache = filepath.Join(home, rest)
+	}
+	cache, err := filepath.Abs(cache)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %s: cache folder: %w", id, err)
+	}
+	r.options.CacheDir = cache
+	r.dir = filepath.Join(cache, "models--"+strings.ReplaceAll(id, "/", "--"))
+	return r, nil
+}
