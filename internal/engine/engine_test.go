@@ -10,8 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/gobackend"
+	_ "github.com/gomlx/compute/gobackend"
 
 	"github.com/implicitreward/implicitreward/internal/arch"
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
@@ -36,7 +37,11 @@ func open(t testing.TB, name string) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(t.Context(), gobackend.GetBackend(), m, w, dtypes.Float32, nil)
+	backend, err := compute.NewWithConfig("go:ops_sequential") // see logprob/backend.go
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(t.Context(), backend, m, w, dtypes.Float32, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/logprob"
+)
+
+// HubOptions are filled from the variables that Hugging Face's tools read: HF_ENDPOINT,
+// HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, HF_TOKEN, HF_TOKEN_PATH,
+// HF_HUB_DISABLE_IMPLICIT_TOKEN, HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE. getenv is os.Getenv
+// but in tests.
+func HubOptions(getenv func(string) string, stderr io.Writer) *logprob.HubOptions {
+	home := getenv("HF_HOME")
+	if home == "" {
+		cache := getenv("XDG_CACHE_HOME")
+		if cache == "" {
+			if user, err := os.UserHomeDir(); err == nil {
+				cache = filepath.Join(user, ".cache")
+			}
+		}
+		home = filepath.Join(cache, "huggingface")
+	}
+	o := &logprob.HubOptions{
+		Endpoint: getenv("HF_ENDPOINT"),
+		CacheDir: getenv("HF_HUB_CACHE"),
+		Offline:  truth(getenv("HF_HUB_OFFLINE")) || truth(getenv("TRANSFORMERS_OFFLINE")),
+		Warn:     func(err error) { fmt.Fprintln(stderr, err) },
+	}
+	if o.CacheDir == "" {
+		o.CacheDir = filepath.Join(home, "hub")
+	}
+	if !truth(getenv("HF_HUB_DISABLE_IMPLICIT_TOKEN")) {
+		o.Token = token(getenv, home)
+	}
+	return o
+}
+
+func token(getenv func(string) string, home string) string {
+	if t := strings.TrimSpace(getenv("HF_TOKEN")); t != "" {
+		return t
+	}
+	path := getenv("HF_TOKEN_PATH")
+	if path == "" {
+		path = filepath.Join(home, "token")
+	}
+	b, _ := os.ReadFile(path) // no file, no token
+	return strings.TrimSpace(string(b))
+}
+
+func truth(s string) bool {
+	return slices.Contains([]string{"1", "ON", "YES", "TRUE"}, strings.ToUpper(s))
+}

@@ -1,0 +1,111 @@
+// Package cli is what the programs of examples/ share: their outer shell, the
+// choice of model and backend, prompts, progress, and output files that appear only
+// when they are complete.
+//
+// Programs are the place where the environment is read, and this package reads it
+// for them: HF_HOME and its like for the hub (hub.go), and nothing else of ours.
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// Run is a program: its flags and arguments in, its output to stdout, everything
+// else to stderr.
+type Run func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) error
+
+// Main runs a program and exits: 0 after success or -h, 2 after wrong use, 1 after any
+// other error, which is printed in one line. Ctrl-C ends its context; a second one
+// ends the process.
+func Main(name string, run Run) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	err := run(ctx, os.Stdin, os.Stdout, os.Stderr, os.Args[1:])
+	os.Exit(Report(name, err, os.Stderr))
+}
+
+// Report prints a program's error in one line and returns its exit code.
+func Report(name string, err error, stderr io.Writer) int {
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintf(stderr, "%s: stopped\n", name)
+		return 1
+	}
+	fmt.Fprintf(stderr, "%s: %s\n", name, strings.Join(strings.Fields(err.Error()), " "))
+	if errors.As(err, new(*UsageError)) {
+		fmt.Fprintf(stderr, "%s -h lists the flags\n", name)
+		return 2
+	}
+	return 1
+}
+
+// UsageError is a wrong use of a program.
+type UsageError struct{ message string }
+
+// Error is what was wrong.
+func (e *UsageError) Error() string { return e.message }
+
+// Usagef makes a UsageError.
+func Usagef(format string, args ...any) error {
+	return &UsageError{fmt.Sprintf(format, args...)}
+}
+
+// Flags is a program's flag set. purpose says in a sentence or two what the program
+// does, examples shows a few command lines.
+type Flags struct {
+	*flag.FlagSet
+	purpose, examples string
+}
+
+// NewFlags makes a flag set whose -h text begins with purpose and ends with examples.
+func NewFlags(name, purpose, examples string) *Flags {
+	f := &Flags{flag.NewFlagSet(name, flag.ContinueOnError), purpose, examples}
+	f.SetOutput(io.Discard)
+	return f
+}
+
+// Parse reads the arguments. -h prints the help to stdout and returns flag.ErrHelp; an
+// unknown flag, a value that does not parse or an argument too many is a UsageError.
+func (f *Flags) Parse(args []string, stdout io.Writer) error {
+	err := f.FlagSet.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		f.help(stdout)
+		return err
+	case err != nil:
+		return Usagef("%v", err)
+	case f.NArg() > 0:
+		return Usagef("argument %q, wanted flags only", f.Arg(0))
+	}
+	return nil
+}
+
+func (f *Flags) help(w io.Writer) {
+	fmt.Fprintf(w, "%s: %s\n\nFlags:\n", f.Name(), f.purpose)
+	f.SetOutput(w)
+	f.PrintDefaults()
+	f.SetOutput(io.Discard)
+	if f.examples != "" {
+		fmt.Fprintf(w, "\nExamples:\n%s\n", f.examples)
+	}
+}
+
+// Need is a UsageError if one of the named flags was left empty.
+func (f *Flags) Need(names ...string) error {
+	for _, name := range names {
+		if f.Lookup(name).Value.String() == "" {
+			return Usagef("flag -%s is missing: %s", name, f.Lookup(name).Usage)
+		}
+	}
+	return nil
+}

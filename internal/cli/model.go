@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// ModelFlags are the flags of every program that runs a model.
+type ModelFlags struct {
+	DType, Backend, Date string
+}
+
+// Register adds the flags.
+func (m *ModelFlags) Register(f *Flags) {
+	f.StringVar(&m.DType, "dtype", "auto", "`type` to compute in: auto (the checkpoint's), f32 or bf16")
+	f.StringVar(&m.Backend, "backend", "auto", "`backend` that computes: auto, xla:cpu, xla:cuda or go")
+	f.StringVar(&m.Date, "date", "", "`date` (2006-01-02) that a chat template is given; default: the template's own fixed date")
+}
+
+// Loader loads models onto one backend.
+type Loader struct {
+	backend compute.Backend
+	dtype   dtypes.DType
+	date    time.Time
+	stderr  io.Writer
+	models  map[string]*logprob.Model // by folder
+}
+
+// Loader checks the flags and opens the backend. Close frees it.
+func (m *ModelFlags) Loader(stderr io.Writer) (*Loader, error) {
+	l := &Loader{stderr: stderr, models: map[string]*logprob.Model{}}
+	switch m.DType {
+	case "auto", "":
+	case "f32", "float32":
+		l.dtype = dtypes.Float32
+	case "bf16", "bfloat16":
+		l.dtype = dtypes.BFloat16
+	default:
+		return nil, Usagef("-dtype %q, wanted auto, f32 or bf16", m.DType)
+	}
+	if m.Date != "" {
+		var err error
+		if l.date, err = time.Parse(time.DateOnly, m.Date); err != nil {
+			return nil, Usagef("-date %q, wanted a date such as 2024-07-26", m.Date)
+		}
+	}
+	var err error
+	l.backend, err = Backend(m.Backend, stderr)
+	return l, err
+}
+
+// Load loads the model that name means: a folder, or a hub id. The same folder is
+// loaded once.
+func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) {
+	hub := HubOptions(os.Getenv, l.stderr)
+	download := NewProgress(l.stderr, "downloading "+name, true)
+	hub.Progress = download.Set
+	dir, err := logprob.Find(ctx, name, hub)
+	download.Done()
+	if err != nil {
+		return nil, err
+	}
+	if m := l.models[dir]; m != nil {
+		return m, nil
+	}
+	loading := NewProgress(l.stderr, "loading "+name, true)
+	m, err := logprob.Load(ctx, dir, &logprob.Options{Backend: l.backend, DType: l.dtype, Progress: loading.Set})
+	loading.Done()
+	if err != nil {
+		return nil, err
+	}
+	l.models[dir] = m
+	return m, nil
+}
+
+// Policy loads a model and pairs it with a rendering: "raw" or "chat".
+func (l *Loader) Policy(ctx context.Context, name, as string) (*logprob.Model, implicit.Policy, error) {
+	if err := CheckRendering("", as); err != nil {
+		return nil, implicit.Policy{}, err
+	}
+	m, err := l.Load(ctx, name)
+	if err != nil {
+		return nil, implicit.Policy{}, err
+	}
+	if as == "chat" {
+		return m, implicit.Chat(m, l.Chat()), nil
+	}
+	return m, implicit.Plain(m), nil
+}
+
+// Chat is how the -date flag renders chats.
+func (l *Loader) Chat() *tokenize.ChatOptions { return &tokenize.ChatOptions{Date: l.date} }
+
+// CheckRendering is a UsageError unless as is raw or chat.
+func CheckRendering(name, as string) error {
+	if as != "raw" && as != "chat" {
+		return Usagef("-%s %q, wanted raw or chat", strings.TrimPrefix(name, "-"), as)
+	}
+	return nil
+}
+
+// Close frees all models and the backend.
+func (l *Loader) Close() {
+	for _, m := range l.models {
+		m.Close()
+	}
+	l.backend.Finalize()
+}

@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// WriteFile writes a file through write, under its name only when it is complete: until
+// then, and after an error, what was there before stays.
+func WriteFile(path string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("output %s: %w", path, err)
+	}
+	defer os.Remove(f.Name()) // after success there is nothing under that name
+	err = write(f)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("output %s: %w", path, err)
+	}
+	return nil
+}
+
+// CheckOutput refuses, before any work, an output whose name does not end in one of the
+// endings or whose folder is not there.
+func CheckOutput(path string, endings ...string) error {
+	ok := false
+	for _, e := range endings {
+		ok = ok || strings.HasSuffix(path, e)
+	}
+	if !ok {
+		return Usagef("output %q, wanted a name that ends in %s", path, strings.Join(endings, " or "))
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return fmt.Errorf("output %s: there is no folder %s", path, filepath.Dir(path))
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("output %s: a folder, wanted a file", path)
+	}
+	return nil
+}

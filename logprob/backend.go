@@ -1,0 +1,60 @@
+package logprob
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/gomlx/compute"
+)
+
+// goBackend is the pure-Go backend as it can be used here. By default it runs
+// operations of one graph in parallel, from the same pool of workers that an
+// operation then waits for: with as many products under way as there are workers it
+// waits for ever (compute v0.1.6, workerspool.Pool.Saturate). One operation after the
+// other, each on all cores, does not.
+const goBackend = "go:ops_sequential"
+
+func chooseBackend(b compute.Backend) (compute.Backend, error) {
+	if b == nil {
+		var err error
+		if b, err = compute.New(); err != nil {
+			return nil, fmt.Errorf("no backend: %w", err)
+		}
+		if b.String() == "go" && !sequential(b) {
+			return compute.NewWithConfig(goBackend)
+		}
+	}
+	if b.String() == "go" && !sequential(b) {
+		return nil, fmt.Errorf("backend go would run operations in parallel, which can block for ever, wanted compute.NewWithConfig(%q)", goBackend)
+	}
+	return b, nil
+}
+
+// sequential reads the setting, of a type that compute does not export.
+func sequential(b compute.Backend) bool {
+	v := reflect.ValueOf(b)
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		return true // another backend of that name: nothing is known against it
+	}
+	f := v.Elem().FieldByName("OpsExecutionType")
+	return !f.IsValid() || !f.CanInt() || f.Int() == opsSequential
+}
+
+// opsSequential is compute's OpsExecutionSequential; a test holds it.
+const opsSequential = 2
+
+// BackendName is how results name a backend: "go", "xla:cpu", "xla:cuda".
+func BackendName(b compute.Backend) string {
+	xla, ok := b.(interface{ PluginName() string })
+	if !ok {
+		return b.String()
+	}
+	for _, platform := range []string{"cuda", "rocm", "tpu", "cpu"} {
+		if strings.Contains(strings.ToLower(filepath.Base(xla.PluginName())), platform) {
+			return b.String() + ":" + platform
+		}
+	}
+	return b.String() + ":" + xla.PluginName()
+}

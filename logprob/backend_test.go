@@ -1,0 +1,28 @@
+//go:build !nodaulet
+
+package logprob_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/go-xla/compute/xla"
+)
+
+var cpu = sync.OnceValues(func() (compute.Backend, error) {
+	xla.EnableAutoInstall(false)
+	return compute.NewWithConfig("xla:cpu")
+})
+
+// backends are those that numbers are compared on: the pure-Go one and XLA's CPU
+// client, where its plugin is installed.
+func backends(t testing.TB) []compute.Backend {
+	all := []compute.Backend{pureGo(t)}
+	b, err := cpu()
+	if err != nil {
+		t.Logf("xla:cpu left out: %v", err)
+		return all
+	}
+	return append(all, b)
+}

@@ -1,0 +1,314 @@
+package logprob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+	"github.com/implicitreward/implicitreward/internal/checkpoint"
+	"github.com/implicitreward/implicitreward/internal/engine"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// Version is the version of this library, as it is recorded with results.
+const Version = "0.1.0"
+
+// UnsupportedError says which settings of a config.json are not computed. The
+// alternative to it would be a wrong number.
+type UnsupportedError = arch.UnsupportedError
+
+// HubOptions say where models named by a hub id come from.
+type HubOptions = checkpoint.HubOptions
+
+// Find returns the folder of a model that is named by a folder, by a hub id
+// ("org/name" or "org/name@revision"), which is downloaded to the usual cache, or,
+// offline, by a hub id that is in the cache.
+func Find(ctx context.Context, name string, o *HubOptions) (dir string, err error) {
+	return checkpoint.Find(ctx, name, o)
+}
+
+// Options change how a model is loaded. The zero value is a good one.
+type Options struct {
+	// Backend executes the model; nil for compute.New(), which takes what the
+	// program has imported (see github.com/gomlx/compute). A Model does not
+	// finalize it. The pure-Go backend must be made by
+	// compute.NewWithConfig("go:ops_sequential"): see backend.go.
+	Backend compute.Backend
+	// DType is what matrix products compute in: dtypes.Float32 or
+	// dtypes.BFloat16. Zero: the checkpoint's, that is bfloat16 if all its
+	// matrices are, float32 otherwise.
+	DType dtypes.DType
+	// MaxTokens bounds the length of a text; 0 for the model's own context.
+	MaxTokens int
+	// Progress, if not nil, is told how many bytes of weights have been loaded,
+	// from several goroutines.
+	Progress func(done, total int64)
+}
+
+// Model is a language model on a device, ready to score. Its methods may be called
+// from several goroutines; computations run one after the other.
+type Model struct {
+	dir     string
+	arch    *arch.Model
+	weights *checkpoint.Weights
+	engine  *engine.Engine
+	tok     *tokenize.Tokenizer
+	backend string
+	longest int
+	window  int // tokens that are gathered before they are computed
+}
+
+// Load reads config.json, the safetensors files and the tokenizer of a folder and
+// puts the weights on the backend's device. Close frees them.
+//
+// A folder without tokenizer.json loads too and scores token ids; Tokenizer is then
+// nil. So it is in builds with the tag nodaulet.
+func Load(ctx context.Context, dir string, o *Options) (*Model, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	m := &Model{dir: dir, window: 1 << 16}
+	if err := m.load(ctx, o); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("logprob: %s: %w", dir, err)
+	}
+	return m, nil
+}
+
+func (m *Model) load(ctx context.Context, o *Options) error {
+	config, err := checkpoint.ReadConfig(m.dir)
+	if err != nil {
+		return err
+	}
+	if m.weights, err = checkpoint.OpenWeights(m.dir); err != nil {
+		return err
+	}
+	m.arch, err = arch.New(config, func(name string) bool {
+		_, ok := m.weights.Get(name)
+		return ok
+	})
+	if err != nil {
+		return err
+	}
+	m.longest = m.arch.Context
+	if o.MaxTokens > 0 {
+		m.longest = min(m.longest, o.MaxTokens)
+	}
+	if _, err := os.Stat(filepath.Join(m.dir, "tokenizer.json")); err == nil && tokenize.Available {
+		if m.tok, err = tokenize.Load(m.dir); err != nil {
+			return err
+		}
+		if n := m.tok.Size(); n > m.arch.V {
+			return fmt.Errorf("tokenizer.json has ids up to %d, config.json a vocab_size of %d: they belong to different models", n-1, m.arch.V)
+		}
+	}
+	backend, err := chooseBackend(o.Backend)
+	if err != nil {
+		return err
+	}
+	m.backend = BackendName(backend)
+	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, o.DType, o.Progress)
+	return err
+}
+
+// Close frees the weights. The model must not be in use.
+func (m *Model) Close() error {
+	var errs []error
+	if m.engine != nil {
+		m.engine.Close()
+	}
+	if m.tok != nil {
+		errs = append(errs, m.tok.Close())
+	}
+	if m.weights != nil {
+		errs = append(errs, m.weights.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Tokenizer is the checkpoint's own; nil where the folder has none.
+func (m *Model) Tokenizer() *tokenize.Tokenizer { return m.tok }
+
+// Context is the longest text in tokens that the model scores.
+func (m *Model) Context() int { return m.longest }
+
+// Rows is the number of logits, which can exceed the tokenizer's vocabulary.
+func (m *Model) Rows() int { return m.arch.V }
+
+// Meta says how this model's numbers are made. It reads all weights once, to hash them.
+func (m *Model) Meta(ctx context.Context) (Meta, error) {
+	hash, err := m.weights.Hash(ctx)
+	if err != nil {
+		return Meta{}, fmt.Errorf("logprob: %s: %w", m.dir, err)
+	}
+	meta := Meta{
+		Model:       m.dir,
+		ModelType:   m.arch.Type,
+		WeightsHash: hash,
+		DType:       DTypeName(m.engine.DType()),
+		Backend:     m.backend,
+		Version:     Version,
+		VocabRows:   m.arch.V,
+	}
+	if m.tok != nil {
+		meta.TokenizerHash = m.tok.Hash()
+	}
+	return meta, nil
+}
+
+// DTypeName is how results name a type: "f32", "bf16".
+func DTypeName(t dtypes.DType) string {
+	switch t {
+	case dtypes.Float32:
+		return "f32"
+	case dtypes.BFloat16:
+		return "bf16"
+	}
+	return strings.ToLower(t.String())
+}
+
+// Score yields ln p of the replies' tokens, one Score a text, in order:
+// LogProb[i] = ln p(IDs[Reply+i] | IDs[:Reply+i]). A reply without tokens gives an
+// empty LogProb, whose sum is ln 1 = 0.
+//
+// Texts are read and computed some thousands of tokens at a time; what they have in
+// common is computed once. The first text that cannot be scored (longer than the
+// context, an id outside the vocabulary, a reply that begins at the first token,
+// which nothing predicts) yields an error that names its number, after the scores
+// before it, and ends the sequence. ctx is checked between executions.
+func (m *Model) Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[Score, error] {
+	return func(yield func(Score, error) bool) {
+		items := func(yield func(engine.Text) bool) {
+			for t := range texts {
+				if !yield(engine.Text{IDs: t.IDs, From: t.Reply}) {
+					return
+				}
+			}
+		}
+		for r, err := range m.run(ctx, items) {
+			if !yield(Score{LogProb: r.LogProb, Greedy: r.Greedy}, err) {
+				return
+			}
+		}
+	}
+}
+
+// Next yields ln p of every token of the vocabulary after each text (prompt and
+// reply together), in order. A row has Rows() values and is the caller's to keep.
+// Errors are as Score's; an empty text is one.
+func (m *Model) Next(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[[]float32, error] {
+	return func(yield func([]float32, error) bool) {
+		items := func(yield func(engine.Text) bool) {
+			for t := range texts {
+				if !yield(engine.Text{IDs: t.IDs, From: len(t.IDs), Row: true}) {
+					return
+				}
+			}
+		}
+		for r, err := range m.run(ctx, items) {
+			if !yield(r.Row, err) {
+				return
+			}
+		}
+	}
+}
+
+// windowRows bounds the whole rows that are gathered before they are handed out.
+const windowRows = 64
+
+// run computes texts window by window.
+func (m *Model) run(ctx context.Context, texts iter.Seq[engine.Text]) iter.Seq2[engine.Result, error] {
+	return func(yield func(engine.Result, error) bool) {
+		var window []engine.Text
+		tokens, rows, done := 0, 0, 0
+		flush := func() bool {
+			results, err := m.engine.Run(ctx, window)
+			if err != nil {
+				yield(engine.Result{}, fmt.Errorf("logprob: %s: %w", m.dir, err))
+				return false
+			}
+			for _, r := range results {
+				if !yield(r, nil) {
+					return false
+				}
+			}
+			done += len(window)
+			window, tokens, rows = window[:0], 0, 0
+			return true
+		}
+		for t := range texts {
+			if err := m.check(t); err != nil {
+				if flush() {
+					yield(engine.Result{}, fmt.Errorf("logprob: %s: text %d: %w", m.dir, done, err))
+				}
+				return
+			}
+			window = append(window, t)
+			tokens += len(t.IDs)
+			if t.Row {
+				rows++
+			}
+			if (tokens >= m.window || rows >= windowRows) && !flush() {
+				return
+			}
+		}
+		flush()
+	}
+}
+
+func (m *Model) check(t engine.Text) error {
+	if len(t.IDs) > m.longest && m.longest < m.arch.Context {
+		return fmt.Errorf("%d tokens, wanted at most %d (MaxTokens)", len(t.IDs), m.longest)
+	}
+	return m.engine.Check(t)
+}
+
+// Table computes ln p of every token after each prompt. Rows that no token of the
+// tokenizer names take part in the softmax, as they do in transformers, but are no
+// rows of the table.
+func (m *Model) Table(ctx context.Context, prompts []Prompt) (*Table, error) {
+	if m.tok == nil {
+		return nil, fmt.Errorf("logprob: %s: no tokenizer.json, wanted one to name the rows of a table", m.dir)
+	}
+	meta, err := m.Meta(ctx)
+	if err != nil {
+		return nil, err
+	}
+	meta.Rendered = map[string]string{}
+	t := &Table{Meta: meta}
+	for token := range m.tok.Vocab() {
+		if int(token.ID) >= m.arch.V {
+			return nil, fmt.Errorf("logprob: %s: token %q has id %d, wanted at most %d by config.json's vocab_size", m.dir, token.Name, token.ID, m.arch.V-1)
+		}
+		t.Tokens = append(t.Tokens, token)
+	}
+	texts := func(yield func(tokenize.Text) bool) {
+		for _, p := range prompts {
+			if !yield(p.Text) {
+				return
+			}
+		}
+	}
+	for row, err := range m.Next(ctx, texts) {
+		if err != nil {
+			return nil, err
+		}
+		p := prompts[len(t.Prompts)]
+		t.Prompts = append(t.Prompts, p.Name)
+		meta.Rendered[p.Name] = p.Text.Rendered
+		column := make([]float32, len(t.Tokens))
+		for i, token := range t.Tokens {
+			column[i] = row[token.ID]
+		}
+		t.LogProb = append(t.LogProb, column)
+	}
+	return t, t.Check()
+}

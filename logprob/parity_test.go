@@ -1,0 +1,218 @@
+package logprob_test
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/gobackend"
+
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// golden is what testdata/make.py wrote: float32 numbers of transformers with eager
+// attention, each text computed alone.
+type golden struct {
+	Texts []struct {
+		IDs      []int32
+		LogProbs []float64 // of IDs[1:]
+	}
+	Next []float64 // row after the first text
+}
+
+func readGolden(t *testing.T, dir string) golden {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "golden.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g golden
+	if err := json.Unmarshal(b, &g); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// variants returns a folder for each config that a case has: config.json as
+// transformers 5 writes it, config.v4.json as older checkpoints were published,
+// config.min.json without the keys whose default says the same.
+func variants(t *testing.T, dir string) []string {
+	t.Helper()
+	all := []string{dir}
+	for _, name := range []string{"config.v4.json", "config.min.json"} {
+		config, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			continue
+		}
+		folder := filepath.Join(t.TempDir(), strings.TrimSuffix(name, ".json"))
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, "config.json"), config, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "model*.safetensors*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(folder, filepath.Base(file)), b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all = append(all, folder)
+	}
+	return all
+}
+
+// worst returns the largest and the mean difference from the golden numbers, of the
+// texts that the model accepts, scored together.
+func worst(t *testing.T, m *logprob.Model, g golden) (largest, mean float64) {
+	t.Helper()
+	var texts []tokenize.Text
+	for _, text := range g.Texts {
+		texts = append(texts, tokenize.Text{IDs: text.IDs, Reply: 1})
+	}
+	n, sum, count := 0, 0.0, 0
+	compare := func(got float32, want float64) {
+		d := math.Abs(float64(got) - want)
+		if !(d <= largest) { // a NaN too
+			largest = d
+		}
+		sum += d
+		count++
+	}
+	for score, err := range m.Score(t.Context(), slices.Values(texts)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(score.LogProb) != len(g.Texts[n].LogProbs) {
+			t.Fatalf("text %d: %d log-probabilities, wanted %d", n, len(score.LogProb), len(g.Texts[n].LogProbs))
+		}
+		for i, v := range score.LogProb {
+			compare(v, g.Texts[n].LogProbs[i])
+		}
+		n++
+	}
+	if n != len(texts) {
+		t.Fatalf("%d scores, wanted %d", n, len(texts))
+	}
+	for row, err := range m.Next(t.Context(), slices.Values(texts[:1])) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(row) != len(g.Next) {
+			t.Fatalf("a row of %d, wanted %d", len(row), len(g.Next))
+		}
+		for i, v := range row {
+			compare(v, g.Next[i])
+		}
+	}
+	return largest, sum / float64(count)
+}
+
+// TestFamilies holds every family to transformers in float32, and the checkpoints
+// in bfloat16 to the same numbers within what rounding operands costs.
+func TestFamilies(t *testing.T) {
+	cases, err := filepath.Glob("testdata/families/*/golden.json")
+	if err != nil || len(cases) < 40 {
+		t.Fatalf("%d reference checkpoints (%v), wanted more than 40", len(cases), err)
+	}
+	for _, backend := range backends(t) {
+		for _, path := range cases {
+			dir := filepath.Dir(path)
+			t.Run(logprob.BackendName(backend)+"/"+filepath.Base(dir), func(t *testing.T) {
+				g := readGolden(t, dir)
+				configs := variants(t, dir)
+				if backend.String() != "go" {
+					configs = configs[:1] // the graph is the same, and XLA takes a second to compile it
+				}
+				for _, folder := range configs {
+					g := g
+					m := load(t, folder, backend, dtypes.Float32)
+					if filepath.Base(dir) == "phi3-longrope" {
+						g = upTo(g, m.Context())
+					}
+					largest, _ := worst(t, m, g)
+					if !(largest <= 2e-5) {
+						t.Errorf("%s: f32 differs by up to %.2g nats, wanted at most 2e-5", filepath.Base(folder), largest)
+					}
+				}
+				m := load(t, dir, backend, 0)
+				meta, err := m.Meta(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if meta.DType == "bf16" {
+					largest, mean := worst(t, m, upTo(g, m.Context()))
+					if !(largest <= 0.1 && mean <= 0.01) {
+						t.Errorf("bf16 differs by up to %.2g nats, %.2g in the mean; wanted at most 0.1 and 0.01", largest, mean)
+					}
+				}
+			})
+		}
+	}
+}
+
+// upTo drops the texts beyond a context: of longrope only the original context is
+// computed.
+func upTo(g golden, context int) golden {
+	short := g
+	short.Texts = nil
+	for _, text := range g.Texts {
+		if len(text.IDs) <= context {
+			short.Texts = append(short.Texts, text)
+		}
+	}
+	return short
+}
+
+func load(t testing.TB, dir string, backend compute.Backend, dtype dtypes.DType) *logprob.Model {
+	t.Helper()
+	m, err := logprob.Load(t.Context(), dir, &logprob.Options{Backend: backend, DType: dtype})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+var pureGoBackend = sync.OnceValues(func() (compute.Backend, error) {
+	return compute.NewWithConfig("go:ops_sequential")
+})
+
+func pureGo(t testing.TB) compute.Backend {
+	t.Helper()
+	b, err := pureGoBackend()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestParallelGoBackend: the pure-Go backend in its default setting is refused, since
+// it can block for ever.
+func TestParallelGoBackend(t *testing.T) {
+	_, err := logprob.Load(t.Context(), "testdata/families/llama-mha", &logprob.Options{Backend: gobackend.GetBackend()})
+	const want = `logprob: testdata/families/llama-mha: backend go would run operations in parallel, which can block for ever, wanted compute.NewWithConfig("go:ops_sequential")`
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v, wanted %s", err, want)
+	}
+	m, err := logprob.Load(t.Context(), "testdata/families/llama-mha", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Close()
+}
