@@ -13,13 +13,17 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// ReadCSV reads the format of the paper's code: a header with token_id, token_name, token_decoded and one column a prompt, then one row a token, as
-// WriteCSV, pandas or R write it. Values are rounded once, to the nearest float32, so files that print float32 as double give back the
-// same bits; -inf (also -Inf, -Infinity) is ln 0. Rows may stand in any order and come back in id order.
+// ReadCSV reads the format of the paper's code: a header with token_id, token_name,
+// token_decoded and one column a prompt, then one row a token, as WriteCSV, pandas or
+// R write it. Values are rounded once, to the nearest float32, so files that print
+// float32 as double give back the same bits; -inf (also -Inf, -Infinity) is ln 0.
+// Rows may stand in any order and come back in id order.
 //
-// No token is missing: "NA", "null" and "" are tokens like others, and "\r\n", "\n" and "\r" inside quotes stay apart. Refused, with
-// line and column, are NaN or empty values, values above 0, wrong quoting, text that is not UTF-8, rows of another length, an id or a
-// prompt that stands twice, a missing column, and a file without rows. Meta is empty: see ReadMeta.
+// No token is missing: "NA", "null" and "" are tokens like others, and "\r\n", "\n"
+// and "\r" inside quotes stay apart. Refused, with line and column, are NaN or empty
+// values, values above 0, wrong quoting, text that is not UTF-8, rows of another
+// length, an id or a prompt that stands twice, a missing column, and a file without
+// rows. Meta is empty: see ReadMeta.
 func ReadCSV(r io.Reader) (*Table, error) {
 	t, err := readCSV(csv.NewReader(r))
 	if err != nil {
@@ -110,9 +114,11 @@ func parseLogProb(field []byte) (float32, error) {
 	return v, checkLogProb(v)
 }
 
-// parseShort rounds a number of digits and one point, such as -12.837289810180664, to the nearest float32, four times as fast as strconv.
-// It gives up (false) on anything else. digits/10^k in float64 is off by at most two units in the last place: one for digits, when they
-// exceed 2^53, and one for the quotient. Only when it lies so near to the middle between two float32 can the second rounding err.
+// parseShort rounds a number of digits and one point, such as -12.837289810180664, to
+// the nearest float32, four times as fast as strconv. It gives up (false) on anything
+// else. digits/10^k in float64 is off by at most two units in the last place: one for
+// digits, when they exceed 2^53, and one for the quotient. Only when it lies so near
+// to the middle between two float32 can the second rounding err.
 func parseShort(field []byte) (float32, bool) {
 	sign := uint64(0)
 	if len(field) > 0 && field[0] == '-' {
@@ -143,8 +149,9 @@ func parseShort(field []byte) (float32, bool) {
 // tens are powers of ten, exact in float64.
 var tens = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18}
 
-// WriteCSV writes the format that ReadCSV describes, with "\n" as line end and the fewest digits that give back the same float32.
-// Fields are quoted where pandas quotes them. Meta is not written: see Meta.WriteJSON.
+// WriteCSV writes the format that ReadCSV describes, with "\n" as line end and the
+// fewest digits that give back the same float32. Fields are quoted where pandas
+// quotes them. Meta is not written: see Meta.WriteJSON.
 func (t *Table) WriteCSV(w io.Writer) error {
 	if err := t.Check(); err != nil {
 		return err

@@ -20,14 +20,18 @@ import (
 // metaKey is the key of the file's metadata under which Meta stands, as JSON.
 const metaKey = "implicitreward"
 
-// rowGroup is the number of rows after which WriteParquet starts a new row group, so that it holds no more than that in memory.
+// rowGroup is the number of rows after which WriteParquet starts a new row group, so
+// that it holds no more than that in memory.
 const rowGroup = 1 << 16
 
-// maxRows bounds the memory that a damaged file can cost; the largest vocabularies have 300,000 tokens.
+// maxRows bounds the memory that a damaged file can cost; the largest vocabularies
+// have 300,000 tokens.
 const maxRows = 1 << 24
 
-// WriteParquet writes the columns token_id (int32), token_name, token_decoded (UTF-8 strings) and one float32 column a prompt, in order, with Meta
-// as JSON in the key-value metadata under "implicitreward". The same table gives the same bytes. pandas, pyarrow, R's arrow and DuckDB read it.
+// WriteParquet writes the columns token_id (int32), token_name, token_decoded (UTF-8
+// strings) and one float32 column a prompt, in order, with Meta as JSON in the
+// key-value metadata under "implicitreward". The same table gives the same bytes.
+// pandas, pyarrow, R's arrow and DuckDB read it.
 func (t *Table) WriteParquet(w io.Writer) error {
 	if err := t.Check(); err != nil {
 		return err
@@ -88,7 +92,8 @@ func (t *Table) writeRows(out *parquet.GenericWriter[any], from, to int) error {
 	return out.Flush()
 }
 
-// group is a parquet.Group whose fields stand in the order given; the map of parquet.Group sorts them by name.
+// group is a parquet.Group whose fields stand in the order given; the map of
+// parquet.Group sorts them by name.
 type group struct {
 	parquet.Group
 	fields []parquet.Field
@@ -106,14 +111,17 @@ func (f field) Name() string { return f.name }
 // Value is for writing rows; we write columns.
 func (f field) Value(row reflect.Value) reflect.Value { return row.MapIndex(reflect.ValueOf(f.name)) }
 
-// ReadParquet reads what WriteParquet wrote, and the same columns as others write them: token_id as a 32- or 64-bit integer, strings, values as
-// float or double (rounded to the nearest float32), nullable, dictionary-encoded, in any number of row groups. Columns that are not among the token's
-// are prompts, in the file's order; __index_level_0__, which pandas adds, is skipped. Rows may stand in any order and come back in id order.
-// size is the length of the file in bytes.
+// ReadParquet reads what WriteParquet wrote, and the same columns as others write
+// them: token_id as a 32- or 64-bit integer, strings, values as float or double
+// (rounded to the nearest float32), nullable, dictionary-encoded, in any number of
+// row groups. Columns that are not among the token's are prompts, in the file's
+// order; __index_level_0__, which pandas adds, is skipped. Rows may stand in any
+// order and come back in id order. size is the length of the file in bytes.
 //
-// Refused, by column and row (counted from 0), are missing values (pandas makes them of tokens such as "NA" when it reads a CSV without
-// keep_default_na=False), NaN, values above 0, text that is not UTF-8, an id or a prompt that stands twice, a missing column or one of
-// another type, and a file without rows.
+// Refused, by column and row (counted from 0), are missing values (pandas makes them
+// of tokens such as "NA" when it reads a CSV without keep_default_na=False), NaN,
+// values above 0, text that is not UTF-8, an id or a prompt that stands twice, a
+// missing column or one of another type, and a file without rows.
 func ReadParquet(r io.ReaderAt, size int64) (t *Table, err error) {
 	defer func() { // parquet-go panics on some damaged files
 		if p := recover(); p != nil {
@@ -133,8 +141,8 @@ func ReadParquet(r io.ReaderAt, size int64) (t *Table, err error) {
 	return t, nil
 }
 
-// checkFooter refuses a file that is no Parquet, or whose last bytes promise more metadata than it has, for which parquet-go
-// v0.32.0 would set memory aside.
+// checkFooter refuses a file that is no Parquet, or whose last bytes promise more
+// metadata than it has, for which parquet-go v0.32.0 would set memory aside.
 func checkFooter(r io.ReaderAt, size int64) error {
 	var tail [8]byte
 	if size < 12 {

@@ -4,13 +4,16 @@ import "math"
 
 // Score is what a model says of one reply.
 type Score struct {
-	// LogProb[i] = ln p(reply[i] | prompt, reply[:i]), one a reply token; -Inf where the model gives the token probability 0.
+	// LogProb[i] = ln p(reply[i] | prompt, reply[:i]), one a reply token; -Inf where
+	// the model gives the token probability 0.
 	LogProb []float32
-	// Greedy says that every reply token was the likeliest at its place, so that greedy decoding would have written this reply.
+	// Greedy says that every reply token was the likeliest at its place, so that
+	// greedy decoding would have written this reply.
 	Greedy bool
 }
 
-// Sum returns ln p(reply | prompt) = sum_i LogProb[i], added in float64. It is 0, ln 1, for a reply of no tokens.
+// Sum returns ln p(reply | prompt) = sum_i LogProb[i], added in float64. It is 0, ln
+// 1, for a reply of no tokens.
 func (s Score) Sum() float64 {
 	sum := 0.0
 	for _, v := range s.LogProb {
@@ -19,8 +22,9 @@ func (s Score) Sum() float64 {
 	return sum
 }
 
-// Mean returns Sum()/n, nats per token of the reply as this model's tokenizer cuts it, so two models' means are comparable only where both
-// cut alike; NaN for a reply of no tokens.
+// Mean returns Sum()/n, nats per token of the reply as this model's tokenizer cuts
+// it, so two models' means are comparable only where both cut alike; NaN for a reply
+// of no tokens.
 func (s Score) Mean() float64 {
 	if len(s.LogProb) == 0 {
 		return math.NaN()

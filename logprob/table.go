@@ -10,14 +10,16 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Prompt is a text after which every token of the vocabulary is to be scored. Its name becomes a column of a Table.
+// Prompt is a text after which every token of the vocabulary is to be scored. Its
+// name becomes a column of a Table.
 type Prompt struct {
 	Name string
 	Text tokenize.Text
 }
 
-// Table holds ln p(token | prompt) for every token of a vocabulary and every prompt. Files hold it as CSV (the format of the paper's code) and as
-// Parquet; in both, every float32 and every byte of a token comes back as it was.
+// Table holds ln p(token | prompt) for every token of a vocabulary and every prompt.
+// Files hold it as CSV (the format of the paper's code) and as Parquet; in both,
+// every float32 and every byte of a token comes back as it was.
 type Table struct {
 	Prompts []string         // column names, in order
 	Tokens  []tokenize.Token // one a row, in id order
@@ -25,8 +27,9 @@ type Table struct {
 	Meta    Meta
 }
 
-// Meta says how the numbers of a table were made. Empty fields are unknown. A Parquet file carries it; beside a CSV it goes into a file
-// of its own, by WriteJSON and ReadMeta.
+// Meta says how the numbers of a table were made. Empty fields are unknown. A Parquet
+// file carries it; beside a CSV it goes into a file of its own, by WriteJSON and
+// ReadMeta.
 type Meta struct {
 	Model         string            `json:"model,omitempty"`          // as the user named it
 	ModelType     string            `json:"model_type,omitempty"`     // config.json's
@@ -61,7 +64,8 @@ func ReadMeta(r io.Reader) (Meta, error) {
 	return m, nil
 }
 
-// Column returns ln p of every token after the prompt of that name, and whether there is such a prompt. It is the table's own slice.
+// Column returns ln p of every token after the prompt of that name, and whether there
+// is such a prompt. It is the table's own slice.
 func (t *Table) Column(prompt string) ([]float32, bool) {
 	i := slices.Index(t.Prompts, prompt)
 	if i < 0 {
@@ -73,7 +77,8 @@ func (t *Table) Column(prompt string) ([]float32, bool) {
 // tokenColumns stand before the prompts in every file.
 var tokenColumns = [...]string{"token_id", "token_name", "token_decoded"}
 
-// checkPrompt refuses a column name that a file could not give back, and adds it to those seen.
+// checkPrompt refuses a column name that a file could not give back, and adds it to
+// those seen.
 func checkPrompt(name string, seen map[string]bool) error {
 	switch {
 	case name == "":
@@ -89,7 +94,8 @@ func checkPrompt(name string, seen map[string]bool) error {
 	return nil
 }
 
-// logProbSlack is how far above 0 the float32 rounding of x - logsumexp(x) may lift a log-probability: an ulp at |x| = 1000.
+// logProbSlack is how far above 0 the float32 rounding of x - logsumexp(x) may lift a
+// log-probability: an ulp at |x| = 1000.
 const logProbSlack = 1e-4
 
 // checkLogProb refuses what is no logarithm of a probability.
@@ -103,8 +109,9 @@ func checkLogProb(v float32) error {
 	return nil
 }
 
-// Check refuses a table that does not hold together: no tokens or prompts, names or ids twice or out of order, text that is not valid
-// UTF-8, columns of another length than the tokens, NaN, or values above 0. Writing calls it.
+// Check refuses a table that does not hold together: no tokens or prompts, names or
+// ids twice or out of order, text that is not valid UTF-8, columns of another length
+// than the tokens, NaN, or values above 0. Writing calls it.
 func (t *Table) Check() error {
 	if len(t.Tokens) == 0 || len(t.Prompts) == 0 {
 		return fmt.Errorf("logprob: table: %d tokens and %d prompts, wanted at least one of each", len(t.Tokens), len(t.Prompts))
@@ -139,7 +146,8 @@ func (t *Table) Check() error {
 	return nil
 }
 
-// sortTokens puts rows into id order and refuses an id that stands twice. where names the place of a row in the file.
+// sortTokens puts rows into id order and refuses an id that stands twice. where names
+// the place of a row in the file.
 func (t *Table) sortTokens(where func(row int) string) error {
 	byID := func(a, b tokenize.Token) int { return int(a.ID) - int(b.ID) }
 	order := make([]int, 0)

@@ -2,9 +2,9 @@ package csv
 
 import "strings"
 
-// Append appends one field to dst: in quotes, and its own quotes doubled, when it has a comma, a quote, "\r" or "\n"; as it stands
-// otherwise. That is pandas' QUOTE_MINIMAL, but
-// that pandas leaves a lone "\r" bare and then cannot read it.
+// Append appends one field to dst: in quotes, and its own quotes doubled, when it has
+// a comma, a quote, "\r" or "\n"; as it stands otherwise. That is pandas'
+// QUOTE_MINIMAL, but that pandas leaves a lone "\r" bare and then cannot read it.
 func Append(dst []byte, field string) []byte {
 	if !strings.ContainsAny(field, ",\"\r\n") {
 		return append(dst, field...)

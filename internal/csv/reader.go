@@ -1,10 +1,14 @@
-// Package csv reads and writes comma-separated text as RFC 4180 lays it down and pandas writes it, and changes no byte of a field.
+// Package csv reads and writes comma-separated text as RFC 4180 lays it down and
+// pandas writes it, and changes no byte of a field.
 //
-// It exists because tokens are the fields: encoding/csv turns "\r\n" inside quotes into "\n", so that two tokens of one vocabulary
-// become one. It is strict (quotes only around whole fields, doubled inside), and every error names the line of the file and the
-// column. Lines are counted by "\n", also inside quotes. A line with nothing in it is skipped; an empty field that stands alone on its line is
-// written "". A "\r" that no "\n" follows is part of its field, quoted or not: Python's csv module, and so pandas, writes the token
-// "\r" without quotes. A byte order mark at the start is skipped.
+// It exists because tokens are the fields: encoding/csv turns "\r\n" inside quotes
+// into "\n", so that two tokens of one vocabulary become one. It is strict (quotes
+// only around whole fields, doubled inside), and every error names the line of the
+// file and the column. Lines are counted by "\n", also inside quotes. A line with
+// nothing in it is skipped; an empty field that stands alone on its line is written
+// "". A "\r" that no "\n" follows is part of its field, quoted or not: Python's csv
+// module, and so pandas, writes the token "\r" without quotes. A byte order mark at
+// the start is skipped.
 package csv
 
 import (
@@ -56,8 +60,8 @@ func NewReader(src io.Reader) *Reader {
 	return &Reader{src: src, buf: make([]byte, 1<<18), next: 1}
 }
 
-// Header reads the first record and keeps it: later records must have as many fields, and errors name its columns.
-// An empty file is io.EOF.
+// Header reads the first record and keeps it: later records must have as many fields,
+// and errors name its columns. An empty file is io.EOF.
 func (r *Reader) Header() ([]string, error) {
 	rec, err := r.Read()
 	if err != nil {
@@ -127,7 +131,8 @@ func (r *Reader) Errorf(i int, format string, args ...any) error {
 	return e
 }
 
-// fill reads more, after what is held. It grows the buffer when that is full of one record.
+// fill reads more, after what is held. It grows the buffer when that is full of one
+// record.
 func (r *Reader) fill() error {
 	if r.pos > 0 {
 		copy(r.buf, r.buf[r.pos:r.end])
@@ -156,7 +161,8 @@ func (r *Reader) fill() error {
 	}
 }
 
-// scanLine returns the bytes up to the next line end, without it, and their number with it. It consumes nothing.
+// scanLine returns the bytes up to the next line end, without it, and their number
+// with it. It consumes nothing.
 func (r *Reader) scanLine() (line []byte, n int, err error) {
 	seen := 0
 	for {
@@ -232,7 +238,8 @@ func (r *Reader) quoted() error {
 	}
 }
 
-// parse cuts the record at the start of b and returns its length and number of line ends; 0 when b ends too early to tell.
+// parse cuts the record at the start of b and returns its length and number of line
+// ends; 0 when b ends too early to tell.
 func (r *Reader) parse(b []byte) (n, lines int, err error) {
 	for i := 0; ; {
 		r.lines = append(r.lines, r.line+lines)
@@ -287,8 +294,9 @@ func (r *Reader) parse(b []byte) (n, lines int, err error) {
 	}
 }
 
-// unquote appends the field whose opening quote stands just before b. It returns the length with the closing quote, or -1 when b ends
-// first, and the number of line ends inside.
+// unquote appends the field whose opening quote stands just before b. It returns the
+// length with the closing quote, or -1 when b ends first, and the number of line ends
+// inside.
 func (r *Reader) unquote(b []byte) (size, lines int) {
 	from, start := 0, len(r.scratch)
 	for i := 0; ; {

@@ -10,7 +10,8 @@ import (
 	"testing/iotest"
 )
 
-// readAll copies the records of a file, checking each field count against the first record when header is set.
+// readAll copies the records of a file, checking each field count against the first
+// record when header is set.
 func readAll(src io.Reader, header bool) (recs [][]string, err error) {
 	r := NewReader(src)
 	if header {
@@ -98,7 +99,8 @@ func TestAppend(t *testing.T) {
 	}
 }
 
-// FuzzRead holds that what is written is read back, and that whatever is read encoding/csv reads alike but for the "\r" it drops.
+// FuzzRead holds that what is written is read back, and that whatever is read
+// encoding/csv reads alike but for the "\r" it drops.
 func FuzzRead(f *testing.F) {
 	for _, s := range []string{"a,b\n", "\"\r\n\",\"\"\"\"", "\ufeff\"a\"\r\n\r", "\n\n\"\"", "a\rb", "\"x", ",\"\r\",\n"} {
 		f.Add(s)
