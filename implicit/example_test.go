@@ -1,0 +1,130 @@
+package implicit_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log"
+	"slices"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// unigram is a model that knows words only: the log-probability of each, whatever stands before.
+type unigram map[string]float32
+
+func (u unigram) Score(_ context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
+	return func(yield func(logprob.Score, error) bool) {
+		for t := range texts {
+			var s logprob.Score
+			for _, span := range t.Spans[t.Reply:] {
+				s.LogProb = append(s.LogProb, u[strings.TrimSpace(t.Rendered[span[0]:span[1]])])
+			}
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// encode cuts a text before every space.
+func encode(prompt, reply string) (tokenize.Text, error) {
+	t := tokenize.Text{Rendered: prompt + reply, Start: len(prompt)}
+	for from := 0; from < len(t.Rendered); {
+		to := len(t.Rendered)
+		if i := strings.IndexByte(t.Rendered[from+1:], ' '); i >= 0 {
+			to = from + 1 + i
+		}
+		if from < t.Start {
+			t.Reply++
+		}
+		t.IDs, t.Spans = append(t.IDs, int32(len(t.IDs))), append(t.Spans, [2]int{from, to})
+		from = to
+	}
+	return t, nil
+}
+
+// A Policy for a real model is implicit.Chat(m, nil) or implicit.Plain(m), where m comes from logprob.Load.
+func ExampleRewards() {
+	base := implicit.Policy{Scorer: unigram{"love": -3, "power": -3, "of": -1}, Encode: encode}
+	tuned := implicit.Policy{Scorer: unigram{"love": -1, "power": -4.5, "of": -1}, Encode: encode}
+	items := []implicit.Item{
+		{Prompt: "The greatest thing is", Reply: " love"},
+		{Prompt: "The greatest thing is", Reply: " power"},
+		{Prompt: "The greatest thing is", Reply: " love of power"},
+	}
+	for r, err := range implicit.Rewards(context.Background(), tuned, base, slices.Values(items)) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		steps, _ := r.PerToken()
+		fmt.Printf("%-15q %5.2f = sum of %.2f, with beta 0.1: %.3f\n", r.Reply, r.LogRatio(), steps, r.Value(0.1))
+	}
+	// Output:
+	// " love"          2.00 = sum of [2.00], with beta 0.1: 0.200
+	// " power"        -1.50 = sum of [-1.50], with beta 0.1: -0.150
+	// " love of power"  0.50 = sum of [2.00 0.00 -1.50], with beta 0.1: 0.050
+}
+
+func ExampleJoin() {
+	const tuned = `token_id,token_name,token_decoded,greatest
+7,▁Love, Love,-0.5
+9,▁Power, Power,-3
+12,▁Money, Money,-12
+`
+	const base = `token_id,token_name,token_decoded,greatest
+3,ĠPower, Power,-1
+4,ĠLove, Love,-1.5
+8,ĠMoney, Money,-16
+`
+	p, err := logprob.ReadCSV(strings.NewReader(tuned))
+	if err != nil {
+		log.Fatal(err)
+	}
+	q, err := logprob.ReadCSV(strings.NewReader(base))
+	if err != nil {
+		log.Fatal(err)
+	}
+	j, err := implicit.Join(p, q, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ratio, mwlr := j.LogRatio(0), j.MWLR(0)
+	for i, tok := range j.Tokens {
+		fmt.Printf("%-8q log-ratio %5.2f  MWLR %8.5f\n", tok.Text, ratio[i], mwlr[i])
+	}
+	// Output:
+	// " Love"  log-ratio  1.00  MWLR  0.41483
+	// " Power" log-ratio -2.00  MWLR -0.41767
+	// " Money" log-ratio  4.00  MWLR  0.00001
+}
+
+func ExampleReadCorpus() {
+	corpus, err := implicit.ReadCorpus(strings.NewReader("DicTerm,Agency,Communion\npower,X,\nleader*,X,\nlove,,X\n"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for it := range corpus.Items(implicit.PaperPrompts()[:1]) {
+		fmt.Println(it.Prompt, it.Reply, it.Categories, it.Wildcard)
+	}
+	// Output:
+	// What, in one word, is the best thing ever? power [Agency] false
+	// What, in one word, is the best thing ever? leader* [Agency] true
+	// What, in one word, is the best thing ever? love [Communion] false
+}
+
+func ExampleReadPrompts() {
+	prompts, err := implicit.ReadPrompts(strings.NewReader(`{"seek": "What should one seek?", "avoid": "What should one avoid?"}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, p := range prompts {
+		fmt.Printf("%s: %s\n", p.Name, p.Prompt)
+	}
+	// Output:
+	// seek: What should one seek?
+	// avoid: What should one avoid?
+}

@@ -1,0 +1,233 @@
+package implicit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/implicitreward/implicitreward/internal/csv"
+)
+
+// NamedPrompt is a prompt and the name under which its numbers go into tables.
+type NamedPrompt struct {
+	Name, Prompt string
+}
+
+// PaperPrompts returns the 54 prompts of Christian et al. (2026): 6 adjectives x 3
+// scopes x 3 ways to ask for one word, named adjective_scope_way (greatest_ever_one),
+// in the order of the paper's files. best, greatest and good are its positive
+// prompts.
+func PaperPrompts() []NamedPrompt {
+	type level struct{ name, text string }
+	adjectives := []level{{"best", "best"}, {"greatest", "greatest"}, {"good", "most good"}, {"worst", "worst"}, {"bad", "most bad"}, {"terrible", "most terrible"}}
+	scopes := []level{{"ever", "ever"}, {"world", "in the world"}, {"time", "of all time"}}
+	ways := []level{
+		{"one", "What, in one word, is the %s thing %s?"},
+		{"single", "What, in a single word, is the %s thing %s?"},
+		{"please", "What is the %s thing %s? Please answer in one word only."},
+	}
+	var all []NamedPrompt
+	for _, a := range adjectives {
+		for _, s := range scopes {
+			for _, w := range ways {
+				all = append(all, NamedPrompt{a.name + "_" + s.name + "_" + w.name, fmt.Sprintf(w.text, a.text, s.text)})
+			}
+		}
+	}
+	return all
+}
+
+// ReadPrompts reads prompts in the order of the file, which is one of
+//
+//	{"name": "prompt", ...}     JSON
+//	name,prompt                 CSV with this header, in either order
+//	name: "prompt"              YAML, one a line, as the paper's prompts.yaml; comments (#) and 'single' quotes too
+//
+// No prompt is trimmed or otherwise changed. A name that stands twice, an empty name
+// or prompt, a value that is no string, text that is not UTF-8, and a file without
+// prompts are errors.
+func ReadPrompts(r io.Reader) ([]NamedPrompt, error) {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("implicit: prompts: %w", err)
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if !utf8.Valid(data) {
+		return nil, fmt.Errorf("implicit: prompts: not valid UTF-8")
+	}
+	var list promptList
+	first, _, _ := bytes.Cut(bytes.TrimSpace(data), []byte("\n"))
+	switch {
+	case len(first) == 0:
+		return nil, fmt.Errorf("implicit: prompts: empty, wanted at least one prompt")
+	case first[0] == '{':
+		err = list.readJSON(data)
+	case isPromptHeader(string(first)):
+		err = list.readCSV(data)
+	default:
+		err = list.readYAML(string(data))
+	}
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("no prompts, wanted at least one")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("implicit: prompts: %w", err)
+	}
+	return list, nil
+}
+
+type promptList []NamedPrompt
+
+func (l *promptList) add(name, prompt string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("a prompt without a name: %q", prompt)
+	case prompt == "":
+		return fmt.Errorf("%s: empty prompt, wanted text", name)
+	case slices.ContainsFunc(*l, func(p NamedPrompt) bool { return p.Name == name }):
+		return fmt.Errorf("%s stands twice, wanted each name once", name)
+	}
+	*l = append(*l, NamedPrompt{name, prompt})
+	return nil
+}
+
+func (l *promptList) readJSON(data []byte) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if _, err := d.Token(); err != nil { // the brace
+		return fmt.Errorf("JSON: %w", err)
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return fmt.Errorf("JSON: byte %d: %w", d.InputOffset(), err)
+		}
+		prompt, err := d.Token()
+		if err != nil {
+			return fmt.Errorf("JSON: byte %d: %w", d.InputOffset(), err)
+		}
+		text, ok := prompt.(string)
+		if !ok {
+			return fmt.Errorf("JSON: byte %d: %s: %v, wanted a string", d.InputOffset(), name, prompt)
+		}
+		if strings.ContainsRune(text, utf8.RuneError) && !bytes.ContainsRune(data, utf8.RuneError) {
+			return fmt.Errorf("JSON: byte %d: %s: half of a surrogate pair, wanted text", d.InputOffset(), name)
+		}
+		if err := l.add(name.(string), text); err != nil {
+			return fmt.Errorf("JSON: byte %d: %w", d.InputOffset(), err)
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return fmt.Errorf("JSON: byte %d: %w", d.InputOffset(), err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("JSON: byte %d: text after the closing brace", d.InputOffset())
+	}
+	return nil
+}
+
+func isPromptHeader(line string) bool {
+	names, err := csv.NewReader(strings.NewReader(line)).Header()
+	return err == nil && len(names) == 2 && slices.Contains(names, "name") && slices.Contains(names, "prompt")
+}
+
+func (l *promptList) readCSV(data []byte) error {
+	r := csv.NewReader(bytes.NewReader(data))
+	header, err := r.Header()
+	if err != nil {
+		return err
+	}
+	name := slices.Index(header, "name")
+	for {
+		rec, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("CSV: %w", err)
+		}
+		if err := l.add(string(rec[name]), string(rec[1-name])); err != nil {
+			return fmt.Errorf("CSV: %w", r.Errorf(name, "%v", err))
+		}
+	}
+}
+
+// readYAML reads the part of YAML that a list of prompts needs, and refuses the rest
+// by line.
+func (l *promptList) readYAML(text string) error {
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimRight(line, "\r\n")
+		if bare := strings.TrimSpace(line); bare == "" || bare[0] == '#' || bare == "---" {
+			continue
+		}
+		name, value, ok := strings.Cut(line, ": ")
+		if !ok || strings.ContainsAny(name, " \t\"'{}[],&*#?|>!%@`") {
+			return fmt.Errorf("line %d: %q, wanted name: \"prompt\" (or JSON, or CSV with the header name,prompt)", n, line)
+		}
+		prompt, err := scalar(strings.TrimSpace(value))
+		if err == nil {
+			err = l.add(name, prompt)
+		}
+		if err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// scalar returns the string that a YAML value in one line stands for.
+func scalar(v string) (string, error) {
+	switch {
+	case v == "":
+		return "", nil
+	case v[0] == '"':
+		end := 1
+		for end < len(v) && v[end] != '"' {
+			if v[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		var s string
+		// JSON's escapes are YAML's, but not the reverse: what JSON refuses is
+		// refused here.
+		if end >= len(v) || json.Unmarshal([]byte(v[:end+1]), &s) != nil {
+			return "", fmt.Errorf("%s, wanted a double-quoted string with no escapes but JSON's", v)
+		}
+		return s, comment(v[end+1:])
+	case v[0] == '\'':
+		var s strings.Builder
+		for rest := v[1:]; ; {
+			part, after, ok := strings.Cut(rest, "'")
+			s.WriteString(part)
+			if !ok {
+				return "", fmt.Errorf("%s, wanted a closing quote", v)
+			}
+			if !strings.HasPrefix(after, "'") {
+				return s.String(), comment(after)
+			}
+			s.WriteByte('\'')
+			rest = after[1:]
+		}
+	case strings.ContainsAny(v[:1], "{}[],&*#?|>!%@`-:") || strings.Contains(v, ": ") || strings.Contains(v, " #") || strings.HasSuffix(v, ":"):
+		return "", fmt.Errorf("%s, wanted the prompt in quotes", v)
+	}
+	if _, err := strconv.ParseFloat(v, 64); err == nil || slices.Contains([]string{"~", "null", "true", "false"}, strings.ToLower(v)) {
+		return "", fmt.Errorf("%s, wanted a string", v)
+	}
+	return v, nil
+}
+
+func comment(s string) error {
+	if t := strings.TrimSpace(s); t != "" && (t[0] != '#' || s == t) {
+		return fmt.Errorf("%q after the closing quote", s)
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package implicit_test
+
+import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/implicitreward/implicitreward/implicit"
+)
+
+// TestPaperPrompts holds the built-in prompts to the fixture's prompts.yaml and,
+// where it is at hand, the paper's own.
+func TestPaperPrompts(t *testing.T) {
+	got := implicit.PaperPrompts()
+	want, err := implicit.ReadPrompts(input(t, "config/prompts.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 54 || !reflect.DeepEqual(got, want) {
+		t.Errorf("%d prompts, want the 54 of prompts.yaml: %q\n%q", len(got), got, want)
+	}
+	file, err := os.Open("../../shared/data/paper/config/prompts.yaml")
+	if err != nil {
+		t.Skip("the paper's data is not at hand: ", err)
+	}
+	defer file.Close()
+	if want, err = implicit.ReadPrompts(file); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("the paper's prompts differ: %q, %v", want, err)
+	}
+	// The columns of the log-probability files stand in the same order.
+	tab := table(t, "google/gemma-2-2b")
+	for i, p := range got {
+		if tab.Prompts[i] != p.Name {
+			t.Errorf("column %d is %s, want %s", i, tab.Prompts[i], p.Name)
+		}
+	}
+}
+
+func TestReadPrompts(t *testing.T) {
+	want := []implicit.NamedPrompt{{"z", "Why, \"is\" it?"}, {"a", "  Two\nlines\r\n "}, {"é", "日本"}}
+	for name, in := range map[string]string{
+		"JSON":      " {\"z\": \"Why, \\\"is\\\" it?\", \"a\": \"  Two\\nlines\\r\\n \", \"é\": \"\\u65e5本\"}\n",
+		"CSV":       "name,prompt\nz,\"Why, \"\"is\"\" it?\"\na,\"  Two\nlines\r\n \"\né,日本\n",
+		"CSV, BOM":  "\ufeffprompt,name\r\n\"Why, \"\"is\"\" it?\",z\r\n\"  Two\nlines\r\n \",a\r\n日本,é\r\n",
+		"YAML":      "# a comment\n---\nz: \"Why, \\\"is\\\" it?\"   # another\n\na: \"  Two\\nlines\\r\\n \"\r\né: 日本\n",
+		"YAML, '''": "z: 'Why, \"is\" it?' # another\na: \"  Two\\nlines\\r\\n \"\né: '日本'",
+	} {
+		got, err := implicit.ReadPrompts(strings.NewReader(in))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	got, err := implicit.ReadPrompts(strings.NewReader("x: 'it''s'"))
+	if err != nil || got[0].Prompt != "it's" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestReadPromptsErrors(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                             "empty, wanted at least one prompt",
+		" \n ":                         "empty, wanted at least one prompt",
+		"{}":                           "no prompts, wanted at least one",
+		"name,prompt\n":                "no prompts, wanted at least one",
+		"# nothing":                    "no prompts, wanted at least one",
+		"\xff":                         "not valid UTF-8",
+		`{"a": "x", "a": "y"}`:         "JSON: byte 19: a stands twice, wanted each name once",
+		`{"a": ""}`:                    "JSON: byte 8: a: empty prompt, wanted text",
+		`{"": "x"}`:                    `JSON: byte 8: a prompt without a name: "x"`,
+		`{"a": 5}`:                     "JSON: byte 7: a: 5, wanted a string",
+		`{"a": ["x"]}`:                 "JSON: byte 7: a: [, wanted a string",
+		`{"a": "x"} {}`:                "JSON: byte 12: text after the closing brace",
+		`{"a": "\ud800"}`:              "JSON: byte 14: a: half of a surrogate pair, wanted text",
+		"name,prompt\na,x\nb,y\na,z\n": "CSV: line 4, column 1 (name): a stands twice, wanted each name once",
+		"name,prompt\na\n":             "CSV: line 2: 1 columns, wanted 2 as in line 1",
+		"a: \"x\"\na: \"y\"\n":         "line 2: a stands twice, wanted each name once",
+		"prompts:\n  a: \"x\"\n":       `line 1: "prompts:", wanted name: "prompt" (or JSON, or CSV with the header name,prompt)`,
+		"- a\n":                        `line 1: "- a", wanted name: "prompt" (or JSON, or CSV with the header name,prompt)`,
+		"What is best?":                `line 1: "What is best?", wanted name: "prompt" (or JSON, or CSV with the header name,prompt)`,
+		"a: \"x":                       `line 1: "x, wanted a double-quoted string with no escapes but JSON's`,
+		"a: \"x\\":                     `line 1: "x\, wanted a double-quoted string with no escapes but JSON's`,
+		"a: \"\\x41\"":                 `line 1: "\x41", wanted a double-quoted string with no escapes but JSON's`,
+		"a: 'x":                        `line 1: 'x, wanted a closing quote`,
+		"a: \"x\" y":                   `line 1: " y" after the closing quote`,
+		"a: \"x\"#y":                   `line 1: "#y" after the closing quote`,
+		"a: |":                         "line 1: |, wanted the prompt in quotes",
+		"a: Say: x":                    "line 1: Say: x, wanted the prompt in quotes",
+		"a: true":                      "line 1: true, wanted a string",
+		"a: 5":                         "line 1: 5, wanted a string",
+		"a: ":                          "line 1: a: empty prompt, wanted text",
+	} {
+		if _, err := implicit.ReadPrompts(strings.NewReader(in)); err == nil || err.Error() != "implicit: prompts: "+want {
+			t.Errorf("%q:\n got %v\nwant implicit: prompts: %s", in, err, want)
+		}
+	}
+	for _, in := range []string{`{"a"`, `{"a": }`, `{"a": "x"`, `{"a": "x" "b"}`} {
+		if _, err := implicit.ReadPrompts(strings.NewReader(in)); err == nil || !strings.HasPrefix(err.Error(), "implicit: prompts: JSON: ") {
+			t.Errorf("%s: %v, want an error of JSON", in, err)
+		}
+	}
+}
+
+func FuzzReadPrompts(f *testing.F) {
+	for _, s := range []string{`{"a":"b"}`, "name,prompt\na,b", "a: \"b\" # c\n", "a: 'b''c'", "a: b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		got, err := implicit.ReadPrompts(strings.NewReader(in))
+		if (err == nil) != (len(got) > 0) {
+			t.Errorf("%q: %d prompts and %v", in, len(got), err)
+		}
+		for _, p := range got {
+			if p.Name == "" || p.Prompt == "" {
+				t.Errorf("%q: %q", in, p)
+			}
+		}
+	})
+}
