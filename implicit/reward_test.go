@@ -17,6 +17,8 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
+var _ implicit.Model = (*logprob.Model)(nil)
+
 // fake is a model whose log-probability of a token depends on the token, the one
 // before and a seed, and whose tokenizer cuts texts into pieces of size bytes. It
 // counts the texts it scored.
