@@ -1,0 +1,140 @@
+// Explain shows how one reply is scored: the texts that the models read, the tokens,
+// where the reply begins, and what each token adds to the reward.
+//
+//	explain -tuned ./tuned -base ./base -prompt "What is the best thing ever?" -reply "Love"
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+func main() { cli.Main("explain", run) }
+
+const purpose = `shows what is computed for one prompt and reply: the rendered texts, token ids and pieces,
+where the reply begins, ln p of every reply token under both models, their difference, and
+its running sum, which ends at the implicit reward (beta = 1).`
+
+const examples = `  explain -tuned google/gemma-2-2b-it -base google/gemma-2-2b -prompt "What is the best thing ever?" -reply "Love"`
+
+func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []string) error {
+	f := cli.NewFlags("explain", purpose, examples)
+	var models cli.ModelFlags
+	tunedName := f.String("tuned", "", "tuned `model`: a folder, or org/name[@revision] on the hub")
+	baseName := f.String("base", "", "base `model`, likewise")
+	tunedAs := f.String("tuned-as", "chat", "`rendering` of the prompt for the tuned model: chat or raw")
+	baseAs := f.String("base-as", "raw", "`rendering` for the base model: chat or raw")
+	prompt := f.String("prompt", "", "`text` of the prompt")
+	reply := f.String("reply", "", "`text` of the reply")
+	models.Register(f)
+	if err := f.Parse(args, stdout); err != nil {
+		return err
+	}
+	if err := f.Need("tuned", "base", "prompt", "reply"); err != nil {
+		return err
+	}
+	if err := cli.CheckRendering("tuned-as", *tunedAs); err != nil {
+		return err
+	}
+	if err := cli.CheckRendering("base-as", *baseAs); err != nil {
+		return err
+	}
+	loader, err := models.Loader(stderr)
+	if err != nil {
+		return err
+	}
+	defer loader.Close()
+	tunedModel, tuned, err := loader.Policy(ctx, *tunedName, *tunedAs)
+	if err != nil {
+		return err
+	}
+	baseModel, base, err := loader.Policy(ctx, *baseName, *baseAs)
+	if err != nil {
+		return err
+	}
+	item := implicit.Item{Prompt: *prompt, Reply: *reply}
+	for r, err := range implicit.Rewards(ctx, tuned, base, slices.Values([]implicit.Item{item})) {
+		if err != nil {
+			return err
+		}
+		describe(stdout, "tuned", *tunedName, *tunedAs, tunedModel, r.TunedText)
+		describe(stdout, "base", *baseName, *baseAs, baseModel, r.BaseText)
+		tabulate(stdout, r, tunedModel, baseModel)
+	}
+	return nil
+}
+
+// describe prints a text as a model reads it.
+func describe(w io.Writer, role, name, as string, m *logprob.Model, t tokenize.Text) {
+	fmt.Fprintf(w, "%s: %s (%s)\n", role, name, as)
+	fmt.Fprintf(w, "  text:   %q\n", t.Rendered)
+	fmt.Fprintf(w, "  prompt: %d tokens:", t.Reply)
+	for _, id := range t.IDs[:t.Reply] {
+		fmt.Fprintf(w, " %d:%q", id, m.Tokenizer().Decode(id))
+	}
+	fmt.Fprintf(w, "\n  reply:  %d tokens, from byte %d of the text\n", len(t.IDs)-t.Reply, t.Start)
+	if t.Straddle {
+		fmt.Fprintf(w, "  the first reply token also covers the end of the prompt\n")
+	}
+	if t.Special > 0 {
+		fmt.Fprintf(w, "  %d special tokens are spelled out in the prompt or reply\n", t.Special)
+	}
+	fmt.Fprintln(w)
+}
+
+// tabulate prints the reply token by token: side by side where both models cut it
+// alike, one after the other where not.
+func tabulate(w io.Writer, r implicit.Reward, tuned, base *logprob.Model) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	tunedIDs, baseIDs := r.TunedText.IDs[r.TunedText.Reply:], r.BaseText.IDs[r.BaseText.Reply:]
+	if values, ok := r.PerToken(); ok {
+		fmt.Fprintln(t, "tuned id\tbase id\tpiece\tln p tuned\tln p base\tdifference\trunning sum\t")
+		sum := 0.0
+		for i, v := range values {
+			sum += v
+			fmt.Fprintf(t, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t\n", tunedIDs[i], baseIDs[i], strconv.Quote(tuned.Tokenizer().Decode(tunedIDs[i])),
+				digits(float64(r.Tuned.LogProb[i])), digits(float64(r.Base.LogProb[i])), digits(v), digits(sum))
+		}
+		fmt.Fprintf(t, "\t\tsum\t%s\t%s\t%s\t\t\n", digits(r.Tuned.Sum()), digits(r.Base.Sum()), digits(r.LogRatio()))
+		t.Flush()
+	} else {
+		for _, side := range []struct {
+			role  string
+			model *logprob.Model
+			ids   []int32
+			score logprob.Score
+		}{{"tuned", tuned, tunedIDs, r.Tuned}, {"base", base, baseIDs, r.Base}} {
+			fmt.Fprintf(t, "%s id\tpiece\tln p %s\trunning sum\t\n", side.role, side.role)
+			sum := 0.0
+			for i, id := range side.ids {
+				sum += float64(side.score.LogProb[i])
+				fmt.Fprintf(t, "%d\t%s\t%s\t%s\t\n", id, strconv.Quote(side.model.Tokenizer().Decode(id)), digits(float64(side.score.LogProb[i])), digits(sum))
+			}
+			t.Flush()
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, "the models cut the reply differently: there are no rewards of single tokens")
+	}
+	fmt.Fprintf(w, "\nreward (beta = 1): %s\n", digits(r.LogRatio()))
+	for _, flag := range r.Flags() {
+		fmt.Fprintln(w, "flag:", flag)
+	}
+}
+
+// digits prints a number of nats to the fourth decimal, further than bfloat16 runs agree.
+func digits(x float64) string {
+	if math.IsInf(x, 0) {
+		return fmt.Sprint(x)
+	}
+	return strconv.FormatFloat(x, 'f', 4, 64)
+}

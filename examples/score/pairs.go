@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// maxLine bounds a line of a pairs file.
+const maxLine = 64 << 20
+
+// scorePairs answers a JSON Lines file line by line: each object comes back with what
+// both models say of its reply.
+func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr io.Writer) error {
+	if o.out != "-" {
+		if err := cli.CheckOutput(o.out, ".jsonl"); err != nil {
+			return err
+		}
+	}
+	in, name := stdin, "standard input"
+	if o.pairs != "-" {
+		file, err := os.Open(o.pairs)
+		if err != nil {
+			return fmt.Errorf("pairs: %w", err)
+		}
+		defer file.Close()
+		in, name = file, o.pairs
+	}
+	tuned, base, models, closeAll, err := o.load(ctx, stderr)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	meta, err := o.meta(ctx, models, "")
+	if err != nil {
+		return err
+	}
+	meta.Form = ""
+
+	write := func(w io.Writer) error {
+		b := bufio.NewWriter(w)
+		p := &pairReader{lines: bufio.NewScanner(in), name: name}
+		p.lines.Buffer(nil, maxLine)
+		done, refused := 0, 0
+		for r, err := range implicit.Rewards(ctx, tuned, base, p.items) {
+			var bad *implicit.ItemError
+			if err != nil && !errors.As(err, &bad) {
+				return err
+			}
+			object := p.read[0]
+			p.read = p.read[1:]
+			if bad != nil {
+				refused++
+				object = append(appendField(object, "error", bad.Error()), '}')
+			} else {
+				object = answer(object, r, models, o.beta)
+			}
+			if _, err := b.Write(append(object, '\n')); err != nil {
+				return err
+			}
+			done++
+		}
+		if p.err != nil {
+			return p.err
+		}
+		if err := b.Flush(); err != nil {
+			return err
+		}
+		if done == 0 {
+			return fmt.Errorf("%s: empty, wanted lines {\"prompt\": ..., \"reply\": ...}", name)
+		}
+		fmt.Fprintf(stderr, "%d pairs scored, %d refused (see \"error\" in their lines)\n", done-refused, refused)
+		return nil
+	}
+	if o.out == "-" {
+		return write(stdout)
+	}
+	if err := cli.WriteFile(o.out+".meta.json", meta.WriteJSON); err != nil {
+		return err
+	}
+	return cli.WriteFile(o.out, write)
+}
+
+// pairReader reads pairs as they are asked for and keeps the lines that are not yet
+// answered.
+type pairReader struct {
+	lines *bufio.Scanner
+	name  string
+	read  [][]byte // objects without their closing brace
+	err   error
+}
+
+func (p *pairReader) items(yield func(implicit.Item) bool) {
+	for n := 1; p.lines.Scan(); n++ {
+		line := bytes.TrimSpace(p.lines.Bytes())
+		if len(line) == 0 {
+			continue
+		}
+		var pair struct {
+			Prompt *string `json:"prompt"`
+			Reply  *string `json:"reply"`
+		}
+		switch err := json.Unmarshal(line, &pair); {
+		case err != nil:
+			p.err = fmt.Errorf("%s: line %d: %w", p.name, n, err)
+			return
+		case pair.Prompt == nil || pair.Reply == nil:
+			p.err = fmt.Errorf("%s: line %d: wanted both \"prompt\" and \"reply\", as strings", p.name, n)
+			return
+		}
+		p.read = append(p.read, bytes.TrimRight(line[:len(line)-1], " \t"))
+		if !yield(implicit.Item{Prompt: *pair.Prompt, Reply: *pair.Reply}) {
+			return
+		}
+	}
+	if err := p.lines.Err(); err != nil {
+		p.err = fmt.Errorf("%s: %w", p.name, err)
+	}
+}
+
+// side is what one model says of a reply.
+type side struct {
+	IDs      []int32  `json:"ids"`
+	Pieces   []string `json:"pieces"`
+	LogProbs []number `json:"logprobs"`
+	Sum      number   `json:"sum"`
+}
+
+// number is a JSON number, null where it is infinite, which JSON cannot say.
+type number float64
+
+func (x number) MarshalJSON() ([]byte, error) {
+	if math.IsInf(float64(x), 0) {
+		return []byte("null"), nil
+	}
+	bits := 64
+	if float64(float32(x)) == float64(x) {
+		bits = 32 // shorter, and the same number
+	}
+	return strconv.AppendFloat(nil, float64(x), 'g', -1, bits), nil
+}
+
+// answer adds the results to an object.
+func answer(object []byte, r implicit.Reward, models [2]*logprob.Model, beta float64) []byte {
+	flags := r.Flags()
+	for i, m := range []struct {
+		name  string
+		text  tokenize.Text
+		score logprob.Score
+	}{{"tuned", r.TunedText, r.Tuned}, {"base", r.BaseText, r.Base}} {
+		s := side{IDs: m.text.IDs[m.text.Reply:], Sum: number(m.score.Sum())}
+		for j, id := range s.IDs {
+			s.Pieces = append(s.Pieces, models[i].Tokenizer().Decode(id))
+			s.LogProbs = append(s.LogProbs, number(m.score.LogProb[j]))
+		}
+		if math.IsInf(m.score.Sum(), -1) {
+			flags = append(flags, m.name+"-zero") // a null stands for -Inf
+		}
+		object = appendField(object, m.name, s)
+	}
+	object = appendField(object, "reward", number(r.Value(beta)))
+	if values, ok := r.PerToken(); ok {
+		scaled := make([]number, len(values))
+		for i, v := range values {
+			scaled[i] = number(beta * v)
+		}
+		object = appendField(object, "per_token", scaled)
+	}
+	if flags == nil {
+		flags = []string{}
+	}
+	object = appendField(object, "flags", flags)
+	return append(object, '}')
+}
+
+// appendField adds a member to an object whose closing brace is still to come.
+func appendField(object []byte, key string, value any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
+		panic(err) // none of the types above fails
+	}
+	if object[len(object)-1] != '{' {
+		object = append(object, ", "...)
+	}
+	object = append(object, strconv.Quote(key)+": "...)
+	return append(object, bytes.TrimSpace(b.Bytes())...)
+}

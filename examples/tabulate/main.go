@@ -1,0 +1,86 @@
+// Tabulate writes the log-probability of every token of a model's vocabulary after
+// each of some prompts: the tables from which everything else can be computed without
+// a model.
+//
+//	tabulate -model HuggingFaceTB/SmolLM2-135M-Instruct -as chat -out smollm2.csv
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/logprob"
+)
+
+func main() { cli.Main("tabulate", run) }
+
+const purpose = `writes ln p(token | prompt) for every token of a model's vocabulary and every prompt.
+One column a prompt, one row a token; natural logarithms. A CSV has the columns of the
+paper's code (token_id, token_name, token_decoded, then the prompts), and how it was made
+goes into a file beside it, NAME.csv.meta.json; a Parquet file holds both.`
+
+const examples = `  tabulate -model google/gemma-2-2b-it -as chat -out gemma.parquet
+  tabulate -model ./my-checkpoint -prompts mine.json -out mine.csv
+where mine.json is {"name": "prompt", ...}`
+
+func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []string) error {
+	f := cli.NewFlags("tabulate", purpose, examples)
+	var models cli.ModelFlags
+	name := f.String("model", "", "`model`: a folder, or org/name[@revision] on the hub")
+	promptsFrom := f.String("prompts", "paper", "`prompts`: paper (54 built in), or a file: JSON {\"name\": \"prompt\"}, CSV name,prompt, or YAML name: \"prompt\"")
+	as := f.String("as", "raw", "`rendering` of a prompt: raw, as it stands, or chat, as the user's turn of the checkpoint's template")
+	out := f.String("out", "", "`file` to write, .csv or .parquet")
+	models.Register(f)
+	if err := f.Parse(args, stdout); err != nil {
+		return err
+	}
+	if err := f.Need("model", "out"); err != nil {
+		return err
+	}
+	if err := cli.CheckRendering("as", *as); err != nil {
+		return err
+	}
+	if err := cli.CheckOutput(*out, ".csv", ".parquet"); err != nil {
+		return err
+	}
+	prompts, err := cli.Prompts(*promptsFrom)
+	if err != nil {
+		return err
+	}
+	loader, err := models.Loader(stderr)
+	if err != nil {
+		return err
+	}
+	defer loader.Close()
+	model, policy, err := loader.Policy(ctx, *name, *as)
+	if err != nil {
+		return err
+	}
+	var texts []logprob.Prompt
+	for _, p := range prompts {
+		text, err := policy.Encode(p.Prompt, "")
+		if err != nil {
+			return fmt.Errorf("prompt %s: %w", p.Name, err)
+		}
+		texts = append(texts, logprob.Prompt{Name: p.Name, Text: text})
+	}
+	table, err := model.Table(ctx, texts)
+	if err != nil {
+		return err
+	}
+	table.Meta.Model, table.Meta.Rendering, table.Meta.Date = *name, *as, models.Date
+	if strings.HasSuffix(*out, ".parquet") {
+		err = cli.WriteFile(*out, table.WriteParquet)
+	} else if err = cli.WriteFile(*out+".meta.json", table.Meta.WriteJSON); err == nil {
+		err = cli.WriteFile(*out, table.WriteCSV)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stderr, "%s: %d tokens after %d prompts, %s on %s\n",
+		*out, len(table.Tokens), len(table.Prompts), table.Meta.DType, table.Meta.Backend)
+	return nil
+}

@@ -1,0 +1,88 @@
+package implicit
+
+import (
+	"bytes"
+	"iter"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/implicitreward/implicitreward/logprob"
+)
+
+var someRows = []Row{
+	{"greatest_ever_one", "Agency;Communion", "love", " love", 1, -1.5, -2.25, 0.75},
+	{"p,2", "", `say "x"`, "a\r\nb", 3, -0.1 - 0.2, math.Inf(-1), math.Inf(1)},
+	{"null", "NA", "NaN", "", 0, -1e-300, math.Nextafter(-1, 0), 5e-324},
+}
+
+func seq(rows []Row) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		for _, r := range rows {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestRewardsFile: rows come back from both kinds of file as they went in, and the
+// same rows give the same bytes.
+func TestRewardsFile(t *testing.T) {
+	var a, b bytes.Buffer
+	if err := WriteCSV(&a, seq(someRows)); err != nil {
+		t.Fatal(err)
+	}
+	var got []Row
+	for r, err := range ReadCSV(&a) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, r)
+	}
+	if !slices.Equal(got, someRows) {
+		t.Errorf("CSV: %v, wanted %v", got, someRows)
+	}
+
+	meta := Meta{Beta: 0.1, Tuned: logprob.Meta{Model: "a/b"}, Corpus: "00ff"}
+	a.Reset()
+	for _, w := range []*bytes.Buffer{&a, &b} {
+		if err := WriteParquet(w, seq(someRows), meta); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(a.Bytes(), b.Bytes()) {
+		t.Error("the same rows gave two Parquet files")
+	}
+	got, m, err := ReadParquet(bytes.NewReader(a.Bytes()), int64(a.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got, someRows) || m.Beta != 0.1 || m.Tuned.Model != "a/b" || m.Corpus != "00ff" {
+		t.Errorf("Parquet: %v %+v, wanted %v %+v", got, m, someRows, meta)
+	}
+}
+
+func TestRewardsFileErrors(t *testing.T) {
+	const header = "prompt,category,word,form,n_tokens,logp_tuned,logp_base,reward\n"
+	for _, test := range []struct{ file, want string }{
+		{"", "implicit: rewards: "},
+		{"prompt,word\na,b\n", "implicit: rewards: no column category, wanted prompt,category,word,form,n_tokens,logp_tuned,logp_base,reward"},
+		{header + "p,c,w,f,x,-1,-1,0\n", `n_tokens`},
+		{header + "p,c,w,f,1,-1,,0\n", `logp_base`},
+		{header + "p,c,w,f,1,-1,NaN,0\n", `logp_base`},
+		{header + "p,c,w\n", `line 2`},
+	} {
+		var last error
+		for _, err := range ReadCSV(strings.NewReader(test.file)) {
+			last = err
+		}
+		if last == nil || !strings.Contains(last.Error(), test.want) {
+			t.Errorf("%q: error %v, wanted %q", test.file, last, test.want)
+		}
+	}
+	if _, _, err := ReadParquet(strings.NewReader("PAR1 no"), 7); err == nil {
+		t.Error("a broken Parquet file was read")
+	}
+}
