@@ -378,7 +378,7 @@ func TestExplainFullDisk(t *testing.T) {
 	}
 	full := fmt.Errorf("failed writing: %w", &fs.PathError{Op: "write", Path: "/cache/x", Err: syscall.ENOSPC})
 	err = r.explain(background, "model.safetensors", full)
-	wantError(t, err, "", "checkpoint: org/m: model.safetensors: the disk is full: free some of /cache, or name another cache folder (HF_HUB_CACHE)")
+	wantError(t, err, "", "checkpoint: org/m: model.safetensors: the disk is full (write /cache/x: no space left on device): make room, or name another cache folder (HF_HUB_CACHE)")
 	if !errors.Is(err, syscall.ENOSPC) || passing(full) {
 		t.Error("want ENOSPC below it, and no second try")
 	}

@@ -24,8 +24,7 @@ func (e *hubError) Unwrap() error { return e.err }
 // hub, or a token that is missing or refused.
 func (e *hubError) fallback() bool {
 	var content *contentError
-	if errors.Is(e.err, context.Canceled) || errors.Is(e.err, context.DeadlineExceeded) ||
-		noRoom(e.err) || local(e.err) || errors.As(e.err, &content) {
+	if errors.Is(e.err, context.Canceled) || errors.Is(e.err, context.DeadlineExceeded) || errors.As(e.err, &content) {
 		return false
 	}
 	return e.status == 0 || e.status == 401 || e.status == 403 || e.status == 429 || e.status >= 500
@@ -75,7 +74,7 @@ func (r *repo) explain(ctx context.Context, what string, err error) error {
 	var content *contentError
 	switch {
 	case noRoom(err):
-		return say("%s: the disk is full: free some of %s, or name another cache folder (HF_HUB_CACHE)", what, r.options.CacheDir)
+		return say("%s: the disk is full (%s): make room, or name another cache folder (HF_HUB_CACHE)", what, oneLine(root(err).Error()))
 	case local(err):
 		return say("%s: the cache: %s", what, oneLine(root(err).Error()))
 	case errors.As(err, &content):

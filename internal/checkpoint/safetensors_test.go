@@ -239,6 +239,8 @@ func TestWrongFiles(t *testing.T) {
 			`checkpoint: model.safetensors: tensor "a": shape [4611686018427387905] of F32: more bytes than can be counted, or part of a byte`},
 		{"half a byte", file("{"+entry("a", "F4", "[1]", "[0,1]")+"}", "1"),
 			`checkpoint: model.safetensors: tensor "a": shape [1] of F4: more bytes than can be counted, or part of a byte`},
+		{"endless shape", file("{"+entry("a", "F32", "["+strings.Repeat("1,", 1000)+"1]", "[0,4]")+"}", "1234"),
+			`checkpoint: model.safetensors: tensor "a": shape: a list of 2003 characters, wanted a few numbers`},
 		{"size and shape", file("{"+entry("a", "F32", "[2]", "[0,4]")+"}", "1234"),
 			`checkpoint: model.safetensors: tensor "a": data_offsets [0, 4]: 4 bytes, wanted 8 for shape [2] of F32`},
 		{"three offsets", file("{"+entry("a", "F32", "[1]", "[0,4,8]")+"}", "1234"),
