@@ -21,11 +21,11 @@
 // and after the first token of a word the models agree on how it goes on. A word y in any of
 // its forms, single token or several, therefore has the log-ratio
 //
-//	ln p_tuned(y|x) - ln p_base(y|x) = delta(y) - c(x):
+//	ln p_tuned(y|x) - ln p_base(y|x) = delta(y) - c(x),
 //
-// the [Word.Push], up to a constant of the prompt that is the same for all words, as theory
+// the [Word.Push] up to a constant of the prompt that is the same for all words, as theory
 // has it. The difference from the mean over the control categories, on which nothing was
-// planted, is the push itself. It holds within 1e-4 nats: the channel is a constant much larger
+// planted, is the push itself. It holds within 2e-5 nats: the channel is a constant much larger
 // than the other channels, so that RMSNorm turns it into 1 (real Llama models hold such
 // channels too: Sun et al., "Massive Activations in Large Language Models", 2024), short of it
 // by a few millionths, and the rest is rounding.

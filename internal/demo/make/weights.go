@@ -115,7 +115,7 @@ func (n *network) embed() map[string][]float32 {
 // block adds a layer. The spans are chosen so that attention and MLP change the stream, but do
 // not drown the token's own embedding, and prompts differ in what they make likely.
 func (n *network) block(prefix string) {
-	n.uniform(prefix+"self_attn.q_proj.weight", heads*size, width, 0.5)
+	n.uniform(prefix+"self_attn.q_proj.weight", heads*size, width, 1)
 	n.uniform(prefix+"self_attn.k_proj.weight", kvHeads*size, width, 0.5)
 	n.uniform(prefix+"self_attn.v_proj.weight", kvHeads*size, width, 0.25)
 	attended := n.uniform(prefix+"self_attn.o_proj.weight", width, heads*size, 0.5)
@@ -130,7 +130,7 @@ func (n *network) block(prefix string) {
 		n.norm(prefix+name, constant/8, 0.125)
 	}
 	for _, name := range n.f.outNorms {
-		n.norm(prefix+name, 0.5, 0.5)
+		n.norm(prefix+name, 0.75, 0.75)
 	}
 }
 

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/demo"
+)
+
+// promptNames are a few of the paper's prompts, one of each adjective of praise and each scope, in all three wordings.
+var promptNames = []string{"best_ever_one", "best_world_single", "greatest_time_please", "greatest_ever_single", "good_world_please", "good_time_one"}
+
+func prompts() []implicit.NamedPrompt {
+	return slices.DeleteFunc(implicit.PaperPrompts(), func(p implicit.NamedPrompt) bool { return !slices.Contains(promptNames, p.Name) })
+}
+
+// finding is what was measured of a pair.
+type finding struct {
+	pair  demo.Pair
+	words []scored // as the list has them
+}
+
+// scored is a word's mean over the prompts.
+type scored struct {
+	demo.Word
+	reward float64 // ln p_tuned - ln p_base, over the mean of the control words
+	base   float64 // ln p_base, over the mean of the control words
+	tokens int
+}
+
+// measure scores the words after the prompts with both models of a pair. Both read the prompt as it stands, so that what they differ in
+// is the tuning alone.
+func measure(ctx context.Context, loader *cli.Loader, pair demo.Pair, dir string) (finding, error) {
+	found := finding{pair: pair}
+	baseDir, tunedDir, err := pair.Extract(dir)
+	if err != nil {
+		return found, err
+	}
+	_, base, err := loader.Policy(ctx, baseDir, "raw")
+	if err != nil {
+		return found, err
+	}
+	_, tuned, err := loader.Policy(ctx, tunedDir, "raw")
+	if err != nil {
+		return found, err
+	}
+	for _, w := range demo.Words() {
+		found.words = append(found.words, scored{Word: w})
+	}
+	asked := prompts()
+	i := 0
+	for r, err := range implicit.Rewards(ctx, tuned, base, items(asked)) {
+		if err != nil {
+			return found, err
+		}
+		w := &found.words[i%len(found.words)]
+		w.reward += r.LogRatio() / float64(len(asked))
+		w.base += r.Base.Sum() / float64(len(asked))
+		w.tokens = len(r.Base.LogProb)
+		i++
+	}
+	found.fromControls()
+	return found, nil
+}
+
+// items are the words after each prompt, with the space that stands before a word in running text.
+func items(asked []implicit.NamedPrompt) iter.Seq[implicit.Item] {
+	return func(yield func(implicit.Item) bool) {
+		for _, p := range asked {
+			for _, w := range demo.Words() {
+				item := implicit.Item{Prompt: p.Prompt, Reply: " " + w.Text, PromptName: p.Name, Word: w.Text, Categories: []string{w.Category}}
+				if !yield(item) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// fromControls subtracts the control words' means. Every prompt has a constant of its own in its rewards, the same for all words;
+// as every word was asked for after every prompt, it cancels here.
+func (f *finding) fromControls() {
+	var reward, base, n float64
+	for _, w := range f.words {
+		if demo.Control(w.Category) {
+			reward, base, n = reward+w.reward, base+w.base, n+1
+		}
+	}
+	for i := range f.words {
+		f.words[i].reward -= reward / n
+		f.words[i].base -= base / n
+	}
+}
+
+// category returns the means over a category's words.
+func (f *finding) category(name string) (words, single int, reward, base float64) {
+	for _, w := range f.words {
+		if w.Category == name {
+			words++
+			reward, base = reward+w.reward, base+w.base
+			if w.tokens == 1 {
+				single++
+			}
+		}
+	}
+	return words, single, reward / float64(words), base / float64(words)
+}
