@@ -1,0 +1,143 @@
+//go:build !nodaulet
+
+package logprob_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// smollm2 is where make real puts the model.
+const smollm2 = "../.deps/models/smollm2-135m-instruct"
+
+// reference is testdata/smollm2/reference.json: what transformers computes of the same
+// folder in float32 with eager attention (setup/real_reference.py).
+type reference struct {
+	ModelSHA256 string `json:"model_sha256"`
+	Texts       []struct {
+		Name, Prompt, Reply, Rendered string
+		Messages                      []tokenize.Message // a chat, instead of Prompt
+		ReplyByte                     int                `json:"reply_byte"`
+		IDs                           []int32
+		ReplyToken                    int       `json:"reply_token"`
+		LogProb                       []float64 // of ids[1:]
+	}
+	Next []struct {
+		Prompt, Rendered string
+		IDs              []int32
+		Top, Sample      [][2]float64 // id, ln p
+	}
+}
+
+// TestSmolLM2 compares a real model with transformers: text to ids, chat template,
+// boundary, and every log-probability within 1e-4 in float32; in bfloat16, that its
+// numbers stay as near as the tiny checkpoints' do.
+func TestSmolLM2(t *testing.T) {
+	weights, err := os.Open(filepath.Join(smollm2, "model.safetensors"))
+	if err != nil {
+		t.Skip("SmolLM2 is not here: make real fetches it")
+	}
+	defer weights.Close()
+	b, err := os.ReadFile("testdata/smollm2/reference.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ref reference
+	if err := json.Unmarshal(b, &ref); err != nil {
+		t.Fatal(err)
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(hash, weights); err != nil {
+		t.Fatal(err)
+	}
+	if got := hex.EncodeToString(hash.Sum(nil)); got != ref.ModelSHA256 {
+		t.Fatalf("%s has sha256 %s, wanted %s, of which the reference was made: run make real anew", smollm2, got, ref.ModelSHA256)
+	}
+
+	all := backends(t)
+	backend := all[len(all)-1]
+	for _, test := range []struct {
+		dtype         dtypes.DType
+		largest, mean float64
+	}{{dtypes.Float32, 1e-4, 2e-5}, {dtypes.BFloat16, 0.25, 0.02}} {
+		t.Run(logprob.BackendName(backend)+"/"+logprob.DTypeName(test.dtype), func(t *testing.T) {
+			m := load(t, smollm2, backend, test.dtype)
+			var texts []tokenize.Text
+			for _, want := range ref.Texts {
+				text := encodeAs(t, m.Tokenizer(), want.Prompt, want.Messages, want.Reply, want.Rendered)
+				if text.Reply != want.ReplyToken || text.Start != want.ReplyByte || !slices.Equal(text.IDs, want.IDs) {
+					t.Errorf("%s: reply at token %d, byte %d of %v, wanted %d, %d of %v",
+						want.Name, text.Reply, text.Start, text.IDs, want.ReplyToken, want.ReplyByte, want.IDs)
+				}
+				text.Reply = 1 // every position is compared
+				texts = append(texts, text)
+			}
+			largest, sum, n := 0.0, 0.0, 0
+			compare := func(got float32, want float64) {
+				d := math.Abs(float64(got) - want)
+				if !(d <= largest) {
+					largest = d
+				}
+				sum += d
+				n++
+			}
+			for i, s := range scores(t, m, texts...) {
+				for j, v := range s.LogProb {
+					compare(v, ref.Texts[i].LogProb[j])
+				}
+			}
+			for _, want := range ref.Next {
+				text := encodeAs(t, m.Tokenizer(), "", []tokenize.Message{{Role: "user", Content: want.Prompt}}, "", want.Rendered)
+				if !slices.Equal(text.IDs, want.IDs) {
+					t.Errorf("%q: ids %v, wanted %v", want.Rendered, text.IDs, want.IDs)
+				}
+				row := rows(t, m, text)[0]
+				for _, p := range append(want.Top, want.Sample...) {
+					compare(row[int(p[0])], p[1])
+				}
+			}
+			t.Logf("%d log-probabilities: largest difference %.2g, mean %.2g nats", n, largest, sum/float64(n))
+			if !(largest <= test.largest && sum/float64(n) <= test.mean) {
+				t.Errorf("differences up to %.2g, %.2g in the mean; wanted at most %.2g and %.2g", largest, sum/float64(n), test.largest, test.mean)
+			}
+		})
+	}
+}
+
+// encodeAs encodes a raw prompt, or a chat: its only user turn by Chat, a longer one as
+// Render gives it (SmolLM2 has no BOS that Plain could add).
+func encodeAs(t *testing.T, tok *tokenize.Tokenizer, prompt string, chat []tokenize.Message, reply, rendered string) tokenize.Text {
+	t.Helper()
+	var text tokenize.Text
+	var err error
+	switch {
+	case len(chat) == 1:
+		text, err = tok.Chat(chat[0].Content, reply, nil)
+	case len(chat) > 1:
+		if prompt, err = tok.Render(chat, nil); err != nil {
+			break
+		}
+		fallthrough
+	default:
+		text, err = tok.Plain(prompt, reply)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text.Rendered != rendered {
+		t.Errorf("rendered %q, wanted %q", text.Rendered, rendered)
+	}
+	return text
+}
