@@ -30,13 +30,15 @@ type BootstrapResult struct {
 	Warnings   []error
 }
 
-// Bootstrap resamples the values of one sample: BootstrapAxes with one axis.
+// Bootstrap resamples the values of one sample: BootstrapAxes with one axis. The
+// values are sorted first, so that the result does not depend on their order.
 //
-//	r, err := stats.Bootstrap(x, func(x []float64) (float64, error) { return stats.Median(x) }, nil)
+//	r, err := stats.Bootstrap(x, stats.Median, nil)
 func Bootstrap(x []float64, statistic func(x []float64) (float64, error), o *BootstrapOptions) (BootstrapResult, error) {
 	if err := check("Bootstrap", "x", x, 2); err != nil {
 		return BootstrapResult{}, err
 	}
+	x = slices.Sorted(slices.Values(x))
 	buffer := make([]float64, 0, len(x))
 	return bootstrap("Bootstrap", []int{len(x)}, func(at [][]int) (float64, error) {
 		buffer = buffer[:0]
@@ -62,7 +64,9 @@ func Bootstrap(x []float64, statistic func(x []float64) (float64, error), o *Boo
 //	a  = Σ l³/n³ / (6 (Σ l²/n²)^1.5),  l = (n-1)(mean of jackknife - jackknife[i])
 //
 // with sums over the units of all axes, n the size of the unit's axis (Efron
-// 1987; Davison and Hinkley 1997, 5.3, for several samples). Each axis needs two units
+// 1987; Davison and Hinkley 1997, 5.3, for several samples). Where more than 1 % of
+// the resamples equal θ, as with medians of ranks, half of these count as below it
+// (as in scipy), and beyond 10 % a warning says so. Each axis needs two units
 // (ErrSampleSize). The slices passed to the statistic are reused. An error or a
 // value that is not finite from the statistic ends the work (ErrNotFinite).
 // Where BCa cannot be had, all resamples on one side of the estimate or too few
@@ -187,6 +191,9 @@ func (r *BootstrapResult) intervals(name string, resamples []float64, jackknife 
 			equal++
 		}
 	}
+	if equal > 0.01*n { // a discrete statistic
+		below += equal / 2
+	}
 	r.Z0 = mathext.NormalQuantile(below / n)
 	z := mathext.NormalQuantile(tail)
 	prob := func(z float64) float64 {
@@ -201,6 +208,6 @@ func (r *BootstrapResult) intervals(name string, resamples []float64, jackknife 
 		r.BCa.Lower, r.BCa.Upper = quantile(resamples, p), quantile(resamples, q)
 	}
 	if equal > 0.1*n {
-		r.Warnings = append(r.Warnings, fmt.Errorf("stats: %s: BCa: %.0f%% of the resamples equal the estimate: z0 takes them for greater", name, 100*equal/n))
+		r.Warnings = append(r.Warnings, fmt.Errorf("stats: %s: BCa: %.0f%% of the resamples equal the estimate: its limits are coarse", name, 100*equal/n))
 	}
 }

