@@ -48,6 +48,10 @@ type Options struct {
 	DType dtypes.DType
 	// MaxTokens bounds the length of a text; 0 for the model's own context.
 	MaxTokens int
+	// Like, if not nil, is a model whose executables serve this one too where their
+	// configurations are the same, as those of a base model and its tuned one mostly
+	// are: the pair compiles once.
+	Like *Model
 	// Progress, if not nil, is told how many bytes of weights have been loaded,
 	// from several goroutines.
 	Progress func(done, total int64)
@@ -115,7 +119,11 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 		return err
 	}
 	m.backend = BackendName(backend)
-	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, o.DType, o.Progress)
+	var like *engine.Engine
+	if o.Like != nil {
+		like = o.Like.engine
+	}
+	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, o.DType, like, o.Progress)
 	return err
 }
 

@@ -41,6 +41,10 @@ type Model struct {
 	Blocks []*Part
 	Head   *Part // [S D] -> logits [S V]
 
+	// Signature is the same for two models only if their parts of one kind have the
+	// same graph, so that they can share executables.
+	Signature string
+
 	// Ignored tells of a tensor that checkpoints of this family hold beside the
 	// weights (buffers, the vision tower of a multimodal checkpoint).
 	Ignored func(name string) bool
@@ -144,7 +148,7 @@ func New(keys map[string]json.RawMessage, has func(name string) bool) (*Model, e
 	if err := c.finish(); err != nil {
 		return nil, err
 	}
-	m.Type = modelType
+	m.Type, m.Signature = modelType, c.signature()
 	if m.Ignored == nil {
 		m.Ignored = func(string) bool { return false }
 	}

@@ -3,6 +3,7 @@ package arch
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -209,6 +210,18 @@ func (c *Config) common() {
 	if v, ok := c.raw("pruned_heads"); ok && string(v) != "{}" {
 		c.Refuse("pruned_heads")
 	}
+}
+
+// signature is the same for two configs only if they give the same graphs: all keys
+// that are not inert, with their values.
+func (c *Config) signature() string {
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(c.keys)) {
+		if !slices.Contains(inert, k) || k == "model_type" {
+			fmt.Fprintf(&b, "%s=%s\n", k, strings.Join(strings.Fields(string(c.keys[k])), " "))
+		}
+	}
+	return b.String()
 }
 
 func (c *Config) finish() error {

@@ -34,6 +34,7 @@ type Loader struct {
 	date    time.Time
 	stderr  io.Writer
 	models  map[string]*logprob.Model // by folder
+	last    *logprob.Model
 }
 
 // Loader checks the flags and opens the backend. Close frees it.
@@ -74,12 +75,12 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 		return m, nil
 	}
 	loading := NewProgress(l.stderr, "loading "+name, true)
-	m, err := logprob.Load(ctx, dir, &logprob.Options{Backend: l.backend, DType: l.dtype, Progress: loading.Set})
+	m, err := logprob.Load(ctx, dir, &logprob.Options{Backend: l.backend, DType: l.dtype, Like: l.last, Progress: loading.Set})
 	loading.Done()
 	if err != nil {
 		return nil, err
 	}
-	l.models[dir] = m
+	l.models[dir], l.last = m, m
 	return m, nil
 }
 

@@ -26,7 +26,6 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
-	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/implicitreward/implicitreward/internal/arch"
@@ -43,9 +42,9 @@ type Engine struct {
 	table   checkpoint.Tensor // of embeddings, read row by row from the mapped file
 	places  []float32         // learned positions [Context D], nil without
 
-	mu     sync.Mutex
-	execs  map[string]*Exec
-	closed bool
+	mu       sync.Mutex
+	programs *programs
+	closed   bool
 
 	// BatchTokens is the number of nodes that are computed at a time.
 	BatchTokens int
@@ -57,8 +56,9 @@ const defaultBatchTokens = 512
 
 // New checks the checkpoint against the model and loads its weights. w must stay
 // open as long as the engine is used: embeddings are read from it. dtype is
-// dtypes.Float32, dtypes.BFloat16, or InvalidDType for AutoDType's choice.
-func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, progress func(done, total int64)) (*Engine, error) {
+// dtypes.Float32, dtypes.BFloat16, or InvalidDType for AutoDType's choice. like may be
+// nil, or an engine whose executables serve this one too if their models are alike.
+func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, like *Engine, progress func(done, total int64)) (*Engine, error) {
 	if err := Validate(m, w); err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	default:
 		return nil, fmt.Errorf("engine: dtype %s, wanted float32 or bfloat16", dtype)
 	}
-	e := &Engine{model: m, backend: backend, dtype: dtype, execs: map[string]*Exec{}, BatchTokens: defaultBatchTokens}
+	e := &Engine{model: m, backend: backend, dtype: dtype, BatchTokens: defaultBatchTokens}
 	e.table, _ = w.Get(m.Embed.Table.Name)
 	if err := e.table.CheckFinite(); err != nil {
 		return nil, fmt.Errorf("engine: tensor %s: %w", m.Embed.Table.Name, err)
@@ -85,8 +85,11 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 		}
 	}
 	var err error
-	e.weights, err = loadWeights(ctx, backend, m, w, dtype, progress)
-	return e, err
+	if e.weights, err = loadWeights(ctx, backend, m, w, dtype, progress); err != nil {
+		return nil, err
+	}
+	e.programs = share(like, e)
+	return e, nil
 }
 
 // DType is the type of the matrix products' operands.
@@ -101,9 +104,7 @@ func (e *Engine) Close() {
 	}
 	e.closed = true
 	release(e.weights)
-	for _, x := range e.execs {
-		x.Finalize()
-	}
+	e.programs.release()
 }
 
 // Result is what was wanted of one text.
@@ -381,58 +382,5 @@ func (e *Engine) inOut(p *arch.Part) []bool {
 	}
 	return all
 }
-
-// call runs the executable of the given name, made from build at its first use and
-// compiled once for each combination of shapes.
-func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
-	exec := e.execs[name]
-	if exec == nil {
-		var err error
-		exec, err = NewExec(e.backend, build)
-		if err != nil {
-			return nil, fmt.Errorf("engine: %s: %w", name, err)
-		}
-		exec.SetMaxCache(-1)
-		e.execs[name] = exec
-	}
-	args := make([]any, len(in))
-	for i, t := range in {
-		args[i] = t
-	}
-	out, err := exec.Call(args...)
-	if err != nil {
-		return nil, fmt.Errorf("engine: %s: %w", name, err)
-	}
-	return out, nil
-}
-
-// blockGraph is x, depth, exit, (cos, sin,) weights -> x.
-func blockGraph(part *arch.Part, inOut []bool) func([]*Node) []*Node {
-	return func(in []*Node) []*Node {
-		x, depth, exit, rest := in[0], in[1], in[2], in[3:]
-		p := &arch.Pass{InOut: inOut}
-		if part.Rope >= 0 {
-			p.Cos, p.Sin, rest = rest[0], rest[1], rest[2:]
-		}
-		p.Weights = rest
-		p.Attend = func(q, k, v *Node, a arch.Attention) *Node { return attend(q, k, v, depth, exit, a) }
-		return []*Node{part.Graph(p, x)}
-	}
-}
-
-// headGraph is x [S D], weights -> logits [S V], log-sum-exp [S], top [S].
-func headGraph(part *arch.Part, inOut []bool) func([]*Node) []*Node {
-	return func(in []*Node) []*Node {
-		p := &arch.Pass{Weights: in[1:], InOut: inOut}
-		logits := part.Graph(p, in[0])
-		top := ReduceMax(logits, -1)
-		sum := ReduceSum(Exp(Sub(logits, InsertAxes(top, -1))), -1)
-		return []*Node{logits, Add(top, Log(sum)), top}
-	}
-}
-
-// gatherGraph picks rows of [T D] by indices [S 1], or values of [S V] by (row,
-// column) pairs [P 2].
-func gatherGraph(in []*Node) []*Node { return []*Node{Gather(in[0], in[1])} }
 
 func int32s(dims ...int) shapes.Shape { return shapes.Make(dtypes.Int32, dims...) }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -21,6 +22,10 @@ import (
 // families are the reference checkpoints of package logprob, which also compares
 // them with transformers.
 const families = "../../logprob/testdata/families"
+
+var pureGo = sync.OnceValues(func() (compute.Backend, error) {
+	return compute.NewWithConfig("go:ops_sequential") // see logprob/backend.go
+})
 
 func open(t testing.TB, name string) *Engine {
 	t.Helper()
@@ -37,11 +42,11 @@ func open(t testing.TB, name string) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	backend, err := compute.NewWithConfig("go:ops_sequential") // see logprob/backend.go
+	backend, err := pureGo()
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(t.Context(), backend, m, w, dtypes.Float32, nil)
+	e, err := New(t.Context(), backend, m, w, dtypes.Float32, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,5 +205,40 @@ func TestRefused(t *testing.T) {
 	e.Close()
 	if _, err := e.Run(t.Context(), nil); err == nil {
 		t.Error("a closed engine ran")
+	}
+}
+
+// TestSharedPrograms: engines of the same configuration share executables, which live as long
+// as one of them; another configuration or type has its own.
+func TestSharedPrograms(t *testing.T) {
+	first := open(t, "llama-mha")
+	text := []Text{{IDs: []int32{1, 2, 3}, From: 1}}
+	want, err := first.Run(t.Context(), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := share(first, open(t, "llama-linear")); p == first.programs {
+		t.Error("another configuration shares executables")
+	}
+	second := open(t, "llama-mha")
+	second.programs = share(first, second)
+	if second.programs != first.programs {
+		t.Fatal("the same configuration shares no executables")
+	}
+	n := len(first.programs.execs)
+	first.Close()
+	got, err := second.Run(t.Context(), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(second.programs.execs) != n {
+		t.Errorf("%d executables, wanted the %d that are shared", len(second.programs.execs), n)
+	}
+	if err := near(got[0], want[0], 0); err != nil {
+		t.Error(err)
+	}
+	second.Close()
+	if p := share(second, open(t, "llama-mha")); p == second.programs {
+		t.Error("freed executables are shared")
 	}
 }

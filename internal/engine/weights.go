@@ -138,32 +138,44 @@ func loadWeight(backend compute.Backend, t arch.Tensor, from checkpoint.Tensor, 
 		tensor, err := tensors.FromRaw(backend, 0, shapes.Make(dtype, t.Shape...), from.Data)
 		return weight{tensor, t.InOut}, err
 	}
-	values, err := from.Float32s()
-	if err != nil {
-		return weight{}, err
-	}
 	if t.Linear && dtype == dtypes.BFloat16 {
-		return upload(backend, t.InOut, t.Shape, func(flat []bfloat16.BFloat16) {
+		values, err := from.Float32s()
+		if err != nil {
+			return weight{}, err
+		}
+		return upload(backend, t.InOut, t.Shape, func(flat []bfloat16.BFloat16) error {
 			for i, x := range values {
 				flat[i] = bfloat16.FromFloat32(x)
 			}
+			return nil
 		})
 	}
 	if t.Linear && !t.InOut {
+		values, err := from.Float32s()
+		if err != nil {
+			return weight{}, err
+		}
 		out, in := t.Shape[0], t.Shape[1]
-		return upload(backend, true, []int{in, out}, func(flat []float32) { transpose(flat, values, out, in) })
+		return upload(backend, true, []int{in, out}, func(flat []float32) error {
+			transpose(flat, values, out, in)
+			return nil
+		})
 	}
-	return upload(backend, t.InOut, t.Shape, func(flat []float32) { copy(flat, values) })
+	return upload(backend, t.InOut, t.Shape, from.Float32sInto)
 }
 
 // upload makes a tensor on the device, in shared memory where the backend has it.
-func upload[T float32 | bfloat16.BFloat16](backend compute.Backend, inOut bool, shape []int, fill func(flat []T)) (weight, error) {
+func upload[T float32 | bfloat16.BFloat16](backend compute.Backend, inOut bool, shape []int, fill func(flat []T) error) (weight, error) {
 	tensor, err := tensors.FromShapeForBackend(backend, 0, shapes.Make(dtypes.FromGenericsType[T](), shape...))
 	if err != nil {
 		return weight{}, err
 	}
-	if err := tensors.MutableFlatData(tensor, fill); err != nil {
+	var filled error
+	if err := tensors.MutableFlatData(tensor, func(flat []T) { filled = fill(flat) }); err != nil {
 		return weight{}, err
+	}
+	if filled != nil {
+		return weight{}, filled
 	}
 	return weight{tensor, inOut}, tensor.ToDevice(backend, 0)
 }

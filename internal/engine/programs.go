@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"fmt"
+	"sync"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+)
+
+// programs are the executables of one or more engines, by name, each compiled once for
+// each combination of shapes. Weights are inputs, so that the two models of a pair,
+// or the checkpoints of a training run, compile once.
+type programs struct {
+	mu    sync.Mutex
+	users int
+	execs map[string]*Exec
+}
+
+// share returns the programs of like, if e can use them, or new ones.
+func share(like, e *Engine) *programs {
+	if like != nil && like.backend == e.backend && like.dtype == e.dtype && like.model.Signature == e.model.Signature {
+		p := like.programs
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.users > 0 {
+			p.users++
+			return p
+		}
+	}
+	return &programs{users: 1, execs: map[string]*Exec{}}
+}
+
+// release frees the executables with their last user.
+func (p *programs) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.users--; p.users > 0 {
+		return
+	}
+	for _, x := range p.execs {
+		x.Finalize()
+	}
+}
+
+// exec returns the executable of that name, made from build at its first use.
+func (e *Engine) exec(name string, build func([]*Node) []*Node) (*Exec, error) {
+	e.programs.mu.Lock()
+	defer e.programs.mu.Unlock()
+	exec := e.programs.execs[name]
+	if exec == nil {
+		var err error
+		if exec, err = NewExec(e.backend, build); err != nil {
+			return nil, err
+		}
+		exec.SetMaxCache(-1) // of shapes; by default the 33rd is an error
+		e.programs.execs[name] = exec
+	}
+	return exec, nil
+}
+
+// call runs the executable of that name.
+func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
+	exec, err := e.exec(name, build)
+	if err != nil {
+		return nil, fmt.Errorf("engine: %s: %w", name, err)
+	}
+	args := make([]any, len(in))
+	for i, t := range in {
+		args[i] = t
+	}
+	out, err := exec.Call(args...)
+	if err != nil {
+		return nil, fmt.Errorf("engine: %s: %w", name, err)
+	}
+	return out, nil
+}
+
+// blockGraph is x, depth, exit, (cos, sin,) weights -> x.
+func blockGraph(part *arch.Part, inOut []bool) func([]*Node) []*Node {
+	return func(in []*Node) []*Node {
+		x, depth, exit, rest := in[0], in[1], in[2], in[3:]
+		p := &arch.Pass{InOut: inOut}
+		if part.Rope >= 0 {
+			p.Cos, p.Sin, rest = rest[0], rest[1], rest[2:]
+		}
+		p.Weights = rest
+		p.Attend = func(q, k, v *Node, a arch.Attention) *Node { return attend(q, k, v, depth, exit, a) }
+		return []*Node{part.Graph(p, x)}
+	}
+}
+
+// headGraph is x [S D], weights -> logits [S V], log-sum-exp [S], top [S].
+func headGraph(part *arch.Part, inOut []bool) func([]*Node) []*Node {
+	return func(in []*Node) []*Node {
+		p := &arch.Pass{Weights: in[1:], InOut: inOut}
+		logits := part.Graph(p, in[0])
+		top := ReduceMax(logits, -1)
+		sum := ReduceSum(Exp(Sub(logits, InsertAxes(top, -1))), -1)
+		return []*Node{logits, Add(top, Log(sum)), top}
+	}
+}
+
+// gatherGraph picks rows of [T D] by indices [S 1], or values of [S V] by (row,
+// column) pairs [P 2].
+func gatherGraph(in []*Node) []*Node { return []*Node{Gather(in[0], in[1])} }
