@@ -24,11 +24,11 @@ func (r *run) item(of, arg Value) Value {
 	case *undefined:
 		of.fail()
 	case *Dict:
-		switch arg.(type) { // what cannot be a key is no item; Python's error is caught by Jinja
+		switch k := arg.(type) { // what cannot be a key is no item; Python's error is caught by Jinja
 		case *Dict, *view:
 		case *List:
-			if arg.(*List).Tuple {
-				if v, ok := of.get(arg); ok {
+			if k.Tuple {
+				if v, ok := of.get(k); ok {
 					return v
 				}
 			}
