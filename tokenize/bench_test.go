@@ -1,0 +1,62 @@
+//go:build !nodaulet
+
+package tokenize
+
+import (
+	"os"
+	"testing"
+)
+
+func benchmarkFolder(b *testing.B) string {
+	dir := "../.deps/models/smollm2-135m-instruct"
+	if _, err := os.Stat(dir); err != nil {
+		b.Skip("no model: make real fetches it")
+	}
+	return dir
+}
+
+func BenchmarkLoad(b *testing.B) {
+	dir := benchmarkFolder(b)
+	for b.Loop() {
+		tok, err := Load(dir)
+		if err != nil {
+			b.Fatal(err)
+		}
+		tok.Close()
+	}
+}
+
+func BenchmarkPlain(b *testing.B) {
+	tok := mustLoad(b, benchmarkFolder(b))
+	for b.Loop() {
+		if _, err := tok.Plain("What, in one word, is the greatest thing ever?", " Freedom"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkChat(b *testing.B) {
+	tok := mustLoad(b, benchmarkFolder(b))
+	for b.Loop() {
+		if _, err := tok.Chat("What, in one word, is the greatest thing ever?", "Freedom", nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRender(b *testing.B) {
+	tok := mustLoad(b, benchmarkFolder(b))
+	for b.Loop() {
+		if _, err := tok.Render([]Message{{"user", "What, in one word, is the greatest thing ever?"}}, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkVocab(b *testing.B) {
+	tok := mustLoad(b, benchmarkFolder(b))
+	for b.Loop() {
+		for range tok.Vocab() {
+		}
+	}
+}

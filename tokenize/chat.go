@@ -1,0 +1,104 @@
+package tokenize
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/implicitreward/implicitreward/tokenize/internal/jinja"
+)
+
+// ChatOptions say how a chat is rendered. The zero value, or nil, is the
+// checkpoint's own way.
+type ChatOptions struct {
+	// Date is the day that a template gets to print: strftime_now formats it, and
+	// date_string is it as "26 Jul 2024". The zero Date defines neither, so that a
+	// template with a fixed date of its own (Llama 3.1: "26 Jul 2024") prints that
+	// one, and a template without one fails.
+	Date time.Time
+	// System is the system message; "" sends none. Some templates (Gemma) fail on one.
+	System string
+	// NoBOS leaves out the BOS where the template does: see "Chat" in the package
+	// documentation.
+	NoBOS bool
+	// Vars are further variables of the template, such as "enable_thinking": false
+	// for Qwen 3: nil, booleans, numbers, strings, and slices and maps of them.
+	Vars map[string]any
+}
+
+// Chat encodes prompt as the user's turn of the checkpoint's chat template, with
+// the generation prompt after it, and then reply as raw text: not as a message,
+// which templates trim. It fails as Plain does, and when there is no template or
+// the template fails.
+func (t *Tokenizer) Chat(prompt, reply string, o *ChatOptions) (Text, error) {
+	if o == nil {
+		o = &ChatOptions{}
+	}
+	if err := valid("prompt", prompt, "system text", o.System, "reply", reply); err != nil {
+		return Text{}, fmt.Errorf("tokenize: %w", err)
+	}
+	rendered, err := t.Render([]Message{{"user", prompt}}, o)
+	if err != nil {
+		return Text{}, err
+	}
+	if err := valid("rendered chat", rendered); err != nil {
+		return Text{}, fmt.Errorf("tokenize: %w", err)
+	}
+	prefix := t.prefix
+	if o.NoBOS || len(prefix) > 0 && strings.HasPrefix(rendered, t.name(prefix[0])) {
+		prefix = nil
+	}
+	text, err := t.text(rendered+reply, len(rendered), prefix, !o.NoBOS)
+	if err != nil {
+		return Text{}, fmt.Errorf("tokenize: chat: %w", err)
+	}
+	text.Special = t.special.count(prompt) + t.special.count(o.System) + t.special.count(reply)
+	return text, nil
+}
+
+// Render returns messages as the checkpoint's chat template writes them, with the
+// generation prompt at the end, and after the system message of o if it has one.
+// The error of a template that raises one holds its message.
+func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
+	if t.chatErr != nil {
+		return "", fmt.Errorf("tokenize: %w", t.chatErr)
+	}
+	if o == nil {
+		o = &ChatOptions{}
+	}
+	var list []any
+	if o.System != "" {
+		list = append(list, jinja.NewDict("role", "system", "content", o.System))
+	}
+	for _, m := range messages {
+		list = append(list, jinja.NewDict("role", m.Role, "content", m.Content))
+	}
+	if len(list) == 0 {
+		return "", errors.New("tokenize: no messages, wanted at least one")
+	}
+	vars := map[string]any{"tools": nil, "documents": nil}
+	for name, token := range t.config.named {
+		vars[name] = token
+	}
+	if !o.Date.IsZero() {
+		vars["date_string"] = o.Date.Format("02 Jan 2006")
+		vars["strftime_now"] = jinja.Func("strftime_now", func(format string) (string, error) {
+			return jinja.Strftime(o.Date, format)
+		})
+	}
+	for name, v := range o.Vars {
+		vars[name] = v
+	}
+	vars["messages"] = list
+	vars["add_generation_prompt"] = true
+	text, err := t.chat.Render(vars, jinja.Limits{})
+	if err != nil {
+		var e *jinja.Error
+		if errors.As(err, &e) && e.Kind == "UndefinedError" && strings.HasPrefix(e.Message, "'strftime_now' ") {
+			return "", errors.New("tokenize: chat template: it prints today's date and has none of its own, wanted ChatOptions.Date")
+		}
+		return "", fmt.Errorf("tokenize: chat template: %w", err)
+	}
+	return text, nil
+}

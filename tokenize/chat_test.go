@@ -1,0 +1,149 @@
+//go:build !nodaulet
+
+package tokenize
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// variant is a copy of a test tokenizer with files changed: nil removes one.
+func variant(t testing.TB, name string, files map[string]*string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", name))); err != nil {
+		t.Fatal(err)
+	}
+	for file, content := range files {
+		path := filepath.Join(dir, file)
+		os.Remove(path)
+		if content != nil {
+			if err := os.WriteFile(path, []byte(*content), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
+}
+
+func withTemplate(t testing.TB, name, template string) *Tokenizer {
+	t.Helper()
+	return mustLoad(t, variant(t, name, map[string]*string{"chat_template.jinja": &template}))
+}
+
+func TestChatBOS(t *testing.T) {
+	const user = "{% for m in messages %}{{ m.content }}{% endfor %}"
+	for _, c := range []struct {
+		name, folder, template string
+		o                      *ChatOptions
+		want                   string // the first pieces, by name
+		err                    string
+	}{
+		{"template writes it", "llama2", "{{ bos_token }}" + user, nil, "<s> ▁What", ""},
+		{"template leaves it out: added", "llama2", user, nil, "<s> ▁What", ""},
+		{"left out as transformers does", "llama2", user, &ChatOptions{NoBOS: true}, "▁What", ""},
+		{"template writes two", "llama2", "{{ bos_token }}{{ bos_token }}" + user, nil, "", `tokenize: chat: 2 BOS tokens "<s>" (id 1), wanted one: the text spells it out`},
+		{"not in front", "llama2", user + "{{ bos_token }}", &ChatOptions{NoBOS: true}, "", `tokenize: chat: the first token is not the BOS "<s>" (id 1)`},
+		{"a space before it", "llama2", " {{ bos_token }}" + user, nil, "", `tokenize: chat: 2 BOS tokens "<s>" (id 1), wanted one: the text spells it out`},
+		{"no BOS in the model", "qwen2", user, nil, "What", ""},
+		{"bos_token of the template alone", "smollm2", "{{ bos_token }}" + user, nil, "<|im_start|> What", ""},
+		{"twice", "smollm2", "{{ bos_token }}{{ bos_token }}" + user, nil, "", `tokenize: chat: the text begins with two BOS tokens "<|im_start|>" (id 1)`},
+	} {
+		tok := withTemplate(t, c.folder, c.template)
+		text, err := tok.Chat("What is it?", "x", c.o)
+		if c.err != "" {
+			if err == nil || err.Error() != c.err {
+				t.Errorf("%s: error %v, wanted %s", c.name, err, c.err)
+			}
+			continue
+		}
+		var names []string
+		for _, id := range text.IDs[:min(2, len(text.IDs))] {
+			names = append(names, tok.name(id))
+		}
+		if got := strings.Join(names, " "); err != nil || !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q %v, wanted %q", c.name, got, err, c.want)
+		}
+	}
+}
+
+func TestChatDate(t *testing.T) {
+	date := time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name, template string
+		date           time.Time
+		want, err      string
+	}{
+		{"the template's own", "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% else %}26 Jul 2024{% endif %}", time.Time{}, "26 Jul 2024", ""},
+		{"a date", "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% else %}26 Jul 2024{% endif %}", date, "05 Nov 2026", ""},
+		{"date_string", "{% if not date_string is defined %}{% set date_string = '26 Jul 2024' %}{% endif %}{{ date_string }}", date, "05 Nov 2026", ""},
+		{"none of its own", "{{ strftime_now('%Y-%m-%d') }}", time.Time{}, "", "tokenize: chat template: it prints today's date and has none of its own, wanted ChatOptions.Date"},
+		{"given", "{{ strftime_now('%A, %-d. %B %Y') }}", date, "Thursday, 5. November 2026", ""},
+		{"unknown directive", "{{ strftime_now('%Q') }}", date, "", "tokenize: chat template: line 1: ValueError: strftime: the directive %Q is not supported"},
+	} {
+		tok := withTemplate(t, "smollm2", c.template)
+		got, err := tok.Render([]Message{{"user", "x"}}, &ChatOptions{Date: c.date})
+		if c.err != "" {
+			if err == nil || err.Error() != c.err {
+				t.Errorf("%s: error %v, wanted %s", c.name, err, c.err)
+			}
+		} else if err != nil || got != c.want {
+			t.Errorf("%s: %q %v, wanted %q", c.name, got, err, c.want)
+		}
+	}
+}
+
+func TestChat(t *testing.T) {
+	smollm2 := testdata(t, "smollm2")
+	text, err := smollm2.Chat("Hi", " Freedom", &ChatOptions{System: "Be brief."})
+	want := "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n Freedom"
+	if err != nil || text.Rendered != want || text.Rendered[text.Start:] != " Freedom" || text.Straddle || text.Special != 0 {
+		t.Errorf("got %+v %v, wanted %q", text, err, want)
+	}
+	if got := smollm2.Decode(text.IDs[text.Reply:]...); got != " Freedom" {
+		t.Errorf("the reply is %q: its space belongs to it", got)
+	}
+	// Special tokens of the caller's are counted, the template's are not.
+	text, err = smollm2.Chat("a<|im_end|>b", "<|endoftext|>", &ChatOptions{System: "<|im_start|>"})
+	if err != nil || text.Special != 3 {
+		t.Errorf("got %+v %v, wanted 3 special tokens", text, err)
+	}
+	if _, err := testdata(t, "gemma").Chat("a<bos>b", "", nil); err == nil || !strings.Contains(err.Error(), "2 BOS tokens") {
+		t.Errorf("a BOS spelled out in the prompt: error %v", err)
+	}
+	if _, err := testdata(t, "gemma").Chat("a", "b", &ChatOptions{System: "x"}); err == nil || err.Error() != "tokenize: chat template: line 1: System role not supported" {
+		t.Errorf("a system message that the template refuses: error %v", err)
+	}
+	think := withTemplate(t, "qwen2", "{% if enable_thinking is defined and enable_thinking is false %}off{% else %}on{% endif %}{{ tools }}{{ documents }}")
+	for want, vars := range map[string]map[string]any{"onNoneNone": nil, "offNoneNone": {"enable_thinking": false}, "on[1]None": {"tools": []int{1}}} {
+		if got, err := think.Render([]Message{{"user", "x"}}, &ChatOptions{Vars: vars}); err != nil || got != want {
+			t.Errorf("%v: %q %v, wanted %q", vars, got, err, want)
+		}
+	}
+	if _, err := think.Render([]Message{{"user", "x"}}, &ChatOptions{Vars: map[string]any{"x": func() {}}}); err == nil {
+		t.Error("a function as a variable: no error")
+	}
+	if _, err := think.Render(nil, nil); err == nil || err.Error() != "tokenize: no messages, wanted at least one" {
+		t.Errorf("no messages: error %v", err)
+	}
+}
+
+func TestTemplateErrors(t *testing.T) {
+	for _, c := range []struct{ template, want string }{
+		{"{{ raise_exception('No ' + messages[0].role) }}", "tokenize: chat template: line 1: No user"},
+		{"{% include 'x' %}", "tokenize: chat template: line 1: TemplateSyntaxError: the tag 'include' is refused: a chat template reads no other file"},
+		{"\n{{ 1 + }}", "tokenize: chat template: line 2: TemplateSyntaxError: unexpected 'end of print statement'"},
+		{"{{ 'x' * 10**9 }}", "tokenize: chat template: line 1: LimitError: the template makes too much text"},
+		{"{{ '\\x00' }}", "tokenize: rendered chat: a NUL byte at byte 0, wanted none"},
+		{"\xff", "tokenize: rendered chat: byte 0xff at byte 0 is not UTF-8"},
+		{"", "tokenize: chat: empty prompt, and the model has no BOS: no token stands before the reply, wanted a prompt"},
+	} {
+		tok := withTemplate(t, "qwen2", c.template+"{# #}")
+		if _, err := tok.Chat("x", "y", nil); err == nil || err.Error() != c.want {
+			t.Errorf("%q: error %v, wanted %s", c.template, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,51 @@
+//go:build !nodaulet
+
+package tokenize
+
+import (
+	"fmt"
+
+	"github.com/daulet/tokenizers"
+)
+
+// Available tells whether this build encodes text; one with -tags nodaulet does not.
+const Available = true
+
+// engine is the encoder of github.com/daulet/tokenizers, that is, of Hugging Face's
+// own tokenizers library. It only encodes: see spec.engine for what it is given.
+type engine struct{ t *tokenizers.Tokenizer }
+
+func newEngine(data []byte, splitSpecial bool) (*engine, error) {
+	var options []tokenizers.TokenizerOption
+	if splitSpecial {
+		options = append(options, tokenizers.WithEncodeSpecialTokens())
+	}
+	t, err := tokenizers.FromBytes(data, options...)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer.json: %w", err)
+	}
+	return &engine{t}, nil
+}
+
+func (e *engine) size() int { return int(e.t.VocabSize()) }
+
+// encode returns the ids of a text and the bytes of it that each stands for. The
+// text must be UTF-8 without a NUL byte: the library would cut or change any other.
+func (e *engine) encode(text string) ([]int32, [][2]int, error) {
+	out, err := e.t.EncodeWithOptionsErr(text, false, tokenizers.WithReturnOffsets())
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(out.Offsets) != len(out.IDs) {
+		return nil, nil, fmt.Errorf("%d offsets for %d ids", len(out.Offsets), len(out.IDs))
+	}
+	ids := make([]int32, len(out.IDs))
+	spans := make([][2]int, len(out.IDs))
+	for i, id := range out.IDs {
+		ids[i] = int32(id)
+		spans[i] = [2]int{int(out.Offsets[i][0]), int(out.Offsets[i][1])}
+	}
+	return ids, spans, nil
+}
+
+func (e *engine) close() error { return e.t.Close() }

@@ -1,0 +1,43 @@
+package tokenize
+
+import (
+	"slices"
+	"strings"
+)
+
+// matcher finds special tokens that are spelled out in a text.
+type matcher struct {
+	first [256]bool
+	words map[byte][]string // by their first byte, the longest first
+}
+
+func newMatcher(words []string) *matcher {
+	m := &matcher{words: map[byte][]string{}}
+	for _, w := range words {
+		m.first[w[0]] = true
+		m.words[w[0]] = append(m.words[w[0]], w)
+	}
+	for _, list := range m.words {
+		slices.SortFunc(list, func(a, b string) int { return len(b) - len(a) })
+	}
+	return m
+}
+
+// count returns how many there are, taking the leftmost and of those the longest.
+func (m *matcher) count(s string) int {
+	n := 0
+next:
+	for i := 0; i < len(s); i++ {
+		if !m.first[s[i]] {
+			continue
+		}
+		for _, w := range m.words[s[i]] {
+			if strings.HasPrefix(s[i:], w) {
+				n++
+				i += len(w) - 1
+				continue next
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,61 @@
+package tokenize
+
+// Text is a prompt and a reply as one model reads them.
+type Text struct {
+	IDs      []int32  // the prompt's tokens, then the reply's
+	Reply    int      // IDs[Reply:] is the reply, maybe empty; never 0 when made by a Tokenizer
+	Rendered string   // the exact text that was encoded: with the template, without a BOS that is added in front; "" when made from ids
+	Start    int      // byte offset in Rendered at which the reply begins
+	Spans    [][2]int // bytes of Rendered that each token covers, as long as IDs; nil when made from ids
+	Straddle bool     // the first reply token also covers the end of the prompt
+	Special  int      // special tokens spelled out in the caller's prompt, system text or reply, such as "</s>"
+}
+
+// Token is an entry of a vocabulary.
+type Token struct {
+	ID   int32
+	Name string // as the vocabulary spells it: "▁Love", "ĠLove"
+	Text string // what decoding this one id yields: " Love"; incomplete UTF-8 is U+FFFD
+}
+
+// Message is one turn of a chat.
+type Message struct {
+	Role    string // "system", "user" or "assistant"
+	Content string
+}
+
+// cover turns the spans of an encoder into a cover of a text of n bytes: starts
+// and ends never fall, the first start is 0, the last end is n, and no token starts
+// after the one before it has ended. Tokens that hold parts of one character share
+// its span. Bytes that no span holds, as the accent that NFC merges into the letter
+// before it, go to the token before them.
+func cover(spans [][2]int, n int) {
+	start, end := 0, 0
+	for i := range spans {
+		s := &spans[i]
+		switch {
+		case i == 0:
+			s[0] = 0
+		case s[0] > end:
+			spans[i-1][1] = s[0]
+			end = s[0]
+		}
+		s[0] = max(s[0], start)
+		s[1] = max(s[1], end)
+		start, end = s[0], s[1]
+	}
+	if len(spans) > 0 {
+		spans[len(spans)-1][1] = n
+	}
+}
+
+// boundary returns the first token whose span ends after byte start, that is, the
+// reply's first, and whether it begins before that byte.
+func boundary(spans [][2]int, start int) (reply int, straddle bool) {
+	for i, s := range spans {
+		if s[1] > start {
+			return i, s[0] < start
+		}
+	}
+	return len(spans), false
+}

@@ -1,0 +1,379 @@
+package tokenize
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/implicitreward/implicitreward/tokenize/internal/jinja"
+)
+
+// Tokenizer turns text into the token ids of one checkpoint, and back. Its methods
+// may be called by several goroutines at once.
+type Tokenizer struct {
+	mu      sync.RWMutex // held for reading while the engine works
+	engine  *engine      // nil when closed
+	tokens  []Token      // in id order, without Text
+	index   map[int32]int
+	added   map[int32]bool // ids of added tokens
+	rstrip  map[int32]bool // ids of those that take the white space after them
+	special *matcher
+	decoder *decoder
+	config  *config
+	prefix  []int32 // what stands before a raw text: BOS
+	noBOS   error   // why a raw text has no BOS though it should have one
+	chat    *jinja.Template
+	chatErr error // why there is no chat template
+	hash    string
+	doubts  []error
+}
+
+// Load reads the tokenizer of the checkpoint in dir: tokenizer.json, and if they
+// are there tokenizer_config.json, chat_template.jinja and special_tokens_map.json.
+// The error names the file and the thing in it that is missing or not supported. A
+// chat template that cannot be parsed is an error of Chat and Render alone.
+//
+// Close the tokenizer when it is no longer needed.
+func Load(dir string) (*Tokenizer, error) {
+	t, err := load(dir)
+	if err != nil {
+		return nil, fmt.Errorf("tokenize: %s: %w", dir, err)
+	}
+	return t, nil
+}
+
+func load(dir string) (*Tokenizer, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "tokenizer.json"))
+	if err != nil {
+		return nil, err
+	}
+	s, err := parseSpec(data)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer.json: %w", err)
+	}
+	c, err := readConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	stated := len(s.AddedTokens)
+	if err := s.add(c.added); err != nil {
+		return nil, fmt.Errorf("tokenizer_config.json: %w", err)
+	}
+	t := &Tokenizer{config: c}
+	if err := t.setVocab(s); err != nil {
+		return nil, fmt.Errorf("tokenizer.json: %w", err)
+	}
+	if t.decoder, err = s.decoder(); err != nil {
+		return nil, fmt.Errorf("tokenizer.json: %w", err)
+	}
+	if err := t.setPrefix(s); err != nil {
+		return nil, fmt.Errorf("tokenizer.json: %w", err)
+	}
+	t.setHash(data, s.AddedTokens[stated:])
+	t.setTemplate()
+	model, err := s.engine()
+	if err != nil {
+		return nil, err
+	}
+	if t.engine, err = newEngine(model, c.splitSpecial); err != nil {
+		return nil, err
+	}
+	if n := t.engine.size(); n != len(t.tokens) {
+		t.Close()
+		return nil, fmt.Errorf("tokenizer.json: %d tokens, but the library finds %d", len(t.tokens), n)
+	}
+	return t, nil
+}
+
+func (t *Tokenizer) setVocab(s *spec) error {
+	names := make(map[int32]string, len(s.vocab)+len(s.AddedTokens))
+	for name, id := range s.vocab {
+		names[id] = name
+	}
+	t.added, t.rstrip = map[int32]bool{}, map[int32]bool{}
+	var special []string
+	for _, a := range s.AddedTokens {
+		if a.Content == "" {
+			continue
+		}
+		id := int32(a.ID)
+		if other, ok := names[id]; ok && other != a.Content {
+			return fmt.Errorf("added_tokens: id %d of both %q and %q", id, other, a.Content)
+		}
+		names[id] = a.Content
+		t.added[id] = true
+		t.rstrip[id] = a.Rstrip // the last entry of a token counts
+		if a.Special && !t.config.splitSpecial {
+			special = append(special, a.Content)
+		}
+	}
+	t.special = newMatcher(special)
+	t.tokens = make([]Token, 0, len(names))
+	for id, name := range names {
+		t.tokens = append(t.tokens, Token{ID: id, Name: name})
+	}
+	slices.SortFunc(t.tokens, func(a, b Token) int { return int(a.ID) - int(b.ID) })
+	t.index = make(map[int32]int, len(t.tokens))
+	for i, token := range t.tokens {
+		t.index[token.ID] = i
+	}
+	return nil
+}
+
+// setPrefix decides the BOS; see "BOS" in the package documentation.
+func (t *Tokenizer) setPrefix(s *spec) error {
+	before, after, err := s.prefix()
+	if err != nil {
+		return err
+	}
+	for _, id := range append(slices.Clone(before), after...) {
+		if _, ok := t.index[id]; !ok {
+			return fmt.Errorf("post_processor: id %d, wanted one of the vocabulary", id)
+		}
+	}
+	t.prefix = before
+	if len(after) > 0 {
+		t.doubts = append(t.doubts, fmt.Errorf("tokenize: the post-processor ends a text with %s: left out, a reply ends where its text ends", t.names(after)))
+	}
+	c := t.config
+	family := strings.HasPrefix(c.class, "Llama") || strings.HasPrefix(c.class, "Gemma")
+	wanted := family && !c.v5 // the default of these classes in transformers 4
+	if c.addBOS != nil {
+		wanted = *c.addBOS
+	}
+	switch bos := c.named["bos_token"]; {
+	case len(before) == 0 && wanted && bos != "":
+		t.noBOS = fmt.Errorf("no BOS: tokenizer_config.json asks for %q before a text (add_bos_token or its tokenizer_class), but the post_processor of tokenizer.json adds none: set add_bos_token to false, or add it there", bos)
+	case len(before) > 0 && c.addBOS != nil && !*c.addBOS:
+		t.doubts = append(t.doubts, fmt.Errorf("tokenize: tokenizer_config.json has add_bos_token false, but the post_processor of tokenizer.json adds %s: added, as transformers 5 does", t.names(before)))
+	case len(before) > 0 && bos != "" && bos != t.name(before[0]):
+		t.doubts = append(t.doubts, fmt.Errorf("tokenize: bos_token is %q, but the post_processor of tokenizer.json adds %s", bos, t.names(before)))
+	}
+	return nil
+}
+
+func (t *Tokenizer) name(id int32) string { return t.tokens[t.index[id]].Name }
+
+func (t *Tokenizer) names(ids []int32) string {
+	var s []string
+	for _, id := range ids {
+		s = append(s, fmt.Sprintf("%q", t.name(id)))
+	}
+	return strings.Join(s, " ")
+}
+
+func (t *Tokenizer) setHash(file []byte, more []addedToken) {
+	h := sha256.New()
+	h.Write(file)
+	if len(more) > 0 || t.config.splitSpecial {
+		json.NewEncoder(h).Encode(more)
+		json.NewEncoder(h).Encode(t.config.splitSpecial)
+	}
+	t.hash = hex.EncodeToString(h.Sum(nil))
+}
+
+func (t *Tokenizer) setTemplate() {
+	if t.config.template == "" {
+		t.chatErr = errors.New("the checkpoint has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json): use Plain")
+		return
+	}
+	if t.chat, t.chatErr = jinja.Parse(t.config.template); t.chatErr != nil {
+		t.chatErr = fmt.Errorf("chat template: %w", t.chatErr)
+	}
+}
+
+// Plain encodes prompt and reply as one raw text, with the BOS before it if the
+// model has one. Special tokens that are spelled out in the text become those
+// tokens, as in transformers, and are counted in Text.Special.
+//
+// Plain fails when the text is not UTF-8 or holds a NUL byte, when it brings a
+// second BOS, and when no token would stand before the reply: a model without BOS
+// needs a prompt.
+func (t *Tokenizer) Plain(prompt, reply string) (Text, error) {
+	if err := valid("prompt", prompt, "reply", reply); err != nil {
+		return Text{}, fmt.Errorf("tokenize: %w", err)
+	}
+	if t.noBOS != nil {
+		return Text{}, fmt.Errorf("tokenize: %w", t.noBOS)
+	}
+	text, err := t.text(prompt+reply, len(prompt), t.prefix, true)
+	if err != nil {
+		return Text{}, fmt.Errorf("tokenize: %w", err)
+	}
+	text.Special = t.special.count(text.Rendered)
+	return text, nil
+}
+
+// text encodes a text whose reply begins at byte start, and puts prefix before it.
+// With bos, a model that has one must find it in front.
+func (t *Tokenizer) text(s string, start int, prefix []int32, bos bool) (Text, error) {
+	ids, spans, err := t.encode(s)
+	if err != nil {
+		return Text{}, err
+	}
+	for i := range spans {
+		// The space with which a reply begins is not part of the special token before it.
+		if x := &spans[i]; x[0] < start && x[1] > start && t.rstrip[ids[i]] && strings.TrimSpace(s[start:x[1]]) == "" {
+			if i+1 == len(spans) {
+				return Text{}, fmt.Errorf("the reply %q is white space that the token %s before it takes with it", s[start:], t.names(ids[i:]))
+			}
+			x[1], spans[i+1][0] = start, start
+		}
+	}
+	cover(spans, len(s))
+	if n := len(prefix); n > 0 {
+		ids = append(slices.Clone(prefix), ids...)
+		spans = append(make([][2]int, n, n+len(spans)), spans...)
+	}
+	text := Text{IDs: ids, Rendered: s, Start: start, Spans: spans}
+	text.Reply, text.Straddle = boundary(spans, start)
+	if err := t.checkBOS(ids, bos); err != nil {
+		return Text{}, err
+	}
+	if text.Reply == 0 {
+		if text.Straddle {
+			return Text{}, fmt.Errorf("the first token %s covers the whole prompt and the start of the reply, and the model has no BOS: no token stands before the reply", t.names(ids[:1]))
+		}
+		return Text{}, errors.New("empty prompt, and the model has no BOS: no token stands before the reply, wanted a prompt")
+	}
+	return text, nil
+}
+
+// checkBOS makes sure that a model with a BOS reads exactly one, in front; without
+// must, at most one. A model whose bos_token only its template writes may hold it
+// again in the text (it often ends texts too), but not twice in front.
+func (t *Tokenizer) checkBOS(ids []int32, must bool) error {
+	bos, ok := t.BOS()
+	if !ok {
+		if len(ids) > 1 && ids[0] == ids[1] && t.name(ids[0]) == t.config.named["bos_token"] {
+			return fmt.Errorf("the text begins with two BOS tokens %s (id %d)", t.names(ids[:1]), ids[0])
+		}
+		return nil
+	}
+	n := 0
+	for _, id := range ids {
+		if id == bos {
+			n++
+		}
+	}
+	switch {
+	case n > 1:
+		return fmt.Errorf("%d BOS tokens %s (id %d), wanted one: the text spells it out", n, t.names(t.prefix[:1]), bos)
+	case n == 1 && ids[0] != bos, n == 0 && must:
+		return fmt.Errorf("the first token is not the BOS %s (id %d)", t.names(t.prefix[:1]), bos)
+	}
+	return nil
+}
+
+func (t *Tokenizer) encode(s string) ([]int32, [][2]int, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.engine == nil {
+		return nil, nil, errors.New("the tokenizer is closed")
+	}
+	return t.engine.encode(s)
+}
+
+// valid refuses what the encoder would change without a word: bytes that are not
+// UTF-8, and all that follows a NUL byte. It takes names and texts in turn.
+func valid(named ...string) error {
+	for i := 0; i < len(named); i += 2 {
+		name, s := named[i], named[i+1]
+		if at := strings.IndexByte(s, 0); at >= 0 {
+			return fmt.Errorf("%s: a NUL byte at byte %d, wanted none", name, at)
+		}
+		if !utf8.ValidString(s) {
+			at := 0
+			for at < len(s) {
+				c, n := utf8.DecodeRuneInString(s[at:])
+				if c == utf8.RuneError && n == 1 {
+					break
+				}
+				at += n
+			}
+			return fmt.Errorf("%s: byte %#x at byte %d is not UTF-8", name, s[at], at)
+		}
+	}
+	return nil
+}
+
+// Decode returns the text of ids, with special tokens, and with U+FFFD for bytes
+// that are not UTF-8. An id outside the vocabulary yields nothing. It is
+// transformers' decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False),
+// which for a Llama-2-like tokenizer drops the first space.
+func (t *Tokenizer) Decode(ids ...int32) string {
+	names := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if i, ok := t.index[id]; ok {
+			names = append(names, t.tokens[i].Name)
+		}
+	}
+	return t.decoder.decode(names)
+}
+
+// Bytes returns the bytes that one token stands for inside a text, also where they
+// are part of a character and with a first space that Decode drops. ok is false for
+// an id outside the vocabulary, and for a tokenizer that is neither byte-level nor
+// of the SentencePiece kind with byte fallback.
+func (t *Tokenizer) Bytes(id int32) (b []byte, ok bool) {
+	i, ok := t.index[id]
+	if !ok || t.decoder.bytes == nil {
+		return nil, false
+	}
+	return t.decoder.bytes(t.tokens[i].Name, t.added[id]), true
+}
+
+// Vocab yields every entry of the vocabulary in the order of ids, which may have
+// holes. The model's logits can have more rows than this: they are no tokens.
+func (t *Tokenizer) Vocab() iter.Seq[Token] {
+	return func(yield func(Token) bool) {
+		for _, token := range t.tokens {
+			token.Text = t.decoder.decode([]string{token.Name})
+			if !yield(token) {
+				return
+			}
+		}
+	}
+}
+
+// Size returns the number of tokens that Vocab yields.
+func (t *Tokenizer) Size() int { return len(t.tokens) }
+
+// BOS returns the id that stands before every raw text; ok is false for a model
+// without one, whose first token is never predicted and has no log-probability.
+func (t *Tokenizer) BOS() (id int32, ok bool) {
+	if len(t.prefix) == 0 {
+		return 0, false
+	}
+	return t.prefix[0], true
+}
+
+// Hash returns the SHA-256 of tokenizer.json in hex: checkpoints with the same hash
+// cut text alike. Where tokenizer_config.json adds tokens to those of
+// tokenizer.json, they are hashed with it.
+func (t *Tokenizer) Hash() string { return t.hash }
+
+// Warnings returns doubts about the checkpoint's files that do not stop the work.
+func (t *Tokenizer) Warnings() []error { return slices.Clone(t.doubts) }
+
+// Close frees the memory of the encoder, which the garbage collector does not see.
+// Plain and Chat fail afterwards; the other methods go on working.
+func (t *Tokenizer) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.engine == nil {
+		return nil
+	}
+	err := t.engine.close()
+	t.engine = nil
+	return err
+}
