@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -175,7 +176,7 @@ func TestMixedDerivatives(t *testing.T) {
 		y, fixed, groups := mixedRows(r, sizes[0], sizes[1], 1, 1, 0.2)
 		for _, ml := range []bool{false, true} {
 			p := must[*MixedFit](t)(Mixed(y, fixed, groups, &MixedOptions{ML: ml})).profile
-			for _, theta := range [][]float64{{0.3, 2}, {1.5, 0.01}, {40, 0.7}} {
+			for _, theta := range [][]float64{{0.3, 2}, {1.5, 0.01}, {40, 0.7}, {0.02, 900}, {900, 400}} {
 				s := p.derivatives(p.at(theta))
 				for k := range theta {
 					h := 1e-5 * theta[k]
@@ -310,6 +311,54 @@ func TestMixedProperties(t *testing.T) {
 	}
 	if boundaries == 0 {
 		t.Error("no trial hit the boundary: nothing was compared with OLS")
+	}
+}
+
+// Standard deviations from 1e-3 to 1e3 times the residual's and small broken
+// designs: every fit ends, at a point that random ones do not beat, or is refused for a
+// reason of the data.
+func TestMixedStress(t *testing.T) {
+	r := rand.New(rand.NewPCG(99, 1))
+	fits := 0
+	for trial := range 3000 {
+		sp, sw := math.Pow(10, 6*r.Float64()-3), math.Pow(10, 6*r.Float64()-3)
+		if r.IntN(4) == 0 {
+			sp = 0
+		}
+		y, fixed, groups := mixedRows(r, 2+r.IntN(6), 2+r.IntN(8), sp, sw, 0.6*r.Float64())
+		if r.IntN(5) == 0 {
+			y = coarse(y)
+		}
+		if r.IntN(3) == 0 {
+			groups = groups[:1]
+		}
+		if r.IntN(3) == 0 {
+			fixed = nil
+		}
+		f, err := Mixed(y, fixed, groups, &MixedOptions{ML: r.IntN(2) == 0})
+		if errors.Is(err, ErrConvergence) {
+			t.Errorf("trial %d: %v", trial, err)
+		}
+		if err != nil {
+			continue
+		}
+		fits++
+		best := f.profile.at(f.theta)
+		for range 20 {
+			theta := slices.Clone(f.theta)
+			for k := range theta {
+				if r.IntN(3) > 0 {
+					theta[k] = math.Pow(10, 14*r.Float64()-6)
+				}
+			}
+			c := f.profile.at(theta)
+			if d := best.deviance - c.deviance; d > 1e-9+f.profile.dof()*(f.profile.noise(best)+f.profile.noise(c)) {
+				t.Errorf("trial %d: deviance lower by %v at %v than at %v", trial, d, theta, f.theta)
+			}
+		}
+	}
+	if fits < 2500 {
+		t.Errorf("%d of 3000 fitted, wanted 2500", fits)
 	}
 }
 
