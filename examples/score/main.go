@@ -139,20 +139,25 @@ func scoreCorpus(ctx context.Context, o *flags, stderr io.Writer) error {
 	progress := cli.NewProgress(stderr, "scoring", false)
 	defer progress.Done()
 	rows := cover.rows(implicit.Rewards(ctx, tuned, base, items), o.beta, progress)
-	if strings.HasSuffix(o.out, ".parquet") {
-		err = cli.WriteFile(o.out, func(w io.Writer) error { return implicit.WriteParquet(w, rows, meta) })
-	} else if err = cli.WriteFile(o.out+".meta.json", meta.WriteJSON); err == nil {
-		err = cli.WriteFile(o.out, func(w io.Writer) error { return implicit.WriteCSV(w, rows) })
-	}
-	if err != nil {
+	write := func(w io.Writer) error {
+		var err error
+		if strings.HasSuffix(o.out, ".parquet") {
+			err = implicit.WriteParquet(w, rows, meta)
+		} else {
+			err = implicit.WriteCSV(w, rows)
+		}
+		if progress.Done(); err == nil {
+			cover.print(stderr, o.out)
+			if cover.scored == 0 {
+				err = fmt.Errorf("no word of %s could be scored", o.corpus)
+			}
+		}
 		return err
 	}
-	progress.Done()
-	cover.print(stderr, o.out)
-	if cover.scored == 0 {
-		return fmt.Errorf("no word of %s was scored", o.corpus)
+	if strings.HasSuffix(o.out, ".parquet") {
+		return cli.WriteFile(o.out, write)
 	}
-	return nil
+	return cli.WriteWithMeta(o.out, write, meta.WriteJSON)
 }
 
 // coverage counts what became of a corpus' entries.

@@ -91,10 +91,7 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 	if o.out == "-" {
 		return write(stdout)
 	}
-	if err := cli.WriteFile(o.out+".meta.json", meta.WriteJSON); err != nil {
-		return err
-	}
-	return cli.WriteFile(o.out, write)
+	return cli.WriteWithMeta(o.out, write, meta.WriteJSON)
 }
 
 // pairReader reads pairs as they are asked for and keeps the lines that are not yet
@@ -124,7 +121,7 @@ func (p *pairReader) items(yield func(implicit.Item) bool) {
 			p.err = fmt.Errorf("%s: line %d: wanted both \"prompt\" and \"reply\", as strings", p.name, n)
 			return
 		}
-		p.read = append(p.read, bytes.TrimRight(line[:len(line)-1], " \t"))
+		p.read = append(p.read, bytes.Clone(bytes.TrimRight(line[:len(line)-1], " \t")))
 		if !yield(implicit.Item{Prompt: *pair.Prompt, Reply: *pair.Reply}) {
 			return
 		}

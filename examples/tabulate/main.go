@@ -74,8 +74,8 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 	table.Meta.Model, table.Meta.Rendering, table.Meta.Date = *name, *as, models.Date
 	if strings.HasSuffix(*out, ".parquet") {
 		err = cli.WriteFile(*out, table.WriteParquet)
-	} else if err = cli.WriteFile(*out+".meta.json", table.Meta.WriteJSON); err == nil {
-		err = cli.WriteFile(*out, table.WriteCSV)
+	} else {
+		err = cli.WriteWithMeta(*out, table.WriteCSV, table.Meta.WriteJSON)
 	}
 	if err != nil {
 		return err

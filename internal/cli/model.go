@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -80,6 +81,11 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 	if err != nil {
 		return nil, err
 	}
+	if t := m.Tokenizer(); t != nil {
+		for _, w := range t.Warnings() {
+			fmt.Fprintf(l.stderr, "%s: %v\n", name, w)
+		}
+	}
 	l.models[dir], l.last = m, m
 	return m, nil
 }
@@ -93,10 +99,17 @@ func (l *Loader) Policy(ctx context.Context, name, as string) (*logprob.Model, i
 	if err != nil {
 		return nil, implicit.Policy{}, err
 	}
-	if as == "chat" {
-		return m, implicit.Chat(m, l.Chat()), nil
+	if m.Tokenizer() == nil {
+		return nil, implicit.Policy{}, fmt.Errorf("%s: no tokenizer.json, wanted one to make tokens of text", name)
 	}
-	return m, implicit.Plain(m), nil
+	if as == "raw" {
+		return m, implicit.Plain(m), nil
+	}
+	// A template that is missing or fails would otherwise fail at every text.
+	if _, err := m.Tokenizer().Chat("x", "", l.Chat()); err != nil {
+		return nil, implicit.Policy{}, fmt.Errorf("%s as chat: %w", name, err)
+	}
+	return m, implicit.Chat(m, l.Chat()), nil
 }
 
 // Chat is how the -date flag renders chats.

@@ -11,12 +11,23 @@ import (
 // WriteFile writes a file through write, under its name only when it is complete: until
 // then, and after an error, what was there before stays.
 func WriteFile(path string, write func(io.Writer) error) error {
+	return writeFile(path, write, func() error { return nil })
+}
+
+// WriteWithMeta is WriteFile for a kind of file that has no place to say how it was made:
+// meta writes that to a file beside it, PATH.meta.json, which is there when PATH is.
+func WriteWithMeta(path string, write, meta func(io.Writer) error) error {
+	return writeFile(path, write, func() error { return WriteFile(path+".meta.json", meta) })
+}
+
+// writeFile calls last when all is written, before the file gets its name.
+func writeFile(path string, write func(io.Writer) error, last func() error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("output %s: %w", path, err)
 	}
 	defer os.Remove(f.Name()) // after success there is nothing under that name
-	err = write(f)
+	err = write(f)            // its errors say enough of themselves
 	if err == nil {
 		err = f.Chmod(0o644)
 	}
@@ -27,12 +38,12 @@ func WriteFile(path string, write func(io.Writer) error) error {
 		err = closed
 	}
 	if err == nil {
+		err = last()
+	}
+	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
-	if err != nil {
-		return fmt.Errorf("output %s: %w", path, err)
-	}
-	return nil
+	return err
 }
 
 // CheckOutput refuses, before any work, an output whose name does not end in one of the

@@ -72,16 +72,16 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	e := &Engine{model: m, backend: backend, dtype: dtype, BatchTokens: defaultBatchTokens}
 	e.table, _ = w.Get(m.Embed.Table.Name)
 	if err := e.table.CheckFinite(); err != nil {
-		return nil, fmt.Errorf("engine: tensor %s: %w", m.Embed.Table.Name, err)
+		return nil, err
 	}
 	if p := m.Embed.Positions; p != nil {
 		t, _ := w.Get(p.Name)
 		if err := t.CheckFinite(); err != nil {
-			return nil, fmt.Errorf("engine: tensor %s: %w", p.Name, err)
+			return nil, err
 		}
 		var err error
 		if e.places, err = t.Float32s(); err != nil {
-			return nil, fmt.Errorf("engine: tensor %s: %w", p.Name, err)
+			return nil, err
 		}
 	}
 	var err error
@@ -252,7 +252,7 @@ func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
 		row.Data = e.table.Data[int(id)*d*itemSize : (int(id)+1)*d*itemSize]
 		values, err := row.Float32s()
 		if err != nil {
-			return nil, fmt.Errorf("engine: tensor %s: %w", e.table.Name, err)
+			return nil, err
 		}
 		to := x[i*d : (i+1)*d]
 		for j, v := range values {

@@ -98,7 +98,7 @@ func loadWeights(ctx context.Context, backend compute.Backend, m *arch.Model, w 
 			got, _ := w.Get(t.Name)
 			var err error
 			if loaded[i], err = loadWeight(backend, t, got, dtype); err != nil {
-				return fmt.Errorf("engine: tensor %s: %w", t.Name, err)
+				return err // it names the tensor
 			}
 			n := done.Add(int64(len(got.Data)))
 			if progress != nil {
@@ -168,7 +168,7 @@ func loadWeight(backend compute.Backend, t arch.Tensor, from checkpoint.Tensor, 
 func upload[T float32 | bfloat16.BFloat16](backend compute.Backend, inOut bool, shape []int, fill func(flat []T) error) (weight, error) {
 	tensor, err := tensors.FromShapeForBackend(backend, 0, shapes.Make(dtypes.FromGenericsType[T](), shape...))
 	if err != nil {
-		return weight{}, err
+		return weight{}, fmt.Errorf("engine: a tensor of shape %v: %w", shape, err)
 	}
 	var filled error
 	if err := tensors.MutableFlatData(tensor, func(flat []T) { filled = fill(flat) }); err != nil {

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// edit changes a model's folder: keys of config.json and tokenizer_config.json (null
+// deletes), or a file as a whole.
+func edit(t *testing.T, dir, file, changes string) {
+	t.Helper()
+	path := filepath.Join(dir, file)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys, over map[string]any
+	if err := json.Unmarshal(b, &keys); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(changes), &over); err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range over {
+		if keys[k] = v; v == nil {
+			delete(keys, k)
+		}
+	}
+	if b, err = json.Marshal(keys); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestWrong gives the program what people give by mistake: one line that names the
+// thing, exit code 2 for wrong use, 1 otherwise, and no output file.
+func TestWrong(t *testing.T) {
+	const (
+		words = "category,word\nagency,power\n"
+		usage = "score -h lists the flags\n"
+	)
+	for _, test := range []struct {
+		name  string
+		setup func(t *testing.T, tuned string) []string // further arguments, the later ones win
+		want  string                                    // DIR is the tuned model's folder, TMP its parent
+		code  int
+	}{
+		{"unknown flag", func(*testing.T, string) []string { return []string{"-modle", "x"} },
+			"score: flag provided but not defined: -modle\n" + usage, 2},
+		{"argument", func(*testing.T, string) []string { return []string{"words.csv"} },
+			"score: argument \"words.csv\", wanted flags only\n" + usage, 2},
+		{"rendering", func(*testing.T, string) []string { return []string{"-tuned-as", "chatty"} },
+			"score: -tuned-as \"chatty\", wanted raw or chat\n" + usage, 2},
+		{"dtype", func(*testing.T, string) []string { return []string{"-dtype", "fp8"} },
+			"score: -dtype \"fp8\", wanted auto, f32 or bf16\n" + usage, 2},
+		{"backend", func(*testing.T, string) []string { return []string{"-backend", "cuda"} },
+			"score: -backend \"cuda\", wanted auto, xla:cpu, xla:cuda or go\n" + usage, 2},
+		{"date", func(*testing.T, string) []string { return []string{"-date", "26 Jul 2024"} },
+			"score: -date \"26 Jul 2024\", wanted a date such as 2024-07-26\n" + usage, 2},
+		{"beta", func(*testing.T, string) []string { return []string{"-beta", "0"} },
+			"score: -beta 0, wanted more than 0\n" + usage, 2},
+		{"form", func(*testing.T, string) []string { return []string{"-form", "word"} },
+			"score: -form \"word\", wanted {} in it, where the word goes\n" + usage, 2},
+		{"no model", func(*testing.T, string) []string { return []string{"-tuned", ""} },
+			"score: flag -tuned is missing: tuned `model`: a folder, or org/name[@revision] on the hub\n" + usage, 2},
+		{"both inputs", func(*testing.T, string) []string { return []string{"-pairs", "p.jsonl"} },
+			"score: wanted -corpus or -pairs, one of them\n" + usage, 2},
+		{"output ending", func(*testing.T, string) []string { return []string{"-out", "r.xlsx"} },
+			"score: output \"r.xlsx\", wanted a name that ends in .csv or .parquet\n" + usage, 2},
+		{"output folder", func(*testing.T, string) []string { return []string{"-out", "no/such/r.csv"} },
+			"score: output no/such/r.csv: there is no folder no/such\n", 1},
+		{"missing corpus", func(*testing.T, string) []string { return []string{"-corpus", "no.csv"} },
+			"score: corpus: open no.csv: no such file or directory\n", 1},
+		{"empty corpus", func(t *testing.T, _ string) []string { return []string{"-corpus", write(t, "w.csv", "")} },
+			"implicit: corpus: empty, wanted at least one word\n", 1},
+		{"missing prompts", func(*testing.T, string) []string { return []string{"-prompts", "no.json"} },
+			"score: prompts: open no.json: no such file or directory (or paper, for the 54 built-in ones)\n", 1},
+		{"missing model", func(*testing.T, string) []string { return []string{"-tuned", "./no-model"} },
+			"score: checkpoint: \"./no-model\": no such folder\n", 1},
+		{"missing weights", func(t *testing.T, dir string) []string {
+			if err := os.Remove(filepath.Join(dir, "model.safetensors")); err != nil {
+				t.Fatal(err)
+			}
+			return nil
+		}, "score: logprob: DIR: checkpoint: DIR: ", 1},
+		{"truncated weights", func(t *testing.T, dir string) []string {
+			if err := os.Truncate(filepath.Join(dir, "model.safetensors"), 20_000); err != nil {
+				t.Fatal(err)
+			}
+			return nil
+		}, "score: logprob: DIR: checkpoint: DIR/model.safetensors: ", 1},
+		{"foreign config key", func(t *testing.T, dir string) []string {
+			edit(t, dir, "config.json", `{"sliding_window": 128, "foreign": true}`)
+			return nil
+		}, "score: logprob: DIR: arch: llama: config.json: not supported: foreign=true, sliding_window=128\n", 1},
+		{"unknown family", func(t *testing.T, dir string) []string {
+			edit(t, dir, "config.json", `{"model_type": "mamba"}`)
+			return nil
+		}, "score: logprob: DIR: arch: config.json: model_type \"mamba\", wanted one of gemma2, gemma3, gemma3_text, gpt2, gpt_neox, llama, mistral, olmo2, phi3, qwen2, qwen3\n", 1},
+		{"missing tensor", func(t *testing.T, dir string) []string {
+			edit(t, dir, "config.json", `{"num_hidden_layers": 3}`)
+			return nil
+		}, "score: logprob: DIR: engine: llama: tensor model.layers.2.input_layernorm.weight is missing, wanted shape [64]\n", 1},
+		{"extra tensor", func(t *testing.T, dir string) []string {
+			edit(t, dir, "config.json", `{"num_hidden_layers": 1}`)
+			return nil
+		}, "score: logprob: DIR: engine: llama: tensor model.layers.1.input_layernorm.weight is not used by the model that config.json describes\n", 1},
+		{"misshapen tensor", func(t *testing.T, dir string) []string {
+			edit(t, dir, "config.json", `{"intermediate_size": 95}`)
+			return nil
+		}, "score: logprob: DIR: engine: llama: tensor model.layers.0.mlp.gate_proj.weight has shape [96 64], wanted [95 64] by config.json\n", 1},
+		{"NaN weight", func(t *testing.T, dir string) []string {
+			path := filepath.Join(dir, "model.safetensors")
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			copy(b[len(b)-2:], "\xff\x7f") // a float16 NaN, at the end of the last tensor
+			if err := os.WriteFile(path, b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			return nil
+		}, "score: logprob: DIR: checkpoint: DIR/model.safetensors: tensor \"model.norm.weight\": NaN at [63], wanted finite weights\n", 1},
+		{"double BOS", func(t *testing.T, dir string) []string {
+			edit(t, dir, "tokenizer_config.json", `{"chat_template": "{{ bos_token }}{{ bos_token }}{{ messages[0]['content'] }}"}`)
+			return nil
+		}, "2 BOS tokens", 1},
+		{"no BOS", func(t *testing.T, dir string) []string {
+			edit(t, dir, "tokenizer.json", `{"post_processor": null}`)
+			edit(t, dir, "tokenizer_config.json", `{"add_bos_token": true}`)
+			return []string{"-tuned-as", "raw"}
+		}, "no BOS: tokenizer_config.json asks for", 1},
+		{"empty prompt", func(t *testing.T, _ string) []string {
+			return []string{"-prompts", write(t, "p.json", `{"none": ""}`)}
+		}, "none", 1},
+		{"vocabulary mismatch", func(t *testing.T, dir string) []string {
+			edit(t, dir, "config.json", `{"vocab_size": 600}`)
+			return nil
+		}, "score: logprob: DIR: tokenizer.json has ids up to 626, config.json a vocab_size of 600: they belong to different models\n", 1},
+		{"no chat template", func(t *testing.T, dir string) []string {
+			edit(t, dir, "tokenizer_config.json", `{"chat_template": null}`)
+			return nil
+		}, "chat template", 1},
+		{"text beyond the context", func(t *testing.T, _ string) []string {
+			return []string{"-corpus", write(t, "w.txt", strings.Repeat("power ", 600)+"\n")}
+		}, "tokens, wanted at most 512", 1},
+		{"wildcard", func(t *testing.T, _ string) []string {
+			return []string{"-corpus", write(t, "w.dic", "%\n1\tagency\n%\nfree*\t1\n")}
+		}, "\"free*\": a wildcard, wanted a word", 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tuned, base := pair(t, "llama")
+			out := filepath.Join(t.TempDir(), "r.csv")
+			args := []string{"-tuned", tuned, "-base", base, "-corpus", write(t, "words.csv", words), "-out", out}
+			stdout, stderr, code := call(t, "", append(args, test.setup(t, tuned)...)...)
+			want := strings.NewReplacer("DIR", tuned).Replace(test.want)
+			exact := strings.HasPrefix(want, "score:") && strings.HasSuffix(want, "\n")
+			if exact && stderr != want || !strings.Contains(stderr, want) {
+				t.Errorf("stderr %q, wanted %q", stderr, want)
+			}
+			if code != test.code || stdout != "" {
+				t.Errorf("exit code %d, stdout %q; wanted %d and nothing", code, stdout, test.code)
+			}
+			if b, err := os.ReadFile(out); err == nil {
+				t.Errorf("an output file was left: %q", b)
+			}
+		})
+	}
+}
+
+// TestWrongPairs: a bad line is an error that names it.
+func TestWrongPairs(t *testing.T) {
+	tuned, base := pair(t, "llama")
+	for _, test := range []struct{ in, want string }{
+		{"", "score: standard input: empty, wanted lines {\"prompt\": ..., \"reply\": ...}\n"},
+		{"{\"prompt\": \"x\"}\n", "score: standard input: line 1: wanted both \"prompt\" and \"reply\", as strings\n"},
+		{"\n{\"prompt\": \"x\", \"reply\": 1}\n", "score: standard input: line 2: json: cannot unmarshal number into Go struct field .reply of type string\n"},
+		{"nonsense\n", "score: standard input: line 1: invalid character 'o' in literal null (expecting 'u')\n"},
+	} {
+		_, stderr, code := call(t, test.in, "-tuned", tuned, "-base", base, "-pairs", "-", "-out", "-")
+		if stderr != test.want || code != 1 {
+			t.Errorf("%q: exit code %d, stderr %q, wanted %q", test.in, code, stderr, test.want)
+		}
+	}
+}
