@@ -1,0 +1,186 @@
+package study
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"encoding/csv"
+	"errors"
+	"flag"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// shared holds the paper's data and R's numbers for them, which are not ours to ship.
+// synthetic holds what is: made-up inputs, and what the paper's scripts make of them.
+const (
+	shared    = "../../../shared"
+	synthetic = "../testdata/synth"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files of this package")
+
+var synthOnce = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "study-synth")
+	if err != nil {
+		return "", err
+	}
+	return dir, untar(filepath.Join(synthetic, "inputs.tar.gz"), dir)
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := synthOnce(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+func untar(path, dir string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return err
+	}
+	for in := tar.NewReader(z); ; {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dir, filepath.FromSlash(h.Name))
+		if h.Typeflag == tar.TypeDir {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		data, err := io.ReadAll(in)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, data, 0o644); err != nil {
+			return err
+		}
+	}
+}
+
+// synth returns the folder of the synthetic inputs, in the paper's layout.
+func synth(t testing.TB) string {
+	t.Helper()
+	dir, err := synthOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// paper returns the folder of the paper's data.
+func paper(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join(shared, "data", "paper")
+	if _, err := os.Stat(dir); err != nil {
+		t.Skipf("%s is not here: it belongs to the shared material", dir)
+	}
+	return dir
+}
+
+// record is a row of a golden file by column.
+type record map[string]string
+
+func (r record) num(t testing.TB, column string) float64 {
+	t.Helper()
+	v, err := strconv.ParseFloat(r[column], 64)
+	if err != nil {
+		t.Fatalf("column %s: %v", column, err)
+	}
+	return v
+}
+
+func (r record) key(columns ...string) string {
+	var s []string
+	for _, c := range columns {
+		if _, ok := r[c]; !ok {
+			panic("no column " + c)
+		}
+		s = append(s, r[c])
+	}
+	return strings.Join(s, "/")
+}
+
+// golden reads an expected file: of the synthetic inputs, or "real/..." of the paper's data.
+func golden(t testing.TB, name string) []record {
+	t.Helper()
+	path := filepath.Join(synthetic, "expected", name)
+	if strings.HasPrefix(name, "real/") {
+		path = filepath.Join(shared, "golden", name)
+		if _, err := os.Stat(path); err != nil {
+			t.Skipf("%s is not here: it belongs to the shared material", path)
+		}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return records(rows)
+}
+
+func records(rows [][]string) []record {
+	var list []record
+	for _, row := range rows[1:] {
+		r := record{}
+		for i, name := range rows[0] {
+			r[name] = row[i]
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// rowsOf returns a table of a result by column, as its CSV file has it.
+func rowsOf(t testing.TB, res *Result, table string) []record {
+	t.Helper()
+	for _, tab := range res.Tables {
+		if tab.Name == table {
+			rows := [][]string{tab.header()}
+			for i := range tab.len() {
+				rows = append(rows, tab.cells(i, true))
+			}
+			return records(rows)
+		}
+	}
+	t.Fatalf("no table %s", table)
+	return nil
+}
+
+// near compares numbers: relative to the wanted one, and absolute where that is below 1.
+func near(t testing.TB, what string, got, want, tolerance float64) {
+	t.Helper()
+	if math.IsNaN(got) || math.Abs(got-want) > tolerance*max(math.Abs(want), 1) && got != want {
+		t.Errorf("%s = %.15g, want %.15g", what, got, want)
+	}
+}
+
+// nearP compares p-values, of any size, relatively.
+func nearP(t testing.TB, what string, got, want, tolerance float64) {
+	t.Helper()
+	if math.IsNaN(got) || math.Abs(got-want) > tolerance*want && got != want {
+		t.Errorf("%s = %.15g, want %.15g", what, got, want)
+	}
+}
