@@ -45,6 +45,9 @@ func (t *Tokenizer) Chat(prompt, reply string, o *ChatOptions) (Text, error) {
 	if err := valid("rendered chat", rendered); err != nil {
 		return Text{}, fmt.Errorf("tokenize: %w", err)
 	}
+	if t.noBOS != nil && !o.NoBOS && !strings.HasPrefix(rendered, t.config.named["bos_token"]) {
+		return Text{}, fmt.Errorf("tokenize: chat: %w", t.noBOS)
+	}
 	prefix := t.prefix
 	if o.NoBOS || len(prefix) > 0 && strings.HasPrefix(rendered, t.name(prefix[0])) {
 		prefix = nil

@@ -70,6 +70,26 @@ func TestChatBOS(t *testing.T) {
 	}
 }
 
+// TestChatBOSAsked is a checkpoint that asks for a BOS which its tokenizer.json does
+// not add: the template has to write it.
+func TestChatBOSAsked(t *testing.T) {
+	const asks = `{"add_bos_token": true, "bos_token": "<|endoftext|>"}`
+	for template, want := range map[string]string{
+		"{{ bos_token }}x": "",
+		"x":                "tokenize: chat: no BOS: ",
+	} {
+		config := asks
+		tok := mustLoad(t, variant(t, "smollm2", map[string]*string{"tokenizer_config.json": &config, "chat_template.jinja": &template}))
+		_, err := tok.Chat("a", "b", nil)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%s: error %v, wanted %q", template, err, want)
+		}
+		if _, err := tok.Chat("a", "b", &ChatOptions{NoBOS: true}); err != nil {
+			t.Errorf("%s, told to do without: %v", template, err)
+		}
+	}
+}
+
 func TestChatDate(t *testing.T) {
 	date := time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct {

@@ -7,6 +7,10 @@
 // and takes ids only. All BPE tokenizers of the supported model families are read;
 // what a file says that is not known to be computed right is an error of Load.
 //
+// tokenizer.json decides, as in transformers 4. Version 5 rebuilds the tokenizer of
+// some classes instead: for LlamaTokenizer (Llama 2) it cuts text with a leading
+// space, or after a special token, in another way than the model was trained with.
+//
 // # Raw text
 //
 // [Tokenizer.Plain] encodes prompt+reply as one text, as it stands. Nothing is

@@ -2,10 +2,13 @@ package jinja
 
 import (
 	"encoding/json"
+	"flag"
 	"os"
 	"strings"
 	"testing"
 )
+
+var vectorsFile = flag.String("vectors", "testdata/vectors.json", "file of vectors, such as a larger one made with testdata/make.py")
 
 // vectors are templates of our own with what transformers 5.23.0 (jinja2 3.1.6)
 // renders them to; testdata/make.py writes them.
@@ -47,11 +50,7 @@ func render(src string, vars map[string]any) (string, error) {
 }
 
 func TestVectors(t *testing.T) {
-	path := "testdata/vectors.json"
-	if p := os.Getenv("JINJA_VECTORS"); p != "" {
-		path = p // a larger set, made by hand with testdata/make.py
-	}
-	v, vars := readVectors(t, path)
+	v, vars := readVectors(t, *vectorsFile)
 	refused := 0
 	for _, c := range v.Vectors {
 		got, err := render(c.Src, vars)
