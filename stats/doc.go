@@ -43,6 +43,7 @@
 // depend on the order of rows, but for the last digits of sums; random ones depend on
 // the seed alone (BootstrapAxes also on the order of units). All functions are safe for concurrent use.
 //
-// The numbers agree with R (stats, car, nlme, lmerTest, boot) and scipy to ten
-// digits: see the tests, which name their sources.
+// The numbers agree with R (stats, car, nlme, lmerTest), scipy and statsmodels to ten
+// digits, or to what their optimisers leave open: see the tests, which name their
+// sources.
 package stats
