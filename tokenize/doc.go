@@ -8,8 +8,8 @@
 // what a file says that is not known to be computed right is an error of Load.
 //
 // tokenizer.json decides, as in transformers 4. Version 5 rebuilds the tokenizer of
-// some classes instead: for LlamaTokenizer (Llama 2) it cuts text with a leading
-// space, or after a special token, in another way than the model was trained with.
+// some classes instead: for LlamaTokenizer (Llama 2) it cuts text that begins with a
+// space, or that follows a special token, differently from tokenizer.json.
 //
 // # Raw text
 //
