@@ -71,16 +71,18 @@ type RandomIntercept struct {
 // with fixed terms coded as by OLS and a random intercept for each level of each
 // group: one grouping factor (model), or several that cross (prompt and word) or nest. It
 // maximises the restricted or the full likelihood over the ratios s_k²/σ², all else in
-// closed form (see profile.go), to about ten digits. The design need not be
-// balanced. variables may be empty: the model of one mean.
+// closed form (see profile.go), to about ten digits, of which a group whose
+// variance is 10^k times σ² costs k. The design need not be balanced (where it is, the
+// optimum is that of the mean squares). variables may be empty: the model of one mean.
 //
 // Where the likelihood falls from s_k = 0 on, s_k is exactly 0 and a warning says
 // so; with all s_k = 0 the fit is that of OLS, with its degrees of freedom. A
 // group of fewer than 5 levels gives a warning too.
 //
 // Errors as OLS; a group as fine as the observations, as coarse as to be told by
-// the fixed terms, or the same as another is ErrAliased; y without variance
-// within the levels is ErrZeroVariance; ErrConvergence has not been seen yet.
+// the fixed terms, or the same as another is ErrAliased, as is a design too small
+// to tell its variances; y without variance within the levels is ErrZeroVariance.
+// ErrConvergence is there for the optimiser, of which no case is known.
 func Mixed(y []float64, variables, groups []Variable, o *MixedOptions) (*MixedFit, error) {
 	var opt MixedOptions
 	if o != nil {

@@ -380,6 +380,13 @@ func TestKendallAndCliffByCounting(t *testing.T) {
 	}
 }
 
+func TestCliffVarianceFloor(t *testing.T) {
+	// By hand: δ = -3/4, Cliff's unbiased variance 1/16, below (1-δ²)/(n1 n2 - 1) = 7/48.
+	e := must[Effect](t)(CliffDelta([]float64{4, 0}, []float64{4, 6}, nil))
+	near(t, "δ", e.Estimate, -0.75, 1e-15)
+	near(t, "SE²", e.SE*e.SE, 7.0/48, 1e-12)
+}
+
 // Values compared against scipy 1.17.1: kendalltau(method="exact"), spearmanr,
 // pearsonr, ttest_rel, mannwhitneyu.
 func TestAgainstScipy(t *testing.T) {

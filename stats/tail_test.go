@@ -97,6 +97,9 @@ func TestTailEdges(t *testing.T) {
 			}
 		}
 	}
+	if got, want := TailF(1e308, 1000, 1), 7.9768511462771630562e-155; relative(got, want) > 1e-12 { // mpmath 1.4.1; d1 f/d2 overflows
+		t.Errorf("F(1e308; 1000, 1) = %v, want %v", got, want)
+	}
 	if got, want := TailF(3, 2, inf), math.Exp(-3); relative(got, want) > 1e-13 { // chi-squared(2) is exponential
 		t.Errorf("F(3; 2, Inf) = %v, want %v", got, want)
 	}
