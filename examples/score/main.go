@@ -31,10 +31,10 @@ const examples = `  score -tuned google/gemma-2-2b-it -base google/gemma-2-2b -c
 
 // flags are the program's own.
 type flags struct {
-	tuned, base, tunedAs, baseAs           string
-	corpus, prompts, pairs, form, out, set string
-	beta                                   float64
-	models                                 cli.ModelFlags
+	tuned, base, tunedAs, baseAs      string
+	corpus, prompts, pairs, form, out string
+	beta                              float64
+	models                            cli.ModelFlags
 }
 
 func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) error {
