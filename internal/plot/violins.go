@@ -1,11 +1,13 @@
 package plot
 
+import "fmt"
+
 // Violins draws samples as densities, in facets of rows and columns: two
 // families of models side by side (the paper's figures 1 and A1), or the two halves of one
 // violin (figure 2).
 //
-// A density is a Gaussian kernel estimate (stats.Density) on 256 points, of equal
-// area within a cell before Cut. A sample whose values are all equal, or of one
+// A density is a Gaussian kernel estimate (stats.Density), of equal area within a
+// cell before it is trimmed. A sample whose values are all equal, or of one
 // value, has no density and is drawn as a line at its value.
 type Violins struct {
 	YLabel  string
@@ -27,6 +29,10 @@ type Violins struct {
 	Points PointStyle // every value as a dot
 	Means  MeanStyle  // the mean as a black diamond with a bar
 	Join   bool       // a dotted line joins the means of a cell
+
+	// ModelNames gives each model of a group its own shape (the first ten; then they
+	// repeat) and lists them in the legend. A model is known by its Name and group.
+	ModelNames bool
 }
 
 // A Cell is one facet of Violins.
@@ -48,7 +54,7 @@ type Sample struct {
 
 // A Model is the mean of one model's share of a sample, and its standard error.
 type Model struct {
-	Name     string // as the tool tip in the SVG
+	Name     string // for the legend, see ModelNames
 	Mean, SE float64
 }
 
@@ -83,4 +89,54 @@ const (
 	MeanSD
 )
 
-func (c *Violins) check() error { return nil }
+func (c *Violins) check() error {
+	const name = "violins"
+	err := first(filled(name, "Groups", len(c.Groups)), filled(name, "Rows", len(c.Rows)), filled(name, "Columns", len(c.Columns)),
+		length(name, "Cells", len(c.Cells), len(c.Rows)), finite(name, "Cut", c.Cut))
+	if err != nil {
+		return err
+	}
+	if c.Split && len(c.Groups) != 2 {
+		return fmt.Errorf("plot: violins: Split with %d groups, wanted 2", len(c.Groups))
+	}
+	if c.Cut < 0 || c.Cut > 10 {
+		return fmt.Errorf("plot: violins: Cut is %v, wanted 0 to 10", c.Cut)
+	}
+	if c.Bandwidth < NRD0 || c.Bandwidth > Scott || c.Points < NoPoints || c.Points > Beeswarm || c.Means < NoMeans || c.Means > MeanSD {
+		return fmt.Errorf("plot: violins: Bandwidth %d, Points %d, Means %d, wanted one of the constants", c.Bandwidth, c.Points, c.Means)
+	}
+	drawn := 0
+	for i, row := range c.Cells {
+		if err := length(name, fmt.Sprintf("Cells[%d]", i), len(row), len(c.Columns)); err != nil {
+			return err
+		}
+		for j, cell := range row {
+			at := fmt.Sprintf("Cells[%d][%d].Samples", i, j)
+			if err := length(name, at, len(cell.Samples), len(c.Groups)); err != nil {
+				return err
+			}
+			for k, s := range cell.Samples {
+				drawn += len(s.Values) + len(s.Models)
+				if err := s.check(fmt.Sprintf("%s[%d]", at, k)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return filled(name, "every Sample", drawn)
+}
+
+func (s Sample) check(at string) error {
+	if err := finite("violins", at+".Values", s.Values...); err != nil {
+		return err
+	}
+	for m, v := range s.Models {
+		if err := finite("violins", fmt.Sprintf("%s.Models[%d]", at, m), v.Mean, v.SE); err != nil {
+			return err
+		}
+		if v.SE < 0 {
+			return fmt.Errorf("plot: violins: %s.Models[%d].SE is %v, wanted at least 0", at, m, v.SE)
+		}
+	}
+	return nil
+}
