@@ -3,7 +3,6 @@ package study
 import (
 	"archive/tar"
 	"compress/gzip"
-	"encoding/csv"
 	"errors"
 	"flag"
 	"io"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/implicitreward/implicitreward/internal/csv"
 )
 
 // shared holds the paper's data and R's numbers for them, which are not ours to ship.
@@ -134,11 +135,21 @@ func golden(t testing.TB, name string) []record {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		t.Fatal(err)
+	var rows [][]string
+	for in := csv.NewReader(f); ; {
+		rec, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return records(rows)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var row []string
+		for _, field := range rec {
+			row = append(row, string(field))
+		}
+		rows = append(rows, row)
 	}
-	return records(rows)
 }
 
 func records(rows [][]string) []record {

@@ -268,3 +268,31 @@ func listed(names []string, n int) string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// readTexts reads one column of a CSV file.
+func readTexts(path, name string) ([]string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	in := csv.NewReader(bytes.NewReader(data))
+	header, err := in.Header()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	column := slices.Index(header, name)
+	if column < 0 {
+		return nil, fmt.Errorf("%s: line 1: no column %s", path, name)
+	}
+	var texts []string
+	for {
+		rec, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return texts, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		texts = append(texts, string(rec[column]))
+	}
+}

@@ -1,0 +1,118 @@
+package study
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/implicit"
+)
+
+// Reward is a file of implicit rewards: of a corpus' words after prompts, of one or of
+// several tokens.
+type Reward struct {
+	Name    string // the pair
+	Model   Model  // the tuned model
+	File    string
+	Meta    implicit.Meta
+	Words   []string
+	Prompts []string
+	NTokens []int       // of each word
+	Base    [][]float64 // Base[prompt][word] = ln p_base
+	Tuned   [][]float64
+}
+
+// ReadReward reads a rewards file of score, CSV (with file.csv.meta.json, if it is
+// there) or Parquet. A word that is missing after a prompt, stands twice after it, or
+// has an infinite log-probability is an error.
+func ReadReward(path string, models []Model) (*Reward, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reward{File: path}
+	var rows []implicit.Row
+	if strings.HasSuffix(path, ".parquet") {
+		rows, r.Meta, err = implicit.ReadParquet(bytes.NewReader(data), int64(len(data)))
+	} else {
+		for row, e := range implicit.ReadCSV(bytes.NewReader(data)) {
+			if err = e; e != nil {
+				break
+			}
+			rows = append(rows, row)
+		}
+		if err == nil {
+			r.Meta, err = readRewardMeta(path + ".meta.json")
+		}
+	}
+	if err == nil && len(rows) == 0 {
+		err = errors.New("no rows")
+	}
+	if err == nil {
+		err = r.fill(rows)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if r.Name = stem(path); r.Meta.Tuned.Model != "" {
+		r.Name = r.Meta.Base.Model + " \u2192 " + r.Meta.Tuned.Model
+		r.Model, _ = findModel(models, r.Meta.Tuned.Model)
+	} else {
+		r.Model, _ = findModel(models, stem(path))
+	}
+	return r, nil
+}
+
+func readRewardMeta(path string) (m implicit.Meta, err error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	return m, err
+}
+
+func (r *Reward) fill(rows []implicit.Row) error {
+	word, prompt := map[string]int{}, map[string]int{}
+	for _, row := range rows {
+		if _, ok := word[row.Word]; !ok {
+			word[row.Word] = len(r.Words)
+			r.Words, r.NTokens = append(r.Words, row.Word), append(r.NTokens, int(row.NTokens))
+		}
+		if _, ok := prompt[row.Prompt]; !ok {
+			prompt[row.Prompt] = len(r.Prompts)
+			r.Prompts = append(r.Prompts, row.Prompt)
+		}
+	}
+	for range r.Prompts {
+		r.Base = append(r.Base, slices.Repeat([]float64{nan}, len(r.Words)))
+		r.Tuned = append(r.Tuned, slices.Repeat([]float64{nan}, len(r.Words)))
+	}
+	for _, row := range rows {
+		p, w := prompt[row.Prompt], word[row.Word]
+		switch {
+		case !math.IsNaN(r.Base[p][w]):
+			return fmt.Errorf("%q stands twice after prompt %s", row.Word, row.Prompt)
+		case math.IsInf(row.Base, 0) || math.IsInf(row.Tuned, 0):
+			return fmt.Errorf("%q after prompt %s: infinite log-probability, wanted a finite one", row.Word, row.Prompt)
+		}
+		r.Base[p][w], r.Tuned[p][w] = row.Base, row.Tuned
+	}
+	for p, name := range r.Prompts {
+		if w := slices.IndexFunc(r.Base[p], math.IsNaN); w >= 0 {
+			return fmt.Errorf("no row of %q after prompt %s, wanted every word after every prompt", r.Words[w], name)
+		}
+	}
+	return nil
+}
+
+// values returns the log-ratio of every word after prompt p.
+func (r *Reward) values(p int) []float64 { return minus(r.Tuned[p], r.Base[p]) }
