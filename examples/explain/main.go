@@ -80,7 +80,7 @@ func describe(w io.Writer, role, name, as string, m *logprob.Model, t tokenize.T
 	fmt.Fprintf(w, "  text:   %q\n", t.Rendered)
 	fmt.Fprintf(w, "  prompt: %d tokens:", t.Reply)
 	for _, id := range t.IDs[:t.Reply] {
-		fmt.Fprintf(w, " %d:%q", id, m.Tokenizer().Decode(id))
+		fmt.Fprintf(w, " %d:%s", id, piece(m, id))
 	}
 	fmt.Fprintf(w, "\n  reply:  %d tokens, from byte %d of the text\n", len(t.IDs)-t.Reply, t.Start)
 	if t.Straddle {
@@ -102,7 +102,7 @@ func tabulate(w io.Writer, r implicit.Reward, tuned, base *logprob.Model) {
 		sum := 0.0
 		for i, v := range values {
 			sum += v
-			fmt.Fprintf(t, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t\n", tunedIDs[i], baseIDs[i], strconv.Quote(tuned.Tokenizer().Decode(tunedIDs[i])),
+			fmt.Fprintf(t, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t\n", tunedIDs[i], baseIDs[i], piece(tuned, tunedIDs[i]),
 				digits(float64(r.Tuned.LogProb[i])), digits(float64(r.Base.LogProb[i])), digits(v), digits(sum))
 		}
 		fmt.Fprintf(t, "\t\tsum\t%s\t%s\t%s\t\t\n", digits(r.Tuned.Sum()), digits(r.Base.Sum()), digits(r.LogRatio()))
@@ -118,7 +118,7 @@ func tabulate(w io.Writer, r implicit.Reward, tuned, base *logprob.Model) {
 			sum := 0.0
 			for i, id := range side.ids {
 				sum += float64(side.score.LogProb[i])
-				fmt.Fprintf(t, "%d\t%s\t%s\t%s\t\n", id, strconv.Quote(side.model.Tokenizer().Decode(id)), digits(float64(side.score.LogProb[i])), digits(sum))
+				fmt.Fprintf(t, "%d\t%s\t%s\t%s\t\n", id, piece(side.model, id), digits(float64(side.score.LogProb[i])), digits(sum))
 			}
 			t.Flush()
 			fmt.Fprintln(w)
@@ -129,6 +129,14 @@ func tabulate(w io.Writer, r implicit.Reward, tuned, base *logprob.Model) {
 	for _, flag := range r.Flags() {
 		fmt.Fprintln(w, "flag:", flag)
 	}
+}
+
+// piece is a token's text, quoted; the bytes of an incomplete character as \xc3.
+func piece(m *logprob.Model, id int32) string {
+	if b, ok := m.Tokenizer().Bytes(id); ok {
+		return strconv.Quote(string(b))
+	}
+	return strconv.Quote(m.Tokenizer().Decode(id))
 }
 
 // digits prints a number of nats to the fourth decimal, further than bfloat16 runs agree.

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/demo"
+	"github.com/implicitreward/implicitreward/logprob"
+)
+
+func call(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	err := run(t.Context(), nil, &out, &errs, append([]string{"-backend", "go"}, args...))
+	code = cli.Report("tabulate", err, &errs)
+	return out.String(), errs.String(), code
+}
+
+// TestTable: both files hold the same table, its columns are distributions, its rows
+// are the vocabulary, and it says how it was made.
+func TestTable(t *testing.T) {
+	dir := t.TempDir()
+	_, model, err := demo.Pair{Name: "llama"}.Extract(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"t.csv", "t.parquet"} {
+		stdout, stderr, code := call(t, "-model", model, "-as", "chat", "-out", filepath.Join(dir, name), "-date", "2024-07-26")
+		want := filepath.Join(dir, name) + ": 627 tokens after 54 prompts, f32 on go\n"
+		if code != 0 || stdout != "" || stderr != want {
+			t.Fatalf("exit code %d, stdout %q, stderr %q, wanted %q", code, stdout, stderr, want)
+		}
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "t.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := logprob.ReadParquet(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(filepath.Join(dir, "t.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	other, err := logprob.ReadCSV(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	side, err := os.Open(filepath.Join(dir, "t.csv.meta.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer side.Close()
+	if other.Meta, err = logprob.ReadMeta(side); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(table, other) {
+		t.Error("CSV and Parquet hold different tables")
+	}
+	m := table.Meta
+	if m.Model != model || m.ModelType != "llama" || m.Rendering != "chat" || m.Date != "2024-07-26" || m.VocabRows != 627 ||
+		len(m.WeightsHash) != 64 || len(m.TokenizerHash) != 64 || m.Version == "" || !strings.Contains(m.Rendered["greatest_ever_one"], "the greatest thing ever?<|eot_id|>") {
+		t.Errorf("meta %+v", m)
+	}
+	for i, column := range table.LogProb {
+		sum := 0.0
+		for _, x := range column {
+			sum += math.Exp(float64(x))
+		}
+		if math.Abs(sum-1) > 1e-5 {
+			t.Errorf("%s sums to %v", table.Prompts[i], sum)
+		}
+	}
+	if got := table.Tokens[len(table.Tokens)-1]; got.ID != 626 || got.Name != "<|eot_id|>" {
+		t.Errorf("last token %+v", got)
+	}
+}
+
+func TestWrong(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want string
+		code int
+	}{
+		{nil, "tabulate: flag -model is missing: `model`: a folder, or org/name[@revision] on the hub\ntabulate -h lists the flags\n", 2},
+		{[]string{"-model", "m", "-out", "t.txt"}, "tabulate: output \"t.txt\", wanted a name that ends in .csv or .parquet\ntabulate -h lists the flags\n", 2},
+		{[]string{"-model", "m", "-out", "t.csv", "-as", "x"}, "tabulate: -as \"x\", wanted raw or chat\ntabulate -h lists the flags\n", 2},
+		{[]string{"-model", "m", "-out", "t.csv", "-prompts", "."}, "tabulate: .: implicit: prompts: read .: is a directory\n", 1},
+	} {
+		stdout, stderr, code := call(t, test.args...)
+		if stderr != test.want || code != test.code || stdout != "" {
+			t.Errorf("%v: exit code %d, stderr %q, wanted %d, %q", test.args, code, stderr, test.code, test.want)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestReport(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+		code int
+	}{
+		{nil, "", 0},
+		{errors.New("two\nlines"), "p: two lines\n", 1},
+		{fmt.Errorf("x: %w", context.Canceled), "p: stopped\n", 1},
+		{fmt.Errorf("x: %w", Usagef("no %s", "y")), "p: x: no y\np -h lists the flags\n", 2},
+	} {
+		var b bytes.Buffer
+		if code := Report("p", test.err, &b); code != test.code || b.String() != test.want {
+			t.Errorf("%v: code %d, %q, wanted %d, %q", test.err, code, b.String(), test.code, test.want)
+		}
+	}
+}
+
+// TestHubOptions: the variables count as they do in huggingface_hub.
+func TestHubOptions(t *testing.T) {
+	home := t.TempDir()
+	if err := os.WriteFile(filepath.Join(home, "token"), []byte("hf_file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		env                    map[string]string
+		endpoint, cache, token string
+		offline                bool
+	}{
+		{map[string]string{"HF_HOME": home}, "", filepath.Join(home, "hub"), "hf_file", false},
+		{map[string]string{"HF_HOME": home, "HF_TOKEN": " hf_env ", "HF_HUB_CACHE": "/c", "HF_HUB_OFFLINE": "yes", "HF_ENDPOINT": "http://x"}, "http://x", "/c", "hf_env", true},
+		{map[string]string{"HF_HOME": home, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "TRANSFORMERS_OFFLINE": "1"}, "", filepath.Join(home, "hub"), "", true},
+		{map[string]string{"XDG_CACHE_HOME": "/x"}, "", "/x/huggingface/hub", "", false},
+	} {
+		o := HubOptions(func(k string) string { return test.env[k] }, io.Discard)
+		if o.Endpoint != test.endpoint || o.CacheDir != test.cache || o.Token != test.token || o.Offline != test.offline {
+			t.Errorf("%v gave %+v", test.env, o)
+		}
+	}
+}
+
+// TestWriteFile: a file has its name only when it is complete; after an error the old
+// one stays, and nothing else.
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "r.csv")
+	say := func(s string) func(io.Writer) error {
+		return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
+	}
+	fail := func(w io.Writer) error { io.WriteString(w, "half"); return errors.New("no") }
+	if err := WriteWithMeta(path, say("one"), say("meta")); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(path, fail); err == nil || err.Error() != "no" {
+		t.Errorf("error %v, wanted no", err)
+	}
+	if err := WriteWithMeta(path, say("two"), fail); err == nil {
+		t.Error("a failing sidecar gave no error")
+	}
+	if err := WriteWithMeta(path, fail, say("other")); err == nil {
+		t.Error("a failing file gave no error")
+	}
+	for name, want := range map[string]string{"r.csv": "one", "r.csv.meta.json": "meta"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != want {
+			t.Errorf("%s: %q (%v), wanted %q", name, b, err, want)
+		}
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 2 {
+		t.Errorf("%v left, wanted 2 files", files)
+	}
+	if err := WriteFile(filepath.Join(dir, "no", "x"), say("x")); err == nil {
+		t.Error("a missing folder gave no error")
+	}
+}
+
+func TestCheckOutput(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "d.csv"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, ok := range map[string]bool{"a.csv": true, "d.csv": false, "a.txt": false, "no/a.csv": false} {
+		if err := CheckOutput(filepath.Join(dir, path), ".csv"); (err == nil) != ok {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
