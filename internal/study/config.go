@@ -157,7 +157,7 @@ func (c *Config) discover() error {
 	if c.Tokens == "" {
 		c.Tokens = here("corpora", "token_intersection.csv")
 	}
-	if dir := here("reward_model_training"); dir != "" {
+	if dir := here("reward_model_training"); dir != "" && c.Series == nil && c.Ablations == nil {
 		files, err := expand([]string{dir})
 		if err != nil {
 			return err
@@ -175,6 +175,31 @@ func (c *Config) discover() error {
 		return fmt.Errorf("study: %s: nothing of the paper's layout, wanted data/corpora, data/reward_model_scores ...", c.Data)
 	}
 	return nil
+}
+
+// wants says whether an analysis, or a figure of it, is to be made.
+func (c *Config) wants(a Analysis) bool {
+	return c.Only == nil || slices.Contains(c.Only, a.Name) || slices.ContainsFunc(a.Also, func(s string) bool { return slices.Contains(c.Only, s) })
+}
+
+// prune forgets the files that no wanted analysis reads.
+func (c *Config) prune() {
+	reads := ""
+	for _, a := range Analyses {
+		if c.wants(a) {
+			reads += a.reads
+		}
+	}
+	for kind, list := range map[string]*[]string{"t": &c.Tables, "r": &c.Rewards, "c": &c.Series, "a": &c.Ablations} {
+		if !strings.Contains(reads, kind) {
+			*list = nil
+		}
+	}
+	for i := range c.Corpora {
+		if !strings.Contains(reads, "s") {
+			c.Corpora[i].Scores = nil
+		}
+	}
 }
 
 func exists(path string) bool {

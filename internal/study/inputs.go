@@ -28,8 +28,16 @@ type Set struct {
 	Scores []*Scores
 }
 
-// Read reads the files that a configuration names.
+// Read reads the files that a configuration names, and that its analyses need. It fills
+// in what Data stands for.
 func Read(c *Config) (*Inputs, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if err := c.discover(); err != nil {
+		return nil, err
+	}
+	c.prune()
 	in := &Inputs{Prompt: c.Prompt, Words: c.Words, Neutral: c.Neutral}
 	if in.Prompt == "" {
 		in.Prompt = paperPrompt

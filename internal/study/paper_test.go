@@ -12,11 +12,7 @@ var synthInputs = sync.OnceValues(func() (*Inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{Data: dir, Compat: "paper"}
-	if err := c.discover(); err != nil {
-		return nil, err
-	}
-	return Read(c)
+	return Read(&Config{Data: dir, Compat: "paper"})
 })
 
 // synthResult runs one analysis on them.

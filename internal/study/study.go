@@ -12,18 +12,19 @@ type Analysis struct {
 	Also  []string // figures that come with it, which may be asked for too
 	What  string
 	Needs string // inputs
+	reads string // kinds of files: s scores, t tables, r rewards, c checkpoints, a ablations
 	run   func(in *Inputs, o *Options) ([]*Result, error)
 }
 
 // Analyses are all that there are, in the order of the report.
 var Analyses = []Analysis{
-	{"fig1", []string{"a1"}, "reward models' ranks of words by family, mixed model, panel tests", "corpora with scores", runFig1},
-	{"fig2", nil, "log-probabilities of two models: ANOVA, tests by cell", "tables, a corpus", runFig2},
-	{"fig3", nil, "MWLR of two words between all model pairs", "tables", runFig3},
-	{"table1", nil, "tokens at both ends of MWLR", "tables", runTable1},
-	{"fig4", []string{"fig4a", "a5a", "fig4b", "a5b"}, "ranks during training, and at its end", "series, ablations", runFig4},
-	{"fig5", []string{"a6"}, "words that training moved most", "series, a corpus", runFig5},
-	{"implicit", nil, "ranks of words by implicit reward", "tables of base and tuned models, a corpus", runImplicit},
+	{"fig1", []string{"a1"}, "reward models' ranks of words by family, mixed model, panel tests", "corpora with scores", "s", runFig1},
+	{"fig2", nil, "log-probabilities of two models: ANOVA, tests by cell", "tables, a corpus", "t", runFig2},
+	{"fig3", nil, "MWLR of two words between all model pairs", "tables", "t", runFig3},
+	{"table1", nil, "tokens at both ends of MWLR", "tables", "t", runTable1},
+	{"fig4", []string{"fig4a", "a5a", "fig4b", "a5b"}, "ranks during training, and at its end", "series, ablations", "ca", runFig4},
+	{"fig5", []string{"a6"}, "words that training moved most", "series, a corpus", "c", runFig5},
+	{"implicit", nil, "ranks of words by implicit reward", "tables of base and tuned models, a corpus", "t", runImplicit},
 }
 
 // Run makes the analyses that the configuration asks for, or all that the inputs
@@ -32,7 +33,7 @@ func Run(ctx context.Context, c *Config, in *Inputs) ([]*Result, error) {
 	o := &Options{Compat: c.Compat == "paper", Seed: c.Seed, Draws: c.Draws}
 	var all []*Result
 	for _, a := range Analyses {
-		if c.Only != nil && !slices.Contains(c.Only, a.Name) && !slices.ContainsFunc(a.Also, func(s string) bool { return slices.Contains(c.Only, s) }) {
+		if !c.wants(a) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {

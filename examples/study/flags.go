@@ -1,0 +1,128 @@
+package main
+
+import (
+	"flag"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/study"
+)
+
+// configure reads the flags, over the YAML file that -config names.
+func configure(args []string, stdout io.Writer) (*study.Config, error) {
+	f := cli.NewFlags("study", purpose, examples())
+	var c study.Config
+	var file string
+	var set []func(*study.Config) error // what the flags do, in order
+	f.StringVar(&file, "config", "", "YAML `file` with the flags' names as keys")
+	text := func(name, usage string, to func(*study.Config) *string) {
+		f.Func(name, usage, func(v string) error {
+			set = append(set, func(c *study.Config) error { *to(c) = v; return nil })
+			return nil
+		})
+	}
+	list := func(name, usage string, to func(*study.Config) *[]string) {
+		first := true
+		f.Func(name, usage+" +", func(v string) error {
+			fresh := first
+			first = false
+			set = append(set, func(c *study.Config) error {
+				if fresh {
+					*to(c) = nil // a flag takes the place of the file's list
+				}
+				*to(c) = append(*to(c), v)
+				return nil
+			})
+			return nil
+		})
+	}
+	text("data", "`folder` as in the paper's repository (data/corpora, data/logprobs, data/reward_model_scores ...)", func(c *study.Config) *string { return &c.Data })
+	text("models", "`file` of models, YAML or CSV: name, family, id, display_name, type; those of the paper are known", func(c *study.Config) *string { return &c.Models })
+	list("tables", "`path` of tables of log-probabilities", func(c *study.Config) *[]string { return &c.Tables })
+	list("rewards", "`path` of rewards files of score", func(c *study.Config) *[]string { return &c.Rewards })
+	list("series", "`path` of scores of tokens at checkpoints (token_decoded, step-<number>)", func(c *study.Config) *[]string { return &c.Series })
+	text("training", "dictionary `file` of fig4; otherwise the first corpus", func(c *study.Config) *string { return &c.Training })
+	text("tokens", "CSV `file` with token_decoded, the tokens of fig4; otherwise all", func(c *study.Config) *string { return &c.Tokens })
+	list("ablations", "`path` of median ranks of training runs", func(c *study.Config) *[]string { return &c.Ablations })
+	text("prompt", "`name` of the prompt of fig3 and table1; otherwise greatest_ever_one", func(c *study.Config) *string { return &c.Prompt })
+	text("neutral", "`name` of the prompt whose log-probabilities stand for a word's frequency; otherwise the mean of all", func(c *study.Config) *string { return &c.Neutral })
+	text("compat", "paper follows the paper's code in every detail; otherwise what is right (the report says where they differ)", func(c *study.Config) *string { return &c.Compat })
+	text("out", "`folder` to write", func(c *study.Config) *string { return &c.Out })
+	f.Func("only", "`analyses` to make, with commas; otherwise all that the inputs allow", func(v string) error {
+		set = append(set, func(c *study.Config) error { c.Only = strings.Split(v, ","); return nil })
+		return nil
+	})
+	f.Func("words", "`words` of fig3, with commas; otherwise love,freedom", func(v string) error {
+		set = append(set, func(c *study.Config) error { c.Words = strings.Split(v, ","); return nil })
+		return nil
+	})
+	f.Func("corpus", "[name=]`file`: a dictionary of value words with categories +", func(v string) error {
+		set = append(set, func(c *study.Config) error {
+			name, path, ok := strings.Cut(v, "=")
+			if !ok {
+				path = v
+				name = strings.TrimSuffix(filepath.Base(v), filepath.Ext(v))
+			}
+			if i := slices.IndexFunc(c.Corpora, func(k study.CorpusConfig) bool { return k.Name == name }); i >= 0 {
+				c.Corpora[i].File = path
+				return nil
+			}
+			c.Corpora = append(c.Corpora, study.CorpusConfig{Name: name, File: path})
+			return nil
+		})
+		return nil
+	})
+	var scores []string
+	f.Func("scores", "[name=]`path` of reward-model scores, of the corpus of that name; without a name, of the only one +", func(v string) error {
+		scores = append(scores, v)
+		return nil
+	})
+	f.Uint64Var(&c.Seed, "seed", 1, "seed of every random `number`")
+	f.IntVar(&c.Draws, "draws", 9999, "random arrangements and resamples a test, `number`")
+	if err := f.Parse(args, stdout); err != nil {
+		return nil, err
+	}
+	seed, draws := c.Seed, c.Draws
+	if file != "" {
+		if err := study.ReadConfig(file, &c); err != nil {
+			return nil, err
+		}
+		f.Visit(func(g *flag.Flag) { // flags win over the file
+			switch g.Name {
+			case "seed":
+				c.Seed = seed
+			case "draws":
+				c.Draws = draws
+			}
+		})
+	}
+	for _, do := range set {
+		if err := do(&c); err != nil {
+			return nil, err
+		}
+	}
+	return &c, addScores(&c, scores)
+}
+
+// addScores gives paths of scores to their corpora.
+func addScores(c *study.Config, scores []string) error {
+	for _, v := range scores {
+		name, path, ok := strings.Cut(v, "=")
+		i := 0
+		switch {
+		case ok:
+			if i = slices.IndexFunc(c.Corpora, func(k study.CorpusConfig) bool { return k.Name == name }); i < 0 {
+				return cli.Usagef("-scores %s: no corpus %s, wanted -corpus %s=<file>", v, name, name)
+			}
+		case len(c.Corpora) != 1:
+			return cli.Usagef("-scores %s: %d corpora, wanted -scores <corpus>=%s", v, len(c.Corpora), v)
+		default:
+			path = v
+		}
+		c.Corpora[i].Scores = append(c.Corpora[i].Scores, path)
+	}
+	return nil
+}

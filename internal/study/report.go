@@ -1,0 +1,306 @@
+package study
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/logprob"
+)
+
+// Report is the results of a study and how they were made.
+type Report struct {
+	Title   string
+	Config  *Config
+	Inputs  []InputFile
+	Results []*Result
+}
+
+// InputFile is a file that the study read.
+type InputFile struct {
+	Path, What, Hash string // Hash: sha256, hex
+	Bytes            int64
+	Meta             string // how it was made, as it says itself; "" where it does not say
+}
+
+// NewReport puts results and their inputs together.
+func NewReport(c *Config, in *Inputs, results []*Result) (*Report, error) {
+	r := &Report{Title: "Value bias: a report", Config: c, Results: results}
+	add := func(path, what string, meta any) error {
+		if path == "" || slices.ContainsFunc(r.Inputs, func(f InputFile) bool { return f.Path == path }) {
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(data)
+		f := InputFile{Path: path, What: what, Hash: hex.EncodeToString(sum[:]), Bytes: int64(len(data))}
+		if meta != nil {
+			text, err := json.Marshal(meta)
+			if err != nil {
+				return err
+			}
+			if s := string(text); s != "{}" {
+				f.Meta = s
+			}
+		}
+		r.Inputs = append(r.Inputs, f)
+		return nil
+	}
+	err := add(c.Models, "models", nil)
+	for _, s := range in.Sets {
+		err = firstError(err, add(s.Dict.File, "corpus "+s.Dict.Name, nil))
+		for _, f := range s.Scores {
+			err = firstError(err, add(f.File, "scores of "+f.Model.ID+", "+f.Model.Family, nil))
+		}
+	}
+	for _, l := range in.Languages {
+		meta := l.Table.Meta
+		meta.Rendered = nil // long, and in the file
+		err = firstError(err, add(l.File, "table of "+l.Model.Name, meta))
+	}
+	for _, f := range in.Rewards {
+		var meta any
+		if f.Meta.Tuned.Model != "" {
+			meta = f.Meta
+		}
+		err = firstError(err, add(f.File, "rewards of "+f.Name, meta))
+	}
+	for _, s := range in.Series {
+		err = firstError(err, add(s.File, "series of "+s.Model.ID+", "+s.Model.Family, nil))
+	}
+	if len(in.Series) > 0 {
+		err = firstError(err, add(c.Training, "dictionary of fig4", nil))
+		err = firstError(err, add(c.Tokens, "tokens of fig4", nil))
+	}
+	for _, a := range in.Ablations {
+		err = firstError(err, add(a.File, "training runs", nil))
+	}
+	return r, err
+}
+
+func firstError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// testRow is a Test of an analysis.
+type testRow struct {
+	Analysis   string  `parquet:"analysis"`
+	Name       string  `parquet:"test"`
+	Method     string  `parquet:"method"`
+	Statistic  string  `parquet:"statistic"`
+	Value      float64 `parquet:"value"`
+	DF1        float64 `parquet:"df1"`
+	DF2        float64 `parquet:"df2"`
+	P          float64 `parquet:"p"`
+	PAdjusted  float64 `parquet:"p_adjusted"`
+	Adjustment string  `parquet:"adjustment"`
+	Estimate   float64 `parquet:"estimate"`
+	Lower      float64 `parquet:"lower"`
+	Upper      float64 `parquet:"upper"`
+	Effect     string  `parquet:"effect"`
+	EffectSize float64 `parquet:"effect_size"`
+	N          string  `parquet:"n"`
+	Warnings   string  `parquet:"warnings"`
+}
+
+func (r *Report) tests() []testRow {
+	rows := []testRow{}
+	for _, res := range r.Results {
+		for _, t := range res.Tests {
+			rows = append(rows, testRow{res.Name, t.Name, t.Method, t.Statistic, t.Value, t.DF1, t.DF2, t.P, t.PAdjusted, t.Adjustment, t.Estimate, t.Lower, t.Upper, t.Effect, t.EffectSize, t.N, t.Warnings})
+		}
+	}
+	return rows
+}
+
+// testHeader and testCells are a test as the reports show it.
+var testHeader = []string{"Test", "Method", "Statistic", "p", "p adjusted", "Estimate [95 %]", "Effect size", "n", "Doubts"}
+
+func testCells(t Test) []string {
+	statistic := t.Statistic
+	switch {
+	case !math.IsNaN(t.DF2):
+		statistic += fmt.Sprintf("(%s, %s)", short(t.DF1), short(t.DF2))
+	case !math.IsNaN(t.DF1):
+		statistic += "(" + short(t.DF1) + ")"
+	}
+	statistic += " = " + short(t.Value)
+	adjusted := ""
+	if !math.IsNaN(t.PAdjusted) {
+		adjusted = shortP(t.PAdjusted) + " (" + t.Adjustment + ")"
+	}
+	estimate := short(t.Estimate)
+	if !math.IsNaN(t.Lower) {
+		estimate += fmt.Sprintf(" [%s, %s]", short(t.Lower), short(t.Upper))
+	}
+	effect := ""
+	if !math.IsNaN(t.EffectSize) {
+		effect = t.Effect + " = " + short(t.EffectSize)
+	}
+	return []string{t.Name, t.Method, statistic, shortP(t.P), adjusted, estimate, effect, t.N, t.Warnings}
+}
+
+// short has three digits after the point, or three in all where that shows nothing.
+func short(v float64) string {
+	switch a := math.Abs(v); {
+	case math.IsNaN(v):
+		return ""
+	case a != 0 && (a < 0.01 || a >= 1e6):
+		return strconv.FormatFloat(v, 'e', 2, 64)
+	case a >= 100:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 3, 64)
+}
+
+func shortP(p float64) string {
+	switch {
+	case math.IsNaN(p):
+		return ""
+	case p < 1e-3:
+		return strconv.FormatFloat(p, 'e', 2, 64)
+	}
+	return strconv.FormatFloat(p, 'f', 4, 64)
+}
+
+// settings are how the study was asked for.
+func (r *Report) settings() []string {
+	s := []string{"implicitreward " + logprob.Version}
+	if r.Config.Compat == "paper" {
+		s = append(s, "compat: paper (see Differences)")
+	} else {
+		s = append(s, "compat: none, what is right (see Differences)")
+	}
+	o := Options{Draws: r.Config.Draws}
+	return append(s, fmt.Sprintf("seed: %d", r.Config.Seed), fmt.Sprintf("random draws a test: %d", o.draws()))
+}
+
+//go:embed report.html.tmpl
+var page string
+
+// html is the whole report as one file, figures inside.
+func (r *Report) html(drawn []file) ([]byte, error) {
+	pictures := map[string][]byte{}
+	for _, f := range drawn {
+		pictures[f.name] = f.data
+	}
+	t, err := template.New("report").Funcs(template.FuncMap{
+		"picture": func(f Figure) template.URL {
+			return template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(pictures["figures/"+f.Name+".svg"]))
+		},
+		"width": func(f Figure) (string, error) {
+			w, _, err := f.Size()
+			return strconv.Itoa(int(math.Round(w * 96))), err
+		},
+		"testHeader": func() []string { return testHeader },
+		"testCells":  testCells,
+		"tableHead":  func(t Table) []string { return t.header() },
+		"tableRows":  tableRows,
+		"rest":       tableRest,
+		"thousands":  thousands,
+	}).Parse(page)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = t.Execute(&b, map[string]any{"Report": r, "Settings": r.settings(), "Differences": Differences})
+	return b.Bytes(), err
+}
+
+// shownRows is how many rows of a table the report shows.
+func (t Table) shownRows() int {
+	n := t.Show
+	if n == 0 {
+		n = 40
+	}
+	return max(0, min(n, t.len()))
+}
+
+func tableRows(t Table) [][]string {
+	var rows [][]string
+	for i := range t.shownRows() {
+		rows = append(rows, t.cells(i, false))
+	}
+	return rows
+}
+
+func tableRest(t Table) int { return t.len() - t.shownRows() }
+
+// markdown is the report without the figures' bytes: they are links.
+func (r *Report) markdown() []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n\n", r.Title)
+	for _, s := range r.settings() {
+		fmt.Fprintf(&b, "- %s\n", s)
+	}
+	for _, res := range r.Results {
+		fmt.Fprintf(&b, "\n## %s\n\n", res.Title)
+		for _, s := range res.About {
+			fmt.Fprintf(&b, "%s\n\n", s)
+		}
+		for _, s := range res.Differs {
+			fmt.Fprintf(&b, "> %s\n\n", s)
+		}
+		for _, s := range res.Warnings {
+			fmt.Fprintf(&b, "**Doubt:** %s\n\n", s)
+		}
+		for _, f := range res.Figures {
+			fmt.Fprintf(&b, "![%s](figures/%s.svg)\n\n%s\n\n", f.Title, f.Name, f.Caption)
+		}
+		if len(res.Tests) > 0 {
+			var rows [][]string
+			for _, t := range res.Tests {
+				rows = append(rows, testCells(t))
+			}
+			b.WriteString("### Tests\n\n")
+			markdownRows(&b, testHeader, rows)
+		}
+		for _, t := range res.Tables {
+			fmt.Fprintf(&b, "### %s\n\n", t.Title)
+			if t.shownRows() > 0 {
+				markdownRows(&b, t.header(), tableRows(t))
+			}
+			fmt.Fprintf(&b, "%d rows: [CSV](tables/%s-%s.csv), [Parquet](tables/%s-%s.parquet)\n\n", t.len(), res.Name, t.Name, res.Name, t.Name)
+		}
+	}
+	b.WriteString("\n## Differences from the paper's code\n\n")
+	markdownRows(&b, []string{"What", "The paper's code (compat: paper)", "Default"}, Differences)
+	b.WriteString("## Inputs\n\n")
+	var rows [][]string
+	for _, f := range r.Inputs {
+		rows = append(rows, []string{f.Path, f.What, fmt.Sprint(f.Bytes), f.Hash, f.Meta})
+	}
+	markdownRows(&b, []string{"File", "What", "Bytes", "sha256", "How it was made"}, rows)
+	return []byte(b.String())
+}
+
+func markdownRows(b *strings.Builder, header []string, rows [][]string) {
+	clean := strings.NewReplacer("|", "\\|", "\n", "\\n", "\r", "\\r", "<", "&lt;")
+	line := func(cells []string) {
+		for _, c := range cells {
+			b.WriteString("| " + clean.Replace(c) + " ")
+		}
+		b.WriteString("|\n")
+	}
+	line(header)
+	b.WriteString(strings.Repeat("|---", len(header)) + "|\n")
+	for _, r := range rows {
+		line(r)
+	}
+	b.WriteString("\n")
+}
