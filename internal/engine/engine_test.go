@@ -242,3 +242,17 @@ func TestSharedPrograms(t *testing.T) {
 		t.Error("freed executables are shared")
 	}
 }
+
+// TestManyShapes runs more combinations of shapes than the 32 that graph.Exec keeps by
+// default.
+func TestManyShapes(t *testing.T) {
+	e := open(t, "llama-mqa")
+	for tokens := 1; tokens <= 48; tokens++ {
+		for _, wanted := range []int{1, 5, 9, tokens} {
+			ids := make([]int32, tokens+1)
+			if _, err := e.Run(t.Context(), []Text{{IDs: ids, From: max(1, len(ids)-wanted)}}); err != nil {
+				t.Fatalf("%d tokens, %d wanted: %v", tokens, wanted, err)
+			}
+		}
+	}
+}
