@@ -5,7 +5,7 @@ package study
 // default.
 var Differences = [][]string{
 	{"Stars of Figure 1", "Welch's test of model x prompt medians taken as independent, Bonferroni (the script names it a permutation test, but takes Welch's p)", "Exact test over all relabelings of the models, one value a model, Holm; Welch's is in the tables"},
-	{"Mixed model of Figure 1", "One random intercept a model, nlme's degrees of freedom", "Random intercepts of model x category x framing and prompt x category, Satterthwaite's degrees of freedom"},
+	{"Mixed model of Figure 1", "nlme's degrees of freedom, sequential F tests", "Satterthwaite's degrees of freedom, type III F tests; the crossed analysis adds models with intercepts of model and prompt in each cell"},
 	{"Moral Foundations words", "Sanctity_Vice is left out by a range of columns: 1,652 of 2,040 words", "All words"},
 	{"Stars of Figure 2", "Welch's unpaired test, Benjamini-Hochberg", "Paired over the prompts, which serve both models, Benjamini-Hochberg"},
 	{"Tokens read as missing", "\"\", NA, null, None, nan ... are dropped (pandas' default), NA alone in Figure 4 (R's)", "All tokens are kept"},

@@ -178,7 +178,7 @@ func (f *fig1) differs(res *Result) {
 		return
 	}
 	s := "Stars are those of the exact test with one value a model (Holm), not the paper's Welch test, which takes all model x prompt medians as independent; both are in the table of tests. " +
-		"The mixed model has Satterthwaite's degrees of freedom and lets each model differ by category and framing; the paper's has a random intercept only."
+		"The mixed model is the paper's, with Satterthwaite's degrees of freedom; the analysis of the same prompts, words and models has models that see more."
 	if strings.Contains(strings.Join(f.r.dict.Categories, " "), "Sanctity") {
 		s += " All words of the dictionary are ranked; the paper's code leaves out Sanctity_Vice."
 	}

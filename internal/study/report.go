@@ -152,7 +152,28 @@ func testCells(t Test) []string {
 	if !math.IsNaN(t.EffectSize) {
 		effect = t.Effect + " = " + short(t.EffectSize)
 	}
-	return []string{t.Name, t.Method, statistic, shortP(t.P), adjusted, estimate, effect, t.N, t.Warnings}
+	return []string{t.Name, t.Method, statistic, shortP(t.P), adjusted, estimate, effect, t.N}
+}
+
+// testRows are the tests as the reports show them, each with the numbers of its
+// doubts, and these doubts.
+func testRows(tests []Test) (rows [][]string, doubts []string) {
+	for _, t := range tests {
+		var marks []string
+		for _, w := range strings.Split(t.Warnings, "; ") {
+			if w == "" {
+				continue
+			}
+			i := slices.Index(doubts, w)
+			if i < 0 {
+				i = len(doubts)
+				doubts = append(doubts, w)
+			}
+			marks = append(marks, strconv.Itoa(i+1))
+		}
+		rows = append(rows, append(testCells(t), strings.Join(marks, ", ")))
+	}
+	return rows, doubts
 }
 
 // short has three digits after the point, or three in all where that shows nothing.
@@ -160,6 +181,8 @@ func short(v float64) string {
 	switch a := math.Abs(v); {
 	case math.IsNaN(v):
 		return ""
+	case v == math.Trunc(v) && a < 1e6:
+		return strconv.FormatFloat(v, 'f', -1, 64)
 	case a != 0 && (a < 0.01 || a >= 1e6):
 		return strconv.FormatFloat(v, 'e', 2, 64)
 	case a >= 100:
@@ -208,11 +231,14 @@ func (r *Report) html(drawn []file) ([]byte, error) {
 			return strconv.Itoa(int(math.Round(w * 96))), err
 		},
 		"testHeader": func() []string { return testHeader },
-		"testCells":  testCells,
-		"tableHead":  func(t Table) []string { return t.header() },
-		"tableRows":  tableRows,
-		"rest":       tableRest,
-		"thousands":  thousands,
+		"tests": func(tests []Test) map[string]any {
+			rows, doubts := testRows(tests)
+			return map[string]any{"Rows": rows, "Doubts": doubts}
+		},
+		"tableHead": func(t Table) []string { return t.header() },
+		"tableRows": tableRows,
+		"rest":      tableRest,
+		"thousands": thousands,
 	}).Parse(page)
 	if err != nil {
 		return nil, err
@@ -263,12 +289,13 @@ func (r *Report) markdown() []byte {
 			fmt.Fprintf(&b, "![%s](figures/%s.svg)\n\n%s\n\n", f.Title, f.Name, f.Caption)
 		}
 		if len(res.Tests) > 0 {
-			var rows [][]string
-			for _, t := range res.Tests {
-				rows = append(rows, testCells(t))
-			}
+			rows, doubts := testRows(res.Tests)
 			b.WriteString("### Tests\n\n")
 			markdownRows(&b, testHeader, rows)
+			for i, d := range doubts {
+				fmt.Fprintf(&b, "%d. %s\n", i+1, d)
+			}
+			b.WriteString("\n")
 		}
 		for _, t := range res.Tables {
 			fmt.Fprintf(&b, "### %s\n\n", t.Title)

@@ -19,6 +19,7 @@ type Analysis struct {
 // Analyses are all that there are, in the order of the report.
 var Analyses = []Analysis{
 	{"fig1", []string{"a1"}, "reward models' ranks of words by family, mixed model, panel tests", "corpora with scores", "s", runFig1},
+	{"crossed", nil, "families compared over the same prompts, words and models: paired tests, crossed bootstrap, mixed models", "corpora with scores of two families", "s", runCrossed},
 	{"fig2", nil, "log-probabilities of two models: ANOVA, tests by cell", "tables, a corpus", "t", runFig2},
 	{"fig3", nil, "MWLR of two words between all model pairs", "tables", "t", runFig3},
 	{"table1", nil, "tokens at both ends of MWLR", "tables", "t", runTable1},
@@ -163,4 +164,29 @@ func runImplicit(in *Inputs, o *Options) ([]*Result, error) {
 	}
 	r, err := Implicit(in.Sets[0].Dict, pairs, o)
 	return []*Result{r}, err
+}
+
+func runCrossed(in *Inputs, o *Options) ([]*Result, error) {
+	var all []*Result
+	for _, s := range in.Sets {
+		if len(families(s.Scores)) < 2 {
+			continue
+		}
+		r, err := Crossed(s.Dict, s.Scores, o)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// families are those of the scores' models, sorted.
+func families(scores []*Scores) []string {
+	var names []string
+	for _, s := range scores {
+		names = append(names, s.Model.Family)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
