@@ -61,7 +61,7 @@ func (e extent) ticks(n int) []Tick {
 		if v > e.hi+1e-9*step {
 			break
 		}
-		out = append(out, Tick{v, number(v, step)})
+		out = append(out, Tick{v, number(v, step, max(math.Abs(e.lo), math.Abs(e.hi)))})
 	}
 	return out
 }
@@ -78,39 +78,37 @@ func (e extent) step(n int) float64 {
 	return 10 * unit
 }
 
-// number writes a multiple of step with as many digits as the step needs.
-func number(v, step float64) string {
+// number writes a multiple of step with as many digits as the step needs; numbers
+// beside which most is the greatest have the same number of digits, or the same exponent.
+func number(v, step, most float64) string {
 	if math.Abs(v) < step*1e-6 {
 		return "0"
 	}
-	var s string
-	if m := math.Abs(v); m >= 1e6 || step < 1e-4 {
-		digits := int(math.Floor(math.Log10(m)) - math.Floor(math.Log10(step)))
-		s = strconv.FormatFloat(v, 'e', max(digits, 0), 64)
-		mantissa, exponent, _ := strings.Cut(s, "e")
-		e, _ := strconv.Atoi(exponent)
-		s = mantissa + "e" + strconv.Itoa(e)
-	} else {
-		s = strconv.FormatFloat(v, 'f', max(0, int(-math.Floor(math.Log10(step)+1e-9))), 64)
+	exponent := ""
+	if most >= 1e6 || step < 1e-4 {
+		e := math.Floor(math.Log10(most) + 1e-9)
+		v, step = v/math.Pow(10, e), step/math.Pow(10, e)
+		exponent = "e" + strconv.Itoa(int(e))
 	}
-	return strings.ReplaceAll(s, "-", "−")
+	s := strconv.FormatFloat(v, 'f', max(0, int(-math.Floor(math.Log10(step)+1e-9))), 64)
+	return strings.ReplaceAll(s+exponent, "-", "−")
 }
 
 // ticksX returns the ticks of a horizontal axis, as many as fit beside each other.
 func (p *pen) ticksX(e extent, width float64) []Tick {
-	for n := max(2, min(8, int(width/38))); ; n-- {
+	for n := max(2, min(8, int(width/20))); ; n-- {
 		ticks := e.ticks(n)
-		if n <= 1 || p.apart(ticks, scale{e.lo, e.hi, 0, width}) {
+		if n <= 1 || p.apart(ticks, scale{e.lo, e.hi, 0, width}, 6) {
 			return ticks
 		}
 	}
 }
 
-// apart says whether the labels of ticks stand beside each other with room between.
-func (p *pen) apart(ticks []Tick, s scale) bool {
+// apart says whether the labels of ticks stand beside each other with a gap between.
+func (p *pen) apart(ticks []Tick, s scale, gap float64) bool {
 	for i := 1; i < len(ticks); i++ {
 		room := s.at(ticks[i].At) - s.at(ticks[i-1].At)
-		if need := (p.width(ticks[i].Label, tickStyle) + p.width(ticks[i-1].Label, tickStyle)) / 2; need+4 > room {
+		if need := (p.width(ticks[i].Label, tickStyle) + p.width(ticks[i-1].Label, tickStyle)) / 2; need+gap > room {
 			return false
 		}
 	}

@@ -1,6 +1,9 @@
 package plot
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Bars draws horizontal bars from 0 in facets beside each other, coloured by
 // category: the words whose rank changed most (the paper's figures 5 and A6).
@@ -113,14 +116,21 @@ func (c *Bars) draw(p *pen, area rect) error {
 		return err
 	}
 	wide := g.right[0] - g.left[0]
-	lo, hi := 0.03, 0.03 // room for the values at the ends of the bars
-	if x.lo < 0 {
-		lo = min(30/wide, 0.4)
+	below, above := 4.0, 4.0 // room for the values at the ends of the bars
+	values := make([][]block, len(c.Facets))
+	for i, f := range c.Facets {
+		values[i] = p.values(f.Bars)
+		for j, b := range f.Bars {
+			if b.Value < 0 {
+				below = max(below, values[i][j].w+5)
+			} else {
+				above = max(above, values[i][j].w+5)
+			}
+		}
 	}
-	if x.hi > 0 || x.lo == 0 {
-		hi = min(30/wide, 0.4)
-	}
-	x = x.padded(lo, hi)
+	x = x.padded(0, 0)
+	within := max(wide-below-above, wide/4)
+	x = x.padded(below/within, above/within)
 	ticks := p.ticksX(x, wide)
 	tops, bottoms := make([]float64, rows), make([]float64, rows)
 	names := make([]block, len(c.Facets))
@@ -138,7 +148,7 @@ func (c *Bars) draw(p *pen, area rect) error {
 		p.ground(r, xs, ticks, scale{}, nil)
 		p.nameAbove(names[i], r, tops[i/cols])
 		p.tickRow(ticks, xs).draw(p, r.y0, xs)
-		if err := c.facet(p, f, labels[i], r, xs); err != nil {
+		if err := c.facet(p, f, labels[i], values[i], r, xs); err != nil {
 			return err
 		}
 		p.border(r)
@@ -147,18 +157,13 @@ func (c *Bars) draw(p *pen, area rect) error {
 	return nil
 }
 
-func (c *Bars) facet(p *pen, f BarFacet, labels []block, r rect, x scale) error {
+func (c *Bars) facet(p *pen, f BarFacet, labels, values []block, r rect, x scale) error {
 	colors := palette(c.Groups)
 	row := r.h() / (c.longest() + 0.4)
 	if row < leastSize {
 		return fmt.Errorf("plot: bars: rows %.1f points high, wanted at least %v: give the figure more Height", row, leastSize)
 	}
 	y := r.y1 - 0.2*row
-	var of extent
-	for _, b := range f.Bars {
-		of.add(b.Value)
-	}
-	digits := fineness(f.Bars)
 	for i, b := range f.Bars {
 		if b.Gap && i > 0 {
 			y -= 0.3 * row
@@ -170,7 +175,7 @@ func (c *Bars) facet(p *pen, f BarFacet, labels []block, r rect, x scale) error 
 		color := colors[b.Group]
 		p.box(rect{min(zero, end), mid - 0.36*row, max(zero, end), mid + 0.36*row}, color, 0.85, stroke{0.5, color.mix(0, 0.25), solid, nil})
 		p.put(p.shrunk(labels[i], row), r.x0-tickRoom, mid, atRight)
-		value := p.block(signed(b.Value, digits), style{min(tickSize-1, row), false, muted}, 1e4)
+		value := p.shrunk(values[i], row)
 		if b.Value < 0 {
 			p.put(value, end-2, mid, atRight)
 		} else {
@@ -193,25 +198,31 @@ func (p *pen) shrunk(b block, row float64) block {
 	return b
 }
 
-// fineness is a step that tells the bars' values apart to three digits.
-func fineness(bars []Bar) float64 {
+// values writes the values of bars with a sign: whole and half numbers as they are, others
+// to two digits of the greatest.
+func (p *pen) values(bars []Bar) []block {
 	var most float64
-	whole := true
+	whole, half := true, true
 	for _, b := range bars {
 		most = max(most, abs(b.Value))
-		whole = whole && b.Value == float64(int64(b.Value*2))/2
+		whole = whole && b.Value == math.Trunc(b.Value)
+		half = half && 2*b.Value == math.Trunc(2*b.Value)
 	}
+	step := 1.0
 	switch {
 	case most == 0 || whole && most < 1e6:
-		return 1
+	case half && most < 1e6:
+		step = 0.1
 	default:
-		return extent{0, most, true}.step(100)
+		step = extent{0, most, true}.step(100)
 	}
-}
-
-func signed(v, step float64) string {
-	if v > 0 {
-		return "+" + number(v, step)
+	out := make([]block, len(bars))
+	for i, b := range bars {
+		text := number(b.Value, step, most)
+		if b.Value > 0 {
+			text = "+" + text
+		}
+		out[i] = p.block(text, style{tickSize - 1, false, muted}, 1e4)
 	}
-	return number(v, step)
+	return out
 }

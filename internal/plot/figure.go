@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"html"
+	"image"
 	"image/png"
 	"io"
 	"math"
@@ -90,14 +91,23 @@ func (f *Figure) WritePNG(w io.Writer) (err error) {
 		return err
 	}
 	var b bytes.Buffer
-	encoder := png.Encoder{CompressionLevel: png.BestSpeed}
-	if err := encoder.Encode(&b, canvas.Image()); err != nil {
+	if err := png.Encode(&b, compact(canvas.Image())); err != nil {
 		return fmt.Errorf("plot: figure: %w", err)
 	}
 	if _, err := w.Write(withResolution(b.Bytes(), dpi)); err != nil {
 		return fmt.Errorf("plot: figure: %w", err)
 	}
 	return nil
+}
+
+// compact returns the picture with few colours where these do it justice.
+func compact(m image.Image) image.Image {
+	if full, ok := m.(*image.RGBA); ok {
+		if few, ok := indexed(full); ok {
+			return few
+		}
+	}
+	return m
 }
 
 // withResolution puts the chunk pHYs, dots per metre, after the header of a PNG.

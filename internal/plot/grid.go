@@ -129,7 +129,7 @@ type tickRow struct {
 
 func (p *pen) tickRow(ticks []Tick, s scale) tickRow {
 	row := tickRow{ticks: ticks, high: tickRoom + tickSize}
-	if p.apart(ticks, s) {
+	if p.apart(ticks, s, 4) {
 		return row
 	}
 	row.upright = true

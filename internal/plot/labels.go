@@ -5,7 +5,7 @@ type labeller struct {
 	panel rect
 	taken []rect // by labels
 	marks []xy   // that a label should not cover
-	lines [][]xy // that a label should not cross
+	lines [][]xy // that a label should not cross, pointers to labels among them
 }
 
 // place returns the middle of the best place for a label of the size w by h near a
@@ -18,7 +18,8 @@ func (l *labeller) place(at xy, w, h float64) xy {
 			{at.x, at.y + dy}, {at.x, at.y - dy}, {at.x + dx, at.y}, {at.x - dx, at.y},
 			{at.x + dx, at.y + dy}, {at.x - dx, at.y + dy}, {at.x + dx, at.y - dy}, {at.x - dx, at.y - dy},
 		} {
-			if cost := l.cost(rect{c.x - w/2, c.y - h/2, c.x + w/2, c.y + h/2}) + float64(8*ring+i)*0.1; cost < least {
+			r := rect{c.x - w/2, c.y - h/2, c.x + w/2, c.y + h/2}
+			if cost := l.cost(r) + l.reach(at, r) + float64(8*ring+i)*0.1; cost < least {
 				best, least = c, cost
 			}
 		}
@@ -30,8 +31,27 @@ func (l *labeller) place(at xy, w, h float64) xy {
 	dx := max(l.panel.x0+1-r.x0, 0) - max(r.x1-l.panel.x1+1, 0)
 	dy := max(l.panel.y0+1-r.y0, 0) - max(r.y1-l.panel.y1+1, 0)
 	best = xy{best.x + dx, best.y + dy}
-	l.taken = append(l.taken, rect{r.x0 + dx, r.y0 + dy, r.x1 + dx, r.y1 + dy})
+	r = rect{r.x0 + dx, r.y0 + dy, r.x1 + dx, r.y1 + dy}
+	l.taken = append(l.taken, r)
+	l.lines = append(l.lines, pointer(at, r))
 	return best
+}
+
+// reach is the cost of the labels between a point and its label.
+func (l *labeller) reach(at xy, r rect) float64 {
+	var cost float64
+	way := pointer(at, r)
+	for _, t := range l.taken {
+		if crosses(way[0], way[1], t) {
+			cost += 30
+		}
+	}
+	return cost
+}
+
+// pointer is the way from a point to the nearest place of its label.
+func pointer(from xy, label rect) []xy {
+	return []xy{from, {min(max(from.x, label.x0), label.x1), min(max(from.y, label.y0), label.y1)}}
 }
 
 func (l *labeller) cost(r rect) float64 {
@@ -46,7 +66,7 @@ func (l *labeller) cost(r rect) float64 {
 	}
 	for _, m := range l.marks {
 		if r.overlap(rect{m.x - 2, m.y - 2, m.x + 2, m.y + 2}) > 0 {
-			cost += 3
+			cost += 0.4
 		}
 	}
 	for _, line := range l.lines {

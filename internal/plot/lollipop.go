@@ -36,7 +36,7 @@ func (c *Lollipop) size(*pen) float64 { return 430 }
 func (c *Lollipop) height(p *pen, w float64) float64 {
 	h := 34.0
 	for _, r := range c.Rows {
-		h += max(13.5, p.block(r.Label, labelStyle, 0.45*w).h+3)
+		h += rowHeight(p.block(r.Label, labelStyle, 0.45*w))
 	}
 	return h
 }
@@ -98,13 +98,16 @@ func (c *Lollipop) draw(p *pen, area rect) error {
 	return nil
 }
 
+// rowHeight is the room for a label of one line or more.
+func rowHeight(b block) float64 { return max(13.5, b.h+2+3*float64(min(len(b.lines)-1, 1))) }
+
 // shelves divides the height of a panel into rows, the higher the more lines their
 // labels have.
 func (p *pen) shelves(chart string, labels []block, r rect) ([]rect, error) {
 	var sum float64
 	weight := make([]float64, len(labels))
 	for i, b := range labels {
-		weight[i] = max(13.5, b.h+3)
+		weight[i] = rowHeight(b)
 		sum += weight[i]
 	}
 	out := make([]rect, len(labels))

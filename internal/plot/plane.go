@@ -87,16 +87,14 @@ func (f *plane) draw(p *pen, area rect) ([]panel, error) {
 	return out, nil
 }
 
-// axisBreak draws two slanted strokes across the lower border of a panel, and
-// a gap between them.
+// axisBreak draws a gap between two slanted strokes in the lower border of a panel, and
+// a dotted line above it.
 func (p *pen) axisBreak(r rect, x float64) {
-	for _, y := range []float64{r.y0, r.y1} {
-		gap := []xy{{x - 3, y - 3}, {x - 0.4, y + 3}, {x + 3, y + 3}, {x + 0.4, y - 3}}
-		p.area(gap, white, solid, stroke{})
-		p.poly(gap[:2], stroke{0.8, muted, solid, nil})
-		p.poly(gap[2:], stroke{0.8, muted, solid, nil})
-	}
-	p.line(x, r.y0+4, x, r.y1-4, stroke{hairPen, frame, solid, []float64{1, 2.5}})
+	gap := []xy{{x - 3, r.y0 - 3}, {x - 0.4, r.y0 + 3}, {x + 3, r.y0 + 3}, {x + 0.4, r.y0 - 3}}
+	p.area(gap, white, solid, stroke{})
+	p.poly(gap[:2], stroke{0.8, muted, solid, nil})
+	p.poly(gap[2:], stroke{0.8, muted, solid, nil})
+	p.line(x, r.y0+4, x, r.y1, stroke{hairPen, frame, solid, []float64{1, 2.5}})
 }
 
 // width and height are natural for facets with axes.

@@ -1,6 +1,9 @@
 package plot
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Points draws points in facets beside each other: the end of training against
 // the size of its data (the paper's figures 4b and A5b), or one score of words against
@@ -133,7 +136,6 @@ func (c *Points) draw(p *pen, area rect) error {
 }
 
 func (c *Points) facet(p *pen, f PointFacet, to panel) {
-	colors := palette(c.Groups)
 	zero := stroke{0.8, ink, 0.6, nil}
 	if c.ZeroX {
 		p.line(to.x.at(0), to.y0, to.x.at(0), to.y1, zero)
@@ -169,15 +171,7 @@ func (c *Points) facet(p *pen, f PointFacet, to panel) {
 		r := p.note(b, to.rect, at)
 		labels.taken = append(labels.taken, r)
 	}
-	for i, q := range f.Points {
-		b := p.block(q.Label, style{tickSize, false, colors[q.Group].dark()}, to.w()*0.6)
-		if b.h == 0 {
-			continue
-		}
-		place := labels.place(at[i], b.w, b.h)
-		p.pointer(at[i], rect{place.x - b.w/2, place.y - b.h/2, place.x + b.w/2, place.y + b.h/2})
-		p.put(b, place.x, place.y, atCentre)
-	}
+	c.labels(p, f, at, labels, max(radius, 2))
 }
 
 // marks draws the points, those of one group and shape together where they are many.
@@ -195,6 +189,31 @@ func (c *Points) marks(p *pen, f PointFacet, at []xy, radius, alpha float64) {
 			}
 		}
 		p.dots(dots, radius, colors[g], alpha)
+	}
+}
+
+// labels writes the labels of points, and marks these out among the others.
+func (c *Points) labels(p *pen, f PointFacet, at []xy, labels labeller, radius float64) {
+	colors := palette(c.Groups)
+	var blocks []block
+	var places []rect
+	for i, q := range f.Points {
+		b := p.block(q.Label, style{tickSize, false, colors[q.Group].dark()}, labels.panel.w()*0.6)
+		if b.h > 0 {
+			place := labels.place(at[i], b.w, b.h)
+			places = append(places, rect{place.x - b.w/2, place.y - b.h/2, place.x + b.w/2, place.y + b.h/2})
+			p.pointer(at[i], places[len(places)-1])
+			p.shape(q.Shape, at[i], radius+0.8, white, solid)
+			p.shape(q.Shape, at[i], radius, colors[q.Group], solid)
+		}
+		blocks = append(blocks, b)
+	}
+	for _, b := range blocks {
+		if b.h > 0 {
+			p.box(places[0].inset(-0.5), white, 0.75, stroke{})
+			p.put(b, places[0].cx(), places[0].cy(), atCentre)
+			places = places[1:]
+		}
 	}
 }
 
@@ -220,9 +239,8 @@ func (p *pen) note(b block, r rect, at []xy) rect {
 }
 
 // pointer draws a line from a point to its label where that is far away.
-func (p *pen) pointer(from xy, label rect) {
-	to := xy{min(max(from.x, label.x0), label.x1), min(max(from.y, label.y0), label.y1)}
-	if abs(to.x-from.x)+abs(to.y-from.y) > 8 {
-		p.line(from.x, from.y, to.x, to.y, stroke{0.4, stem, solid, nil})
+func (p *pen) pointer(at xy, label rect) {
+	if way := pointer(at, label); math.Hypot(way[1].x-at.x, way[1].y-at.y) > 6 {
+		p.poly(way, stroke{0.5, muted, solid, nil})
 	}
 }

@@ -44,16 +44,25 @@ func swarm(y []float64, radius, wide float64) ([]float64, float64) {
 		}
 		radius = max(radius*0.85, least)
 	}
+	offsets := crowdedJitter(y, 6*radius)
+	for i := range offsets {
+		offsets[i] *= wide
+	}
+	return offsets, radius
+}
+
+// crowdedJitter is jitter in proportion to how many values lie within a distance.
+func crowdedJitter(y []float64, within float64) []float64 {
 	offsets := jitter(y)
-	near := crowd(y, sorted, 6*radius)
+	near := crowd(y, order(y), within)
 	most := 0.0
 	for _, n := range near {
 		most = max(most, n)
 	}
 	for i := range offsets {
-		offsets[i] *= wide * near[i] / most
+		offsets[i] *= near[i] / most
 	}
-	return offsets, radius
+	return offsets
 }
 
 // settle puts each dot, from the lowest up, as near to the middle as the dots

@@ -114,7 +114,7 @@ func (p *pen) wrap(text string, s style, most float64, anywhere bool) ([]string,
 	var lines []string
 	for paragraph := range strings.SplitSeq(text, "\n") {
 		line := ""
-		for word := range strings.FieldsSeq(paragraph) {
+		for word := range strings.FieldsFuncSeq(paragraph, isSpace) {
 			if joined := strings.TrimLeft(line+" "+word, " "); p.width(joined, s) <= most {
 				line = joined
 				continue
@@ -144,6 +144,9 @@ func (p *pen) wrap(text string, s style, most float64, anywhere bool) ([]string,
 	}
 	return lines, true
 }
+
+// isSpace says where lines break; not at a non-breaking space.
+func isSpace(r rune) bool { return r == ' ' }
 
 // pieces cuts a word after punctuation, or between all of its characters.
 func pieces(word string, anywhere bool) []string {

@@ -20,7 +20,7 @@ func (c *Violins) cell(p *pen, cell Cell, all []profile, place float64, x, y sca
 		}
 		v.draw(c.modelNames(k))
 		if c.Means != NoMeans && len(s.Values) > 0 {
-			means = append(means, xy{v.middle(), y.at(all[k].mean)})
+			means = append(means, xy{v.meanAt(), y.at(all[k].mean)})
 		}
 	}
 	if c.Join && len(means) > 1 {
@@ -69,7 +69,8 @@ func (c *Violins) mark(p *pen, cell Cell, all []profile, place float64, x, y sca
 	if c.above() {
 		at.y = max(y.at(drawn.lo), y.at(drawn.hi)) + 2 + b.h/2
 	} else {
-		at.y = y.at(markAt(values, axis))
+		low, high := min(y.from, y.to)+b.h/2+1, max(y.from, y.to)-b.h/2-1
+		at.y = max(min(y.at(markAt(values, axis)), high), low)
 		half := rect{at.x - b.w/2 - 1, at.y - b.h/2, at.x + b.w/2 + 1, at.y + b.h/2}
 		p.box(half, white, 0.75, stroke{})
 	}
@@ -92,8 +93,15 @@ type violin struct {
 // side is -1, 0 or 1: where the violin lies of its x.
 func (v violin) side() float64 { return v.right - v.left }
 
-// middle is where the mean and the box stand.
+// middle is where the box stands, and the mean; half a violin with a box has it further out.
 func (v violin) middle() float64 { return v.x + v.side()*0.06*v.unit }
+
+func (v violin) meanAt() float64 {
+	if v.chart.Box {
+		return v.x + v.side()*0.15*v.unit
+	}
+	return v.middle()
+}
 
 func (v violin) draw(names []string) {
 	p, q := v.p, v.profile
@@ -135,11 +143,17 @@ func (v violin) points() {
 		return
 	case v.chart.Points == Jitter:
 		centre, wide := v.x+v.side()*0.24*v.unit, 0.13*v.unit
-		if len(values) > 200 {
-			radius = 0.9
+		heights := make([]float64, len(values))
+		for i, value := range values {
+			heights[i] = v.y.at(value)
 		}
-		for i, d := range jitter(values) {
-			at[i] = xy{centre + d*wide, v.y.at(values[i])}
+		offsets := jitter(heights)
+		if len(values) > 150 { // a column of even width would be a solid block
+			radius, wide = 0.6, 0.18*v.unit
+			offsets = crowdedJitter(heights, 4)
+		}
+		for i, d := range offsets {
+			at[i] = xy{centre + d*wide, heights[i]}
 		}
 	default:
 		centre, wide := v.x+v.side()*0.24*v.unit, 0.22*v.unit
@@ -165,12 +179,21 @@ func (v violin) points() {
 func (v violin) models(names []string) {
 	n := len(v.sample.Models)
 	step := min(0.13, 0.6/float64(max(n, 1)))
-	centre := v.x
+	centre, gap := v.x, 0.0
+	if v.chart.Means != NoMeans || v.chart.Box { // these keep the middle to themselves
+		gap = 0.06
+	}
 	if v.side() != 0 {
-		centre, step = v.x+v.side()*0.25*v.unit, step/2
+		centre, step, gap = v.x+v.side()*0.25*v.unit, step/2, 0
 	}
 	for i, m := range v.sample.Models {
-		x := centre + (float64(i)-float64(n-1)/2)*step*v.unit
+		aside := (float64(i) - float64(n-1)/2) * step
+		if aside > 0 || aside == 0 && n > 1 {
+			aside += gap
+		} else {
+			aside -= gap
+		}
+		x := centre + aside*v.unit
 		kind := 0
 		if v.chart.ModelNames {
 			for k, name := range names {
@@ -181,6 +204,7 @@ func (v violin) models(names []string) {
 		}
 		c := v.color.mix(0, 0.3)
 		v.p.line(x, v.y.at(m.Mean-m.SE), x, v.y.at(m.Mean+m.SE), stroke{0.8, c, 0.8, nil})
-		v.p.shape(kind, xy{x, v.y.at(m.Mean)}, 2.3, c, 0.8)
+		v.p.shape(kind, xy{x, v.y.at(m.Mean)}, 2.8, white, 0.8)
+		v.p.shape(kind, xy{x, v.y.at(m.Mean)}, 2.2, c, 0.85)
 	}
 }

@@ -151,8 +151,8 @@ func (c *Violins) modelNames(group int) []string {
 }
 
 func (p *pen) mean(at xy, y0, y1 float64) {
-	p.errorBar(at.x, y0, y1, 4, stroke{0.9, ink, solid, nil})
-	p.area(polygon(at, 3.2, 4, math.Pi/2), ink, solid, stroke{0.4, white, solid, nil})
+	p.errorBar(at.x, y0, y1, 5, stroke{0.9, ink, solid, nil})
+	p.area(polygon(at, 2.8, 4, math.Pi/2), ink, solid, stroke{0.4, white, solid, nil})
 }
 
 func (p *pen) quartiles(x, wide, low, q1, q2, q3, high float64) {
