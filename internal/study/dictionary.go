@@ -157,3 +157,7 @@ func place(data []byte, word string, nth int) string {
 	}
 	return "line ?"
 }
+
+func tooFewError(file string, n int, category string, dict *Dictionary) error {
+	return fmt.Errorf("%s: %d words of category %s of %s, wanted two or more", file, n, category, dict.File)
+}

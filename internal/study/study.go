@@ -26,6 +26,10 @@ var Analyses = []Analysis{
 	{"fig4", []string{"fig4a", "a5a", "fig4b", "a5b"}, "ranks during training, and at its end", "series, ablations", "ca", runFig4},
 	{"fig5", []string{"a6"}, "words that training moved most", "series, a corpus", "c", runFig5},
 	{"implicit", nil, "ranks of words by implicit reward", "tables of base and tuned models, a corpus", "t", runImplicit},
+	{"words", nil, "the effect on all words beside single tokens, with coverage", "tables of base and tuned models or rewards, a corpus", "tr", runWords},
+	{"did", nil, "what tuning added to what pretraining gave: difference in differences", "base and tuned models of two families (tables or rewards), a corpus", "tr", runDiD},
+	{"decompose", nil, "reward models' word scores from base log-probability and implicit reward", "scores, and tables or rewards of the same family", "str", runDecompose},
+	{"controls", nil, "shuffled words and frequency-matched words", "scores of two families, tables or rewards; tables of base models for frequency", "str", runControls},
 }
 
 // Run makes the analyses that the configuration asks for, or all that the inputs
@@ -189,4 +193,79 @@ func families(scores []*Scores) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// onContests runs an analysis of implicit rewards on the first corpus.
+func onContests(in *Inputs, o *Options, use func(dict *Dictionary, all []*contest) (*Result, error)) ([]*Result, error) {
+	if len(in.Sets) == 0 {
+		return nil, nil
+	}
+	dict := in.Sets[0].Dict
+	all, err := in.contests(dict, o.Compat)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	r, err := use(dict, all)
+	if r == nil || err != nil {
+		return nil, err
+	}
+	return []*Result{r}, nil
+}
+
+func runWords(in *Inputs, o *Options) ([]*Result, error) {
+	return onContests(in, o, func(dict *Dictionary, all []*contest) (*Result, error) { return AllWords(dict, all, o) })
+}
+
+func runDiD(in *Inputs, o *Options) ([]*Result, error) {
+	return onContests(in, o, func(dict *Dictionary, all []*contest) (*Result, error) { return DiD(dict, all, o) })
+}
+
+func runDecompose(in *Inputs, o *Options) ([]*Result, error) {
+	return onContests(in, o, func(dict *Dictionary, all []*contest) (*Result, error) {
+		return Decompose(dict, in.Sets[0].Scores, all, o)
+	})
+}
+
+func runControls(in *Inputs, o *Options) ([]*Result, error) {
+	var results []*Result
+	for i, s := range in.Sets {
+		var list []wordValues
+		if names := families(s.Scores); len(names) > 1 {
+			r, err := rank(s.Dict, s.Scores)
+			if err != nil {
+				return nil, err
+			}
+			for a := range names {
+				for _, b := range names[a+1:] {
+					list = append(list, familyValues(r, names[a], b)...)
+				}
+			}
+		}
+		if i == 0 {
+			all, err := in.contests(s.Dict, o.Compat)
+			if err != nil {
+				return nil, err
+			}
+			for _, c := range all {
+				more, err := c.rewardValues()
+				if err != nil {
+					return nil, err
+				}
+				list = append(list, more...)
+			}
+		}
+		if len(list) == 0 {
+			continue
+		}
+		freq, source, err := in.frequency(s.Dict)
+		if err != nil {
+			return nil, err
+		}
+		r, err := Controls(s.Dict, list, freq, source, o)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, r)
+	}
+	return results, nil
 }
