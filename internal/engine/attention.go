@@ -32,6 +32,11 @@ func attend(q, k, v, depth, exit *Node, a arch.Attention) *Node {
 	for from := 0; from < t; from += rows {
 		to := min(from+rows, t)
 		c := to - from
+		if t > 512 && len(out) > 0 {
+			// One chunk after the other: side by side they drive each other's scores
+			// out of the cache (measured at 1,024 positions: 19 ms instead of 27).
+			q = SchedulingBarrier(q, out[len(out)-1])
+		}
 		qc := Reshape(SliceAxis(q, 2, AxisRange(from, to)), groups, m*c, width)
 		kc, vc := SliceAxis(k, 1, AxisRange(0, to)), SliceAxis(v, 1, AxisRange(0, to))
 		s := Reshape(DotGeneral(qc, []int{2}, []int{0}, kc, []int{2}, []int{0}), groups, m, c, to)

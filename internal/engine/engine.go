@@ -50,9 +50,9 @@ type Engine struct {
 	BatchTokens int
 }
 
-// defaultBatchTokens is a compromise measured on two cores: larger batches spend
-// more in attention, smaller ones recompute more prefixes.
-const defaultBatchTokens = 512
+// defaultBatchTokens is a compromise measured on two cores: larger batches spend more
+// in attention and in compiling, smaller ones compute more prefixes anew.
+const defaultBatchTokens = 256
 
 // New checks the checkpoint against the model and loads its weights. w must stay
 // open as long as the engine is used: embeddings are read from it. dtype is

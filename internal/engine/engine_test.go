@@ -256,3 +256,28 @@ func TestManyShapes(t *testing.T) {
 		}
 	}
 }
+
+// TestLong: a path of several chunks of queries gives what the same text gives in
+// short pieces of the tree, on a context stretched for the purpose.
+func TestLong(t *testing.T) {
+	e := open(t, "llama-linear")
+	e.model.Context = 1 << 12
+	r := rand.New(rand.NewPCG(5, 6))
+	ids := make([]int32, 700)
+	for i := range ids {
+		ids[i] = int32(r.IntN(e.model.V))
+	}
+	long, err := e.Run(t.Context(), []Text{{IDs: ids, From: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{100, 300, 520} {
+		short, err := e.Run(t.Context(), []Text{{IDs: ids[:n], From: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := near(Result{LogProb: long[0].LogProb[:n-1]}, short[0], 1e-5); err != nil {
+			t.Errorf("of %d tokens, of %d: %v", len(ids), n, err)
+		}
+	}
+}

@@ -1,5 +1,7 @@
 package engine
 
+import "slices"
+
 // Text is a token sequence and what is wanted of it: the log-probabilities of
 // IDs[From:], each after the tokens before it, and, where Row is set, those of the
 // whole vocabulary after the last token.
@@ -130,7 +132,8 @@ type batch struct {
 }
 
 // batches cuts the tree into batches of at most size nodes; a batch is larger only
-// where the path to a single node is.
+// where a path is. A cut falls between two branches rather than inside a path, since
+// what follows a cut computes the path to it anew.
 func (t *tree) batches(size int) []batch {
 	var all []batch
 	order := t.order()
@@ -139,19 +142,35 @@ func (t *tree) batches(size int) []batch {
 		for p := t.parent[order[0]]; p >= 0; p = t.parent[p] {
 			b.nodes = append(b.nodes, p)
 		}
-		for i, j := 0, len(b.nodes)-1; i < j; i, j = i+1, j-1 {
-			b.nodes[i], b.nodes[j] = b.nodes[j], b.nodes[i]
-		}
+		slices.Reverse(b.nodes)
 		b.own = len(b.nodes)
-		// At least half of a batch is new work, or long paths would be recomputed
-		// for a node or two at a time.
-		n := min(max(size-b.own, b.own, 1), len(order))
+		n := t.cut(order, max(size-b.own, b.own, 1))
 		b.nodes = append(b.nodes, order[:n]...)
 		order = order[n:]
 		b.exits(t)
 		all = append(all, b)
 	}
 	return all
+}
+
+// cut returns how many nodes to take: at most room, up to the end of a branch if one
+// ends in the second half of them, otherwise on to the end of the branch. room is at
+// least as much as the path that leads to them, so that half of a batch or more is new.
+func (t *tree) cut(order []int32, room int) int {
+	if room >= len(order) {
+		return len(order)
+	}
+	ends := func(n int) bool { return n == len(order) || t.parent[order[n]] != order[n-1] }
+	for n := room; n > room/2; n-- {
+		if ends(n) {
+			return n
+		}
+	}
+	n := room
+	for !ends(n) {
+		n++
+	}
+	return n
 }
 
 // exits fills exit from the depths: in depth-first order a node's descendants are

@@ -60,6 +60,32 @@ func TestShared(t *testing.T) {
 	}
 }
 
+// TestCut: a text that is longer than a batch is one batch, not a batch and then the
+// whole path again; short branches fill a batch without passing it.
+func TestCut(t *testing.T) {
+	long := newTree()
+	for n := range int32(3) {
+		ids := make([]int32, 1000)
+		ids[0] = n
+		long.add(int(n), Text{IDs: ids, From: len(ids), Row: true})
+	}
+	if got := long.batches(64); len(got) != 3 || len(got[0].nodes) != 1000 || got[1].own != 0 {
+		t.Errorf("%d batches, the first of %d nodes; wanted 3 of 1,000", len(got), len(got[0].nodes))
+	}
+	short := newTree()
+	for n := range int32(300) {
+		short.add(int(n), Text{IDs: []int32{1, 2, 3, n, 4, 5}, From: 6, Row: true})
+	}
+	for _, b := range short.batches(64) {
+		if len(b.nodes) > 64 {
+			t.Errorf("a batch of %d nodes, wanted at most 64", len(b.nodes))
+		}
+	}
+	if got := len(short.batches(64)); got > 16 {
+		t.Errorf("%d batches for 903 nodes after 3, wanted at most 16", got)
+	}
+}
+
 func TestBucket(t *testing.T) {
 	for _, test := range [][2]int{{1, 1}, {2, 2}, {3, 4}, {8, 8}, {9, 12}, {13, 16}, {17, 24}, {25, 32}, {33, 48}, {49, 64}, {500, 512}, {513, 768}} {
 		if got := bucket(test[0]); got != test[1] {
