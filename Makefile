@@ -6,7 +6,7 @@ ifneq ($(SIMD),)
 export GOEXPERIMENT := $(if $(GOEXPERIMENT),$(GOEXPERIMENT),simd)
 endif
 
-.PHONY: help deps build test demo real fuzz clean distclean
+.PHONY: help deps build test demo real fuzz bench clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ real: ## fetch SmolLM2-135M-Instruct and convert it to .deps/models/smollm2-135m
 
 fuzz: deps ## run each fuzz target for FUZZTIME (default 30s)
 	@setup/fuzz.sh
+
+bench: build ## time the programs as whole processes; the table goes to internal/bench/RESULTS.md
+	@go run ./internal/bench -date "$$(date +%F)" > .deps/bench.md && mv .deps/bench.md internal/bench/RESULTS.md && cat internal/bench/RESULTS.md
 
 clean: ## remove bin/
 	@rm -rf bin

@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"internal/demo":           {},
 	"internal/demo/make":      {"internal/checkpoint", "internal/demo"},
 	"internal/cli":            {"tokenize", "logprob", "implicit"},
+	"internal/bench":          {"internal/cli"},
 	"setup/pjrt":              {},
 }
 
@@ -131,7 +132,7 @@ func TestQuiet(t *testing.T) {
 	}
 	for _, s := range sources(t) {
 		dir := path.Dir(s.path)
-		if strings.HasPrefix(dir, "examples/") || dir == "internal/cli" || dir == "internal/demo/make" || dir == "setup/pjrt" {
+		if strings.HasPrefix(dir, "examples/") || dir == "internal/cli" || dir == "internal/demo/make" || dir == "internal/bench" || dir == "setup/pjrt" {
 			continue
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {
