@@ -73,6 +73,7 @@ func sha256Chunks(ctx context.Context, data []byte) (sum string, ok bool) {
 		}
 		n := min(len(data), 4<<20)
 		h.Write(data[:n])
+		forget(data[:n]) // weights that are on a device need not stay in memory too
 		data = data[n:]
 	}
 	return hex.EncodeToString(h.Sum(nil)), true

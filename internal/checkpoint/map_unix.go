@@ -7,6 +7,9 @@ import (
 	"math"
 	"os"
 	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // mapping is a file's content, mapped read-only.
@@ -31,4 +34,15 @@ func (m mapping) close() error {
 		return nil
 	}
 	return os.NewSyscallError("munmap", syscall.Munmap(m.data))
+}
+
+// forget drops mapped pages from memory; they are read again when touched.
+func forget(b []byte) {
+	page := uintptr(os.Getpagesize())
+	start := (page - uintptr(unsafe.Pointer(unsafe.SliceData(b)))%page) % page
+	if uintptr(len(b)) <= start+page {
+		return
+	}
+	whole := (uintptr(len(b)) - start) / page * page
+	_ = unix.Madvise(b[start:start+whole], unix.MADV_DONTNEED) // advice: nothing depends on it
 }

@@ -253,3 +253,11 @@ func (t Tensor) place(i int) []int {
 	}
 	return place
 }
+
+// Forget says that the data will not be needed soon: its mapped pages leave memory, and
+// are read again from the file if they are touched after all.
+func (t Tensor) Forget() {
+	if t.Data != nil {
+		forget(t.Data)
+	}
+}

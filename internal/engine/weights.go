@@ -100,6 +100,7 @@ func loadWeights(ctx context.Context, backend compute.Backend, m *arch.Model, w 
 			if loaded[i], err = loadWeight(backend, t, got, dtype); err != nil {
 				return err // it names the tensor
 			}
+			got.Forget() // what is on the device need not be in memory twice
 			n := done.Add(int64(len(got.Data)))
 			if progress != nil {
 				progress(n, total)
