@@ -50,20 +50,24 @@ func (e extent) vertical(r rect, reverse bool) scale {
 
 func (e extent) horizontal(r rect) scale { return scale{e.lo, e.hi, r.x0, r.x1} }
 
-// ticks returns about n round values within the extent, 1, 2 or 5 times a power
-// of ten apart, with their labels.
+// ticks returns about n round values within the extent, two at least, 1, 2 or 5 times a
+// power of ten apart, with their labels.
 func (e extent) ticks(n int) []Tick {
-	step := e.step(n)
-	var out []Tick
-	first := math.Ceil(e.lo/step - 1e-9)
-	for i := range 4*n + 4 {
-		v := (first + float64(i)) * step
-		if v > e.hi+1e-9*step {
-			break
+	for ; ; n++ {
+		var out []Tick
+		step := e.step(n)
+		first := math.Ceil(e.lo/step - 1e-9)
+		for i := range 4*n + 4 {
+			v := (first + float64(i)) * step
+			if v > e.hi+1e-9*step {
+				break
+			}
+			out = append(out, Tick{v, number(v, step, max(math.Abs(e.lo), math.Abs(e.hi)))})
 		}
-		out = append(out, Tick{v, number(v, step, max(math.Abs(e.lo), math.Abs(e.hi)))})
+		if len(out) >= 2 || n > 20 {
+			return out
+		}
 	}
-	return out
 }
 
 // step returns the round step that divides the extent into at most about n parts.

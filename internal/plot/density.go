@@ -11,6 +11,7 @@ import (
 
 // A profile is what is drawn of one sample.
 type profile struct {
+	values      []float64 // sorted, so that the order of the input does not show
 	at, density []float64 // nil where there is no density
 	flat        bool      // values, but no density: the sample is a line at its value
 	mean, bar   float64
@@ -24,6 +25,8 @@ func (c *Violins) profile(values []float64) (profile, error) {
 	if len(values) == 0 {
 		return out, nil
 	}
+	values = slices.Sorted(slices.Values(values))
+	out.values = values
 	n := float64(len(values))
 	for _, v := range values {
 		out.mean += v / n
@@ -71,28 +74,32 @@ func (b Bandwidth) of(values []float64) (float64, error) {
 	return stats.BandwidthNRD0(values)
 }
 
-// densityGrid returns the points at which a density is drawn: even steps, and where
-// outliers make these too wide for the kernel, some of the values and their surroundings.
+// densityGrid returns the points at which the density of sorted values is drawn: even steps
+// or, where outliers make these too wide for the kernel, steps about each cluster of values.
 func densityGrid(values []float64, h, cut float64) []float64 {
-	const steps, extra = 200, 64
-	lo, hi := slices.Min(values)-cut*h, slices.Max(values)+cut*h
-	out := make([]float64, 0, steps)
-	for i := range steps {
-		out = append(out, lo+(hi-lo)*float64(i)/(steps-1))
+	const steps, reach = 128, 8 // at 8 bandwidths a kernel has 1e-14 of its height
+	lo, hi := values[0]-cut*h, values[len(values)-1]+cut*h
+	if (hi-lo)/(steps-1) <= h {
+		return evenly(nil, lo, hi, steps)
 	}
-	if (hi-lo)/(steps-1) > h {
-		sorted := slices.Sorted(slices.Values(values))
-		for i := range min(extra, len(sorted)) {
-			v := sorted[i*(len(sorted)-1)/max(min(extra, len(sorted))-1, 1)]
-			for _, d := range []float64{-3, -2, -1, -0.5, 0, 0.5, 1, 2, 3} {
-				if u := v + d*h; u > lo && u < hi {
-					out = append(out, u)
-				}
-			}
+	var out []float64
+	for from, i := 0, 1; i <= len(values); i++ {
+		if i < len(values) && values[i]-values[i-1] <= 2*reach*h {
+			continue
 		}
-		slices.Sort(out)
+		a, b := max(values[from]-reach*h, lo), min(values[i-1]+reach*h, hi)
+		out = evenly(out, a, b, int(min(max(2*(b-a)/h, 2*reach), 4*steps)))
+		from = i
 	}
 	return out
+}
+
+// evenly appends n points from lo to hi.
+func evenly(to []float64, lo, hi float64, n int) []float64 {
+	for i := range n {
+		to = append(to, lo+(hi-lo)*float64(i)/float64(n-1))
+	}
+	return to
 }
 
 // markAt returns where the mark of a cell stands beside its violins: of 50 values over

@@ -1,5 +1,7 @@
 package plot
 
+import "math"
+
 // A labeller finds room for labels beside points of a panel.
 type labeller struct {
 	panel rect
@@ -8,10 +10,45 @@ type labeller struct {
 	lines [][]xy // that a label should not cross, pointers to labels among them
 }
 
-// place returns the middle of the best place for a label of the size w by h near a
-// point: beside the point, else a little further away, over no other label.
-func (l *labeller) place(at xy, w, h float64) xy {
-	best, least := at, 1e300
+// place finds room for a label near a point: beside it, else a little further away, else
+// anywhere in the panel, else in a smaller size, over no other label. Where there is no
+// such room, it finds the least bad unless the label can be spared: then the block is empty.
+func (l *labeller) place(p *pen, text string, s style, at xy, spare bool) (block, rect) {
+	var best block
+	var place rect
+	least := math.Inf(1)
+	for _, try := range []struct{ size, share float64 }{{s.size, 0.6}, {s.size, 0.95}, {leastSize, 0.95}} {
+		s.size = try.size
+		b := p.block(text, s, try.share*l.panel.w())
+		if b.h == 0 {
+			return b, rect{}
+		}
+		if r, cost := l.near(at, b.w, b.h); cost < least {
+			best, place, least = b, r, cost
+		}
+		if least >= 1000 {
+			if r, cost := l.anywhere(at, b.w, b.h); cost < least {
+				best, place, least = b, r, cost
+			}
+		}
+		if least < 1000 {
+			break
+		}
+	}
+	if spare && least >= 1000 {
+		return block{}, rect{}
+	}
+	dx := max(l.panel.x0+1-place.x0, 0) - max(place.x1-l.panel.x1+1, 0)
+	dy := max(l.panel.y0+1-place.y0, 0) - max(place.y1-l.panel.y1+1, 0)
+	place = rect{place.x0 + dx, place.y0 + dy, place.x1 + dx, place.y1 + dy}
+	l.taken = append(l.taken, place)
+	l.lines = append(l.lines, pointer(at, place))
+	return best, place
+}
+
+// near returns the best place about a point, and its cost.
+func (l *labeller) near(at xy, w, h float64) (best rect, least float64) {
+	least = math.Inf(1)
 	for ring, gap := range []float64{3, 8, 14, 22, 32, 44, 60} {
 		dx, dy := w/2+gap, h/2+gap
 		for i, c := range []xy{
@@ -20,21 +57,28 @@ func (l *labeller) place(at xy, w, h float64) xy {
 		} {
 			r := rect{c.x - w/2, c.y - h/2, c.x + w/2, c.y + h/2}
 			if cost := l.cost(r) + l.reach(at, r) + float64(8*ring+i)*0.1; cost < least {
-				best, least = c, cost
+				best, least = r, cost
 			}
 		}
 		if least < 1 {
 			break
 		}
 	}
-	r := rect{best.x - w/2, best.y - h/2, best.x + w/2, best.y + h/2}
-	dx := max(l.panel.x0+1-r.x0, 0) - max(r.x1-l.panel.x1+1, 0)
-	dy := max(l.panel.y0+1-r.y0, 0) - max(r.y1-l.panel.y1+1, 0)
-	best = xy{best.x + dx, best.y + dy}
-	r = rect{r.x0 + dx, r.y0 + dy, r.x1 + dx, r.y1 + dy}
-	l.taken = append(l.taken, r)
-	l.lines = append(l.lines, pointer(at, r))
-	return best
+	return best, least
+}
+
+// anywhere returns the best place in the panel, and its cost.
+func (l *labeller) anywhere(at xy, w, h float64) (best rect, least float64) {
+	least = math.Inf(1)
+	for y := l.panel.y0 + h/2 + 1; y <= l.panel.y1-h/2-1; y += 2 {
+		for x := l.panel.x0 + w/2 + 1; x <= l.panel.x1-w/2-1; x += 4 {
+			r := rect{x - w/2, y - h/2, x + w/2, y + h/2}
+			if cost := l.cost(r) + l.reach(at, r) + 0.1*math.Hypot(x-at.x, y-at.y); cost < least {
+				best, least = r, cost
+			}
+		}
+	}
+	return best, least
 }
 
 // reach is the cost of the labels between a point and its label.
@@ -57,7 +101,7 @@ func pointer(from xy, label rect) []xy {
 func (l *labeller) cost(r rect) float64 {
 	var cost float64
 	if r.x0 < l.panel.x0 || r.x1 > l.panel.x1 || r.y0 < l.panel.y0 || r.y1 > l.panel.y1 {
-		cost += 500
+		cost += 1000
 	}
 	for _, t := range l.taken {
 		if r.overlap(t.inset(-1)) > 0 {
@@ -96,4 +140,11 @@ func crosses(a, b xy, r rect) bool {
 		}
 	}
 	return t0 <= t1
+}
+
+// pointer draws a line from a point to its label where that is far away.
+func (p *pen) pointer(at xy, label rect) {
+	if way := pointer(at, label); math.Hypot(way[1].x-at.x, way[1].y-at.y) > 6 {
+		p.poly(way, stroke{0.5, muted, solid, nil})
+	}
 }

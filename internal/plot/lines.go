@@ -29,7 +29,7 @@ type Line struct {
 	X, Y         []float64
 	Lower, Upper []float64 // a band about the line; nil: none
 
-	Label   string  // beside the line in its colour; "": none
+	Label   string  // beside the line in its colour; "": none. The group's name is left to the legend where there is no room for it
 	LabelAt float64 // the x whose nearest point is labelled
 }
 
@@ -186,18 +186,18 @@ func (c *Lines) facet(p *pen, f LineFacet, to panel) {
 		}
 	}
 	for j, l := range f.Lines {
-		b := p.block(l.Label, style{tickSize, true, colors[l.Group].dark()}, to.w()*0.6)
-		if b.h == 0 {
-			continue
-		}
 		near := 0
 		for k, x := range l.X {
 			if abs(x-l.LabelAt) < abs(l.X[near]-l.LabelAt) {
 				near = k
 			}
 		}
-		at := labels.place(paths[j][near], b.w, b.h)
-		p.put(b, at.x, at.y, atCentre)
+		// The legend has the names of groups.
+		b, at := labels.place(p, l.Label, style{tickSize, true, colors[l.Group].dark()}, paths[j][near], l.Label == c.Groups[l.Group].Name)
+		if b.h > 0 {
+			p.pointer(paths[j][near], at)
+			p.put(b, at.cx(), at.cy(), atCentre)
+		}
 	}
 }
 

@@ -1,9 +1,6 @@
 package plot
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // Points draws points in facets beside each other: the end of training against
 // the size of its data (the paper's figures 4b and A5b), or one score of words against
@@ -198,22 +195,17 @@ func (c *Points) labels(p *pen, f PointFacet, at []xy, labels labeller, radius f
 	var blocks []block
 	var places []rect
 	for i, q := range f.Points {
-		b := p.block(q.Label, style{tickSize, false, colors[q.Group].dark()}, labels.panel.w()*0.6)
+		b, place := labels.place(p, q.Label, style{tickSize, false, colors[q.Group].dark()}, at[i], false)
 		if b.h > 0 {
-			place := labels.place(at[i], b.w, b.h)
-			places = append(places, rect{place.x - b.w/2, place.y - b.h/2, place.x + b.w/2, place.y + b.h/2})
-			p.pointer(at[i], places[len(places)-1])
+			p.pointer(at[i], place)
 			p.shape(q.Shape, at[i], radius+0.8, white, solid)
 			p.shape(q.Shape, at[i], radius, colors[q.Group], solid)
+			blocks, places = append(blocks, b), append(places, place)
 		}
-		blocks = append(blocks, b)
 	}
-	for _, b := range blocks {
-		if b.h > 0 {
-			p.box(places[0].inset(-0.5), white, 0.75, stroke{})
-			p.put(b, places[0].cx(), places[0].cy(), atCentre)
-			places = places[1:]
-		}
+	for i, b := range blocks { // over the pointers to others
+		p.box(places[i].inset(-0.5), white, 0.75, stroke{})
+		p.put(b, places[i].cx(), places[i].cy(), atCentre)
 	}
 }
 
@@ -236,11 +228,4 @@ func (p *pen) note(b block, r rect, at []xy) rect {
 	p.box(best.inset(-1), white, 0.8, stroke{})
 	p.put(b, best.x0, best.y1, topLeft)
 	return best
-}
-
-// pointer draws a line from a point to its label where that is far away.
-func (p *pen) pointer(at xy, label rect) {
-	if way := pointer(at, label); math.Hypot(way[1].x-at.x, way[1].y-at.y) > 6 {
-		p.poly(way, stroke{0.5, muted, solid, nil})
-	}
 }

@@ -53,7 +53,7 @@ func (c *Violins) mark(p *pen, cell Cell, all []profile, place float64, x, y sca
 	var values []float64
 	var drawn extent
 	for k, s := range cell.Samples {
-		values = append(values, s.Values...)
+		values = append(values, all[k].values...)
 		drawn.add(s.Values...)
 		drawn.add(all[k].at...)
 		if c.Means != NoMeans && len(s.Values) > 0 {
@@ -108,7 +108,7 @@ func (v violin) draw(names []string) {
 	edge := stroke{0.7, v.color.mix(0, 0.25), solid, nil}
 	half := violinHalf * v.unit
 	if q.flat {
-		at := v.y.at(v.sample.Values[0])
+		at := v.y.at(q.values[0])
 		p.line(v.x-v.left*half, at, v.x+v.right*half, at, stroke{1.6, edge.color, solid, nil})
 	}
 	if len(q.at) > 0 {
@@ -135,7 +135,7 @@ func (v violin) draw(names []string) {
 }
 
 func (v violin) points() {
-	values := v.sample.Values
+	values := v.profile.values
 	at := make([]xy, len(values))
 	radius := 1.5
 	switch {
