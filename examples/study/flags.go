@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/implicitreward/implicitreward/internal/cli"
@@ -75,6 +76,26 @@ func configure(args []string, stdout io.Writer) (*study.Config, error) {
 		})
 		return nil
 	})
+	f.BoolFunc("power", "simulate what the design of the scores (without scores: the paper's) can show, instead of analyses", func(v string) error {
+		on, err := strconv.ParseBool(v)
+		set = append(set, func(c *study.Config) error { c.Power = on; return nil })
+		return err
+	})
+	f.Func("sims", "simulations a shift of -power, `number`; otherwise 400", func(v string) error {
+		n, err := strconv.Atoi(v)
+		set = append(set, func(c *study.Config) error { c.Sims = n; return nil })
+		return err
+	})
+	f.Func("shifts", "`shifts` between families to plant, in standard deviations of word scores, with commas; otherwise 0,0.05,0.1,0.2,0.3,0.4", func(v string) error {
+		shifts, err := parts(v, func(s string) (float64, error) { return strconv.ParseFloat(s, 64) })
+		set = append(set, func(c *study.Config) error { c.Shifts = shifts; return nil })
+		return err
+	})
+	f.Func("design", "`sizes` of -power, with commas: models of two families, prompts, words of two categories (4,6,27,104,159); otherwise those of the scores", func(v string) error {
+		sizes, err := parts(v, strconv.Atoi)
+		set = append(set, func(c *study.Config) error { c.Design = sizes; return nil })
+		return err
+	})
 	var scores []string
 	f.Func("scores", "[name=]`path` of reward-model scores, of the corpus of that name; without a name, of the only one +", func(v string) error {
 		scores = append(scores, v)
@@ -105,6 +126,19 @@ func configure(args []string, stdout io.Writer) (*study.Config, error) {
 		}
 	}
 	return &c, addScores(&c, scores)
+}
+
+// parts reads numbers with commas between them.
+func parts[T any](list string, read func(string) (T, error)) ([]T, error) {
+	var all []T
+	for _, s := range strings.Split(list, ",") {
+		v, err := read(s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
 }
 
 // addScores gives paths of scores to their corpora.

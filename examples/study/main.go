@@ -24,7 +24,7 @@ a file, or a folder of .csv and .parquet files. Flags marked + may stand several
 func examples() string {
 	var b strings.Builder
 	b.WriteString("  study -data paper -out report\n  study -data paper -compat paper -only fig1,a1 -out report\n" +
-		"  study -corpus big2=words.csv -scores big2=scores/ -models models.csv -out report\n  study -config study.yaml\n\nAnalyses (-only):\n")
+		"  study -corpus big2=words.csv -scores big2=scores/ -models models.csv -out report\n  study -config study.yaml\n  study -power -design 4,6,27,104,159 -out power\n\nAnalyses (-only):\n")
 	for _, a := range study.Analyses {
 		fmt.Fprintf(&b, "  %-10s %s; needs %s\n", a.Name, a.What, a.Needs)
 		if a.Also != nil {

@@ -33,6 +33,10 @@ type Config struct {
 	Words     []string       `yaml:"words"`     // of fig3; nil: love, freedom
 	Neutral   string         `yaml:"neutral"`   // prompt whose log-probabilities stand for frequency; "": the mean of all
 	Only      []string       `yaml:"only"`      // analyses to run; nil: all that the inputs allow
+	Power     bool           `yaml:"power"`     // simulate what the design can show, instead of analyses
+	Sims      int            `yaml:"sims"`      // of power: simulations a shift; 0: 400
+	Shifts    []float64      `yaml:"shifts"`    // of power: in standard deviations of word scores; nil: 0, 0.05, 0.1, 0.2, 0.3, 0.4
+	Design    []int          `yaml:"design"`    // of power: models, models, prompts, words, words; nil: those of the scores
 	Compat    string         `yaml:"compat"`    // "paper", or "" for what is right
 	Seed      uint64         `yaml:"seed"`      // of every random draw
 	Draws     int            `yaml:"draws"`     // random draws a test; 0: 9999
@@ -94,6 +98,9 @@ func (c *Config) check() error {
 			}
 			return fmt.Errorf("study: no analysis %q, wanted some of %s", name, strings.Join(names, ", "))
 		}
+	}
+	if c.Design != nil && len(c.Design) != 5 {
+		return fmt.Errorf("study: design %v, wanted five numbers: models of two families, prompts, words of two categories", c.Design)
 	}
 	if c.Draws < 0 {
 		return fmt.Errorf("study: %d draws, wanted 1 or more", c.Draws)
@@ -189,6 +196,9 @@ func (c *Config) prune() {
 		if c.wants(a) {
 			reads += a.reads
 		}
+	}
+	if c.Power {
+		reads = "s"
 	}
 	for kind, list := range map[string]*[]string{"t": &c.Tables, "r": &c.Rewards, "c": &c.Series, "a": &c.Ablations} {
 		if !strings.Contains(reads, kind) {

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/implicitreward/implicitreward/internal/plot"
@@ -122,6 +123,9 @@ func (c crossed) run() (CrossedRow, []Test, error) {
 			x, y = append(x, c.familyMean(models[0], p)), append(y, c.familyMean(models[1], p))
 		}
 		t, err := stats.Paired(x, y, nil)
+		if errors.Is(err, stats.ErrZeroVariance) {
+			return row, nil, nil // the same difference after every prompt: nothing to test
+		}
 		if err != nil {
 			return row, nil, err
 		}

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -48,6 +49,10 @@ func Decompose(dict *Dictionary, scores []*Scores, all []*contest, o *Options) (
 			}
 			for _, framing := range framings(c.prompts) {
 				row, tests, err := decompose(s, c, framing, o)
+				if errors.Is(err, stats.ErrZeroVariance) {
+					res.Warnings = append(res.Warnings, fmt.Sprintf("%s, %s, %s: not decomposed: %v", s.Model.ID, c.name, framing, err))
+					continue
+				}
 				if err != nil {
 					return nil, fmt.Errorf("study: decompose: %s, %s, %s: %w", s.Model.ID, c.name, framing, err)
 				}
@@ -65,8 +70,11 @@ func Decompose(dict *Dictionary, scores []*Scores, all []*contest, o *Options) (
 			res.Inputs = append(res.Inputs, c.files...)
 		}
 	}
-	if len(rows) == 0 {
+	if len(rows) == 0 && len(res.Warnings) == 0 {
 		return nil, nil
+	}
+	if len(rows) == 0 {
+		return res, nil
 	}
 	res.Tables = []Table{{"parts", "Standardised coefficients", rows, 0}}
 	res.Figures = []Figure{{res.Name, &plot.Figure{Title: "What reward models' word scores are made of", Chart: chart, Caption: "Least squares over words, 95 % intervals."}}}

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -51,6 +52,10 @@ func DiD(dict *Dictionary, all []*contest, o *Options) (*Result, error) {
 			section := plot.IntervalSection{Name: fmt.Sprintf("(%s) - (%s)", c.name, d.name)}
 			for _, framing := range framings(c.prompts) {
 				more, tests, err := added(cut[0], cut[1], framing, a, b, o)
+				if errors.Is(err, stats.ErrZeroVariance) {
+					res.Warnings = append(res.Warnings, fmt.Sprintf("%s and %s, %s: not tested: %v", c.name, d.name, framing, err))
+					continue
+				}
 				if err != nil {
 					return nil, fmt.Errorf("study: did: %s and %s: %w", c.name, d.name, err)
 				}

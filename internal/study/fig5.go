@@ -33,7 +33,7 @@ func Fig5(dict *Dictionary, all []*Series, o *Options) (*Result, error) {
 		res.Differs = append(res.Differs, "Tokens are compared with words as they are; the paper's code deletes characters outside ASCII first.")
 	}
 	var table []ChangeRow
-	chart := &plot.Bars{XLabel: "change of rank (right: preferred late)"}
+	chart := plot.Bars{XLabel: "change of rank (right: preferred late)"}
 	for i, c := range dict.Categories {
 		g := plot.Group{Name: c}
 		if len(dict.Categories) == 2 {
@@ -62,8 +62,19 @@ func Fig5(dict *Dictionary, all []*Series, o *Options) (*Result, error) {
 		chart.Facets = append(chart.Facets, facet)
 	}
 	res.Tables = []Table{{"changes", "Ranks at the first and last checkpoint", table, -1}}
-	res.Figures = []Figure{{"fig5", &plot.Figure{Title: "Words that training moved most", Chart: chart,
-		Caption: fmt.Sprintf("Rank at the first less rank at the last checkpoint, among the words of %s; the %d largest and %d smallest changes.", dict.Name, moved, moved)}}}
+	figure := func(name string, facets []plot.BarFacet) {
+		c := chart
+		c.Facets = facets
+		res.Figures = append(res.Figures, Figure{name, &plot.Figure{Title: "Words that training moved most", Chart: &c,
+			Caption: fmt.Sprintf("Rank at the first less rank at the last checkpoint, among the words of %s; the %d largest and %d smallest changes.", dict.Name, moved, moved)}})
+	}
+	two := slices.DeleteFunc(slices.Clone(chart.Facets), func(f plot.BarFacet) bool { return f.Name == "Qwen" })
+	if len(two) > 0 && len(two) < len(chart.Facets) { // A6 has what Figure 5 leaves out
+		figure("fig5", two)
+		figure("a6", chart.Facets)
+	} else {
+		figure("fig5", chart.Facets)
+	}
 	return res, nil
 }
 

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -69,7 +70,7 @@ func Implicit(dict *Dictionary, pairs []Pair, o *Options) (*Result, error) {
 	var gaps []GapRow
 	var err error
 	if len(dict.Categories) == 2 {
-		if gaps, err = implicitGaps(rows, dict.Categories); err != nil {
+		if gaps, err = implicitGaps(res, rows, dict.Categories); err != nil {
 			return nil, err
 		}
 	} else {
@@ -123,7 +124,7 @@ func implicitMedians(pair Pair, w *pairWords, categories []string) ([]ImplicitRo
 
 // implicitGaps pairs the medians of two categories over prompts; where there is one
 // prompt, or no variance, there is no test.
-func implicitGaps(rows []ImplicitRow, categories []string) ([]GapRow, error) {
+func implicitGaps(res *Result, rows []ImplicitRow, categories []string) ([]GapRow, error) {
 	type key struct{ pair, valence, score string }
 	var order []key
 	values := map[key][2][]float64{}
@@ -147,6 +148,10 @@ func implicitGaps(rows []ImplicitRow, categories []string) ([]GapRow, error) {
 			continue
 		}
 		t, err := stats.Paired(x, y, nil)
+		if errors.Is(err, stats.ErrZeroVariance) {
+			res.Warnings = append(res.Warnings, fmt.Sprintf("%s, %s, %s: no test: %v", k.pair, k.valence, k.score, err))
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("study: implicit: %s, %s: %w", k.pair, k.valence, err)
 		}

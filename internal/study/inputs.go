@@ -76,7 +76,7 @@ func Read(c *Config) (*Inputs, error) {
 		return nil, err
 	}
 	if len(in.Series) > 0 && c.Training != "" {
-		if in.Training, err = ReadDictionary("training", c.Training, compat); err != nil {
+		if in.Training, err = ReadDictionary(stem(c.Training), c.Training, compat); err != nil {
 			return nil, err
 		}
 	} else if len(in.Sets) > 0 {

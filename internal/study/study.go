@@ -36,6 +36,10 @@ var Analyses = []Analysis{
 // allow, in order. An analysis that was asked for and lacks inputs is an error.
 func Run(ctx context.Context, c *Config, in *Inputs) ([]*Result, error) {
 	o := &Options{Compat: c.Compat == "paper", Seed: c.Seed, Draws: c.Draws}
+	if c.Power {
+		r, err := runPower(ctx, c, in, o)
+		return []*Result{r}, err
+	}
 	var all []*Result
 	for _, a := range Analyses {
 		if !c.wants(a) {

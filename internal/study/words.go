@@ -1,6 +1,7 @@
 package study
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/implicitreward/implicitreward/internal/plot"
@@ -82,6 +83,10 @@ func AllWords(dict *Dictionary, all []*contest, o *Options) (*Result, error) {
 					continue
 				}
 				row, test, err := set.rankGap(framing, words, a, b)
+				if errors.Is(err, stats.ErrZeroVariance) {
+					res.Warnings = append(res.Warnings, "no test: "+err.Error())
+					continue
+				}
 				if err != nil {
 					return nil, err
 				}

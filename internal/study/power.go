@@ -1,0 +1,247 @@
+package study
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+
+	"github.com/implicitreward/implicitreward/internal/plot"
+	"github.com/implicitreward/implicitreward/stats"
+)
+
+// Design is what a study of two families has, and how much its scores vary. Scores of
+// words are standardised within model and prompt; Model, Prompt and Rest are standard
+// deviations of the gap between two categories, the difference of their words' mean
+// scores: between models of a family, between prompts, and of a model at a prompt.
+// Word is the standard deviation of a word's score that all models and prompts share,
+// Taste of that which is one model's own over its prompts; the rest of a score's
+// variance of 1 is new at each prompt.
+type Design struct {
+	Models        [2]int
+	Prompts       int
+	Words         [2]int // of the two categories
+	Model, Prompt float64
+	Word, Taste   float64
+	From          string // where the numbers are from
+}
+
+// PaperDesign is that of the paper's Figure 1: Big Two nouns on 27 prompts of a
+// framing, with the variation of its ten reward models (rounded).
+var PaperDesign = Design{Models: [2]int{4, 6}, Prompts: 27, Words: [2]int{104, 159}, Model: 0.08, Prompt: 0.16, Word: 0.9, Taste: 0.35, From: "the paper's ten reward models, rounded"}
+
+// PowerRow is how often a test finds a planted shift of the gap between two families.
+type PowerRow struct {
+	Test  string  `parquet:"test"`
+	Shift float64 `parquet:"shift"` // difference of the families' gaps, in standard deviations of word scores
+	Sims  int64   `parquet:"simulations"`
+	Found int64   `parquet:"found"` // p < 0.05
+	Rate  float64 `parquet:"rate"`
+	Lower float64 `parquet:"ci_lo"` // Wilson's interval, 95 %
+	Upper float64 `parquet:"ci_hi"`
+}
+
+// powerTests are the tests that are tried, on the median ranks of the first category.
+var powerTests = []string{"Welch, model x prompt medians (the paper's)", "paired over prompts", "mixed model, crossed intercepts", "Welch, one value a model", "exact, one value a model"}
+
+// Power simulates the design with each shift and counts how often each test finds it at
+// the level 0.05. Models of a family differ by Design.Model whatever the shift: at shift
+// 0 families are alike as families, and what a test finds is an accident of the models
+// that were drawn. The same seed gives the same result on any number of processors.
+func Power(ctx context.Context, d Design, shifts []float64, sims int, o *Options) (*Result, error) {
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	if sims < 10 || len(shifts) == 0 {
+		return nil, fmt.Errorf("study: power: %d simulations of %d shifts, wanted 10 or more of at least one", sims, len(shifts))
+	}
+	res := &Result{Analysis: "power", Name: "power", Title: "Power: what this design can show"}
+	res.About = []string{
+		fmt.Sprintf("Design: %d against %d models, %d prompts, %d and %d words. Standard deviations, with word scores at 1: gap between models of a family %.3g, gap between prompts %.3g, word %.3g, word of one model %.3g; from %s.",
+			d.Models[0], d.Models[1], d.Prompts, d.Words[0], d.Words[1], d.Model, d.Prompt, d.Word, d.Taste, d.From),
+		fmt.Sprintf("Each of %d simulations a shift draws models, prompts and words anew, ranks the words, takes the medians of the first category, and makes the tests. The rate at shift 0 is how often a test finds a family difference where there is none; a test is fit for statements about families only if that is near 0.05.", sims),
+	}
+	found := make([][]int, len(shifts))
+	type job struct{ shift, sim int }
+	jobs := make(chan job)
+	var mu sync.Mutex
+	var failed error
+	var wait sync.WaitGroup
+	for i := range found {
+		found[i] = make([]int, len(powerTests))
+	}
+	for range runtime.GOMAXPROCS(0) {
+		wait.Go(func() {
+			for j := range jobs {
+				hits, err := d.simulate(shifts[j.shift], rand.New(rand.NewPCG(o.Seed, uint64(j.shift)<<32|uint64(j.sim))))
+				mu.Lock()
+				if err != nil && failed == nil {
+					failed = err
+				}
+				for t, hit := range hits {
+					if hit {
+						found[j.shift][t]++
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for i := range shifts {
+		for s := range sims {
+			if ctx.Err() == nil {
+				jobs <- job{i, s}
+			}
+		}
+	}
+	close(jobs)
+	wait.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if failed != nil {
+		return nil, fmt.Errorf("study: power: %w", failed)
+	}
+	chart := &plot.Lines{XLabel: "shift between families (SD of word scores)", YLabel: "share of simulations with p < 0.05", YRange: [2]float64{0, 1}, Markers: true, Rules: []plot.Rule{{At: 0.05, Label: "0.05"}}, Facets: []plot.LineFacet{{Name: fmt.Sprintf("%d against %d models, %d prompts", d.Models[0], d.Models[1], d.Prompts)}}}
+	var rows []PowerRow
+	for t, name := range powerTests {
+		chart.Groups = append(chart.Groups, plot.Group{Name: name})
+		line := plot.Line{Group: t}
+		for i, shift := range shifts {
+			row := PowerRow{Test: name, Shift: shift, Sims: int64(sims), Found: int64(found[i][t]), Rate: float64(found[i][t]) / float64(sims)}
+			row.Lower, row.Upper = wilson(found[i][t], sims)
+			rows = append(rows, row)
+			line.X, line.Y, line.Lower, line.Upper = append(line.X, shift), append(line.Y, row.Rate), append(line.Lower, row.Lower), append(line.Upper, row.Upper)
+		}
+		chart.Facets[0].Lines = append(chart.Facets[0].Lines, line)
+	}
+	if least := 2 / choose(d.Models[0]+d.Models[1], d.Models[0]); d.Models[0] == d.Models[1] && least >= .05 || d.Models[0] != d.Models[1] && least/2 >= .05 {
+		res.Warnings = append(res.Warnings, fmt.Sprintf("with %d against %d models no arrangement gives the exact test p < 0.05: it can find nothing", d.Models[0], d.Models[1]))
+	}
+	res.Tables = []Table{{"rates", "How often each test finds the shift", rows, len(rows)}}
+	res.Figures = []Figure{{"power", &plot.Figure{Title: "What the design can show", Chart: chart, Caption: fmt.Sprintf("%d simulations a point; bands: 95 %% intervals (Wilson).", sims)}}}
+	return res, nil
+}
+
+func (d Design) check() error {
+	switch {
+	case d.Models[0] < 1 || d.Models[1] < 1 || d.Models[0]+d.Models[1] < 3:
+		return fmt.Errorf("study: power: %d against %d models, wanted three or more in all", d.Models[0], d.Models[1])
+	case d.Prompts < 2:
+		return fmt.Errorf("study: power: %d prompts, wanted two or more", d.Prompts)
+	case d.Words[0] < 2 || d.Words[1] < 2:
+		return fmt.Errorf("study: power: %d and %d words, wanted two or more of each category", d.Words[0], d.Words[1])
+	case d.Word*d.Word+d.Taste*d.Taste > 1:
+		return fmt.Errorf("study: power: standard deviations %g and %g of words, wanted squares that sum to at most 1", d.Word, d.Taste)
+	}
+	return nil
+}
+
+// choose is the number of ways to take k of n.
+func choose(n, k int) float64 {
+	c := 1.0
+	for i := range k {
+		c = c * float64(n-i) / float64(i+1)
+	}
+	return math.Round(c)
+}
+
+// wilson is Wilson's 95 % interval of a share.
+func wilson(k, n int) (lower, upper float64) {
+	const z = 1.959963984540054
+	p, m := float64(k)/float64(n), float64(n)
+	centre, half := (p+z*z/(2*m))/(1+z*z/m), z/(1+z*z/m)*math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
+	return min(p, max(0, centre-half)), max(p, min(1, centre+half)) // p within, also after rounding
+}
+
+// simulate draws one study and says which tests find something.
+func (d Design) simulate(shift float64, r *rand.Rand) ([]bool, error) {
+	n, models := d.Words[0]+d.Words[1], d.Models[0]+d.Models[1]
+	fresh := math.Sqrt(1 - d.Word*d.Word - d.Taste*d.Taste)
+	word := make([]float64, n)
+	for w := range word {
+		word[w] = d.Word * r.NormFloat64()
+	}
+	prompt := make([]float64, d.Prompts)
+	for p := range prompt {
+		prompt[p] = d.Prompt * r.NormFloat64()
+	}
+	medians := make([][]float64, models) // [model][prompt]
+	scores, own, first := make([]float64, n), make([]float64, n), make([]float64, d.Words[0])
+	for m := range models {
+		lean := d.Model * r.NormFloat64()
+		if m < d.Models[0] {
+			lean += shift
+		}
+		for w := range own {
+			own[w] = word[w] + d.Taste*r.NormFloat64()
+		}
+		medians[m] = make([]float64, d.Prompts)
+		for p := range prompt {
+			for w := range scores {
+				scores[w] = own[w] + fresh*r.NormFloat64()
+				if w < d.Words[0] {
+					scores[w] += lean + prompt[p]
+				}
+			}
+			ranks, err := stats.RanksDescending(scores)
+			if err != nil {
+				return nil, err
+			}
+			copy(first, ranks)
+			medians[m][p] = median(first)
+		}
+	}
+	return d.tests(medians)
+}
+
+func (d Design) tests(medians [][]float64) ([]bool, error) {
+	var all, level [2][]float64
+	means := [2][]float64{make([]float64, d.Prompts), make([]float64, d.Prompts)}
+	var y []float64
+	family, model, prompt := stats.Variable{Name: "family"}, stats.Variable{Name: "model"}, stats.Variable{Name: "prompt"}
+	for m, v := range medians {
+		side := 0
+		if m >= d.Models[0] {
+			side = 1
+		}
+		mean, _ := meanSD(v)
+		all[side], level[side] = append(all[side], v...), append(level[side], mean)
+		for p, x := range v {
+			means[side][p] += x / float64(d.Models[side])
+			y = append(y, x)
+			family.Labels = append(family.Labels, []string{"a", "b"}[side])
+			model.Labels, prompt.Labels = append(model.Labels, fmt.Sprint(m)), append(prompt.Labels, fmt.Sprint(p))
+		}
+	}
+	const alpha = .05
+	hits := make([]bool, len(powerTests))
+	welch, err := stats.Welch(all[0], all[1], nil)
+	if err != nil {
+		return nil, err
+	}
+	paired, err := stats.Paired(means[0], means[1], nil)
+	if err != nil {
+		return nil, err
+	}
+	fit, err := stats.Mixed(y, []stats.Variable{family}, []stats.Variable{model, prompt}, nil)
+	if err != nil {
+		return nil, err
+	}
+	hits[0], hits[1], hits[2] = welch.P < alpha, paired.P < alpha, fit.Coefs[1].P < alpha
+	if d.Models[0] > 1 && d.Models[1] > 1 {
+		w, err := stats.Welch(level[0], level[1], nil)
+		if err != nil {
+			return nil, err
+		}
+		hits[3] = w.P < alpha
+	}
+	exact, err := stats.Permutation(level[0], level[1], &stats.ResampleOptions{Draws: 999, ExactLimit: 5000})
+	if err != nil {
+		return nil, err
+	}
+	hits[4] = exact.P < alpha
+	return hits, nil
+}
