@@ -1,0 +1,138 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/implicitreward/implicitreward/internal/cli"
+)
+
+// synth unpacks the synthetic inputs.
+func synth(t *testing.T) string {
+	t.Helper()
+	f, err := os.Open("../../internal/testdata/synth/inputs.tar.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for in := tar.NewReader(z); ; {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return dir
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag == tar.TypeDir {
+			continue
+		}
+		data, err := io.ReadAll(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := filepath.Join(dir, filepath.FromSlash(h.Name))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func program(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	err = run(t.Context(), strings.NewReader(""), &out, &errs, args)
+	return out.String(), errs.String(), err
+}
+
+// TestStudy: the same by -data, by flags and by YAML.
+func TestStudy(t *testing.T) {
+	in := synth(t)
+	data := filepath.Join(in, "data")
+	out := func() string { return filepath.Join(t.TempDir(), "report") }
+	read := func(dir, name string) string {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	byData := out()
+	line, _, err := program(t, "-data", in, "-only", "fig1,fig4a", "-draws", "99", "-out", byData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := byData + "/report.html: 3 analyses, 5 figures,"; !strings.HasPrefix(line, want) {
+		t.Errorf("%q, want %q", line, want)
+	}
+	for _, name := range []string{"figures/fig1-big2.png", "figures/a1-mfd.svg", "figures/fig4a.svg", "tables/fig1-big2-panels.parquet", "report.md"} {
+		if read(byData, name) == "" {
+			t.Errorf("%s is empty", name)
+		}
+	}
+	byFlags := out()
+	if _, _, err := program(t, "-corpus", "big2="+filepath.Join(data, "corpora", "dict_big2_nouns.csv"), "-scores", filepath.Join(data, "reward_model_scores", "dict_big2_nouns"),
+		"-only", "fig1", "-draws", "99", "-out", byFlags); err != nil {
+		t.Fatal(err)
+	}
+	yaml := filepath.Join(in, "study.yaml")
+	if err := os.WriteFile(yaml, []byte(`# paths are relative to this file
+corpora:
+  - name: big2
+    file: data/corpora/dict_big2_nouns.csv
+    scores: [data/reward_model_scores/dict_big2_nouns]
+only: [fig2]
+seed: 1
+draws: 99
+`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	byYAML := out()
+	if _, _, err := program(t, "-config", yaml, "-only", "fig1", "-out", byYAML); err != nil { // a flag wins over the file
+		t.Fatal(err)
+	}
+	for _, name := range []string{"tables/fig1-big2-panels.csv", "tables/fig1-big2-medians.csv", "figures/fig1-big2.svg"} {
+		if read(byData, name) != read(byFlags, name) || read(byData, name) != read(byYAML, name) {
+			t.Errorf("%s differs between -data, flags and YAML", name)
+		}
+	}
+}
+
+func TestPower(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "power")
+	if _, _, err := program(t, "-power", "-design", "3,3,4,6,8", "-sims", "20", "-shifts", "0,1", "-out", out); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(out, "figures", "power.svg")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHelpAndMisuse(t *testing.T) {
+	out, _, err := program(t, "-h")
+	if !errors.Is(err, flag.ErrHelp) || !strings.Contains(out, "fig1") || !strings.Contains(out, "-compat") {
+		t.Errorf("-h: %v, %q", err, out)
+	}
+	for _, args := range [][]string{
+		{"-data", "x"}, {"-figure", "1"}, {"-shifts", "0,much", "-out", "x"}, {"-scores", "x", "-out", "y"}, {"-scores", "a=x", "-corpus", "b=y", "-out", "z"},
+	} {
+		if _, _, err := program(t, args...); !errors.As(err, new(*cli.UsageError)) {
+			t.Errorf("%q: %v, want wrong use", args, err)
+		}
+	}
+}
