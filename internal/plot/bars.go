@@ -89,8 +89,17 @@ func (c *Bars) height(*pen, float64) float64 {
 }
 
 func (c *Bars) legend() []entry {
+	used := make([]bool, len(c.Groups))
+	for _, f := range c.Facets {
+		for _, b := range f.Bars {
+			used[b.Group] = true
+		}
+	}
 	var out []entry
 	for i, color := range palette(c.Groups) {
+		if !used[i] {
+			continue
+		}
 		out = append(out, patch(c.Groups[i].Name, color))
 	}
 	return out

@@ -34,7 +34,8 @@ func (c Color) RGBA() (r, g, b, a uint32) {
 }
 
 // A Group is what a colour stands for in the legend: a family of models, a
-// category of words, a test. Data name their group by its index.
+// category of words, a test. Data name their group by its index; of groups without data the
+// legend says nothing, but for Violins.
 type Group struct {
 	Name  string
 	Color Color // 0: the next of the palette

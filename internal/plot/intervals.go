@@ -88,8 +88,19 @@ func (c *Intervals) legend() []entry {
 	if len(c.Groups) < 2 {
 		return nil
 	}
+	used := make([]bool, len(c.Groups))
+	for _, s := range c.Sections {
+		for _, r := range s.Rows {
+			for _, e := range r.Estimates {
+				used[e.Group] = true
+			}
+		}
+	}
 	var out []entry
 	for i, color := range palette(c.Groups) {
+		if !used[i] {
+			continue
+		}
 		out = append(out, entry{c.Groups[i].Name, 18, func(p *pen, at xy) {
 			p.line(at.x-9, at.y, at.x+9, at.y, stroke{1.3, color, solid, nil})
 			p.shape(i, at, 2.8, color, solid)
@@ -109,7 +120,7 @@ func (c *Intervals) lines(p *pen, w float64) []intervalLine {
 	var out []intervalLine
 	for _, s := range c.Sections {
 		if h := p.block(s.Name, style{labelSize, true, ink}, w); h.h > 0 {
-			out = append(out, intervalLine{heading: h, high: h.h + 6})
+			out = append(out, intervalLine{heading: h, high: h.h + 8})
 		}
 		for _, r := range s.Rows {
 			l := intervalLine{label: p.block(r.Label, labelStyle, 0.38*w), note: p.block(r.Note, tickStyle, 0.27*w), row: r}
@@ -151,28 +162,31 @@ func (c *Intervals) draw(p *pen, area rect) error {
 	x := c.axis()
 	xs := x.horizontal(r)
 	ticks := p.ticksX(x, r.w())
-	p.ground(r, xs, ticks, scale{}, nil)
-	p.line(xs.at(c.Zero), r.y0, xs.at(c.Zero), r.y1, stroke{0.9, ink, 0.8, []float64{3, 2}})
 	y := r.y1
-	for i, l := range lines {
-		h := l.high * r.h() / sum
-		if l.heading.h > 0 {
-			if i > 0 {
-				p.line(area.x0, y, r.x1+note, y, stroke{hairPen, frame, solid, nil})
-			}
-			at := p.put(l.heading, area.x0, y-h/2, atLeft)
-			if at.x1 > r.x0 { // a heading longer than the labels stands on a ground of its own
-				p.box(at.inset(-1), white, 0.9, stroke{})
-				p.put(l.heading, area.x0, y-h/2, atLeft)
-			}
-		} else {
+	for i := 0; i < len(lines); {
+		if l := lines[i]; l.heading.h > 0 {
+			h := l.high * r.h() / sum
+			p.put(l.heading, area.x0, y-h/2-1, atLeft)
+			y, i = y-h, i+1
+		}
+		section := rect{r.x0, y, r.x1, y}
+		from := i
+		for ; i < len(lines) && lines[i].heading.h == 0; i++ {
+			section.y0 -= lines[i].high * r.h() / sum
+		}
+		p.ground(section, xs, ticks, scale{}, nil)
+		if c.Zero >= x.lo && c.Zero <= x.hi {
+			p.line(xs.at(c.Zero), section.y0, xs.at(c.Zero), section.y1, stroke{0.9, ink, 0.8, []float64{3, 2}})
+		}
+		for _, l := range lines[from:i] {
+			h := l.high * r.h() / sum
 			p.put(l.label, r.x0-5, y-h/2, atRight)
 			p.put(l.note, r.x1+6, y-h/2, atLeft)
 			c.estimates(p, l.row.Estimates, rect{r.x0, y - h, r.x1, y}, xs)
+			y -= h
 		}
-		y -= h
+		p.border(section)
 	}
-	p.border(r)
 	p.tickRow(ticks, xs).draw(p, r.y0, xs)
 	g.titles()
 	return nil

@@ -117,8 +117,17 @@ func lineDash(group int) []float64 {
 
 func (c *Lines) legend() []entry {
 	colors := palette(c.Groups)
+	used := make([]bool, len(c.Groups))
+	for _, f := range c.Facets {
+		for _, l := range f.Lines {
+			used[l.Group] = true
+		}
+	}
 	var out []entry
 	for i, g := range c.Groups {
+		if !used[i] {
+			continue
+		}
 		out = append(out, entry{g.Name, 20, func(p *pen, at xy) {
 			p.line(at.x-10, at.y, at.x+10, at.y, stroke{1.3, colors[i], solid, lineDash(i)})
 			if c.Markers {

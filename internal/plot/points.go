@@ -109,12 +109,23 @@ func (c *Points) height(*pen, float64) float64 { return c.plane().height() }
 
 func (c *Points) legend() []entry {
 	colors := palette(c.Groups)
+	groups, kinds := make([]bool, len(c.Groups)), make([]bool, len(c.Shapes))
+	for _, f := range c.Facets {
+		for _, q := range f.Points {
+			groups[q.Group] = true
+			if len(kinds) > 0 {
+				kinds[q.Shape] = true
+			}
+		}
+	}
 	var out []entry
 	for i, g := range c.Groups {
-		out = append(out, marked(g.Name, 0, colors[i]))
+		if groups[i] {
+			out = append(out, marked(g.Name, 0, colors[i]))
+		}
 	}
-	if len(c.Shapes) > 1 {
-		for i, s := range c.Shapes {
+	for i, s := range c.Shapes {
+		if kinds[i] && len(c.Shapes) > 1 {
 			out = append(out, marked(s, i, muted))
 		}
 	}
@@ -147,13 +158,9 @@ func (c *Points) facet(p *pen, f PointFacet, to panel) {
 	}
 	labels.marks = at
 	if c.Join {
-		for i, q := range f.Points {
-			for j := i + 1; j < len(f.Points); j++ {
-				if r := f.Points[j]; r.X == q.X && r.Shape == q.Shape {
-					p.poly([]xy{at[i], at[j]}, stroke{0.9, stem, solid, []float64{1.2, 1.8}})
-					labels.lines = append(labels.lines, []xy{at[i], at[j]})
-				}
-			}
+		for _, way := range joined(f.Points, at) {
+			p.poly(way, stroke{0.9, stem, solid, []float64{1.2, 1.8}})
+			labels.lines = append(labels.lines, way)
 		}
 	}
 	radius, alpha := 3.2, 0.95
@@ -169,6 +176,24 @@ func (c *Points) facet(p *pen, f PointFacet, to panel) {
 		labels.taken = append(labels.taken, r)
 	}
 	c.labels(p, f, at, labels, max(radius, 2))
+}
+
+// joined returns, for the points of the same X and Shape, the line from the lowest to the highest.
+func joined(points []Point, at []xy) [][]xy {
+	var out [][]xy
+	for i, q := range points {
+		low, high, one := at[i], at[i], true
+		for j, r := range points {
+			if r.X == q.X && r.Shape == q.Shape && i != j {
+				one = one && j > i // else the line is there
+				low.y, high.y = min(low.y, at[j].y), max(high.y, at[j].y)
+			}
+		}
+		if one && low != high {
+			out = append(out, []xy{low, high})
+		}
+	}
+	return out
 }
 
 // marks draws the points, those of one group and shape together where they are many.
