@@ -148,10 +148,9 @@ func (f *Figure) WriteSVG(w io.Writer) (err error) {
 // accessible adds title and description to an SVG, and to its font others of the
 // same widths. In text a quotation mark or < is escaped, so that only mark-up is met.
 func (f *Figure) accessible(svg string) string {
-	svg = strings.ReplaceAll(svg, "style=\"font-family:Liberation Sans;font-variant:none;font-weight:normal;font-style:normal;",
-		"style=\"")
-	svg = strings.ReplaceAll(svg, "style=\"font-family:Liberation Sans;font-variant:none;font-weight:bold;font-style:normal;",
-		"style=\"font-weight:bold;")
+	const family = "style=\"font-family:Liberation Sans;font-variant:normal;"
+	svg = strings.NewReplacer(family+"font-weight:normal;font-style:normal;", "style=\"",
+		family+"font-weight:bold;font-style:normal;", "style=\"font-weight:bold;").Replace(svg)
 	tag := strings.Index(svg, "<svg")
 	end := tag + strings.IndexByte(svg[tag:], '>')
 	p := newPen(nil)

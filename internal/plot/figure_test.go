@@ -108,7 +108,11 @@ func TestRowOrder(t *testing.T) {
 // do title and description.
 func TestSVGText(t *testing.T) {
 	for name, f := range small() {
-		f.Title += ` <&> "quoted" 自由`
+		f.Title += ` <&> "quoted" style="font-family:Liberation Sans" 自由`
+		if got := svg(t, f); bytes.Contains(got, []byte(`"font-family`)) || bytes.Count(got, []byte("'Liberation Sans', Arimo, Arial")) != 1 ||
+			bytes.Count(got, []byte("font-weight:bold")) < 1 {
+			t.Errorf("%s: fonts are not those of the root alone", name)
+		}
 		d := xml.NewDecoder(bytes.NewReader(svg(t, f)))
 		at := []matrix{{a: 1, d: 1}}
 		var w, h float64

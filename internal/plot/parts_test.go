@@ -221,3 +221,32 @@ func TestQuartiles(t *testing.T) {
 		t.Errorf("quartiles %v and whiskers %v, wanted %v and [1 8]", q.quartiles, q.whiskers, want)
 	}
 }
+
+// TestExtremes: values at the ends of what is allowed are drawn, without NaN or infinities in
+// the SVG, and with labels that keep apart.
+func TestExtremes(t *testing.T) {
+	for _, v := range [][]float64{{-1e150, 1e150}, {1e-300, 2e-300}, {0, 0}, {1e15, 1e15 + 1}, {-1e-12, 1e12}, {1e150, 1e150}, {0, 1e-300}} {
+		a, b := v[0], v[1]
+		g := []Group{{Name: "a"}, {Name: "b"}}
+		pair := []Sample{{Values: []float64{a, b, a, a}, Models: []Model{{"m", a, 0}}}, {Values: []float64{b}}}
+		for name, c := range map[string]Chart{
+			"violins":   &Violins{Groups: g, Rows: []string{"r"}, Columns: []string{"c"}, Cells: [][]Cell{{{Samples: pair, Mark: "*"}}}, Box: true, Points: Beeswarm, Means: MeanSD, Join: true},
+			"split":     &Violins{Groups: g, Rows: []string{"r"}, Columns: []string{"c"}, Cells: [][]Cell{{{Samples: pair, Mark: "*"}}}, Split: true, Cut: 2, Points: Jitter, Means: MeanSE},
+			"lollipop":  &Lollipop{Groups: g, Rows: []LollipopRow{{"r", v}}},
+			"lines":     &Lines{Groups: g, Facets: []LineFacet{{Name: "f", Lines: []Line{{X: v, Y: v, Lower: v, Upper: v, Label: "a"}}}}},
+			"points":    &Points{Groups: g, Facets: []PointFacet{{Name: "f", Note: "n", Points: []Point{{X: a, Y: b, Label: "a"}, {X: b, Y: a, Group: 1}}}}, ZeroX: true, ZeroY: true},
+			"bars":      &Bars{Groups: g, Facets: []BarFacet{{Bars: []Bar{{Label: "x", Value: a}, {Label: "y", Value: b}}}}},
+			"intervals": &Intervals{Groups: g, Sections: []IntervalSection{{Rows: []IntervalRow{{Label: "r", Estimates: []Estimate{{0, a, a, b}}}}}}},
+		} {
+			f := &Figure{Title: name, Chart: c}
+			wrong, err := faults(f)
+			if err != nil || len(wrong) > 0 {
+				t.Errorf("%s of %v: %v %v", name, v, wrong, err)
+				continue
+			}
+			if got := string(svg(t, f)); strings.Contains(got, "NaN") || strings.Contains(got, "Inf") {
+				t.Errorf("%s of %v: NaN or Inf in the SVG", name, v)
+			}
+		}
+	}
+}
