@@ -196,10 +196,8 @@ func (f *Figure) layout(p *pen) (page, error) {
 	if f.Chart == nil {
 		return page{}, errors.New("plot: figure: no Chart")
 	}
-	for name, v := range map[string]float64{"Width": f.Width, "Height": f.Height} {
-		if !(v >= 0 && v <= mostInches) {
-			return page{}, fmt.Errorf("plot: figure: %s %v inches, wanted 0 to %v", name, v, mostInches)
-		}
+	if !(f.Width >= 0 && f.Width <= mostInches && f.Height >= 0 && f.Height <= mostInches) {
+		return page{}, fmt.Errorf("plot: figure: Width %v and Height %v inches, wanted 0 to %v", f.Width, f.Height, mostInches)
 	}
 	if err := f.Chart.check(); err != nil {
 		return page{}, err

@@ -243,8 +243,8 @@ func TestErrors(t *testing.T) {
 		want string
 	}{
 		{Figure{}, "figure: no Chart"},
-		{Figure{Chart: bar(Bar{}), Width: -1}, "figure: Width -1 inches, wanted 0 to 100"},
-		{Figure{Chart: bar(Bar{}), Height: nan}, "figure: Height NaN inches"},
+		{Figure{Chart: bar(Bar{}), Width: -1}, "figure: Width -1 and Height 0 inches, wanted 0 to 100"},
+		{Figure{Chart: bar(Bar{}), Height: nan}, "figure: Width 0 and Height NaN inches"},
 		{Figure{Chart: bar(Bar{}), Width: 0.5}, "Width 0.5 inches, wanted at least 1.2"},
 		{Figure{Chart: bar(Bar{}), Height: 0.4}, "Height 0.4 inches leaves"},
 		{Figure{Chart: bar(Bar{}), DPI: -3}, "DPI -3, wanted 30 to 2400"},
