@@ -106,14 +106,6 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 	if o.MaxTokens > 0 {
 		m.longest = min(m.longest, o.MaxTokens)
 	}
-	if _, err := os.Stat(filepath.Join(m.dir, "tokenizer.json")); err == nil && tokenize.Available {
-		if m.tok, err = tokenize.Load(m.dir); err != nil {
-			return err
-		}
-		if n := m.tok.Size(); n > m.arch.V {
-			return fmt.Errorf("tokenizer.json has ids up to %d, config.json a vocab_size of %d: they belong to different models", n-1, m.arch.V)
-		}
-	}
 	backend, err := chooseBackend(o.Backend)
 	if err != nil {
 		return err
@@ -123,8 +115,33 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 	if o.Like != nil {
 		like = o.Like.engine
 	}
+
+	// The tokenizer takes as long as the weights of a small model: both at once.
+	var tokenizer error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tokenizer = m.loadTokenizer()
+	}()
 	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, o.DType, like, o.Progress)
+	if <-done; tokenizer != nil {
+		return tokenizer
+	}
 	return err
+}
+
+func (m *Model) loadTokenizer() error {
+	if _, err := os.Stat(filepath.Join(m.dir, "tokenizer.json")); err != nil || !tokenize.Available {
+		return nil // token ids only
+	}
+	var err error
+	if m.tok, err = tokenize.Load(m.dir); err != nil {
+		return err
+	}
+	if n := m.tok.Size(); n > m.arch.V {
+		return fmt.Errorf("tokenizer.json has ids up to %d, config.json a vocab_size of %d: they belong to different models", n-1, m.arch.V)
+	}
+	return nil
 }
 
 // Close frees the weights. The model must not be in use.
