@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"io"
 	"path/filepath"
@@ -48,6 +49,18 @@ func configure(args []string, stdout io.Writer) (*study.Config, error) {
 	text("training", "dictionary `file` of fig4; otherwise the first corpus", func(c *study.Config) *string { return &c.Training })
 	text("tokens", "CSV `file` with token_decoded, the tokens of fig4; otherwise all", func(c *study.Config) *string { return &c.Tokens })
 	list("ablations", "`path` of median ranks of training runs", func(c *study.Config) *[]string { return &c.Ablations })
+	pairs := func(name, usage string, to func(*study.Config) *[][2]string) {
+		f.Func(name, usage+" +", func(v string) error {
+			a, b, ok := strings.Cut(v, ",")
+			if !ok {
+				return errors.New("wanted two models with a comma between")
+			}
+			set = append(set, func(c *study.Config) error { *to(c) = append(*to(c), [2]string{a, b}); return nil })
+			return nil
+		})
+	}
+	pairs("pair", "`base,tuned` models of the tables between which there is an implicit reward; otherwise found by names and types", func(c *study.Config) *[][2]string { return &c.Pairs })
+	pairs("compare", "`a,b`: models of the tables to compare in fig2; otherwise found by families and types", func(c *study.Config) *[][2]string { return &c.Compare })
 	text("prompt", "`name` of the prompt of fig3 and table1; otherwise greatest_ever_one", func(c *study.Config) *string { return &c.Prompt })
 	text("neutral", "`name` of the prompt whose log-probabilities stand for a word's frequency; otherwise the mean of all", func(c *study.Config) *string { return &c.Neutral })
 	text("compat", "paper follows the paper's code in every detail; otherwise what is right (the report says where they differ)", func(c *study.Config) *string { return &c.Compat })

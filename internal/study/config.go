@@ -27,7 +27,7 @@ type Config struct {
 	Training  string         `yaml:"training"`  // dictionary of Figure 4; "": the first corpus
 	Tokens    string         `yaml:"tokens"`    // CSV with token_decoded: the tokens of Figure 4; "": all
 	Ablations []string       `yaml:"ablations"` // median ranks of training runs
-	Compare   [][2]string    `yaml:"compare"`   // models to compare (fig2, fig3, table1); nil: found by family and type
+	Compare   [][2]string    `yaml:"compare"`   // models to compare in fig2; nil: found by family and type
 	Pairs     [][2]string    `yaml:"pairs"`     // base and tuned models (implicit, did ...); nil: found by name
 	Prompt    string         `yaml:"prompt"`    // of fig3 and table1; "": greatest_ever_one
 	Words     []string       `yaml:"words"`     // of fig3; nil: love, freedom
@@ -179,7 +179,7 @@ func (c *Config) discover() error {
 		}
 	}
 	if len(c.Corpora)+len(c.Tables)+len(c.Series)+len(c.Ablations) == 0 {
-		return fmt.Errorf("study: %s: nothing of the paper's layout, wanted data/corpora, data/reward_model_scores ...", c.Data)
+		return fmt.Errorf("study: %s: nothing of the paper's layout, wanted data/corpora, data/reward_model_scores and the like", c.Data)
 	}
 	return nil
 }

@@ -1,8 +1,8 @@
 package study
 
 import (
-	"errors"
 	"fmt"
+	"math"
 
 	"github.com/implicitreward/implicitreward/internal/plot"
 	"github.com/implicitreward/implicitreward/stats"
@@ -67,22 +67,30 @@ func Crossed(dict *Dictionary, scores []*Scores, o *Options) (*Result, error) {
 						return nil, fmt.Errorf("study: crossed: %s, %s: %w", c, framing, err)
 					}
 					rows, res.Tests = append(rows, row), append(res.Tests, tests...)
-					section.Rows = append(section.Rows, plot.IntervalRow{Label: c + ", " + framing, Estimates: []plot.Estimate{
-						estimate(0, row.Diff, row.PromptLo, row.PromptHi), estimate(1, row.Diff, row.WordLo, row.WordHi), estimate(2, row.Diff, row.ModelLo, row.ModelHi)}})
+					line := plot.IntervalRow{Label: c + ", " + framing}
+					for k, limits := range [][2]float64{{row.PromptLo, row.PromptHi}, {row.WordLo, row.WordHi}, {row.ModelLo, row.ModelHi}} {
+						if !math.IsNaN(limits[0]) { // with one model a family there is none over models
+							line.Estimates = append(line.Estimates, plot.Estimate{Group: k, Value: row.Diff, Lower: min(row.Diff, limits[0]), Upper: max(row.Diff, limits[1])})
+						}
+					}
+					if len(line.Estimates) > 0 {
+						section.Rows = append(section.Rows, line)
+					}
 				}
 			}
-			chart.Sections = append(chart.Sections, section)
+			if len(section.Rows) > 0 {
+				chart.Sections = append(chart.Sections, section)
+			}
 		}
 	}
 	res.Tables = []Table{{"cells", "Differences of families with intervals", rows, 0}}
+	if len(chart.Sections) == 0 {
+		res.Warnings = append(res.Warnings, "one prompt a framing: no intervals")
+		return res, nil
+	}
 	res.Figures = []Figure{{res.Name, &plot.Figure{Title: "How sure is the difference between families: " + dict.Name, Chart: chart,
 		Caption: fmt.Sprintf("Bootstrap over crossed axes, %d draws, 95 %% percentile intervals.", o.resamples())}}}
 	return res, nil
-}
-
-// estimate holds Lower <= Value <= Upper, which a percentile interval need not.
-func estimate(group int, v, lower, upper float64) plot.Estimate {
-	return plot.Estimate{Group: group, Value: v, Lower: min(v, lower), Upper: max(v, upper)}
 }
 
 // resamples is the number of bootstrap draws: a fifth of the draws of a test is enough
@@ -123,8 +131,8 @@ func (c crossed) run() (CrossedRow, []Test, error) {
 			x, y = append(x, c.familyMean(models[0], p)), append(y, c.familyMean(models[1], p))
 		}
 		t, err := stats.Paired(x, y, nil)
-		if errors.Is(err, stats.ErrZeroVariance) {
-			return row, nil, nil // the same difference after every prompt: nothing to test
+		if untestable(err) {
+			return row, tests, nil // the same difference after every prompt: nothing to test
 		}
 		if err != nil {
 			return row, nil, err
@@ -138,10 +146,12 @@ func (c crossed) run() (CrossedRow, []Test, error) {
 	}
 	if len(models[0])+len(models[1]) > 2 && len(prompts) > 1 {
 		t, err := c.mixed(&row, name, models, prompts)
-		if err != nil {
+		if err != nil && !untestable(err) {
 			return row, nil, err
 		}
-		tests = append(tests, t)
+		if err == nil {
+			tests = append(tests, t)
+		}
 	}
 	return row, tests, nil
 }

@@ -1,7 +1,6 @@
 package study
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -44,12 +43,12 @@ func Decompose(dict *Dictionary, scores []*Scores, all []*contest, o *Options) (
 	for _, c := range all {
 		section := plot.IntervalSection{Name: c.name + ", " + c.kind}
 		for _, s := range scores {
-			if c.family != "" && s.Model.Family != c.family {
-				continue
+			if c.family != "" && s.Model.Family != c.family || slices.Contains(c.files, s.File) {
+				continue // another family, or the reward itself
 			}
 			for _, framing := range framings(c.prompts) {
 				row, tests, err := decompose(s, c, framing, o)
-				if errors.Is(err, stats.ErrZeroVariance) {
+				if untestable(err) {
 					res.Warnings = append(res.Warnings, fmt.Sprintf("%s, %s, %s: not decomposed: %v", s.Model.ID, c.name, framing, err))
 					continue
 				}

@@ -1,7 +1,6 @@
 package study
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -37,6 +36,7 @@ func DiD(dict *Dictionary, all []*contest, o *Options) (*Result, error) {
 	res.About = []string{fmt.Sprintf("The gap of a model after a prompt is its mean ln p over the words of %s less that over %s. Between two pairs of models the tuned gaps differ by what the base models' gaps differ, plus what tuning added: "+
 		"(tuned 1 - base 1) - (tuned 2 - base 2), the difference of their implicit rewards. The unknown constant of the prompt falls out of each gap.", a, b),
 		"Tests are paired over prompts; the p of shuffled words asks whether random categories of these sizes would do as much (other words; these prompts)."}
+	res.Differs = firstTwo(dict)
 	chart := &plot.Intervals{XLabel: fmt.Sprintf("difference of gaps %s - %s (nats)", a, b), Groups: []plot.Group{{Name: "pretraining"}, {Name: "tuning added"}, {Name: "tuned"}}}
 	var rows []AddedRow
 	for i, c := range all {
@@ -52,7 +52,7 @@ func DiD(dict *Dictionary, all []*contest, o *Options) (*Result, error) {
 			section := plot.IntervalSection{Name: fmt.Sprintf("(%s) - (%s)", c.name, d.name)}
 			for _, framing := range framings(c.prompts) {
 				more, tests, err := added(cut[0], cut[1], framing, a, b, o)
-				if errors.Is(err, stats.ErrZeroVariance) {
+				if untestable(err) {
 					res.Warnings = append(res.Warnings, fmt.Sprintf("%s and %s, %s: not tested: %v", c.name, d.name, framing, err))
 					continue
 				}

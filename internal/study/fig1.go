@@ -99,6 +99,7 @@ type fig1 struct {
 	panels    []PanelRow
 	levels    []LevelRow
 	fixedRows []FixedRow
+	warnings  []string
 }
 
 // newFig1 computes what both figures show.
@@ -136,6 +137,7 @@ func (f *fig1) result() (*Result, error) {
 		coverageNote(r),
 	}
 	f.differs(res)
+	res.Warnings = append(res.Warnings, f.warnings...)
 	fit, err := f.mixed(res)
 	if err != nil {
 		return nil, err
@@ -273,8 +275,11 @@ func (f *fig1) figure(a1 bool) Figure {
 				for m, model := range r.models {
 					if model.Family == family && !a1 {
 						mean, sd := meanSD(r.modelValues(m, k, framing))
-						n := float64(len(r.modelValues(m, k, framing)))
-						s.Models = append(s.Models, plot.Model{Name: model.ID, Mean: mean, SE: sd / math.Sqrt(n)})
+						se := sd / math.Sqrt(float64(len(r.modelValues(m, k, framing))))
+						if math.IsNaN(se) {
+							se = 0 // one prompt
+						}
+						s.Models = append(s.Models, plot.Model{Name: model.ID, Mean: mean, SE: se})
 					}
 				}
 				cell.Samples = append(cell.Samples, s)
@@ -349,6 +354,10 @@ func (f *fig1) panelTests() ([]PanelRow, error) {
 			for a := range r.families {
 				for b := a + 1; b < len(r.families); b++ {
 					row, err := f.panel(r.values(r.families[a], k, framing), r.values(r.families[b], k, framing))
+					if untestable(err) {
+						f.warnings = append(f.warnings, fmt.Sprintf("%s, %s, %s against %s: no test: %v", c, framing, r.families[a], r.families[b], err))
+						continue
+					}
 					if err != nil {
 						return nil, fmt.Errorf("study: %s, %s, %s against %s: %w", c, framing, r.families[a], r.families[b], err)
 					}

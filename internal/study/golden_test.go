@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"errors"
-	"flag"
 	"io"
 	"math"
 	"os"
@@ -23,8 +22,6 @@ const (
 	shared    = "../../../shared"
 	synthetic = "../testdata/synth"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files of this package")
 
 var synthOnce = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "study-synth")

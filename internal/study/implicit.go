@@ -1,7 +1,6 @@
 package study
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -69,13 +68,12 @@ func Implicit(dict *Dictionary, pairs []Pair, o *Options) (*Result, error) {
 	}
 	var gaps []GapRow
 	var err error
-	if len(dict.Categories) == 2 {
-		if gaps, err = implicitGaps(res, rows, dict.Categories); err != nil {
+	if len(dict.Categories) > 1 {
+		if gaps, err = implicitGaps(res, rows, dict.Categories[:2]); err != nil {
 			return nil, err
 		}
-	} else {
-		res.Warnings = append(res.Warnings, "more than two categories: the gap between two is not tested")
 	}
+	res.Differs = append(res.Differs, firstTwo(dict)...)
 	for _, g := range gaps {
 		t := newTest(fmt.Sprintf("%s, %s, %s: %s - %s", g.Pair, g.Valence, g.Score, dict.Categories[0], dict.Categories[1]), "paired over prompts", "t")
 		t.Value, t.DF1, t.P, t.Estimate, t.Lower, t.Upper, t.Effect, t.EffectSize, t.N = g.T, g.DF, g.P, g.Diff, g.Lower, g.Upper, "Cohen dz", g.Dz, fmt.Sprint(g.N)
@@ -148,7 +146,7 @@ func implicitGaps(res *Result, rows []ImplicitRow, categories []string) ([]GapRo
 			continue
 		}
 		t, err := stats.Paired(x, y, nil)
-		if errors.Is(err, stats.ErrZeroVariance) {
+		if untestable(err) {
 			res.Warnings = append(res.Warnings, fmt.Sprintf("%s, %s, %s: no test: %v", k.pair, k.valence, k.score, err))
 			continue
 		}
@@ -180,6 +178,14 @@ func gapFigure(name string, dict *Dictionary, gaps []GapRow) Figure {
 		}
 		row.Estimates = append(row.Estimates, plot.Estimate{Group: group, Value: g.Diff, Lower: g.Lower, Upper: g.Upper})
 	}
-	return Figure{name, &plot.Figure{Title: "Implicit rewards: " + strings.Join(dict.Categories, " against "), Chart: chart,
+	return Figure{name, &plot.Figure{Title: "Implicit rewards: " + strings.Join(dict.Categories[:2], " against "), Chart: chart,
 		Caption: "Mean over prompts with the 95 % interval of the paired t-test. Left of 0: the reward ranks " + dict.Categories[0] + " higher."}}
+}
+
+// firstTwo says which categories a gap is between, where there are more.
+func firstTwo(dict *Dictionary) []string {
+	if len(dict.Categories) == 2 {
+		return nil
+	}
+	return []string{fmt.Sprintf("Of the categories %s the gap is between the first two.", strings.Join(dict.Categories, ", "))}
 }

@@ -2,6 +2,7 @@ package study
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -159,7 +160,33 @@ func (in *Inputs) pair(c *Config) error {
 			}
 		}
 	}
+	if c.Pairs == nil {
+		in.pairAlone(many)
+	}
 	return nil
+}
+
+// pairAlone pairs the base and the tuned model of a family that has one of each, whatever
+// their names.
+func (in *Inputs) pairAlone(many func(*Language) bool) {
+	kinds := map[string][2][]*Language{}
+	for _, l := range in.Languages {
+		if many(l) && l.Model.Family != "" {
+			k := kinds[l.Model.Family]
+			if l.isTuned() {
+				k[1] = append(k[1], l)
+			} else {
+				k[0] = append(k[0], l)
+			}
+			kinds[l.Model.Family] = k
+		}
+	}
+	for _, family := range slices.Sorted(maps.Keys(kinds)) {
+		k := kinds[family]
+		if len(k[0]) == 1 && len(k[1]) == 1 && !slices.ContainsFunc(in.Pairs, func(p Pair) bool { return p.Base == k[0][0] }) {
+			in.Pairs = append(in.Pairs, newPair(k[0][0], k[1][0]))
+		}
+	}
 }
 
 func newPair(base, tuned *Language) Pair {

@@ -36,6 +36,9 @@ func modelLevel(r *ranked) ([]LevelRow, error) {
 		for a := range r.families {
 			for b := a + 1; b < len(r.families); b++ {
 				row, err := level(of(r.families[a]), of(r.families[b]))
+				if untestable(err) {
+					continue // the models are all alike
+				}
 				if err != nil {
 					return fmt.Errorf("study: model level, %s, %s: %w", category, framing, err)
 				}
@@ -81,6 +84,9 @@ func modelLevel(r *ranked) ([]LevelRow, error) {
 
 // holm fills in the adjusted p-values of rows that belong together.
 func holm(rows []LevelRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	p := make([]float64, len(rows))
 	for i := range rows {
 		p[i] = rows[i].ExactP
@@ -104,6 +110,9 @@ func level(x, y []float64) (LevelRow, error) {
 	row.Arrangements, row.ExactP, row.Warnings = int64(exact.Arrangements), exact.P, joinErrors(exact.Warnings)
 	if len(x) > 1 && len(y) > 1 {
 		w, err := stats.Welch(x, y, nil)
+		if untestable(err) {
+			return row, nil // the models of each family are alike
+		}
 		if err != nil {
 			return row, err
 		}

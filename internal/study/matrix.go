@@ -74,14 +74,6 @@ func (m *Matrix) unique() error {
 	return nil
 }
 
-// column returns the numbers of the named column, nil if there is none.
-func (m *Matrix) column(name string) []float64 {
-	if i := slices.Index(m.Columns, name); i >= 0 {
-		return m.Values[i]
-	}
-	return nil
-}
-
 // split tells the columns apart: the place of the text, and for each other column
 // whether it holds numbers.
 func (o matrixOptions) split(header []string) (text int, numbers []int, err error) {

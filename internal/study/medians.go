@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/stats"
 )
 
@@ -16,12 +17,32 @@ type Scores struct {
 	Words   []string
 	Prompts []string
 	Values  [][]float64 // Values[prompt][word]
+
+	meta *implicit.Meta // of a rewards file that says how it was made
 }
 
 // ReadScores reads the scores of a reward model, CSV or Parquet by the name's ending:
-// a column of replies, called response, and a column a prompt. The model is found by
-// the file's name among models and the built-in ones.
+// a column of replies, called response, and a column a prompt; or a rewards file of
+// score, whose implicit rewards are then the scores. The model is found by the file's
+// name among models and the built-in ones, or by the rewards' metadata.
 func ReadScores(path string, models []Model) (*Scores, error) {
+	if isReward(path) {
+		r, err := ReadReward(path, models)
+		if err != nil {
+			return nil, err
+		}
+		if r.Model.Family == "" {
+			return nil, fmt.Errorf("%s: model %q without a family, wanted it in the file of models (name, family)", path, r.Model.Name)
+		}
+		s := &Scores{Model: r.Model, File: path, Words: r.Words, Prompts: r.Prompts}
+		if r.Meta.Tuned.Model != "" {
+			s.meta = &r.Meta
+		}
+		for p := range r.Prompts {
+			s.Values = append(s.Values, r.values(p))
+		}
+		return s, nil
+	}
 	m, err := readMatrix(path, matrixOptions{text: []string{"response", "word", "token_decoded"}, ignore: []string{"token_id", "token_name"}, unique: true, what: "prompt"})
 	if err != nil {
 		return nil, err
@@ -69,7 +90,6 @@ type ranked struct {
 	scores   [][][]float64   // scores[model][prompt][word]
 	ranks    [][][]float64   // midranks, 1 = greatest score
 	medians  [][][]float64   // medians[model][prompt][category]
-	inside   map[string]int  // rows of each file in the dictionary
 	outside  map[string]bool // replies of no category
 	missing  []string        // words of the dictionary without a score
 }

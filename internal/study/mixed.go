@@ -45,6 +45,10 @@ func (f *fig1) mixed(res *Result) (string, error) {
 		o, typ = &stats.MixedOptions{DF: stats.InnerOuter}, 1
 	}
 	fit, err := stats.Mixed(y, fixed, []stats.Variable{{Name: "model", Labels: columns["model"]}}, o)
+	if untestable(err) {
+		res.Warnings = append(res.Warnings, "mixed model: not fitted: "+err.Error())
+		return "not fitted", nil
+	}
 	if err != nil {
 		return "", fmt.Errorf("study: mixed model: %w", err)
 	}

@@ -146,7 +146,10 @@ func (r *Report) draw(ctx context.Context) ([]file, error) {
 			defer func() { <-turns }()
 			var png, svg bytes.Buffer
 			if failed[i] = ctx.Err(); failed[i] == nil {
-				failed[i] = errors.Join(f.WritePNG(&png), f.WriteSVG(&svg))
+				failed[i] = f.WritePNG(&png)
+			}
+			if failed[i] == nil {
+				failed[i] = f.WriteSVG(&svg)
 			}
 			if failed[i] != nil {
 				failed[i] = fmt.Errorf("study: figure %s: %w", f.Name, failed[i])

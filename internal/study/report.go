@@ -62,7 +62,11 @@ func NewReport(c *Config, in *Inputs, results []*Result) (*Report, error) {
 	for _, s := range in.Sets {
 		err = firstError(err, add(s.Dict.File, "corpus "+s.Dict.Name, nil))
 		for _, f := range s.Scores {
-			err = firstError(err, add(f.File, "scores of "+f.Model.ID+", "+f.Model.Family, nil))
+			var meta any
+			if f.meta != nil {
+				meta = f.meta
+			}
+			err = firstError(err, add(f.File, "scores of "+f.Model.ID+", "+f.Model.Family, meta))
 		}
 	}
 	for _, l := range in.Languages {

@@ -11,7 +11,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/parquet-go/parquet-go"
+
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/internal/csv"
 )
 
 // Reward is a file of implicit rewards: of a corpus' words after prompts, of one or of
@@ -116,3 +119,22 @@ func (r *Reward) fill(rows []implicit.Row) error {
 
 // values returns the log-ratio of every word after prompt p.
 func (r *Reward) values(p int) []float64 { return minus(r.Tuned[p], r.Base[p]) }
+
+// isReward says whether a file begins as a rewards file does: CSV with its columns, or
+// Parquet with a column logp_tuned.
+func isReward(path string) bool {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return false // the reader says why
+	}
+	if strings.HasSuffix(path, ".parquet") {
+		file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+		if err != nil {
+			return false
+		}
+		_, ok := file.Schema().Lookup("logp_tuned")
+		return ok
+	}
+	header, err := csv.NewReader(bytes.NewReader(data)).Header()
+	return err == nil && slices.Contains(header, "logp_tuned") && slices.Contains(header, "word")
+}

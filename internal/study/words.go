@@ -1,7 +1,6 @@
 package study
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/implicitreward/implicitreward/internal/plot"
@@ -42,6 +41,7 @@ func AllWords(dict *Dictionary, all []*contest, o *Options) (*Result, error) {
 	res := &Result{Analysis: "words", Name: "words-" + dict.Name, Title: "All words beside single tokens: " + dict.Name}
 	res.About = []string{fmt.Sprintf("Tables of next-token log-probabilities see only words that are one token, and pairs of models only those that both have so; rewards files see all. The gap is the median rank of %s less that of %s by implicit reward, "+
 		"as a share of the number of words, so that sets of different size can be compared. A word of several tokens has the sum of its tokens' rewards, which grows with their number.", a, b)}
+	res.Differs = firstTwo(dict)
 	chart := &plot.Intervals{XLabel: fmt.Sprintf("median rank of %s less that of %s, share of words", a, b), Groups: []plot.Group{{Name: "all words"}, {Name: "single tokens"}}}
 	var coverage []CoverageRow
 	var rows []WordsRow
@@ -83,7 +83,7 @@ func AllWords(dict *Dictionary, all []*contest, o *Options) (*Result, error) {
 					continue
 				}
 				row, test, err := set.rankGap(framing, words, a, b)
-				if errors.Is(err, stats.ErrZeroVariance) {
+				if untestable(err) {
 					res.Warnings = append(res.Warnings, "no test: "+err.Error())
 					continue
 				}
