@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/compute"
@@ -19,10 +20,11 @@ const goBackend = "go:ops_sequential"
 func chooseBackend(b compute.Backend) (compute.Backend, error) {
 	if b == nil {
 		var err error
-		if b, err = compute.New(); err != nil {
+		b, err = compute.New()
+		switch imported := slices.Contains(compute.List(), "go"); {
+		case err != nil && !imported:
 			return nil, fmt.Errorf("no backend: %w", err)
-		}
-		if b.String() == "go" && !sequential(b) {
+		case err != nil, b.String() == "go" && !sequential(b): // XLA without its plugin, or go as it is by default
 			return compute.NewWithConfig(goBackend)
 		}
 	}

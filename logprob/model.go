@@ -38,9 +38,10 @@ func Find(ctx context.Context, name string, o *HubOptions) (dir string, err erro
 // Options change how a model is loaded. The zero value is a good one.
 type Options struct {
 	// Backend executes the model; nil for compute.New(), which takes what the
-	// program has imported (see github.com/gomlx/compute). A Model does not
-	// finalize it. The pure-Go backend must be made by
-	// compute.NewWithConfig("go:ops_sequential"): see backend.go.
+	// program has imported (see github.com/gomlx/compute), and where that fails,
+	// as XLA does without its plugin, for the pure-Go backend if it is imported;
+	// Meta says which. A Model does not finalize it. The pure-Go backend must be
+	// made by compute.NewWithConfig("go:ops_sequential"): see backend.go.
 	Backend compute.Backend
 	// DType is what matrix products compute in: dtypes.Float32 or
 	// dtypes.BFloat16. Zero: the checkpoint's, that is bfloat16 if all its
