@@ -3,6 +3,7 @@ package study
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -307,10 +308,22 @@ func (f *fig1) figure(a1 bool) Figure {
 		n += ", " + family + " " + strconv.Itoa(models)
 	}
 	caption := fmt.Sprintf("Median rank of %d words, %d prompts; models:%s. %s. Diamond: mean with %s.", len(r.words), len(r.prompts), n[1:], points, bar)
-	if len(r.families) > 1 {
+	switch {
+	case len(r.families) == 2 && !f.o.Compat && f.tooFew():
+		caption += " No stars: with so few models the exact test of families cannot reach p < .05."
+	case len(r.families) == 2:
 		caption += " Stars: " + test + "."
 	}
 	return Figure{name + r.dict.Name, &plot.Figure{Title: "Ranks of " + r.dict.Name + " words by family", Caption: caption, Chart: v}}
+}
+
+// tooFew says that no arrangement of the models gives the exact test p < 0.05.
+func (f *fig1) tooFew() bool {
+	n := [2]int{}
+	for _, m := range f.r.models {
+		n[slices.Index(f.r.families, m.Family)]++
+	}
+	return leastP(n[0], n[1]) >= .05
 }
 
 // mark is what stands over the violins of a cell; only two families have one.
@@ -320,6 +333,9 @@ func (f *fig1) mark(k int, framing string) string {
 	}
 	c := f.r.dict.Categories[k]
 	if !f.o.Compat {
+		if f.tooFew() {
+			return ""
+		}
 		for _, l := range f.levels {
 			if l.Category == c && l.Framing == framing {
 				return l.Stars

@@ -124,6 +124,14 @@ func level(x, y []float64) (LevelRow, error) {
 	return row, nil
 }
 
+// leastP is the smallest two-sided p of the exact test of n1 against n2 models.
+func leastP(n1, n2 int) float64 {
+	if n1 == n2 {
+		return 2 / choose(n1+n2, n1)
+	}
+	return 1 / choose(n1+n2, n1)
+}
+
 func (l LevelRow) test() Test {
 	t := newTest(fmt.Sprintf("%s, %s: %s - %s", l.Category, l.Framing, l.Family1, l.Family2),
 		fmt.Sprintf("one value a model, all %d relabelings", l.Arrangements), "difference")

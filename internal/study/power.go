@@ -117,7 +117,7 @@ func Power(ctx context.Context, d Design, shifts []float64, sims int, o *Options
 		}
 		chart.Facets[0].Lines = append(chart.Facets[0].Lines, line)
 	}
-	if least := 2 / choose(d.Models[0]+d.Models[1], d.Models[0]); d.Models[0] == d.Models[1] && least >= .05 || d.Models[0] != d.Models[1] && least/2 >= .05 {
+	if leastP(d.Models[0], d.Models[1]) >= .05 {
 		res.Warnings = append(res.Warnings, fmt.Sprintf("with %d against %d models no arrangement gives the exact test p < 0.05: it can find nothing", d.Models[0], d.Models[1]))
 	}
 	res.Tables = []Table{{"rates", "How often each test finds the shift", rows, len(rows)}}

@@ -185,8 +185,8 @@ func short(v float64) string {
 	switch a := math.Abs(v); {
 	case math.IsNaN(v):
 		return ""
-	case v == math.Trunc(v) && a < 1e6:
-		return strconv.FormatFloat(v, 'f', -1, 64)
+	case math.Abs(v-math.Round(v)) <= 1e-6*a && a < 1e6: // degrees of freedom are whole but for rounding
+		return strconv.FormatFloat(math.Round(v), 'f', 0, 64)
 	case a != 0 && (a < 0.01 || a >= 1e6):
 		return strconv.FormatFloat(v, 'e', 2, 64)
 	case a >= 100:
