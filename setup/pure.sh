@@ -21,6 +21,7 @@ packages=$(go list -tags nodaulet -test -f '{{.ImportPath}} {{join .Deps " "}}' 
 	END { for (name in linked) if (!linked[name]) print name }' | sort)
 # checkptr, which -race switches on, stops at the pure-Go backend's products: they hold a pointer one past the end
 # of a slice (compute v0.1.6, nosimd_small.go). Races are looked for all the same.
-echo "pure: go test -race -tags nodaulet"
+# -short: arithmetic is ten times slower under the detector, and go test ./... does all of it without.
+echo "pure: go test -race -short -tags nodaulet"
 # shellcheck disable=SC2086
-[ -z "$packages" ] || go test -race -gcflags=all=-d=checkptr=0 -tags nodaulet $packages
+[ -z "$packages" ] || go test -race -short -gcflags=all=-d=checkptr=0 -tags nodaulet $packages
