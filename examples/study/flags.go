@@ -49,6 +49,20 @@ func configure(args []string, stdout io.Writer) (*study.Config, error) {
 	text("training", "dictionary `file` of fig4; otherwise the first corpus", func(c *study.Config) *string { return &c.Training })
 	text("tokens", "CSV `file` with token_decoded, the tokens of fig4; otherwise all", func(c *study.Config) *string { return &c.Tokens })
 	list("ablations", "`path` of median ranks of training runs", func(c *study.Config) *[]string { return &c.Ablations })
+	f.Func("family", "`model=family`: the family of a model, by its name or its file's, without a file of models +", func(v string) error {
+		name, family, ok := strings.Cut(v, "=")
+		if !ok || name == "" || family == "" {
+			return errors.New("wanted a model's name, = and its family")
+		}
+		set = append(set, func(c *study.Config) error {
+			if c.Families == nil {
+				c.Families = map[string]string{}
+			}
+			c.Families[name] = family
+			return nil
+		})
+		return nil
+	})
 	pairs := func(name, usage string, to func(*study.Config) *[][2]string) {
 		f.Func(name, usage+" +", func(v string) error {
 			a, b, ok := strings.Cut(v, ",")

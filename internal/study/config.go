@@ -18,29 +18,30 @@ import (
 // stands for its .csv and .parquet files (of one name with both endings, the Parquet
 // file). The zero value of a field is its default.
 type Config struct {
-	Data      string         `yaml:"data"`      // a folder as in the paper's repository, whose inputs are found by name
-	Models    string         `yaml:"models"`    // file of models: names, short names, families
-	Corpora   []CorpusConfig `yaml:"corpora"`   // dictionaries, and the scores of reward models on their words
-	Tables    []string       `yaml:"tables"`    // tables of log-probabilities
-	Rewards   []string       `yaml:"rewards"`   // files of implicit rewards
-	Series    []string       `yaml:"series"`    // scores of tokens at checkpoints
-	Training  string         `yaml:"training"`  // dictionary of Figure 4; "": the first corpus
-	Tokens    string         `yaml:"tokens"`    // CSV with token_decoded: the tokens of Figure 4; "": all
-	Ablations []string       `yaml:"ablations"` // median ranks of training runs
-	Compare   [][2]string    `yaml:"compare"`   // models to compare in fig2; nil: found by family and type
-	Pairs     [][2]string    `yaml:"pairs"`     // base and tuned models (implicit, did ...); nil: found by name
-	Prompt    string         `yaml:"prompt"`    // of fig3 and table1; "": greatest_ever_one
-	Words     []string       `yaml:"words"`     // of fig3; nil: love, freedom
-	Neutral   string         `yaml:"neutral"`   // prompt whose log-probabilities stand for frequency; "": the mean of all
-	Only      []string       `yaml:"only"`      // analyses to run; nil: all that the inputs allow
-	Power     bool           `yaml:"power"`     // simulate what the design can show, instead of analyses
-	Sims      int            `yaml:"sims"`      // of power: simulations a shift; 0: 400
-	Shifts    []float64      `yaml:"shifts"`    // of power: in standard deviations of word scores; nil: 0, 0.05, 0.1, 0.2, 0.3, 0.4
-	Design    []int          `yaml:"design"`    // of power: models, models, prompts, words, words; nil: those of the scores
-	Compat    string         `yaml:"compat"`    // "paper", or "" for what is right
-	Seed      uint64         `yaml:"seed"`      // of every random draw
-	Draws     int            `yaml:"draws"`     // random draws a test; 0: 9999
-	Out       string         `yaml:"out"`       // folder to write
+	Data      string            `yaml:"data"`      // a folder as in the paper's repository, whose inputs are found by name
+	Models    string            `yaml:"models"`    // file of models: names, short names, families
+	Families  map[string]string `yaml:"families"`  // families of models that need no file: name, or file name without ending, to family
+	Corpora   []CorpusConfig    `yaml:"corpora"`   // dictionaries, and the scores of reward models on their words
+	Tables    []string          `yaml:"tables"`    // tables of log-probabilities
+	Rewards   []string          `yaml:"rewards"`   // files of implicit rewards
+	Series    []string          `yaml:"series"`    // scores of tokens at checkpoints
+	Training  string            `yaml:"training"`  // dictionary of Figure 4; "": the first corpus
+	Tokens    string            `yaml:"tokens"`    // CSV with token_decoded: the tokens of Figure 4; "": all
+	Ablations []string          `yaml:"ablations"` // median ranks of training runs
+	Compare   [][2]string       `yaml:"compare"`   // models to compare in fig2; nil: found by family and type
+	Pairs     [][2]string       `yaml:"pairs"`     // base and tuned models (implicit, did ...); nil: found by name
+	Prompt    string            `yaml:"prompt"`    // of fig3 and table1; "": greatest_ever_one
+	Words     []string          `yaml:"words"`     // of fig3; nil: love, freedom
+	Neutral   string            `yaml:"neutral"`   // prompt whose log-probabilities stand for frequency; "": the mean of all
+	Only      []string          `yaml:"only"`      // analyses to run; nil: all that the inputs allow
+	Power     bool              `yaml:"power"`     // simulate what the design can show, instead of analyses
+	Sims      int               `yaml:"sims"`      // of power: simulations a shift; 0: 400
+	Shifts    []float64         `yaml:"shifts"`    // of power: in standard deviations of word scores; nil: 0, 0.05, 0.1, 0.2, 0.3, 0.4
+	Design    []int             `yaml:"design"`    // of power: models, models, prompts, words, words; nil: those of the scores
+	Compat    string            `yaml:"compat"`    // "paper", or "" for what is right
+	Seed      uint64            `yaml:"seed"`      // of every random draw
+	Draws     int               `yaml:"draws"`     // random draws a test; 0: 9999
+	Out       string            `yaml:"out"`       // folder to write
 }
 
 // CorpusConfig is a dictionary and the scores that belong to it.

@@ -2,6 +2,7 @@ package study
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -80,6 +81,18 @@ func TestFig1(t *testing.T) {
 			k := w.key("prompt_framing", "Category") + "/" + f
 			near(t, k, families[k].num(t, "mean_median_rank"), w.num(t, f), 1e-9)
 		}
+	}
+	for _, w := range golden(t, "real/fig1_big2_summary_by_framing.csv") {
+		var all []float64
+		for _, r := range medians {
+			if r["prompt_framing"] == w["prompt_framing"] {
+				all = append(all, r.num(t, "sum_value"))
+			}
+		}
+		slices.Sort(all) // a map's order would change the last digits
+		mean, sd := meanSD(all)
+		near(t, "mean of "+w["prompt_framing"], mean, w.num(t, "mean"), 1e-9)
+		near(t, "sd of "+w["prompt_framing"], sd, w.num(t, "sd"), 1e-9)
 	}
 	panels := map[string]record{}
 	for _, r := range rowsOf(t, res, "panels") {

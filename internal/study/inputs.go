@@ -53,6 +53,9 @@ func Read(c *Config) (*Inputs, error) {
 			return nil, err
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Families)) {
+		models = slices.Insert(models, 0, Model{Name: name, Family: familyName(c.Families[name])}) // before those of the file
+	}
 	compat := c.Compat == "paper"
 	for _, corpus := range c.Corpora {
 		s := Set{}

@@ -4,6 +4,9 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/implicitreward/implicitreward/internal/plot"
+	"github.com/implicitreward/implicitreward/stats"
 )
 
 // synthInputs reads the synthetic inputs once for all tests, as the paper's code would.
@@ -75,6 +78,49 @@ func TestFig2(t *testing.T) {
 			if got["stars"] != w["stars"] {
 				t.Errorf("%s: %s, want %s", w["cell"], got["stars"], w["stars"])
 			}
+		}
+	}
+}
+
+// TestFig2Violins: the values that go into each half of a violin, and seaborn's density.
+func TestFig2Violins(t *testing.T) {
+	samples := map[string][]float64{}
+	for _, res := range synthResult(t, "fig2") {
+		chart := res.Figures[0].Chart.(*plot.Violins)
+		for i, row := range chart.Cells {
+			for k, cell := range row {
+				for g, s := range cell.Samples {
+					valence := map[string]string{"positive prompts": "good", "negative prompts": "bad"}[chart.Rows[i]]
+					samples[res.Name[len("fig2-"):]+"/"+chart.Columns[k]+"/"+valence+"/"+chart.Groups[g].Name] = s.Values
+				}
+			}
+		}
+	}
+	for _, w := range golden(t, "fig2_violins.csv") {
+		k := w.key("pair", "Category", "valence", "model")
+		v := samples[k]
+		q, err := stats.Quantiles(v, 0, .25, .5, .75, 1)
+		if err != nil {
+			t.Fatalf("%s: %v", k, err)
+		}
+		for i, c := range []string{"min", "q1", "median", "q3", "max"} {
+			near(t, k+" "+c, q[i], w.num(t, c), 1e-9)
+		}
+		h, err := stats.BandwidthScott(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, k+" bandwidth", h, w.num(t, "kde_bw"), 1e-9)
+		lo, hi := w.num(t, "grid_lo"), w.num(t, "grid_hi")
+		near(t, k+" grid", lo, q[0]-2*h, 1e-9)
+		near(t, k+" grid", hi, q[4]+2*h, 1e-9)
+		at := []float64{lo, lo + 25*(hi-lo)/99, lo + 50*(hi-lo)/99, lo + 75*(hi-lo)/99, hi}
+		y, err := stats.Density(v, at, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range []string{"y0", "y25", "y50", "y75", "y99"} {
+			nearP(t, k+" "+c, y[i], w.num(t, c), 1e-9)
 		}
 	}
 }
@@ -298,6 +344,43 @@ func TestParquetLikeCSV(t *testing.T) {
 					t.Fatalf("%s: step %d, row %d: %q %v; Parquet step %d, %q %v", name, a.Steps[k], i, a.Tokens[i], a.Values[k][i], b.Steps[k], b.Tokens[i], b.Values[k][i])
 				}
 			}
+		}
+	}
+}
+
+// TestLatexToken: what would break a table, or not be seen.
+func TestLatexToken(t *testing.T) {
+	for token, want := range map[string]string{
+		" Freedom": "\\_Freedom", "  two": "\\_ two", "a_b%$&#{}": "a\\_b\\%\\$\\&\\#\\{\\}", "\r\n": "\\textbackslash{}r\\textbackslash{}n",
+		"\u81ea\u7531": "\\begin{CJK}{UTF8}{gbsn}\u81ea\u7531\\end{CJK}", "\u200b": "\\textbackslash{}u200b", "~^": "\\textasciitilde{}\\textasciicircum{}",
+	} {
+		if got := latexToken(token); got != want {
+			t.Errorf("%q: %s, want %s", token, got, want)
+		}
+	}
+	if got, want := markdownToken(" a|`b`\n"), "`` \u2423a\\|`b`\\n ``"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func BenchmarkSynthetic(b *testing.B) {
+	dir := synth(b)
+	for b.Loop() {
+		c := &Config{Data: dir, Seed: 1}
+		in, err := Read(c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		results, err := Run(b.Context(), c, in)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r, err := NewReport(c, in, results)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := r.files(b.Context()); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -150,9 +150,25 @@ func latexToken(s string) string {
 	return lead + s
 }
 
-// visible writes line ends and tabs as \n, \r and \t.
+// visible writes line ends and tabs as \n, \r and \t, and other characters that are not
+// seen as \uXXXX.
 func visible(s string) string {
-	return strings.NewReplacer("\n", "\\n", "\r", "\\r", "\t", "\\t").Replace(s)
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n':
+			b.WriteString("\\n")
+		case r == '\r':
+			b.WriteString("\\r")
+		case r == '\t':
+			b.WriteString("\\t")
+		case unicode.IsGraphic(r):
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, "\\u%04x", r)
+		}
+	}
+	return b.String()
 }
 
 func markdownTable(rows []TokenRow, model2 *Language) string {

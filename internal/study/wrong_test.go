@@ -121,6 +121,21 @@ func TestWrongInput(t *testing.T) {
 	}
 }
 
+// TestFamilies: families by name, without a file of models.
+func TestFamilies(t *testing.T) {
+	files := small()
+	delete(files, "models.csv")
+	r, err := runFiles(t, files, func(c *Config, _ string) {
+		c.Models, c.Families = "", map[string]string{"m1": "x", "m2": "x", "m3": "y", "m4": "y"}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := rowsOf(t, r.Results[0], "per-model")[0]["base_model"]; got != "X" {
+		t.Errorf("family %s, want X", got)
+	}
+}
+
 // TestWrongSeries: faults of training runs.
 func TestWrongSeries(t *testing.T) {
 	for _, c := range []struct {
