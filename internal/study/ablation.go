@@ -150,6 +150,9 @@ type RunGapRow struct {
 func Fig4b(files []*Ablation, o *Options) (*Result, error) {
 	res := &Result{Analysis: "fig4b", Name: "fig4b", Title: "Ablation: ranks at the end of training (Figures 4b and A5b)",
 		About: []string{"Median ranks at the last checkpoint of each run, as the files have them. Few runs and no test, as in the paper."}}
+	if slices.ContainsFunc(files, func(a *Ablation) bool { return filepath.Base(a.File) == "rank_results_grm_80k.csv" }) {
+		res.About = append(res.About, "The size of the GRM run is 85 in its file, 550 in the paper's script and 632 thousand on the paper's axis; here it is 550 in tables and stands behind the break of the axis with the paper's label.")
+	}
 	var rows []EndRow
 	for _, a := range files {
 		res.Inputs = append(res.Inputs, a.File)

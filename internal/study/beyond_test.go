@@ -171,8 +171,8 @@ func TestPower(t *testing.T) {
 	d := PaperDesign
 	d.Words = [2]int{20, 30}
 	d.Model = 0.3
-	run := func(seed uint64) map[string]float64 {
-		res, err := Power(t.Context(), d, []float64{0, 3}, 100, &Options{Seed: seed})
+	run := func(sims int) map[string]float64 {
+		res, err := Power(t.Context(), d, []float64{0, 3}, sims, &Options{Seed: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,16 +182,17 @@ func TestPower(t *testing.T) {
 		}
 		return rates
 	}
-	rates := run(1)
+	rates := run(80)
 	for i, name := range powerTests {
 		at0, at3 := rates[name+"/0"], rates[name+"/3"]
 		if i < 2 && at0 < .3 || i >= 2 && at0 > .15 || at3 < .95 {
 			t.Errorf("%s: found %v of nothing, %v of 3 SD", name, at0, at3)
 		}
 	}
-	for k, v := range run(1) {
-		if rates[k] != v {
-			t.Errorf("%s: %v and %v with the same seed", k, rates[k], v)
+	again := run(10)
+	for k, v := range run(10) {
+		if again[k] != v {
+			t.Errorf("%s: %v and %v with the same seed", k, again[k], v)
 		}
 	}
 	res, err := Power(t.Context(), Design{Models: [2]int{2, 2}, Prompts: 5, Words: [2]int{5, 5}, Word: .5, Taste: .5}, []float64{1}, 10, &Options{})

@@ -87,7 +87,11 @@ func Controls(dict *Dictionary, list []wordValues, freq map[string]float64, sour
 		}
 	}
 	res.Tables = []Table{{"gaps", "Gaps, shuffled and matched", rows, 0}}
-	res.Figures = []Figure{{res.Name, &plot.Figure{Title: "Controls: " + dict.Name, Chart: chart, Caption: "Grey: the central 95 % of gaps of shuffled words. Blue: mean within frequency-matched pairs, 95 % interval of the paired t-test."}}}
+	caption := "Grey: the central 95 % of gaps of shuffled words."
+	if freq != nil {
+		caption += " Blue: mean within frequency-matched pairs, 95 % interval of the paired t-test."
+	}
+	res.Figures = []Figure{{res.Name, &plot.Figure{Title: "Controls: " + dict.Name, Chart: chart, Caption: caption}}}
 	return res, nil
 }
 
