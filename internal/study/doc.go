@@ -1,9 +1,9 @@
 // Package study turns files of log-probabilities, rewards and reward-model scores
 // into the analyses of value bias, and these into a report. It needs no model.
 //
-//  1. load.go, dictionary.go, matrix.go, models.go  files -> Inputs
-//  2. fig1.go fig2.go fig3.go table1.go fig4.go fig5.go implicit.go ...  Inputs -> Results, one file an analysis
-//  3. report.go  Results -> a folder of figures, tables, report.html and report.md
+//  1. Read (config.go, inputs.go; matrix.go, dictionary.go, tables.go ...): files -> Inputs
+//  2. Run (study.go; fig1.go, fig2.go, did.go ..., one file an analysis): Inputs -> Results
+//  3. Write (report.go, output.go): Results -> a folder of figures, tables, report.html and report.md
 //
 // A Result holds what an analysis found: figures, tables, tests, and in words what was
 // done and in what it differs from the paper's code. Study runs the analyses that the

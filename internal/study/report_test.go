@@ -99,6 +99,19 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// TestOnlyAblation: a figure of two analyses under one name, without the other.
+func TestOnlyAblation(t *testing.T) {
+	c := &Config{Data: paper(t), Only: []string{"fig4b"}}
+	in, err := Read(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := Run(t.Context(), c, in)
+	if err != nil || len(results) != 1 || len(results[0].Figures) != 1 || results[0].Figures[0].Name != "fig4b" {
+		t.Errorf("%d results, %v", len(results), err)
+	}
+}
+
 // TestOnly: a figure can be had alone.
 func TestOnly(t *testing.T) {
 	for only, want := range map[string]string{"fig1": "fig1-c a1-c", "a1": "a1-c", "crossed": "crossed-c", "controls": "controls-c"} {

@@ -63,6 +63,7 @@ func Run(ctx context.Context, c *Config, in *Inputs) ([]*Result, error) {
 					})
 				})
 			}
+			results = slices.DeleteFunc(results, func(r *Result) bool { return len(r.Figures) == 0 })
 		}
 		all = append(all, results...)
 	}
