@@ -97,3 +97,27 @@ func TestCheckOutput(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckApart(t *testing.T) {
+	dir := t.TempDir()
+	in, link, meta := filepath.Join(dir, "in.csv"), filepath.Join(dir, "link.csv"), filepath.Join(dir, "out.csv.meta.json")
+	for _, path := range []string{in, meta} {
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(in, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		out, in string
+		ok      bool
+	}{
+		{in, in, false}, {dir + "/./in.csv", in, false}, {in, link, false}, {filepath.Join(dir, "out.csv"), meta, false},
+		{filepath.Join(dir, "new.csv"), in, true}, {in, "paper", true}, {in, "", true},
+	} {
+		if err := CheckApart(test.out, "paper", test.in); (err == nil) != test.ok {
+			t.Errorf("%+v: %v", test, err)
+		}
+	}
+}

@@ -46,6 +46,22 @@ func writeFile(path string, write func(io.Writer) error, last func() error) erro
 	return err
 }
 
+// CheckApart refuses an output that would replace one of the files it is made from.
+func CheckApart(out string, inputs ...string) error {
+	for _, name := range []string{out, out + ".meta.json"} {
+		to, err := os.Stat(name)
+		if err != nil {
+			continue // nothing there to replace
+		}
+		for _, in := range inputs {
+			if from, err := os.Stat(in); err == nil && os.SameFile(from, to) {
+				return Usagef("output %s would replace the input %s", name, in)
+			}
+		}
+	}
+	return nil
+}
+
 // CheckOutput refuses, before any work, an output whose name does not end in one of the
 // endings or whose folder is not there.
 func CheckOutput(path string, endings ...string) error {
