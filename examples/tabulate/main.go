@@ -46,6 +46,9 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 	if err := cli.CheckOutput(*out, ".csv", ".parquet"); err != nil {
 		return err
 	}
+	if err := cli.CheckApart(*out, *promptsFrom); err != nil {
+		return err
+	}
 	prompts, err := cli.Prompts(*promptsFrom)
 	if err != nil {
 		return err
