@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -67,9 +68,13 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 		if err != nil {
 			return err
 		}
-		describe(stdout, "tuned", *tunedName, *tunedAs, tunedModel, r.TunedText)
-		describe(stdout, "base", *baseName, *baseAs, baseModel, r.BaseText)
-		tabulate(stdout, r, tunedModel, baseModel)
+		var b bytes.Buffer
+		describe(&b, "tuned", *tunedName, *tunedAs, tunedModel, r.TunedText)
+		describe(&b, "base", *baseName, *baseAs, baseModel, r.BaseText)
+		tabulate(&b, r, tunedModel, baseModel)
+		if _, err := stdout.Write(b.Bytes()); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
+	"io"
 	"math"
 	"os"
 	"strconv"
@@ -76,6 +78,20 @@ func alike(got, want string) bool {
 		}
 	}
 	return true
+}
+
+// TestNoRoom: an output that cannot be written is an error.
+func TestNoRoom(t *testing.T) {
+	base, tuned, err := demo.Pair{Name: "llama"}.Extract(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, w := io.Pipe()
+	full.CloseWithError(errors.New("no space"))
+	err = run(t.Context(), nil, w, io.Discard, []string{"-tuned", tuned, "-base", base, "-prompt", "x", "-reply", "y"})
+	if err == nil || err.Error() != "no space" {
+		t.Errorf("error %v, wanted no space", err)
+	}
 }
 
 func TestWrong(t *testing.T) {
