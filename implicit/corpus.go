@@ -90,8 +90,14 @@ func (c *Corpus) read(src io.Reader) error {
 	if err == nil && (len(names) > 1 || isHeader(names[0], "token_decoded", "dicterm")) {
 		return c.readCSV(b)
 	}
+	if fields := strings.Split(string(bytes.TrimSpace(first)), ";"); len(fields) > 1 && slices.ContainsFunc(fields, isTermHeader) {
+		return fmt.Errorf("line 1: %q, wanted commas between the columns, not semicolons", first)
+	}
 	return c.readList(b)
 }
+
+// termNames are what the column of words may be called, the surest first.
+var termNames = []string{"token_decoded", "dicterm", "word", "term", "token"}
 
 // readCSV reads the long, the wide and the one-column form.
 func (c *Corpus) readCSV(src io.Reader) error {
@@ -108,7 +114,7 @@ func (c *Corpus) readCSV(src io.Reader) error {
 		}
 		return -1
 	}
-	term, category := find("token_decoded", "dicterm", "word", "term", "token"), find("category", "class", "dimension")
+	term, category := find(termNames...), find("category", "class", "dimension")
 	if term < 0 {
 		return fmt.Errorf("line %d: header %q, wanted Category,token_decoded or DicTerm and one column a category (or a plain list, one word a line, without commas)", r.Line(0), header)
 	}
@@ -213,6 +219,8 @@ func (c *Corpus) readList(src io.Reader) error {
 		word := strings.TrimSpace(line)
 		switch {
 		case word == "":
+		case strings.Contains(word, "\r"):
+			return fmt.Errorf("line %d: a carriage return inside, wanted lines that end in \\n or \\r\\n", n)
 		case strings.ContainsAny(word, ",\"\t"):
 			return fmt.Errorf("line %d: %q, wanted one word a line, or CSV with the header Category,token_decoded or DicTerm and one column a category", n, line)
 		default:
@@ -241,13 +249,18 @@ func (c *Corpus) add(term string, in []string, line int, seen map[string]int) {
 	c.Entries = append(c.Entries, Entry{Term: term, Categories: in, Wildcard: wild})
 }
 
+func isTermHeader(field string) bool { return isHeader(field, termNames...) }
+
 func isHeader(field string, names ...string) bool {
 	return slices.Contains(names, strings.ToLower(strings.TrimSpace(field)))
 }
 
+// maxLine bounds a line of a list or a .dic file, in bytes.
+const maxLine = 1 << 20
+
 func eachLine(src io.Reader, use func(n int, line string) error) error {
 	s := bufio.NewScanner(src)
-	s.Buffer(nil, 1<<20)
+	s.Buffer(nil, maxLine)
 	n := 0
 	for s.Scan() {
 		n++
@@ -258,7 +271,9 @@ func eachLine(src io.Reader, use func(n int, line string) error) error {
 			return err
 		}
 	}
-	if err := s.Err(); err != nil {
+	if err := s.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return fmt.Errorf("line %d: longer than %d bytes", n+1, maxLine)
+	} else if err != nil {
 		return fmt.Errorf("line %d: %w", n+1, err)
 	}
 	return nil
