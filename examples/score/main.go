@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
@@ -64,8 +65,8 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 		return err
 	}
 	switch {
-	case !(o.beta > 0):
-		return cli.Usagef("-beta %g, wanted more than 0", o.beta)
+	case !(o.beta > 0) || math.IsInf(o.beta, 1):
+		return cli.Usagef("-beta %g, wanted a number above 0", o.beta)
 	case (o.corpus == "") == (o.pairs == ""):
 		return cli.Usagef("wanted -corpus or -pairs, one of them")
 	case !strings.Contains(o.form, "{}"):
@@ -108,6 +109,9 @@ func (o *flags) meta(ctx context.Context, m [2]*logprob.Model, corpusHash string
 
 func scoreCorpus(ctx context.Context, o *flags, stderr io.Writer) error {
 	if err := cli.CheckOutput(o.out, ".csv", ".parquet"); err != nil {
+		return err
+	}
+	if err := cli.CheckApart(o.out, o.corpus, o.prompts); err != nil {
 		return err
 	}
 	prompts, err := cli.Prompts(o.prompts)

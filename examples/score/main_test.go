@@ -140,7 +140,7 @@ func TestSelf(t *testing.T) {
 // up, and flags.
 func TestPairs(t *testing.T) {
 	tuned, base := pair(t, "llama")
-	const in = `{"id": 7, "prompt": "What is best?", "reply": " tenderness and power"}
+	const in = "\ufeff" + `{"id": 7, "prompt": "What is best?", "reply": " tenderness and power"}
 
 {"prompt": "x", "reply": "", "note": "no tokens"}
 `
@@ -177,6 +177,9 @@ func TestPairs(t *testing.T) {
 		if d := got.Tuned.LogProbs[i] - got.Base.LogProbs[i]; math.Abs(d-v) > 1e-6 {
 			t.Errorf("token %d: reward %v, wanted %v", i, v, d)
 		}
+	}
+	if d := got.Tuned.Sum - got.Base.Sum; d != got.Reward {
+		t.Errorf("reward %v, wanted %v, every digit of it", got.Reward, d)
 	}
 	if math.Abs(sum-got.Reward) > 1e-5 || math.Abs(got.Tuned.Sum-got.Base.Sum-got.Reward) > 1e-5 || got.Reward == 0 {
 		t.Errorf("rewards of tokens add up to %v, reward %v, sums %v and %v", sum, got.Reward, got.Tuned.Sum, got.Base.Sum)

@@ -32,6 +32,9 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 		if err := cli.CheckOutput(o.out, ".jsonl"); err != nil {
 			return err
 		}
+		if err := cli.CheckApart(o.out, o.pairs); err != nil {
+			return err
+		}
 	}
 	in, name := stdin, "standard input"
 	if o.pairs != "-" {
@@ -55,7 +58,7 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 
 	write := func(w io.Writer) error {
 		b := bufio.NewWriter(w)
-		p := &pairReader{lines: bufio.NewScanner(in), name: name}
+		p := &pairReader{ctx: ctx, lines: bufio.NewScanner(in), name: name}
 		p.lines.Buffer(nil, maxLine)
 		done, refused := 0, 0
 		for r, err := range implicit.Rewards(ctx, tuned, base, p.items) {
@@ -97,6 +100,7 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 // pairReader reads pairs as they are asked for and keeps the lines that are not yet
 // answered.
 type pairReader struct {
+	ctx   context.Context // its end ends the reading, though the input may never
 	lines *bufio.Scanner
 	name  string
 	read  [][]byte // objects without their closing brace
@@ -104,30 +108,40 @@ type pairReader struct {
 }
 
 func (p *pairReader) items(yield func(implicit.Item) bool) {
-	for n := 1; p.lines.Scan(); n++ {
-		line := bytes.TrimSpace(p.lines.Bytes())
-		if len(line) == 0 {
+	for n := 1; p.scan(); n++ {
+		line := p.lines.Bytes()
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		}
+		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		var pair struct {
-			Prompt *string `json:"prompt"`
-			Reply  *string `json:"reply"`
-		}
-		switch err := json.Unmarshal(line, &pair); {
-		case err != nil:
+		item, err := parsePair(line)
+		if err != nil {
 			p.err = fmt.Errorf("%s: line %d: %w", p.name, n, err)
-			return
-		case pair.Prompt == nil || pair.Reply == nil:
-			p.err = fmt.Errorf("%s: line %d: wanted both \"prompt\" and \"reply\", as strings", p.name, n)
 			return
 		}
 		p.read = append(p.read, bytes.Clone(bytes.TrimRight(line[:len(line)-1], " \t")))
-		if !yield(implicit.Item{Prompt: *pair.Prompt, Reply: *pair.Reply}) {
+		if !yield(item) {
 			return
 		}
 	}
-	if err := p.lines.Err(); err != nil {
+	if err := p.lines.Err(); err != nil && p.err == nil {
 		p.err = fmt.Errorf("%s: %w", p.name, err)
+	}
+}
+
+// scan reads the next line. Someone who types the pairs can stop the program while it
+// waits for one.
+func (p *pairReader) scan() bool {
+	more := make(chan bool, 1)
+	go func() { more <- p.lines.Scan() }()
+	select {
+	case ok := <-more:
+		return ok
+	case <-p.ctx.Done():
+		p.err = p.ctx.Err()
+		return false
 	}
 }
 
@@ -135,22 +149,25 @@ func (p *pairReader) items(yield func(implicit.Item) bool) {
 type side struct {
 	IDs      []int32  `json:"ids"`
 	Pieces   []string `json:"pieces"`
-	LogProbs []number `json:"logprobs"`
+	LogProbs []single `json:"logprobs"`
 	Sum      number   `json:"sum"`
 }
 
 // number is a JSON number, null where it is infinite, which JSON cannot say.
 type number float64
 
-func (x number) MarshalJSON() ([]byte, error) {
-	if math.IsInf(float64(x), 0) {
-		return []byte("null"), nil
+func (x number) MarshalJSON() ([]byte, error) { return marshal(float64(x), 64), nil }
+
+// single is a number with as many digits as it takes to read the float32 back.
+type single float32
+
+func (x single) MarshalJSON() ([]byte, error) { return marshal(float64(x), 32), nil }
+
+func marshal(x float64, bits int) []byte {
+	if math.IsInf(x, 0) {
+		return []byte("null")
 	}
-	bits := 64
-	if float64(float32(x)) == float64(x) {
-		bits = 32 // shorter, and the same number
-	}
-	return strconv.AppendFloat(nil, float64(x), 'g', -1, bits), nil
+	return strconv.AppendFloat(nil, x, 'g', -1, bits)
 }
 
 // answer adds the results to an object.
@@ -164,7 +181,7 @@ func answer(object []byte, r implicit.Reward, models [2]*logprob.Model, beta flo
 		s := side{IDs: m.text.IDs[m.text.Reply:], Sum: number(m.score.Sum())}
 		for j, id := range s.IDs {
 			s.Pieces = append(s.Pieces, models[i].Tokenizer().Decode(id))
-			s.LogProbs = append(s.LogProbs, number(m.score.LogProb[j]))
+			s.LogProbs = append(s.LogProbs, single(m.score.LogProb[j]))
 		}
 		if math.IsInf(m.score.Sum(), -1) {
 			flags = append(flags, m.name+"-zero") // a null stands for -Inf

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // edit changes a model's folder: keys of config.json and tokenizer_config.json (null
@@ -63,7 +69,13 @@ func TestWrong(t *testing.T) {
 		{"date", func(*testing.T, string) []string { return []string{"-date", "26 Jul 2024"} },
 			"score: -date \"26 Jul 2024\", wanted a date such as 2024-07-26\n" + usage, 2},
 		{"beta", func(*testing.T, string) []string { return []string{"-beta", "0"} },
-			"score: -beta 0, wanted more than 0\n" + usage, 2},
+			"score: -beta 0, wanted a number above 0\n" + usage, 2},
+		{"infinite beta", func(*testing.T, string) []string { return []string{"-beta", "Inf"} },
+			"score: -beta +Inf, wanted a number above 0\n" + usage, 2},
+		{"output is the corpus", func(t *testing.T, _ string) []string {
+			path := write(t, "w.csv", words)
+			return []string{"-corpus", path, "-out", path}
+		}, " would replace the input ", 2},
 		{"form", func(*testing.T, string) []string { return []string{"-form", "word"} },
 			"score: -form \"word\", wanted {} in it, where the word goes\n" + usage, 2},
 		{"no model", func(*testing.T, string) []string { return []string{"-tuned", ""} },
@@ -179,12 +191,58 @@ func TestWrongPairs(t *testing.T) {
 	for _, test := range []struct{ in, want string }{
 		{"", "score: standard input: empty, wanted lines {\"prompt\": ..., \"reply\": ...}\n"},
 		{"{\"prompt\": \"x\"}\n", "score: standard input: line 1: wanted both \"prompt\" and \"reply\", as strings\n"},
-		{"\n{\"prompt\": \"x\", \"reply\": 1}\n", "score: standard input: line 2: json: cannot unmarshal number into Go struct field .reply of type string\n"},
-		{"nonsense\n", "score: standard input: line 1: invalid character 'o' in literal null (expecting 'u')\n"},
+		{"\n{\"prompt\": \"x\", \"reply\": 1}\n", "score: standard input: line 2: wanted both \"prompt\" and \"reply\", as strings\n"},
+		{"[1]\n", "score: standard input: line 1: wanted an object {\"prompt\": ..., \"reply\": ...}\n"},
+		{"{\"Prompt\": \"x\", \"reply\": \"y\"}\n", "score: standard input: line 1: wanted both \"prompt\" and \"reply\", as strings\n"},
+		{"{\"prompt\": \"x\", \"reply\": \"y\", \"prompt\": \"z\"}\n", "score: standard input: line 1: \"prompt\" stands twice, wanted each member once\n"},
+		{"{\"prompt\": \"x\", \"reply\": \"y\", \"reward\": 1}\n", "score: standard input: line 1: \"reward\" is there already, wanted lines without the members that are added\n"},
+		{"{\"prompt\": \"x\", \"reply\": \"\xff\"}\n", "score: standard input: line 1: not valid UTF-8\n"},
+		{"{\"prompt\": \"x\", \"reply\": \"\\ud83d\"}\n", "score: standard input: line 1: \"reply\" holds half of a surrogate pair, wanted text\n"},
+		{"nonsense\n", "score: standard input: line 1: wanted an object {\"prompt\": ..., \"reply\": ...}\n"},
 	} {
 		_, stderr, code := call(t, test.in, "-tuned", tuned, "-base", base, "-pairs", "-", "-out", "-")
 		if stderr != test.want || code != 1 {
 			t.Errorf("%q: exit code %d, stderr %q, wanted %q", test.in, code, stderr, test.want)
 		}
+	}
+}
+
+// TestHalf: pairs of surrogates and escaped backslashes are text.
+func TestHalf(t *testing.T) {
+	for in, want := range map[string]bool{
+		`"plain"`: false, `"\ud83d\ude00"`: false, `"\uD83D\uDE00x"`: false, `"\\ud83d"`: false, `"\\\ud83d"`: true,
+		`"\ud83d"`: true, `"\ude00\ud83d"`: true, `"\ud83dx"`: true, `"\ud83d\ud83d\ude00"`: true, `"\ufffd"`: false, `"\""`: false,
+	} {
+		if got := half([]byte(in)); got != want {
+			t.Errorf("%s: %v, wanted %v", in, got, want)
+		}
+	}
+}
+
+// TestNumbers: every digit is there, for readers that know no float32.
+func TestNumbers(t *testing.T) {
+	for _, x := range []float64{float64(float32(-9.212637)), 0.1, float64(float32(0.1)), 1e-300, 0} {
+		b, err := number(x).MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := strconv.ParseFloat(string(b), 64); err != nil || got != x {
+			t.Errorf("%v is written %s", x, b)
+		}
+	}
+}
+
+// TestStopReading: the end of the context ends a program that waits for a line.
+func TestStopReading(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	in, w := io.Pipe()
+	defer w.Close()
+	p := &pairReader{ctx: ctx, lines: bufio.NewScanner(in), name: "in"}
+	time.AfterFunc(10*time.Millisecond, cancel)
+	for it := range p.items {
+		t.Errorf("item %v", it)
+	}
+	if !errors.Is(p.err, context.Canceled) {
+		t.Errorf("error %v, wanted %v", p.err, context.Canceled)
 	}
 }
