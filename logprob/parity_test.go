@@ -134,6 +134,7 @@ func TestFamilies(t *testing.T) {
 		for _, path := range cases {
 			dir := filepath.Dir(path)
 			t.Run(logprob.BackendName(backend)+"/"+filepath.Base(dir), func(t *testing.T) {
+				t.Parallel() // most of it is XLA compiling
 				g := readGolden(t, dir)
 				configs := variants(t, dir)
 				if backend.String() != "go" {
