@@ -304,6 +304,12 @@ func (m *Model) Table(ctx context.Context, prompts []Prompt) (*Table, error) {
 	if m.tok == nil {
 		return nil, fmt.Errorf("logprob: %s: no tokenizer.json, wanted one to name the rows of a table", m.dir)
 	}
+	seen := map[string]bool{}
+	for i, p := range prompts { // before the work, not after it
+		if err := checkPrompt(p.Name, seen); err != nil {
+			return nil, fmt.Errorf("logprob: table: prompt %d: %w", i, err)
+		}
+	}
 	meta, err := m.Meta(ctx)
 	if err != nil {
 		return nil, err

@@ -101,3 +101,21 @@ func TestWrong(t *testing.T) {
 		}
 	}
 }
+
+// TestWrongPrompt: a name that a table cannot hold is found before anything is computed.
+func TestWrongPrompt(t *testing.T) {
+	dir := t.TempDir()
+	_, model, err := demo.Pair{Name: "llama"}.Extract(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompts := filepath.Join(dir, "p.json")
+	if err := os.WriteFile(prompts, []byte(`{"token_id": "What?"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, code := call(t, "-model", model, "-prompts", prompts, "-out", filepath.Join(dir, "t.csv"))
+	const want = "tabulate: logprob: table: prompt 0: a second column \"token_id\", wanted a prompt's name\n"
+	if code != 1 || stderr != want {
+		t.Errorf("exit code %d, stderr %q, wanted %q", code, stderr, want)
+	}
+}
