@@ -60,7 +60,7 @@ log=.deps/tokenizers.log
 echo "tokenizers: building libtokenizers.a $version with cargo, a minute or two ..."
 cp -R "$source/." "$tmp/source"
 chmod -R u+w "$tmp/source"
-# The module takes tiktoken-rs from a git branch that has moved on; 0.9.1 on crates.io is the release nearest to what
+# The module takes tiktoken-rs from a git branch that has moved on; 0.9.1 of the registry is the release nearest to what
 # the module's lock file names. All the rest stays as locked there.
 sed 's|^tiktoken-rs = .*|tiktoken-rs = "=0.9.1"|' "$source/crates/tokenizers/Cargo.toml" >"$tmp/source/crates/tokenizers/Cargo.toml"
 if ! (unset CARGO_BUILD_TARGET RUSTFLAGS && cd "$tmp/source" && "$cargo" build --release -p tokenizers-ffi --target-dir target) >"$log" 2>&1; then
