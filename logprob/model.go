@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -69,6 +70,9 @@ type Model struct {
 	backend string
 	longest int
 	window  int // tokens that are gathered before they are computed
+
+	hashing sync.Mutex
+	hash    string // of the weights, once Meta has been asked for
 }
 
 // Load reads config.json, the safetensors files and the tokenizer of a folder and
@@ -169,16 +173,22 @@ func (m *Model) Context() int { return m.longest }
 // Rows is the number of logits, which can exceed the tokenizer's vocabulary.
 func (m *Model) Rows() int { return m.arch.V }
 
-// Meta says how this model's numbers are made. It reads all weights once, to hash them.
+// Meta says how this model's numbers are made. Its first call reads all weights once,
+// to hash them.
 func (m *Model) Meta(ctx context.Context) (Meta, error) {
-	hash, err := m.weights.Hash(ctx)
-	if err != nil {
-		return Meta{}, fmt.Errorf("logprob: %s: %w", m.dir, err)
+	m.hashing.Lock()
+	defer m.hashing.Unlock()
+	if m.hash == "" {
+		hash, err := m.weights.Hash(ctx)
+		if err != nil {
+			return Meta{}, fmt.Errorf("logprob: %s: %w", m.dir, err)
+		}
+		m.hash = hash
 	}
 	meta := Meta{
 		Model:       m.dir,
 		ModelType:   m.arch.Type,
-		WeightsHash: hash,
+		WeightsHash: m.hash,
 		DType:       DTypeName(m.engine.DType()),
 		Backend:     m.backend,
 		Version:     Version,

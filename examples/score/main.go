@@ -77,7 +77,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	return scoreCorpus(ctx, &o, stderr)
 }
 
-// models loads both models.
+// load loads both models.
 func (o *flags) load(ctx context.Context, stderr io.Writer) (tuned, base implicit.Policy, m [2]*logprob.Model, closeAll func(), err error) {
 	loader, err := o.models.Loader(stderr)
 	if err != nil {

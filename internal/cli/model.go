@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -90,11 +89,8 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 	return m, nil
 }
 
-// Policy loads a model and pairs it with a rendering: "raw" or "chat".
+// Policy loads a model and pairs it with a rendering, which CheckRendering has passed.
 func (l *Loader) Policy(ctx context.Context, name, as string) (*logprob.Model, implicit.Policy, error) {
-	if err := CheckRendering("", as); err != nil {
-		return nil, implicit.Policy{}, err
-	}
 	m, err := l.Load(ctx, name)
 	if err != nil {
 		return nil, implicit.Policy{}, err
@@ -115,10 +111,10 @@ func (l *Loader) Policy(ctx context.Context, name, as string) (*logprob.Model, i
 // Chat is how the -date flag renders chats.
 func (l *Loader) Chat() *tokenize.ChatOptions { return &tokenize.ChatOptions{Date: l.date} }
 
-// CheckRendering is a UsageError unless as is raw or chat.
+// CheckRendering is a UsageError unless as, the value of the named flag, is raw or chat.
 func CheckRendering(name, as string) error {
 	if as != "raw" && as != "chat" {
-		return Usagef("-%s %q, wanted raw or chat", strings.TrimPrefix(name, "-"), as)
+		return Usagef("-%s %q, wanted raw or chat", name, as)
 	}
 	return nil
 }

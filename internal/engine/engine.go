@@ -71,8 +71,12 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	}
 	e := &Engine{model: m, backend: backend, dtype: dtype, BatchTokens: defaultBatchTokens}
 	e.table, _ = w.Get(m.Embed.Table.Name)
-	if err := e.table.CheckFinite(); err != nil {
-		return nil, err
+	tied := slices.ContainsFunc(m.Head.Tensors, func(t arch.Tensor) bool { return t.Name == e.table.Name })
+	if !tied { // otherwise it is checked on its way to the device
+		if err := e.table.CheckFinite(); err != nil {
+			return nil, err
+		}
+		e.table.Forget() // a few rows at a time will be read
 	}
 	if p := m.Embed.Positions; p != nil {
 		t, _ := w.Get(p.Name)
