@@ -1,0 +1,170 @@
+package implicit
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// Span is a piece of a reply that both models read as whole tokens.
+type Span struct {
+	Start, End int     // bytes of the reply, as UTF-8; End > Start
+	Text       string  // what stands there, whole characters
+	Tuned      float64 // sum of the tuned model's ln p of its tokens there, in nats; -Inf where one has probability 0
+	Base       float64 // of the base model's
+	// TunedTokens and BaseTokens are the tokens there, each model's at least one:
+	// Tuned.LogProb[TunedTokens[0]:TunedTokens[1]], which are the ids
+	// TunedText.IDs[TunedText.Reply:] from the same index to the same.
+	TunedTokens, BaseTokens [2]int
+}
+
+// LogRatio returns Tuned - Base, in nats: what this piece adds to the reward for
+// beta = 1. It is 0 where both are the same, also where both are -Inf.
+func (s Span) LogRatio() float64 { return minus(s.Tuned, s.Base) }
+
+// PerSpan returns the reward piece by piece, also where the tokenizers cut the reply
+// differently, so that PerToken has no answer. The pieces are the finest that both
+// models' tokens fit into: the reply is cut at a byte where in neither model a token
+// holds bytes on both sides. So the spans follow each other from the reply's first byte
+// to its last without a gap, every reply token of either model is in exactly one of
+// them, and there are as many as there can be; in the worst case one, the whole reply.
+//
+//	tuned   " friend" "ship" "s"        reply  " friendships"
+//	base    " friendship" "s"           spans  " friendship" "s"
+//
+// A span's value is ln p_tuned - ln p_base of its text, given all that stands before,
+// as each model's own tokens spell it. The values add up to LogRatio but for rounding:
+// within n 2^-52 S for n tokens of both models whose |ln p| sum to S. That is not so where
+// both models give some token probability 0: LogRatio is then 0, as two sums of -Inf
+// are the same, whatever the spans hold.
+//
+// Characters are not cut. Tokens that hold parts of one character (byte-level BPE, byte
+// fallback) are in the span that holds the character, and what a tokenizer changes is
+// counted to the text it was made of, as Text.Spans has it: an accent that NFC merges
+// into a letter before it, a "▁" put before the text. A token without a text of its
+// own, which only an Encode of the caller's can give, goes with the span that begins
+// there, at the end of the reply with the last. Special tokens that are spelled out in
+// the reply are tokens as others. A first token that reaches back into the prompt
+// (Flags: tuned-straddle, base-straddle) is in the first span with its whole value, as
+// in LogRatio, though the span's text is the reply's part alone.
+//
+// It fails, and says why, where there is no common text: on texts that were made from
+// ids, where an Encode gave the models different replies, and where spans or
+// log-probabilities are not those of the reply: one a token, in order, from its first
+// byte to its last. Rewards made with Plain and Chat have none of this.
+func (r Reward) PerSpan() ([]Span, error) {
+	sides := [2]struct {
+		name   string
+		text   tokenize.Text
+		values []float32
+		cuts   []cut
+	}{{name: "tuned", text: r.TunedText, values: r.Tuned.LogProb}, {name: "base", text: r.BaseText, values: r.Base.LogProb}}
+	for i := range sides {
+		s := &sides[i]
+		var err error
+		if s.cuts, err = cuts(s.text, len(s.values)); err != nil {
+			return nil, fmt.Errorf("implicit: spans: reply %q: %s model: %w", r.Reply, s.name, err)
+		}
+	}
+	reply := replyOf(r.TunedText)
+	if other := replyOf(r.BaseText); other != reply {
+		return nil, fmt.Errorf("implicit: spans: the tuned model was given the reply %q, the base model %q, wanted one text", reply, other)
+	}
+	// Both lists of cuts rise and end at the reply's end: they are merged.
+	var spans []Span
+	a, b := sides[0].cuts, sides[1].cuts
+	from, tuned, base := 0, 0, 0 // of the span in the making
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch {
+		case a[i].at < b[j].at:
+			i++
+			continue
+		case a[i].at > b[j].at:
+			j++
+			continue
+		}
+		to, m, n := a[i].at, a[i].tokens, b[j].tokens
+		spans = append(spans, Span{Start: from, End: to, Text: reply[from:to],
+			Tuned: sum(sides[0].values[tuned:m]), Base: sum(sides[1].values[base:n]),
+			TunedTokens: [2]int{tuned, m}, BaseTokens: [2]int{base, n}})
+		from, tuned, base = to, m, n
+		i, j = i+1, j+1
+	}
+	return spans, nil
+}
+
+// cut is a byte of a reply at which one model's tokens part: that many of them are
+// before it.
+type cut struct{ at, tokens int }
+
+// cuts returns where the n reply tokens of a text part, in order; the last is the end
+// of the reply.
+func cuts(t tokenize.Text, n int) ([]cut, error) {
+	switch {
+	case t.Spans == nil:
+		return nil, errors.New("made from ids, wanted a text whose tokens have spans")
+	case len(t.Spans) != len(t.IDs) || t.Reply < 0 || t.Reply > len(t.IDs) || t.Start < 0 || t.Start > len(t.Rendered):
+		return nil, fmt.Errorf("%d spans of %d tokens, the reply from token %d and byte %d of %d, wanted a span a token", len(t.Spans), len(t.IDs), t.Reply, t.Start, len(t.Rendered))
+	case n != len(t.IDs)-t.Reply:
+		return nil, fmt.Errorf("%d log-probabilities for %d tokens, wanted one each", n, len(t.IDs)-t.Reply)
+	case t.Start == len(t.Rendered) && n == 0:
+		return nil, nil // an empty reply
+	case n == 0:
+		return nil, errors.New("a reply of no tokens, wanted at least one")
+	}
+	tokens := t.Spans[t.Reply:]
+	if err := checkCover(t, tokens); err != nil {
+		return nil, err
+	}
+	reply := t.Rendered[t.Start:]
+	var all []cut
+	for i := 1; i < n; i++ {
+		at := tokens[i][0] - t.Start
+		parted := at > 0 && tokens[i-1][1]-t.Start == at
+		if !parted || at == len(reply) || !utf8.RuneStart(reply[at]) {
+			continue
+		}
+		if k := len(all); k > 0 && all[k-1].at == at {
+			continue // a token of no bytes: what follows the cut begins before it
+		}
+		all = append(all, cut{at, i})
+	}
+	return append(all, cut{len(reply), n}), nil
+}
+
+// checkCover holds the reply's tokens to what makes cuts: spans within the text, in
+// order and without a gap, from the reply's first byte or before it to its last.
+func checkCover(t tokenize.Text, tokens [][2]int) error {
+	if t.Reply > 0 {
+		if over := t.Spans[t.Reply-1][1] - t.Start; over > 0 {
+			return fmt.Errorf("the prompt's last token reaches %d bytes into the reply, wanted it among the reply's", over)
+		}
+	}
+	before := [2]int{0, t.Start}
+	for i, s := range tokens {
+		switch {
+		case s[0] < before[0] || s[1] < before[1] && i > 0 || s[1] < s[0] || s[1] > len(t.Rendered):
+			return fmt.Errorf("reply token %d has the bytes %d to %d of %d, and the one before it %d to %d, wanted spans in order", i, s[0], s[1], len(t.Rendered), before[0], before[1])
+		case s[0] > before[1]:
+			return fmt.Errorf("bytes %d to %d belong to no token, wanted the whole reply covered", before[1], s[0])
+		case s[0] < t.Start && s[1] <= t.Start:
+			return fmt.Errorf("reply token %d ends at byte %d, where the reply only begins at %d, wanted it among the prompt's", i, s[1], t.Start)
+		}
+		before = s
+	}
+	if before[1] < len(t.Rendered) {
+		return fmt.Errorf("bytes %d to %d belong to no token, wanted the whole reply covered", before[1], len(t.Rendered))
+	}
+	return nil
+}
+
+// sum adds float32 values in float64.
+func sum(values []float32) float64 {
+	total := 0.0
+	for _, v := range values {
+		total += float64(v)
+	}
+	return total
+}
