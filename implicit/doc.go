@@ -19,7 +19,8 @@
 //
 // So any two models have a reward between them, whether or not one was trained with
 // one. Reward.LogRatio is the bracket, a sum over the reply's tokens; Reward.Value is
-// beta times it; Reward.PerToken are the summands. Joined gives the same for all
+// beta times it; Reward.PerToken are the summands, and Reward.PerSpan are they on the
+// pieces of text that two tokenizers have in common. Joined gives the same for all
 // one-token replies at once, from tables of log-probabilities, and MWLR, the
 // mean-weighted log-ratio
 //

@@ -98,7 +98,7 @@ func (r Reward) PerByte() float64 { return r.LogRatio() / float64(len(r.Reply)) 
 // up to LogRatio, but for rounding. It answers false where the models cut the reply
 // differently, so that there is no common token: the byte spans within the reply must
 // agree (ids need not). Texts made from ids have no spans; theirs must have the same
-// reply ids.
+// reply ids. PerSpan answers for every pair of tokenizers.
 func (r Reward) PerToken() ([]float64, bool) {
 	if !sameCut(r.TunedText, r.BaseText) || len(r.Tuned.LogProb) != len(r.Base.LogProb) {
 		return nil, false
@@ -116,7 +116,7 @@ const (
 	FlagBaseStraddle  = "base-straddle"  // the base model's does
 	FlagTunedSpecial  = "tuned-special"  // the caller's text spells out a special token of the tuned model, such as "</s>"
 	FlagBaseSpecial   = "base-special"   // of the base model
-	FlagCut           = "cut"            // the models cut the reply differently: no per-token rewards
+	FlagCut           = "cut"            // the models cut the reply differently: no per-token rewards, but PerSpan's
 	FlagText          = "text"           // the models were given different texts as the reply: a policy's Encode changes it
 )
 

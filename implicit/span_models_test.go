@@ -167,14 +167,14 @@ func TestPerSpanTokenizers(t *testing.T) {
 		return nil, implicit.Reward{}
 	}
 	for _, c := range []struct{ tuned, base, prompt, reply, want string }{
-		{"qwen2", "llama3", "a ", "cafe\u0301s", "caf|e\u0301|s"},                               // " caf" "é" "s" against " caf" "e" and two bytes, "s"
-		{"neox", "gemma", "x", " e\u0323\u0307 y", " e\u0323|\u0307| |y"},                       // " " and three bytes of ẹ against " e" and two bytes
-		{"llama2", "gemma", "", "Love it", "Love| it"},                                          // "▁Love" "▁it"
-		{"llama2", "gemma", "", "日 it", "日| it"},                                                // "▁" and three bytes
-		{"mistral", "llama3", "", "日本", "日本"},                                                   // "▁" and twice three bytes against two bytes, a byte and "本"
-		{"mistral", "gemma", "", "日本", "日|本"},                                                   // against twice three bytes
-		{"gemma", "smollm2", "日", "本 語", "本| |語"},                                               // bytes against a token that begins with one of the prompt's
-		{"llama3", "gemma", "19", "84", "84"},                                                   // "198" "4" against "984"
+		{"qwen2", "llama3", "a ", "cafe\u0301s", "caf|e\u0301|s"},                                 // " caf" "é" "s" against " caf" "e" and two bytes, "s"
+		{"neox", "gemma", "x", " e\u0323\u0307 y", " e\u0323|\u0307| |y"},                         // " " and three bytes of ẹ against " e" and two bytes
+		{"llama2", "gemma", "", "Love it", "Love| it"},                                            // "▁Love" "▁it"
+		{"llama2", "gemma", "", "日 it", "日| it"},                                                  // "▁" and three bytes
+		{"mistral", "llama3", "", "日本", "日本"},                                                     // "▁" and twice three bytes against two bytes, a byte and "本"
+		{"mistral", "gemma", "", "日本", "日|本"},                                                     // against twice three bytes
+		{"gemma", "smollm2", "日", "本 語", "本| |語"},                                                 // bytes against a token that begins with one of the prompt's
+		{"llama3", "gemma", "19", "84", "84"},                                                     // "198" "4" against "984"
 		{"llama3", "qwen2", "a", " b<|end_of_text|><|im_end|>", " |b|<|end_of_text|>|<|im_end|>"}, // each model's own special tokens
 	} {
 		list, _ := spans(c.tuned, c.base, c.prompt, c.reply)

@@ -12,6 +12,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/implicitreward/implicitreward/implicit"
@@ -24,7 +25,8 @@ func main() { cli.Main("explain", run) }
 
 const purpose = `shows what is computed for one prompt and reply: the rendered texts, token ids and pieces,
 where the reply begins, ln p of every reply token under both models, their difference, and
-its running sum, which ends at the implicit reward (beta = 1).`
+its running sum, which ends at the implicit reward (beta = 1). Where the two tokenizers cut
+the reply differently, it goes by the pieces that are whole tokens in both.`
 
 const examples = `  explain -tuned google/gemma-2-2b-it -base google/gemma-2-2b -prompt "What is the best thing ever?" -reply "Love"`
 
@@ -71,7 +73,9 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 		var b bytes.Buffer
 		describe(&b, "tuned", *tunedName, *tunedAs, tunedModel, r.TunedText)
 		describe(&b, "base", *baseName, *baseAs, baseModel, r.BaseText)
-		tabulate(&b, r, tunedModel, baseModel)
+		if err := tabulate(&b, r, tunedModel, baseModel); err != nil {
+			return err
+		}
 		if _, err := stdout.Write(b.Bytes()); err != nil {
 			return err
 		}
@@ -84,8 +88,8 @@ func describe(w io.Writer, role, name, as string, m *logprob.Model, t tokenize.T
 	fmt.Fprintf(w, "%s: %s (%s)\n", role, name, as)
 	fmt.Fprintf(w, "  text:   %q\n", t.Rendered)
 	fmt.Fprintf(w, "  prompt: %d tokens:", t.Reply)
-	for _, id := range t.IDs[:t.Reply] {
-		fmt.Fprintf(w, " %d:%s", id, piece(m, id))
+	if t.Reply > 0 {
+		fmt.Fprint(w, " ", pieces(m, t.IDs[:t.Reply]))
 	}
 	fmt.Fprintf(w, "\n  reply:  %d tokens, from byte %d of the text\n", len(t.IDs)-t.Reply, t.Start)
 	if t.Straddle {
@@ -97,9 +101,9 @@ func describe(w io.Writer, role, name, as string, m *logprob.Model, t tokenize.T
 	fmt.Fprintln(w)
 }
 
-// tabulate prints the reply token by token: side by side where both models cut it
-// alike, one after the other where not.
-func tabulate(w io.Writer, r implicit.Reward, tuned, base *logprob.Model) {
+// tabulate prints the reply token by token where both models cut it alike, by the pieces
+// of text that they have in common where not.
+func tabulate(w io.Writer, r implicit.Reward, tuned, base *logprob.Model) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	tunedIDs, baseIDs := r.TunedText.IDs[r.TunedText.Reply:], r.BaseText.IDs[r.BaseText.Reply:]
 	if values, ok := r.PerToken(); ok {
@@ -113,27 +117,36 @@ func tabulate(w io.Writer, r implicit.Reward, tuned, base *logprob.Model) {
 		fmt.Fprintf(t, "\t\tsum\t%s\t%s\t%s\t\t\n", digits(r.Tuned.Sum()), digits(r.Base.Sum()), digits(r.LogRatio()))
 		t.Flush()
 	} else {
-		for _, side := range []struct {
-			role  string
-			model *logprob.Model
-			ids   []int32
-			score logprob.Score
-		}{{"tuned", tuned, tunedIDs, r.Tuned}, {"base", base, baseIDs, r.Base}} {
-			fmt.Fprintf(t, "%s id\tpiece\tln p %s\trunning sum\t\n", side.role, side.role)
-			sum := 0.0
-			for i, id := range side.ids {
-				sum += float64(side.score.LogProb[i])
-				fmt.Fprintf(t, "%d\t%s\t%s\t%s\t\n", id, piece(side.model, id), digits(float64(side.score.LogProb[i])), digits(sum))
-			}
-			t.Flush()
-			fmt.Fprintln(w)
+		spans, err := r.PerSpan()
+		if err != nil {
+			return err
 		}
-		fmt.Fprintln(w, "the models cut the reply differently: there are no rewards of single tokens")
+		fmt.Fprintln(w, "The models cut the reply differently: rewards are of the pieces that are whole tokens in both.")
+		fmt.Fprintln(t, "bytes\tpiece\ttuned tokens\tbase tokens\tln p tuned\tln p base\tdifference\trunning sum\t")
+		sum := 0.0
+		for _, s := range spans {
+			sum += s.LogRatio()
+			fmt.Fprintf(t, "%d-%d\t%q\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.Start, s.End, s.Text,
+				pieces(tuned, tunedIDs[s.TunedTokens[0]:s.TunedTokens[1]]), pieces(base, baseIDs[s.BaseTokens[0]:s.BaseTokens[1]]),
+				digits(s.Tuned), digits(s.Base), digits(s.LogRatio()), digits(sum))
+		}
+		fmt.Fprintf(t, "\t\t\tsum\t%s\t%s\t%s\t\t\n", digits(r.Tuned.Sum()), digits(r.Base.Sum()), digits(r.LogRatio()))
+		t.Flush()
 	}
 	fmt.Fprintf(w, "\nreward (beta = 1): %s\n", digits(r.LogRatio()))
 	for _, flag := range r.Flags() {
 		fmt.Fprintln(w, "flag:", flag)
 	}
+	return nil
+}
+
+// pieces are tokens as "id:piece", with spaces between.
+func pieces(m *logprob.Model, ids []int32) string {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = fmt.Sprintf("%d:%s", id, piece(m, id))
+	}
+	return strings.Join(list, " ")
 }
 
 // piece is a token's text, quoted; the bytes of an incomplete character as \xc3.

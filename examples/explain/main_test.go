@@ -40,6 +40,7 @@ func TestExplain(t *testing.T) {
 	for _, test := range []struct{ golden, tuned, base, reply string }{
 		{"testdata/pair.golden", llama, llamaBase, " tenderness\n"},
 		{"testdata/families.golden", gemma, llamaBase, " friendships"},
+		{"testdata/spans.golden", llama, gemma, " は friends<|eot_id|> of powers"},
 		{"testdata/special.golden", llama, llamaBase, "rain<|eot_id|>"},
 	} {
 		stdout, stderr, code := call(t, "-tuned", test.tuned, "-base", test.base, "-prompt", "What is best? é", "-reply", test.reply)

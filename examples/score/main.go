@@ -23,8 +23,9 @@ func main() { cli.Main("score", run) }
 const purpose = `computes implicit rewards, beta * (ln p_tuned(reply | prompt) - ln p_base(reply | prompt)).
 With -corpus, of every word after every prompt: one row a prompt and word, with the
 columns prompt, category, word, form, n_tokens, logp_tuned, logp_base, reward. With -pairs,
-of each line {"prompt": ..., "reply": ...} of a JSON Lines file, token by token. Rewards
-are comparable within one prompt only.`
+of each line {"prompt": ..., "reply": ...} of a JSON Lines file, token by token, or, where
+the two tokenizers cut the reply differently, by the pieces that they have in common.
+Rewards are comparable within one prompt only.`
 
 const examples = `  score -tuned google/gemma-2-2b-it -base google/gemma-2-2b -corpus words.csv -out r.csv
   score -tuned ./tuned -base ./base -corpus words.txt -form " {}" -tuned-as raw -prompts mine.json -out r.parquet

@@ -71,8 +71,8 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 			if bad != nil {
 				refused++
 				object = append(appendField(object, "error", bad.Error()), '}')
-			} else {
-				object = answer(object, r, models, o.beta)
+			} else if object, err = answer(object, r, models, o.beta); err != nil {
+				return err
 			}
 			if _, err := b.Write(append(object, '\n')); err != nil {
 				return err
@@ -170,8 +170,22 @@ func marshal(x float64, bits int) []byte {
 	return strconv.AppendFloat(nil, x, 'g', -1, bits)
 }
 
-// answer adds the results to an object.
-func answer(object []byte, r implicit.Reward, models [2]*logprob.Model, beta float64) []byte {
+// piece is an element of "per_span": what both models say of a piece of the reply that
+// is whole tokens in each. The pieces' texts are the reply, their rewards add up to its.
+type piece struct {
+	Text        string `json:"text"`
+	Start       int    `json:"start"` // bytes of the reply, as UTF-8
+	End         int    `json:"end"`
+	Tuned       number `json:"tuned"` // ln p of its tokens, summed
+	Base        number `json:"base"`
+	Reward      number `json:"reward"`       // beta * (tuned - base)
+	TunedTokens [2]int `json:"tuned_tokens"` // its ids are tuned.ids[from:to]
+	BaseTokens  [2]int `json:"base_tokens"`
+}
+
+// answer adds the results to an object. "per_token" is there where the models cut the
+// reply alike, "per_span" where they do not.
+func answer(object []byte, r implicit.Reward, models [2]*logprob.Model, beta float64) ([]byte, error) {
 	flags := r.Flags()
 	for i, m := range []struct {
 		name  string
@@ -195,12 +209,22 @@ func answer(object []byte, r implicit.Reward, models [2]*logprob.Model, beta flo
 			scaled[i] = number(beta * v)
 		}
 		object = appendField(object, "per_token", scaled)
+	} else {
+		spans, err := r.PerSpan()
+		if err != nil {
+			return nil, err // not with these policies: both models were given this reply
+		}
+		pieces := make([]piece, len(spans))
+		for i, s := range spans {
+			pieces[i] = piece{s.Text, s.Start, s.End, number(s.Tuned), number(s.Base), number(beta * s.LogRatio()), s.TunedTokens, s.BaseTokens}
+		}
+		object = appendField(object, "per_span", pieces)
 	}
 	if flags == nil {
 		flags = []string{}
 	}
 	object = appendField(object, "flags", flags)
-	return append(object, '}')
+	return append(object, '}'), nil
 }
 
 // appendField adds a member to an object whose closing brace is still to come.

@@ -11,7 +11,7 @@ import (
 )
 
 // added are the members that a line comes back with.
-var added = []string{"tuned", "base", "reward", "per_token", "flags", "error"}
+var added = []string{"tuned", "base", "reward", "per_token", "per_span", "flags", "error"}
 
 // parsePair reads a line's object. encoding/json alone would let through what makes
 // another text of the one that stands there: broken UTF-8 and half surrogate pairs,
