@@ -1,5 +1,5 @@
 package logprob
 
-// SetWindow makes the model compute every n tokens, so that a test fills several
+// SetWindow makes the model compute n hidden states at a time, so that a test fills several
 // windows soon.
 func (m *Model) SetWindow(n int) { m.window = n }

@@ -54,9 +54,18 @@ type Options struct {
 	// configurations are the same, as those of a base model and its tuned one mostly
 	// are: the pair compiles once.
 	Like *Model
+	// MemoryLimit bounds the bytes of weights and buffers on the device; 0 for what the
+	// machine has.
+	MemoryLimit int64
+	// Store, if not nil, keeps what is computed and gives it back to a later run of the
+	// same texts: see there. The weights are then hashed, which reads all of them once.
+	Store Store
 	// Progress, if not nil, is told how many bytes of weights have been loaded,
 	// from several goroutines.
 	Progress func(done, total int64)
+	// Batch, if not nil, is told after every batch how many texts it held, and whether
+	// they were in the Store, so that nothing had to be computed.
+	Batch func(texts int, stored bool)
 }
 
 // Model is a language model on a device, ready to score. Its methods may be called
@@ -69,7 +78,11 @@ type Model struct {
 	tok     *tokenize.Tokenizer
 	backend string
 	longest int
-	window  int // tokens that are gathered before they are computed
+	window  int // hidden states that are computed in one go
+
+	store     Store
+	batch     func(texts int, stored bool)
+	described string // the backend, with its version
 
 	hashing sync.Mutex
 	hash    string // of the weights, once Meta has been asked for
@@ -84,7 +97,7 @@ func Load(ctx context.Context, dir string, o *Options) (*Model, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	m := &Model{dir: dir, window: 1 << 16}
+	m := &Model{dir: dir, window: windowNodes, store: o.Store, batch: o.Batch}
 	if err := m.load(ctx, o); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("logprob: %s: %w", dir, err)
@@ -115,7 +128,7 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	m.backend = BackendName(backend)
+	m.backend, m.described = BackendName(backend), backend.Description()
 	var like *engine.Engine
 	if o.Like != nil {
 		like = o.Like.engine
@@ -215,8 +228,8 @@ func DTypeName(t dtypes.DType) string {
 // LogProb[i] = ln p(IDs[Reply+i] | IDs[:Reply+i]). A reply without tokens gives an
 // empty LogProb, whose sum is ln 1 = 0.
 //
-// Texts are read and computed some thousands of tokens at a time; what they have in
-// common is computed once. The first text that cannot be scored (longer than the
+// Texts are read and computed some thousands of hidden states at a time; what they have
+// in common is computed once. The first text that cannot be scored (longer than the
 // context, an id outside the vocabulary, a reply that begins at the first token,
 // which nothing predicts) yields an error that names its number, after the scores
 // before it, and ends the sequence. ctx is checked between executions.
@@ -257,18 +270,15 @@ func (m *Model) Next(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Se
 	}
 }
 
-// windowRows bounds the whole rows that are gathered before they are handed out.
-const windowRows = 64
-
 // run computes texts window by window.
 func (m *Model) run(ctx context.Context, texts iter.Seq[engine.Text]) iter.Seq2[engine.Result, error] {
 	return func(yield func(engine.Result, error) bool) {
-		var window []engine.Text
-		tokens, rows, done := 0, 0, 0
+		w := &window{limit: m.window}
+		done := 0
 		flush := func() bool {
-			results, err := m.engine.Run(ctx, window)
+			results, err := m.compute(ctx, w.texts)
 			if err != nil {
-				yield(engine.Result{}, fmt.Errorf("logprob: %s: %w", m.dir, err))
+				yield(engine.Result{}, err)
 				return false
 			}
 			for _, r := range results {
@@ -276,8 +286,8 @@ func (m *Model) run(ctx context.Context, texts iter.Seq[engine.Text]) iter.Seq2[
 					return false
 				}
 			}
-			done += len(window)
-			window, tokens, rows = window[:0], 0, 0
+			done += len(w.texts)
+			w.reset()
 			return true
 		}
 		for t := range texts {
@@ -287,13 +297,11 @@ func (m *Model) run(ctx context.Context, texts iter.Seq[engine.Text]) iter.Seq2[
 				}
 				return
 			}
-			window = append(window, t)
-			tokens += len(t.IDs)
-			if t.Row {
-				rows++
-			}
-			if (tokens >= m.window || rows >= windowRows) && !flush() {
-				return
+			if !w.add(t) {
+				if !flush() {
+					return
+				}
+				w.add(t)
 			}
 		}
 		flush()
