@@ -1,0 +1,192 @@
+package logprob_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// checkpoints calls test with every reference checkpoint, in -short runs with one of each
+// family.
+func checkpoints(t *testing.T, test func(t *testing.T, dir string)) {
+	t.Helper()
+	cases, err := filepath.Glob("testdata/families/*/golden.json")
+	if err != nil || len(cases) < 40 {
+		t.Fatalf("%d reference checkpoints (%v), wanted more than 40", len(cases), err)
+	}
+	tried := map[string]bool{}
+	for _, path := range cases {
+		name := filepath.Base(filepath.Dir(path))
+		family, _, _ := strings.Cut(name, "-")
+		if testing.Short() && tried[family] {
+			continue
+		}
+		tried[family] = true
+		t.Run(name, func(t *testing.T) { test(t, filepath.Dir(path)) })
+	}
+}
+
+// randomTexts makes n texts of at most longest tokens with much in common: duplicates,
+// empty replies, replies that begin others, texts of one token and of all.
+func randomTexts(rng *rand.Rand, n, longest, rows int) []tokenize.Text {
+	id := func() int32 { return int32(rng.IntN(rows)) }
+	texts := []tokenize.Text{{IDs: []int32{1}, Reply: 1}, {IDs: []int32{1, id()}, Reply: 2}}
+	full := make([]int32, longest)
+	for i := range full {
+		full[i] = id()
+	}
+	texts = append(texts, tokenize.Text{IDs: full, Reply: 1}, tokenize.Text{IDs: full, Reply: longest})
+	for len(texts) < n {
+		from := texts[rng.IntN(len(texts))]
+		if rng.IntN(6) == 0 { // the same, or its reply cut elsewhere
+			from.Reply = 1 + rng.IntN(len(from.IDs))
+			texts = append(texts, from)
+			continue
+		}
+		ids := slices.Clone(from.IDs[:1+rng.IntN(len(from.IDs))]) // a beginning of it
+		for range rng.IntN(10) {
+			if len(ids) < longest {
+				ids = append(ids, id())
+			}
+		}
+		texts = append(texts, tokenize.Text{IDs: ids, Reply: 1 + rng.IntN(len(ids))})
+	}
+	rng.Shuffle(len(texts), func(i, j int) { texts[i], texts[j] = texts[j], texts[i] })
+	return texts
+}
+
+// alike compares scores: same lengths, no value further off than 1e-5 nats.
+func alike(got, want logprob.Score) error {
+	if len(got.LogProb) != len(want.LogProb) || got.Greedy != want.Greedy {
+		return fmt.Errorf("%d values, greedy %v, wanted %d, %v", len(got.LogProb), got.Greedy, len(want.LogProb), want.Greedy)
+	}
+	return close5(got.LogProb, want.LogProb)
+}
+
+func close5(got, want []float32) error {
+	for i, v := range got {
+		if !(math.Abs(float64(v-want[i])) <= 1e-5) {
+			return fmt.Errorf("value %d is %v, wanted %v", i, v, want[i])
+		}
+	}
+	return nil
+}
+
+// TestTreeAlone scores random trees of texts at once and each text in a call of its own,
+// in float32, with texts beyond every window (8 and 9 tokens in these checkpoints) and up
+// to the last of the learned positions (44 and 80): what texts share must not matter, nor
+// their order, nor where the calls to the device part.
+func TestTreeAlone(t *testing.T) {
+	backend := backends(t)[0]
+	checkpoints(t, func(t *testing.T, dir string) {
+		m := load(t, dir, backend, dtypes.Float32)
+		rng := rand.New(rand.NewPCG(1, uint64(len(dir))))
+		texts := randomTexts(rng, 40, min(m.Context(), 80), m.Rows())
+		var alone []logprob.Score
+		for _, text := range texts {
+			alone = append(alone, scores(t, m, text)...)
+		}
+		for _, window := range []int{1 << 16, 150} {
+			m.SetWindow(window)
+			for i, s := range scores(t, m, texts...) {
+				if err := alike(s, alone[i]); err != nil {
+					t.Fatalf("windows of %d: text %d, %v: %v", window, i, texts[i], err)
+				}
+			}
+		}
+		m.SetWindow(1 << 16)
+		order := rng.Perm(len(texts))
+		var other []tokenize.Text
+		for _, i := range order {
+			other = append(other, texts[i])
+		}
+		for k, s := range scores(t, m, other...) {
+			if err := alike(s, alone[order[k]]); err != nil {
+				t.Fatalf("in another order: text %v: %v", other[k], err)
+			}
+		}
+
+		// Rows, with the same sharing.
+		few := texts[:8]
+		for i, row := range rows(t, m, few...) {
+			if err := close5(row, rows(t, m, few[i])[0]); err != nil {
+				t.Fatalf("the row after text %v: %v", few[i], err)
+			}
+		}
+	})
+}
+
+// exactly makes texts whose beginnings, without each text's last token, are n different
+// ones: as many hidden states as a tree of them needs.
+func exactly(rng *rand.Rand, n, longest, rows int) []tokenize.Text {
+	seen := map[string]bool{}
+	count := func(ids []int32, add bool) int { // beginnings that are new
+		fresh := 0
+		for k := 1; k < len(ids); k++ {
+			if key := fmt.Sprint(ids[:k]); !seen[key] {
+				fresh++
+				if add {
+					seen[key] = true
+				}
+			}
+		}
+		return fresh
+	}
+	texts := []tokenize.Text{{IDs: []int32{2, 3, 4}, Reply: 1}}
+	count(texts[0].IDs, true)
+	for len(seen) < n {
+		from := texts[rng.IntN(len(texts))]
+		ids := slices.Clone(from.IDs[:1+rng.IntN(len(from.IDs))])
+		for range 1 + rng.IntN(10) {
+			if len(ids) < longest {
+				ids = append(ids, int32(rng.IntN(rows)))
+			}
+		}
+		if over := count(ids, false) - (n - len(seen)); over > 0 {
+			ids = ids[:len(ids)-over] // the new ones are its last
+		}
+		if len(ids) > 1 {
+			count(ids, true)
+			texts = append(texts, tokenize.Text{IDs: ids, Reply: 1 + rng.IntN(len(ids))})
+		}
+	}
+	return texts
+}
+
+// TestTreeFull scores trees that just fill a batch of 256 states or a pass of 4,096, or
+// have one or two more or less, and a sample of their texts alone.
+func TestTreeFull(t *testing.T) {
+	sizes := []int{255, 256, 257, 258, 512, 513, 4095, 4096, 4097, 4098}
+	if testing.Short() {
+		sizes = []int{256, 257}
+	}
+	for _, name := range []string{"llama-mha", "gemma2-base", "gpt2-plain", "mistral-window"} {
+		m := load(t, "testdata/families/"+name, backends(t)[0], dtypes.Float32)
+		for _, n := range sizes {
+			if n > 600 && name != "llama-mha" && name != "gemma2-base" {
+				continue
+			}
+			rng := rand.New(rand.NewPCG(2, uint64(n)))
+			texts := exactly(rng, n, 70, m.Rows())
+			together := scores(t, m, texts...)
+			for k := range 12 {
+				i := len(texts) - 1 // the last made the tree full
+				if k > 0 {
+					i = rng.IntN(len(texts))
+				}
+				if err := alike(together[i], scores(t, m, texts[i])[0]); err != nil {
+					t.Fatalf("%s: %d states: text %d of %d, %v: %v", name, n, i, len(texts), texts[i], err)
+				}
+			}
+		}
+	}
+}
