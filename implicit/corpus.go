@@ -21,6 +21,7 @@ type Corpus struct {
 	Entries    []Entry  // in the order of the file, duplicates included
 	Categories []string // in the order of the file
 	Warnings   []error  // a word that stands twice, is empty or has spaces at its ends, a column that was not used
+	Listed     int      // words of the list against which Expand has expanded wildcards, 0 for none
 }
 
 // Entry is one line of a corpus.
@@ -28,6 +29,7 @@ type Entry struct {
 	Term       string
 	Categories []string // one or more in a dictionary, none in a plain list
 	Wildcard   bool     // Term ends in "*" and stands for every word that begins so; it cannot be scored as it stands
+	From       string   // the wildcard that Term was expanded from (see Expand), "" for none
 }
 
 // Items returns every entry after every prompt, prompt by prompt, the reply being the

@@ -19,6 +19,13 @@ type Scorer interface {
 	Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error]
 }
 
+// EndScorer is a Scorer that can also say how likely the reply is over: Score.End = ln sum
+// of p(v | prompt, reply) over the tokens v with ends[v]. *logprob.Model is one. It costs
+// the computation of every reply's last token.
+type EndScorer interface {
+	ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[logprob.Score, error]
+}
+
 // Model is what Plain and Chat need of a model. *logprob.Model is one.
 type Model interface {
 	Scorer
@@ -29,6 +36,9 @@ type Model interface {
 type Policy struct {
 	Scorer Scorer
 	Encode func(prompt, reply string) (tokenize.Text, error)
+	// Ends, where it is not nil, returns which of the model's tokens may follow a
+	// finished word, as the function Ends does. MeasureEnded needs it, and nothing else.
+	Ends func() []bool
 }
 
 // Plain is m reading the prompt as it stands, the reply right after it: the paper's
@@ -49,13 +59,17 @@ func Chat(m Model, o *tokenize.ChatOptions) Policy {
 }
 
 func policy(m Model, encode func(t *tokenize.Tokenizer, prompt, reply string) (tokenize.Text, error)) Policy {
-	return Policy{Scorer: m, Encode: func(prompt, reply string) (tokenize.Text, error) {
+	p := Policy{Scorer: m, Encode: func(prompt, reply string) (tokenize.Text, error) {
 		t := m.Tokenizer()
 		if t == nil {
 			return tokenize.Text{}, errors.New("no tokenizer, wanted one to make tokens of text")
 		}
 		return encode(t, prompt, reply)
 	}}
+	if m.Tokenizer() != nil {
+		p.Ends = func() []bool { return Ends(m.Tokenizer()) }
+	}
+	return p
 }
 
 // Item is one reply to score. Prompt and Reply are what is scored; the rest is
@@ -218,6 +232,13 @@ type entry struct {
 // yielded last and ends the stream. break stops the work; ctx is looked at before
 // every item drawn and by the scorers.
 func Rewards(ctx context.Context, tuned, base Policy, items iter.Seq[Item]) iter.Seq2[Reward, error] {
+	return rewards(ctx, tuned, base, tuned.Scorer.Score, base.Scorer.Score, items)
+}
+
+// scoring is a model's Score, or its ScoreEnds for some ends.
+type scoring func(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error]
+
+func rewards(ctx context.Context, tuned, base Policy, scoreTuned, scoreBase scoring, items iter.Seq[Item]) iter.Seq2[Reward, error] {
 	return func(yield func(Reward, error) bool) {
 		var window []entry
 		tokens := 0
@@ -230,13 +251,13 @@ func Rewards(ctx context.Context, tuned, base Policy, items iter.Seq[Item]) iter
 			window = append(window, e)
 			tokens += len(e.TunedText.IDs) + len(e.BaseText.IDs)
 			if len(window) == windowItems || tokens >= windowTokens {
-				if !score(ctx, tuned.Scorer, base.Scorer, window, yield) {
+				if !score(ctx, scoreTuned, scoreBase, window, yield) {
 					return
 				}
 				window, tokens = window[:0], 0
 			}
 		}
-		score(ctx, tuned.Scorer, base.Scorer, window, yield)
+		score(ctx, scoreTuned, scoreBase, window, yield)
 	}
 }
 
@@ -279,7 +300,7 @@ func encode(tuned, base Policy, it Item) entry {
 
 // score runs both models over a window and yields its rewards. It answers whether to
 // go on.
-func score(ctx context.Context, tuned, base Scorer, window []entry, yield func(Reward, error) bool) bool {
+func score(ctx context.Context, tuned, base scoring, window []entry, yield func(Reward, error) bool) bool {
 	var todo []*Reward
 	for i := range window {
 		if window[i].err == nil {
@@ -287,14 +308,14 @@ func score(ctx context.Context, tuned, base Scorer, window []entry, yield func(R
 		}
 	}
 	for _, m := range []struct {
-		name string
-		Scorer
-		part func(*Reward) (tokenize.Text, *logprob.Score)
+		name  string
+		score scoring
+		part  func(*Reward) (tokenize.Text, *logprob.Score)
 	}{
 		{"tuned", tuned, func(r *Reward) (tokenize.Text, *logprob.Score) { return r.TunedText, &r.Tuned }},
 		{"base", base, func(r *Reward) (tokenize.Text, *logprob.Score) { return r.BaseText, &r.Base }},
 	} {
-		if err := run(ctx, m.Scorer, todo, m.part); err != nil {
+		if err := run(ctx, m.score, todo, m.part); err != nil {
 			yield(Reward{}, fmt.Errorf("implicit: rewards: %s model: %w", m.name, err))
 			return false
 		}
@@ -309,7 +330,7 @@ func score(ctx context.Context, tuned, base Scorer, window []entry, yield func(R
 
 // run fills in one model's scores and holds the model to its promise: a score a text,
 // one value a reply token, finite or -Inf.
-func run(ctx context.Context, m Scorer, todo []*Reward, part func(*Reward) (tokenize.Text, *logprob.Score)) error {
+func run(ctx context.Context, score scoring, todo []*Reward, part func(*Reward) (tokenize.Text, *logprob.Score)) error {
 	if len(todo) == 0 {
 		return nil
 	}
@@ -321,7 +342,7 @@ func run(ctx context.Context, m Scorer, todo []*Reward, part func(*Reward) (toke
 		}
 	}
 	n := 0
-	for s, err := range m.Score(ctx, texts) {
+	for s, err := range score(ctx, texts) {
 		if err != nil {
 			return err
 		}
@@ -336,6 +357,9 @@ func run(ctx context.Context, m Scorer, todo []*Reward, part func(*Reward) (toke
 			if v != v || math.IsInf(float64(v), 1) {
 				return fmt.Errorf("reply %q: token %d: log-probability %v, wanted a number or -Inf", todo[n].Reply, i, v)
 			}
+		}
+		if end := s.End; end != end || end > 1e-3 {
+			return fmt.Errorf("reply %q: ln of the probability of its end is %v, wanted at most 0", todo[n].Reply, end)
 		}
 		*to = s
 		n++

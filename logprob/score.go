@@ -10,6 +10,10 @@ type Score struct {
 	// Greedy says that every reply token was the likeliest at its place, so that
 	// greedy decoding would have written this reply.
 	Greedy bool
+	// End = ln sum_v p(v | prompt, reply) over the tokens v that ScoreEnds was given:
+	// of the probability that the reply is over, its last word finished. 0 where it
+	// was not asked for.
+	End float32
 }
 
 // Sum returns ln p(reply | prompt) = sum_i LogProb[i], added in float64. It is 0, ln

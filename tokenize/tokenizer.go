@@ -26,6 +26,7 @@ type Tokenizer struct {
 	index   map[int32]int
 	added   map[int32]bool // ids of added tokens
 	rstrip  map[int32]bool // ids of those that take the white space after them
+	marks   map[int32]bool // ids of special tokens
 	special *matcher
 	decoder *decoder
 	config  *config
@@ -99,7 +100,7 @@ func (t *Tokenizer) setVocab(s *spec) error {
 	for name, id := range s.vocab {
 		names[id] = name
 	}
-	t.added, t.rstrip = map[int32]bool{}, map[int32]bool{}
+	t.added, t.rstrip, t.marks = map[int32]bool{}, map[int32]bool{}, map[int32]bool{}
 	var special []string
 	for _, a := range s.AddedTokens {
 		if a.Content == "" {
@@ -112,6 +113,7 @@ func (t *Tokenizer) setVocab(s *spec) error {
 		names[id] = a.Content
 		t.added[id] = true
 		t.rstrip[id] = a.Rstrip // the last entry of a token counts
+		t.marks[id] = a.Special
 		if a.Special && !t.config.splitSpecial {
 			special = append(special, a.Content)
 		}
@@ -331,6 +333,11 @@ func (t *Tokenizer) Bytes(id int32) (b []byte, ok bool) {
 	}
 	return t.decoder.bytes(t.tokens[i].Name, t.added[id]), true
 }
+
+// Special tells whether a token is marked as special in tokenizer.json or
+// tokenizer_config.json, as those are that begin and end texts and turns. Special tokens
+// are no part of a text, whatever their names.
+func (t *Tokenizer) Special(id int32) bool { return t.marks[id] }
 
 // Vocab yields every entry of the vocabulary in the order of ids, which may have
 // holes. The model's logits can have more rows than this: they are no tokens.

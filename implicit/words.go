@@ -1,0 +1,233 @@
+package implicit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// WordOptions say how words are scored. nil is the zero value.
+type WordOptions struct {
+	Forms    []Form    // in which an entry is scored; nil for AllForms
+	Measures []Measure // that are computed, in this order; nil for MeasurePooled
+	// Progress, if not nil, is told how many replies of how many are scored: entries in
+	// their forms, after all prompts.
+	Progress func(done, total int)
+}
+
+// WordReward is an entry of a corpus after one prompt: its forms as both models score
+// them, and what the measures make of them.
+type WordReward struct {
+	PromptName string
+	Index      int // of the entry in Corpus.Entries
+	Entry
+	Forms  []FormScore // each different text once, in the order of WordOptions.Forms
+	Scores []WordScore // in the order of WordOptions.Measures; a measure that has no value is missing
+
+	ends [2][]bool // of the tuned and the base model; nil where they were not asked for
+}
+
+// FormScore is one text of an entry as both models score it.
+type FormScore struct {
+	Text              string // the reply
+	Forms             []Form // that write the entry so
+	TunedIDs, BaseIDs []int32
+	Tuned, Base       logprob.Score // with End where MeasureEnded was asked for
+	Flags             []string      // of Reward.Flags
+	Err               error         // an *ItemError that says why it could not be scored; the rest is then empty
+
+	context [2]int // number of the prompt's ids, among those of the entry's forms
+}
+
+// Words scores every entry of a corpus after every prompt, in its surface forms, and
+// yields a WordReward for each, prompt by prompt, in the order of the corpus. All forms
+// of all entries go through Rewards; those of one prompt follow each other, so that what
+// they share is computed once. The words of one prompt are held until the last of them
+// is scored, which ranks need; more is not.
+//
+// An entry that cannot be scored is yielded in its place with an *ItemError and the work
+// goes on: a wildcard (see Corpus.Expand), an empty entry, one none of whose forms can be
+// scored, one of which no measure has a value. Forms that cannot be scored while others
+// can have FormScore.Err. Any other error is yielded last and ends the stream: wrong
+// options, MeasureEnded with models that do not know where words end, Rewards' errors.
+func Words(ctx context.Context, tuned, base Policy, corpus *Corpus, prompts []NamedPrompt, o *WordOptions) iter.Seq2[WordReward, error] {
+	return func(yield func(WordReward, error) bool) {
+		run, err := newWordRun(tuned, base, corpus, prompts, o)
+		if err != nil {
+			yield(WordReward{}, err)
+			return
+		}
+		next, stop := iter.Pull2(rewards(ctx, tuned, base, run.score[0], run.score[1], run.items(prompts)))
+		defer stop()
+		for _, p := range prompts {
+			words := make([]WordReward, 0, len(corpus.Entries))
+			refused := make([]error, 0, len(corpus.Entries))
+			for i := range corpus.Entries {
+				w := WordReward{PromptName: p.Name, Index: i, Entry: corpus.Entries[i], ends: run.ends}
+				if err := run.gather(&w, next); err != nil {
+					yield(w, err)
+					return
+				}
+				why, err := run.measure(&w, p)
+				if err != nil {
+					yield(w, err)
+					return
+				}
+				words, refused = append(words, w), append(refused, why)
+			}
+			rankWords(words, run.Measures, run.WordOptions.Forms)
+			for i, w := range words {
+				if !yield(w, refused[i]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// wordRun is one call of Words.
+type wordRun struct {
+	WordOptions
+	corpus      *Corpus
+	texts       [][]spelling // of each entry; none of a wildcard
+	score       [2]scoring   // of the tuned and the base model
+	ends        [2][]bool
+	done, total int
+}
+
+func newWordRun(tuned, base Policy, corpus *Corpus, prompts []NamedPrompt, o *WordOptions) (*wordRun, error) {
+	run := &wordRun{corpus: corpus, score: [2]scoring{tuned.Scorer.Score, base.Scorer.Score}}
+	if o != nil {
+		run.WordOptions = *o
+	}
+	if run.WordOptions.Forms == nil {
+		run.WordOptions.Forms = AllForms()
+	}
+	if run.Measures == nil {
+		run.Measures = []Measure{MeasurePooled}
+	}
+	if err := checkForms(run.WordOptions.Forms); err != nil {
+		return nil, err
+	}
+	if err := checkMeasures(run.Measures); err != nil {
+		return nil, err
+	}
+	if slices.Contains(run.Measures, MeasureEnded) {
+		for i, m := range []struct {
+			name string
+			Policy
+		}{{"tuned", tuned}, {"base", base}} {
+			scorer, ok := m.Scorer.(EndScorer)
+			if m.Policy.Ends != nil {
+				run.ends[i] = m.Policy.Ends()
+			}
+			if !ok || run.ends[i] == nil {
+				return nil, fmt.Errorf("implicit: words: %s model: it does not say where words end (EndScorer, Policy.Ends), wanted for the measure %s", m.name, MeasureEnded)
+			}
+			ends := run.ends[i]
+			run.score[i] = func(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
+				return scorer.ScoreEnds(ctx, texts, ends)
+			}
+		}
+	}
+	for _, e := range corpus.Entries {
+		var texts []spelling
+		if !e.Wildcard {
+			texts = spellings(e.Term, run.WordOptions.Forms)
+		}
+		run.texts = append(run.texts, texts)
+		run.total += len(texts) * len(prompts)
+	}
+	return run, nil
+}
+
+// items are the replies to score: every text of every entry after every prompt.
+func (run *wordRun) items(prompts []NamedPrompt) iter.Seq[Item] {
+	return func(yield func(Item) bool) {
+		for _, p := range prompts {
+			for i, e := range run.corpus.Entries {
+				for _, s := range run.texts[i] {
+					if !yield(Item{Prompt: p.Prompt, Reply: s.text, PromptName: p.Name, Word: e.Term, Categories: e.Categories}) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// gather takes the rewards of an entry's texts from the stream. The prompts' ids, which
+// are most of a text, are not kept: only which forms share them.
+func (run *wordRun) gather(w *WordReward, next func() (Reward, error, bool)) error {
+	var contexts [2][][]int32
+	for _, s := range run.texts[w.Index] {
+		r, err, ok := next()
+		if !ok {
+			return errors.New("implicit: words: fewer rewards than replies")
+		}
+		f := FormScore{Text: s.text, Forms: s.forms}
+		if err != nil && !errors.As(err, new(*ItemError)) {
+			return err
+		}
+		if f.Err = err; err == nil {
+			f.Tuned, f.Base, f.Flags = r.Tuned, r.Base, r.Flags()
+			for i, m := range []struct {
+				text tokenize.Text
+				ids  *[]int32
+			}{{r.TunedText, &f.TunedIDs}, {r.BaseText, &f.BaseIDs}} {
+				*m.ids = slices.Clone(m.text.IDs[m.text.Reply:])
+				before := m.text.IDs[:m.text.Reply]
+				k := slices.IndexFunc(contexts[i], func(c []int32) bool { return slices.Equal(c, before) })
+				if k < 0 {
+					k = len(contexts[i])
+					contexts[i] = append(contexts[i], before)
+				}
+				f.context[i] = k
+			}
+		}
+		w.Forms = append(w.Forms, f)
+		if run.done++; run.Progress != nil {
+			run.Progress(run.done, run.total)
+		}
+	}
+	return nil
+}
+
+// measure computes a word's measures. why says what keeps the word from being scored at
+// all, err what ends the work.
+func (run *wordRun) measure(w *WordReward, p NamedPrompt) (why, err error) {
+	refuse := func(format string, args ...any) error {
+		item := Item{Prompt: p.Prompt, Reply: w.Term, PromptName: p.Name, Word: w.Term, Categories: w.Categories, Wildcard: w.Wildcard}
+		return &ItemError{Item: item, Err: fmt.Errorf(format, args...)}
+	}
+	switch {
+	case w.Wildcard && run.corpus.Listed == 0:
+		return refuse("a wildcard, wanted a word: expand it with a list of words"), nil
+	case w.Wildcard:
+		return refuse("a wildcard, which none of the %d words of the list match", run.corpus.Listed), nil
+	case !slices.ContainsFunc(w.Forms, func(f FormScore) bool { return f.Err == nil }):
+		return w.Forms[0].Err, nil
+	}
+	for _, m := range run.Measures {
+		scores, err := w.Measure(m)
+		if none := (*noValue)(nil); errors.As(err, &none) {
+			if why == nil {
+				why = refuse("%w", none)
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		w.Scores = append(w.Scores, scores...)
+	}
+	if len(w.Scores) > 0 {
+		why = nil
+	}
+	return why, nil
+}
