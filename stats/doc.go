@@ -14,6 +14,7 @@
 //	As this, when rows share models, prompts or words?   Mixed, (*MixedFit).ANOVA, (*MixedFit).Contrast
 //	How large is a difference?                           CohenD, HedgesG, CohenDAverage, GlassDelta, CliffDelta
 //	Do two measures go together?                         Pearson, Spearman, Kendall
+//	Do ranks survive other ways to measure?              Sensitivities
 //	How sure is any number, also of prompts x words?     Bootstrap, BootstrapAxes
 //	Many tests at once?                                  BenjaminiHochberg, BenjaminiYekutieli, Holm, Hochberg, Bonferroni
 //	What does the distribution look like?                Density, BandwidthNRD0, BandwidthScott, BandwidthSilverman
