@@ -1,0 +1,89 @@
+package implicit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Variant is one way to make a number of a word after a prompt: a measure over forms.
+type Variant struct {
+	Measure Measure // MeasureExact is of the first form alone
+	Forms   []Form  // at least one
+}
+
+// Value returns what the word is ranked by under a variant, the log-ratio of the measure,
+// or for MeasurePaper its MWLR; NaN where the measure has no value of the word, as the
+// paper's of a word that is no single token. The forms must be among those that were
+// scored; of those a word could not be scored in, the measure goes without. Errors are
+// Measure's others.
+func (w WordReward) Value(v Variant) (float64, error) {
+	if len(v.Forms) == 0 {
+		return 0, fmt.Errorf("implicit: a variant without forms, wanted at least one")
+	}
+	forms := v.Forms
+	if v.Measure == MeasureExact {
+		forms = forms[:1]
+	}
+	scores, err := w.Measure(v.Measure, forms...)
+	switch none := (*noValue)(nil); {
+	case errors.As(err, &none):
+		return math.NaN(), nil
+	case err != nil:
+		return 0, err
+	}
+	return scores[0].order(), nil
+}
+
+// Vary scores the words of a corpus once, in all forms of all variants, and returns what
+// each variant makes of each: values[v][p][i] is the Value of the entry i of the corpus after
+// prompt p under variant v, NaN where there is none. Values of different prompts are not
+// comparable; their ranks are (stats.Sensitivities). progress, if not nil, is
+// WordOptions.Progress.
+//
+// Words that cannot be scored have no values. Any other error is that of Words, or of a
+// variant without forms.
+func Vary(ctx context.Context, tuned, base Policy, corpus *Corpus, prompts []NamedPrompt, variants []Variant, progress func(done, total int)) ([][][]float64, error) {
+	o := &WordOptions{Progress: progress}
+	for _, v := range variants {
+		if len(v.Forms) == 0 {
+			return nil, fmt.Errorf("implicit: a variant without forms, wanted at least one")
+		}
+		for _, f := range v.Forms {
+			if !slices.Contains(o.Forms, f) {
+				o.Forms = append(o.Forms, f)
+			}
+		}
+		if !slices.Contains(o.Measures, v.Measure) {
+			o.Measures = append(o.Measures, v.Measure)
+		}
+	}
+	values := make([][][]float64, len(variants))
+	for v := range values {
+		values[v] = make([][]float64, len(prompts))
+		for p := range prompts {
+			values[v][p] = make([]float64, 0, len(corpus.Entries))
+		}
+	}
+	if len(variants) == 0 {
+		return values, nil
+	}
+	n := 0
+	for w, err := range Words(ctx, tuned, base, corpus, prompts, o) {
+		if err != nil && !errors.As(err, new(*ItemError)) {
+			return nil, err
+		}
+		p := n / len(corpus.Entries)
+		n++
+		for v, variant := range variants {
+			x, err := w.Value(variant)
+			if err != nil {
+				return nil, err
+			}
+			values[v][p] = append(values[v][p], x)
+		}
+	}
+	return values, nil
+}

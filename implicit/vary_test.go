@@ -1,0 +1,142 @@
+package implicit_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/logprob"
+)
+
+// endingPolicy is a fake policy that knows the ends of words.
+func endingPolicy(seed uint64, size int, prefix string) (implicit.Policy, *ending) {
+	e := &ending{fake: &fake{seed: seed, size: size}}
+	p := e.policy(prefix)
+	p.Scorer, p.Ends = e, func() []bool { return []bool{true} }
+	return p, e
+}
+
+// TestVary: every variant's values out of one run are those of a run of its own, and with
+// Once several pairs share what they can.
+func TestVary(t *testing.T) {
+	corpus, err := implicit.ReadCorpus(strings.NewReader("category,word\na,love\na,Of the people\nb,abandon*\nb,power\nb,7\nb,tenderness\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompts := []implicit.NamedPrompt{{Name: "p", Prompt: "Q? "}, {Name: "q", Prompt: "Which? "}, {Name: "r", Prompt: "Who? "}}
+	variants := []implicit.Variant{
+		{Measure: implicit.MeasurePooled, Forms: implicit.AllForms()},
+		{Measure: implicit.MeasurePooled, Forms: []implicit.Form{" {}", " {upper}"}},
+		{Measure: implicit.MeasureExact, Forms: []implicit.Form{"{title}", "{}"}},
+		{Measure: implicit.MeasureEnded, Forms: implicit.AllForms()},
+		{Measure: implicit.MeasurePaper, Forms: implicit.AllForms()},
+		{Measure: implicit.MeasurePooled, Forms: []implicit.Form{"the {}"}},
+	}
+	tuned, tunedFake := endingPolicy(1, 5, "User: ")
+	raw, rawFake := endingPolicy(1, 5, "")
+	base, baseFake := endingPolicy(2, 4, "")
+	if tuned, err = implicit.Once(tuned, true); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err = implicit.Once(raw, true); err != nil {
+		t.Fatal(err)
+	}
+	if base, err = implicit.Once(base, true); err != nil {
+		t.Fatal(err)
+	}
+	last := 0
+	values, err := implicit.Vary(t.Context(), tuned, base, corpus, prompts, variants, func(done, total int) {
+		if done != last+1 || done > total {
+			t.Fatalf("%d of %d done after %d", done, total, last)
+		}
+		last = done
+	})
+	if err != nil || len(values) != len(variants) {
+		t.Fatalf("%d variants, %v", len(values), err)
+	}
+	scored := [3]int{tunedFake.scored, rawFake.scored, baseFake.scored}
+	if scored[0] == 0 || scored[0] != scored[2] || last < scored[0] {
+		t.Errorf("%v texts scored, %d replies told of", scored, last)
+	}
+	none := 0
+	for v, variant := range variants {
+		i := 0
+		o := &implicit.WordOptions{Forms: variant.Forms, Measures: []implicit.Measure{variant.Measure}}
+		for w, err := range implicit.Words(t.Context(), tuned, base, corpus, prompts, o) {
+			if err != nil && !errors.As(err, new(*implicit.ItemError)) {
+				t.Fatal(err)
+			}
+			want := math.NaN()
+			if len(w.Scores) > 0 {
+				want = w.Scores[0].LogRatio()
+				if variant.Measure == implicit.MeasurePaper {
+					want = w.Scores[0].MWLR
+				}
+			} else {
+				none++
+			}
+			if got := values[v][i/6][i%6]; got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
+				t.Errorf("variant %d, word %q after %s: %v, wanted %v", v, w.Term, w.PromptName, got, want)
+			}
+			i++
+		}
+		if i != 18 {
+			t.Fatalf("%d words", i)
+		}
+	}
+	if none <= 3*len(variants) {
+		t.Errorf("%d words without a value: besides the wildcard, wanted some for the paper's measure", none)
+	}
+	if now := [3]int{tunedFake.scored, rawFake.scored, baseFake.scored}; now != scored {
+		t.Errorf("%v texts scored at the end, wanted %v as before", now, scored)
+	}
+	if _, err := implicit.Vary(t.Context(), raw, base, corpus, prompts, variants[:1], nil); err != nil {
+		t.Fatal(err)
+	}
+	if rawFake.scored == 0 || baseFake.scored != scored[2] {
+		t.Errorf("another pair: %d and %d texts scored, wanted none again of the base model", rawFake.scored, baseFake.scored)
+	}
+
+	// A model against itself has values of exactly 0 under every variant.
+	same, err := implicit.Vary(t.Context(), base, base, corpus, prompts, variants, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range fmt.Sprint(same) {
+		if !strings.ContainsRune("[0NaN ]", x) {
+			t.Fatalf("a model against itself: %v", same)
+		}
+	}
+}
+
+func TestVaryErrors(t *testing.T) {
+	corpus := &implicit.Corpus{Entries: []implicit.Entry{{Term: "love"}}}
+	prompts := []implicit.NamedPrompt{{Name: "p", Prompt: "Q? "}}
+	p := (&fake{seed: 1, size: 5}).policy("")
+	for _, c := range []struct {
+		variant implicit.Variant
+		want    string
+	}{
+		{implicit.Variant{Measure: implicit.MeasurePooled}, "implicit: a variant without forms, wanted at least one"},
+		{implicit.Variant{Measure: "vague", Forms: implicit.AllForms()}, "implicit: measure \"vague\", wanted exact, pooled, ended or paper"},
+		{implicit.Variant{Measure: implicit.MeasurePooled, Forms: []implicit.Form{"word"}}, "implicit: form \"word\", wanted one of {}, {lower}, {title}, {upper} in it, where the word goes"},
+		{implicit.Variant{Measure: implicit.MeasureEnded, Forms: implicit.AllForms()}, "implicit: words: tuned model: it does not say where words end (EndScorer, Policy.Ends), wanted for the measure ended"},
+	} {
+		if got, err := implicit.Vary(t.Context(), p, p, corpus, prompts, []implicit.Variant{c.variant}, nil); err == nil || err.Error() != c.want || got != nil {
+			t.Errorf("%v, %v, wanted %s", got, err, c.want)
+		}
+	}
+	if got, err := implicit.Vary(t.Context(), p, p, corpus, prompts, nil, nil); err != nil || len(got) != 0 {
+		t.Errorf("no variants: %v, %v", got, err)
+	}
+	if _, err := (implicit.WordReward{}).Value(implicit.Variant{Measure: implicit.MeasurePooled}); err == nil {
+		t.Error("a value of no forms")
+	}
+	if x, err := (implicit.WordReward{Forms: []implicit.FormScore{{Text: "love", Forms: []implicit.Form{"{}"}, TunedIDs: []int32{1}, BaseIDs: []int32{1},
+		Tuned: logprob.Score{LogProb: []float32{-1}}, Base: logprob.Score{LogProb: []float32{-3}}}}}).Value(implicit.Variant{Measure: implicit.MeasureExact, Forms: []implicit.Form{"{}"}}); err != nil || x != 2 {
+		t.Errorf("value %v, %v, wanted 2", x, err)
+	}
+}
