@@ -3,30 +3,33 @@
 // The idea: all texts of a call go into one prefix tree (tree.go), whose nodes are
 // tokens. A node's hidden state depends on its ancestors alone, so it is computed
 // once however many texts share it: one prompt followed by a thousand words costs
-// the prompt plus what the words add. The tree is cut into batches, each a run of
-// its depth-first order together with the path that leads to it. In that order a
-// node's descendants follow it without a gap, so that attention to ancestors only
-// is two comparisons of positions (attention.go), and a batch is a flat list of
-// tokens without padding but at its end.
+// the prompt plus what the words add.
 //
-// A batch runs block by block. Blocks of one kind share an executable for each
-// size of batch, weights are its inputs and stay on the device (weights.go): a
-// model of 80 layers compiles as one block. The head runs only where a log-probability
-// is wanted, a few rows at a time, in float32.
+// The tree is cut into passes of some thousands of nodes, and a pass into batches
+// (batch.go), runs of its depth-first order without padding but at the end. A pass goes
+// through the model block by block (pass.go): each block takes all batches of the pass,
+// one after the other, and hands the keys and values of the path on from batch to
+// batch, so that those of a prompt are computed once for all its replies and only one
+// block's are held. A block's nodes see their ancestors and nothing else
+// (attention.go).
+//
+// Blocks of one kind share an executable for each shape of batch; weights are its
+// inputs. A model of 80 layers compiles as one block, and a model larger than memory
+// streams through it, each block read once a pass (store.go). The head runs only
+// where a log-probability is wanted, over a slice of the vocabulary at a time
+// (head.go); whole rows leave the device only where they are asked for.
 package engine
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"sync"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
-	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/implicitreward/implicitreward/internal/arch"
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
@@ -38,7 +41,7 @@ type Engine struct {
 	model   *arch.Model
 	backend compute.Backend
 	dtype   dtypes.DType
-	weights map[string]weight
+	store   *store
 	table   checkpoint.Tensor // of embeddings, read row by row from the mapped file
 	places  []float32         // learned positions [Context D], nil without
 
@@ -46,22 +49,42 @@ type Engine struct {
 	programs *programs
 	closed   bool
 
-	// BatchTokens is the number of nodes that are computed at a time.
-	BatchTokens int
+	// What is computed at a time. They decide how texts are grouped, which can show
+	// in a number's last bits, so they do not depend on the machine.
+	passNodes, batchNodes int
 }
 
-// defaultBatchTokens is a compromise measured on two cores: larger batches spend more
-// in attention and in compiling, smaller ones compute more prefixes anew.
-const defaultBatchTokens = 256
+const (
+	// A pass holds the residual stream of its nodes, 4*D bytes each. Where weights are
+	// streamed, a larger one reads them less often.
+	defaultPassNodes = 4096
+	// A batch is large enough that reading the weights counts little beside the
+	// products (256, measured), and small enough for the cache.
+	defaultBatchNodes = 256
+)
+
+// Options change how a model is loaded.
+type Options struct {
+	// DType is dtypes.Float32, dtypes.BFloat16, or zero for AutoDType's choice.
+	DType dtypes.DType
+	// Like may be an engine whose executables serve this one too if their models
+	// are alike.
+	Like *Engine
+	// Memory bounds the bytes of weights and buffers; 0: what the machine has, if
+	// the device shares its memory. A model that needs more streams its blocks. The
+	// numbers do not depend on it.
+	Memory int64
+	// Progress, if not nil, is told the bytes of weights that have been loaded.
+	Progress func(done, total int64)
+}
 
 // New checks the checkpoint against the model and loads its weights. w must stay
-// open as long as the engine is used: embeddings are read from it. dtype is
-// dtypes.Float32, dtypes.BFloat16, or InvalidDType for AutoDType's choice. like may be
-// nil, or an engine whose executables serve this one too if their models are alike.
-func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, like *Engine, progress func(done, total int64)) (*Engine, error) {
+// open as long as the engine is used.
+func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, o Options) (*Engine, error) {
 	if err := Validate(m, w); err != nil {
 		return nil, err
 	}
+	dtype := o.DType
 	switch dtype {
 	case dtypes.InvalidDType:
 		dtype = AutoDType(m, w)
@@ -69,7 +92,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	default:
 		return nil, fmt.Errorf("engine: dtype %s, wanted float32 or bfloat16", dtype)
 	}
-	e := &Engine{model: m, backend: backend, dtype: dtype, BatchTokens: defaultBatchTokens}
+	e := &Engine{model: m, backend: backend, dtype: dtype, passNodes: defaultPassNodes, batchNodes: defaultBatchNodes}
 	e.table, _ = w.Get(m.Embed.Table.Name)
 	tied := slices.ContainsFunc(m.Head.Tensors, func(t arch.Tensor) bool { return t.Name == e.table.Name })
 	if !tied { // otherwise it is checked on its way to the device
@@ -89,11 +112,26 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 		}
 	}
 	var err error
-	if e.weights, err = loadWeights(ctx, backend, m, w, dtype, progress); err != nil {
+	if e.store, err = newStore(ctx, backend, m, w, dtype, e.workBytes(), o); err != nil {
 		return nil, err
 	}
-	e.programs = share(like, e)
+	e.programs = share(o.Like, e)
 	return e, nil
+}
+
+// workBytes is about what a pass needs beside the weights.
+func (e *Engine) workBytes() int64 {
+	m := e.model
+	widest := m.D
+	for _, p := range m.Blocks[:1] {
+		for _, t := range p.Tensors {
+			widest = max(widest, slices.Max(t.Shape))
+		}
+	}
+	stream := 2 * e.passNodes * m.D * 4                // residual stream, and what the head wants of it
+	block := e.batchNodes * (4*widest + 4*m.N*m.K) * 4 // one block's values
+	logits := 3 * headRows * min(m.V, sliceRows) * 4
+	return int64(stream+block+logits) + scoreBytes*3
 }
 
 // DType is the type of the matrix products' operands.
@@ -107,7 +145,7 @@ func (e *Engine) Close() {
 		return
 	}
 	e.closed = true
-	release(e.weights)
+	e.store.release()
 	e.programs.release()
 }
 
@@ -116,12 +154,13 @@ type Result struct {
 	LogProb []float32 // of IDs[From:]
 	Greedy  bool      // each of them was a most likely token
 	Row     []float32 // of the whole vocabulary after the text; nil if not asked for
+	Ends    float32   // ln of the sum over the ends after the text; 0 if not asked for
 }
 
-// Run computes what is wanted of the texts, in their order. It checks ctx between
-// executions. A number that is not finite (but for a log-probability of -Inf) is an
-// error.
-func (e *Engine) Run(ctx context.Context, texts []Text) ([]Result, error) {
+// Run computes what is wanted of the texts, in their order. ends tells which ids a text
+// with Ends sums over; it may be nil where none has. Run checks ctx between executions.
+// A number that is not finite (but for a log-probability of -Inf) is an error.
+func (e *Engine) Run(ctx context.Context, texts []Text, ends []bool) ([]Result, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -133,11 +172,14 @@ func (e *Engine) Run(ctx context.Context, texts []Text) ([]Result, error) {
 		if err := e.Check(text); err != nil {
 			return nil, fmt.Errorf("engine: text %d: %w", n, err)
 		}
+		if text.Ends && len(ends) != e.model.V {
+			return nil, fmt.Errorf("engine: text %d: %d ends, wanted one for each of the %d rows of the vocabulary", n, len(ends), e.model.V)
+		}
 		t.add(n, text)
 		results[n] = Result{LogProb: make([]float32, len(text.IDs)-text.From), Greedy: true}
 	}
-	for _, b := range t.batches(e.BatchTokens) {
-		if err := e.run(ctx, t, b, results); err != nil {
+	for _, p := range t.passes(e.passNodes) {
+		if err := e.run(ctx, t, p, ends, results); err != nil {
 			return nil, err
 		}
 	}
@@ -157,234 +199,10 @@ func (e *Engine) Check(text Text) error {
 	if text.From < 0 || text.From > len(text.IDs) {
 		return fmt.Errorf("reply begins at token %d of %d", text.From, len(text.IDs))
 	}
-	if text.From == 0 && len(text.IDs) > 0 || text.Row && len(text.IDs) == 0 {
+	if text.From == 0 && len(text.IDs) > 0 || (text.Row || text.Ends) && len(text.IDs) == 0 {
 		return errors.New("nothing stands before the first token that is asked for, wanted a prompt or a BOS token")
 	}
 	return nil
-}
-
-// run computes one batch and puts its numbers in their places.
-func (e *Engine) run(ctx context.Context, t *tree, b batch, results []Result) error {
-	var at []int32 // indices in the batch at which something is wanted
-	for i := b.own; i < len(b.nodes); i++ {
-		if t.wants[b.nodes[i]] != nil {
-			at = append(at, int32(i))
-		}
-	}
-	if len(at) == 0 {
-		return nil // inner nodes whose wanted descendants are in a later batch
-	}
-	x, err := e.blocks(ctx, t, b)
-	if err != nil {
-		return err
-	}
-	defer x.MustFinalizeAll()
-	for _, rows := range slices.Collect(slices.Chunk(at, e.headRows())) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		wants := make([]*want, len(rows))
-		for i, r := range rows {
-			wants[i] = t.wants[b.nodes[r]]
-		}
-		if err := e.head(x, rows, wants, results); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// blocks returns the residual stream after the last block, [size D].
-func (e *Engine) blocks(ctx context.Context, t *tree, b batch) (*tensors.Tensor, error) {
-	size := bucket(len(b.nodes))
-	ids, depth, exit := make([]int32, size), make([]int32, size), make([]int32, size)
-	for i := range size {
-		if i < len(b.nodes) {
-			ids[i], depth[i], exit[i] = t.id[b.nodes[i]], t.depth[b.nodes[i]], b.exit[i]
-		} else {
-			exit[i] = int32(i + 1) // padding sees itself only
-		}
-	}
-	x, err := e.embed(ids, depth)
-	if err != nil {
-		return nil, err
-	}
-	shared := []*tensors.Tensor{
-		tensors.FromFlatDataAndDimensions(depth, size),
-		tensors.FromFlatDataAndDimensions(exit, size),
-	}
-	ropes := make([][]*tensors.Tensor, len(e.model.Ropes))
-	for i, r := range e.model.Ropes {
-		cos, sin := r.Table(depth)
-		ropes[i] = []*tensors.Tensor{
-			tensors.FromFlatDataAndDimensions(cos, size, len(r.InvFreq)),
-			tensors.FromFlatDataAndDimensions(sin, size, len(r.InvFreq)),
-		}
-	}
-	defer func() {
-		for _, t := range append(slices.Concat(ropes...), shared...) {
-			t.MustFinalizeAll()
-		}
-	}()
-	for _, part := range e.model.Blocks {
-		if err := ctx.Err(); err != nil {
-			x.MustFinalizeAll()
-			return nil, err
-		}
-		in := append([]*tensors.Tensor{x}, shared...)
-		if part.Rope >= 0 {
-			in = append(in, ropes[part.Rope]...)
-		}
-		out, err := e.call(part.Kind, blockGraph(part, e.inOut(part)), append(in, e.tensors(part)...))
-		x.MustFinalizeAll()
-		if err != nil {
-			return nil, err
-		}
-		x = out[0]
-	}
-	return x, nil
-}
-
-// embed looks the tokens up in the mapped table: x = Scale*Table[id] + Positions[depth].
-func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
-	d := e.model.D
-	x := make([]float32, len(ids)*d)
-	itemSize := len(e.table.Data) / (e.model.V * d)
-	for i, id := range ids {
-		row := e.table
-		row.Shape = []int{d}
-		row.Data = e.table.Data[int(id)*d*itemSize : (int(id)+1)*d*itemSize]
-		values, err := row.Float32s()
-		if err != nil {
-			return nil, err
-		}
-		to := x[i*d : (i+1)*d]
-		for j, v := range values {
-			to[j] = v * e.model.Embed.Scale
-		}
-		if e.places != nil {
-			for j, v := range e.places[int(depth[i])*d : (int(depth[i])+1)*d] {
-				to[j] += v
-			}
-		}
-	}
-	return tensors.FromFlatDataAndDimensions(x, len(ids), d), nil
-}
-
-// head fills in what is wanted after the given rows of x.
-func (e *Engine) head(x *tensors.Tensor, rows []int32, wants []*want, results []Result) error {
-	size := bucket(len(rows))
-	index := make([]int32, size)
-	copy(index, rows)
-	// Gathering is an executable of its own, so that the head compiles for each
-	// number of rows, not for each pair of that and a batch's size.
-	wanted, err := e.call("gather", gatherGraph, []*tensors.Tensor{x, tensors.FromFlatDataAndDimensions(index, size, 1)})
-	if err != nil {
-		return err
-	}
-	part := e.model.Head
-	out, err := e.call("head", headGraph(part, e.inOut(part)), append(wanted, e.tensors(part)...))
-	wanted[0].MustFinalizeAll()
-	if err != nil {
-		return err
-	}
-	logits, sums, tops := out[0], tensors.MustCopyFlatData[float32](out[1]), tensors.MustCopyFlatData[float32](out[2])
-	defer func() {
-		for _, t := range out {
-			t.MustFinalizeAll()
-		}
-	}()
-	for i := range rows {
-		if s := float64(sums[i]); math.IsNaN(s) || math.IsInf(s, 0) {
-			return fmt.Errorf("engine: logits after a text are not finite (log-sum-exp %g): the checkpoint computes no distribution in %s", s, e.dtype)
-		}
-	}
-
-	// Single ids are picked on the device; a whole row is copied as it is needed.
-	var pick []int32
-	for i, w := range wants {
-		for _, id := range w.ids {
-			pick = append(pick, int32(i), id)
-		}
-	}
-	if len(pick) > 0 {
-		n := len(pick) / 2
-		padded := make([]int32, 2*bucket(n))
-		copy(padded, pick)
-		picked, err := e.call("gather", gatherGraph, []*tensors.Tensor{logits, tensors.FromFlatDataAndDimensions(padded, len(padded)/2, 2)})
-		if err != nil {
-			return err
-		}
-		values := tensors.MustCopyFlatData[float32](picked[0])
-		picked[0].MustFinalizeAll()
-		j := 0
-		for i, w := range wants {
-			for k := range w.ids {
-				for _, to := range w.slot[k] {
-					results[to.text].LogProb[to.i] = logProb(values[j], sums[i])
-					results[to.text].Greedy = results[to.text].Greedy && values[j] >= tops[i]
-				}
-				j++
-			}
-		}
-	}
-	if !slices.ContainsFunc(wants, func(w *want) bool { return len(w.rows) > 0 }) {
-		return nil
-	}
-	return tensors.ConstFlatData(logits, func(flat []float32) {
-		v := e.model.V
-		for i, w := range wants {
-			for _, text := range w.rows {
-				row := make([]float32, v)
-				for j, x := range flat[i*v : (i+1)*v] {
-					row[j] = logProb(x, sums[i])
-				}
-				results[text].Row = row
-			}
-		}
-	})
-}
-
-// logProb is logit - lse, at most 0: rounding can leave a sure thing above.
-func logProb(logit, lse float32) float32 { return min(logit-lse, 0) }
-
-// headRows bounds the logits that are held at a time to 64 MiB.
-func (e *Engine) headRows() int {
-	rows := 256
-	for rows > 1 && rows*e.model.V*4 > 64<<20 {
-		rows /= 2
-	}
-	return rows
-}
-
-// bucket is the smallest of 1, 2, 4, 8, 12, 16, 24, 32, 48, ... that holds n: few
-// shapes to compile, and at most a third of a batch is padding.
-func bucket(n int) int {
-	size := 1
-	for size < n {
-		if size >= 8 && size+size/2 >= n {
-			return size + size/2
-		}
-		size *= 2
-	}
-	return size
-}
-
-// tensors are the weights of a part, inOut their layouts.
-func (e *Engine) tensors(p *arch.Part) []*tensors.Tensor {
-	all := make([]*tensors.Tensor, len(p.Tensors))
-	for i, t := range p.Tensors {
-		all[i] = e.weights[t.Name].tensor
-	}
-	return all
-}
-
-func (e *Engine) inOut(p *arch.Part) []bool {
-	all := make([]bool, len(p.Tensors))
-	for i, t := range p.Tensors {
-		all[i] = e.weights[t.Name].inOut
-	}
-	return all
 }
 
 func int32s(dims ...int) shapes.Shape { return shapes.Make(dtypes.Int32, dims...) }

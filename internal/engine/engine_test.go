@@ -46,7 +46,7 @@ func open(t testing.TB, name string) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(t.Context(), backend, m, w, dtypes.Float32, nil, nil)
+	e, err := New(t.Context(), backend, m, w, Options{DType: dtypes.Float32})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,21 +92,21 @@ func TestTree(t *testing.T) {
 			texts := randomTexts(r, 40, min(e.model.Context, 60), e.model.V)
 			alone := make([]Result, len(texts))
 			for i, text := range texts {
-				one, err := e.Run(t.Context(), []Text{text})
+				one, err := e.Run(t.Context(), []Text{text}, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
 				alone[i] = one[0]
 			}
-			for _, size := range []int{1, 7, 32, 512} {
-				e.BatchTokens = size
-				together, err := e.Run(t.Context(), texts)
+			for _, size := range [][2]int{{1, 1}, {20, 7}, {100, 32}, {200, 64}, {4096, 100}, {4096, 512}} {
+				e.passNodes, e.batchNodes = size[0], size[1]
+				together, err := e.Run(t.Context(), texts, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
 				for i := range texts {
 					if err := near(together[i], alone[i], 1e-5); err != nil {
-						t.Fatalf("batches of %d: text %d of %v: %v", size, i, texts[i], err)
+						t.Fatalf("passes and batches of %d: text %d of %v: %v", size, i, texts[i], err)
 					}
 				}
 			}
@@ -137,7 +137,7 @@ func TestScoreIsChainedNext(t *testing.T) {
 	for n := 1; n < len(ids); n++ {
 		texts = append(texts, Text{IDs: ids[:n], From: n, Row: true})
 	}
-	results, err := e.Run(t.Context(), texts)
+	results, err := e.Run(t.Context(), texts, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestGreedy(t *testing.T) {
 	e := open(t, "llama-mha")
 	ids := []int32{3}
 	for range 4 {
-		r, err := e.Run(t.Context(), []Text{{IDs: ids, From: len(ids), Row: true}})
+		r, err := e.Run(t.Context(), []Text{{IDs: ids, From: len(ids), Row: true}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +175,7 @@ func TestGreedy(t *testing.T) {
 	}
 	other := slices.Clone(ids)
 	other[4] = (other[4] + 1) % int32(e.model.V)
-	r, err := e.Run(t.Context(), []Text{{IDs: ids, From: 1}, {IDs: other, From: 1}, {IDs: ids, From: len(ids)}})
+	r, err := e.Run(t.Context(), []Text{{IDs: ids, From: 1}, {IDs: other, From: 1}, {IDs: ids, From: len(ids)}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,18 +198,18 @@ func TestRefused(t *testing.T) {
 		{Text{Row: true}, "nothing stands before"},
 		{Text{IDs: []int32{1}, From: 2}, "reply begins at token 2 of 1"},
 	} {
-		_, err := e.Run(t.Context(), []Text{test.text})
+		_, err := e.Run(t.Context(), []Text{test.text}, nil)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v: error %v, wanted %q", test.text, err, test.want)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := e.Run(ctx, []Text{{IDs: []int32{1, 2}, From: 1}}); err == nil {
+	if _, err := e.Run(ctx, []Text{{IDs: []int32{1, 2}, From: 1}}, nil); err == nil {
 		t.Error("a cancelled run gave no error")
 	}
 	e.Close()
-	if _, err := e.Run(t.Context(), nil); err == nil {
+	if _, err := e.Run(t.Context(), nil, nil); err == nil {
 		t.Error("a closed engine ran")
 	}
 }
@@ -219,7 +219,7 @@ func TestRefused(t *testing.T) {
 func TestSharedPrograms(t *testing.T) {
 	first := open(t, "llama-mha")
 	text := []Text{{IDs: []int32{1, 2, 3}, From: 1}}
-	want, err := first.Run(t.Context(), text)
+	want, err := first.Run(t.Context(), text, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestSharedPrograms(t *testing.T) {
 	}
 	n := len(first.programs.execs)
 	first.Close()
-	got, err := second.Run(t.Context(), text)
+	got, err := second.Run(t.Context(), text, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestManyShapes(t *testing.T) {
 	for tokens := 1; tokens <= 48; tokens++ {
 		for _, wanted := range []int{1, 5, 9, tokens} {
 			ids := make([]int32, tokens+1)
-			if _, err := e.Run(t.Context(), []Text{{IDs: ids, From: max(1, len(ids)-wanted)}}); err != nil {
+			if _, err := e.Run(t.Context(), []Text{{IDs: ids, From: max(1, len(ids)-wanted)}}, nil); err != nil {
 				t.Fatalf("%d tokens, %d wanted: %v", tokens, wanted, err)
 			}
 		}
@@ -273,12 +273,12 @@ func TestLong(t *testing.T) {
 	for i := range ids {
 		ids[i] = int32(r.IntN(e.model.V))
 	}
-	long, err := e.Run(t.Context(), []Text{{IDs: ids, From: 1}})
+	long, err := e.Run(t.Context(), []Text{{IDs: ids, From: 1}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range []int{100, 300, 520} {
-		short, err := e.Run(t.Context(), []Text{{IDs: ids[:n], From: 1}})
+		short, err := e.Run(t.Context(), []Text{{IDs: ids[:n], From: 1}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

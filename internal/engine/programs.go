@@ -78,31 +78,39 @@ func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Te
 	return out, nil
 }
 
-// blockGraph is x, depth, exit, (cos, sin,) weights -> x.
-func blockGraph(part *arch.Part, inOut []bool) func([]*Node) []*Node {
+// blockGraph is x, where, past, (cos, sin,) weights -> x (, keys, values of the next
+// batch's path): see inputs.
+func blockGraph(part *arch.Part, inOut []bool, s shape) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
-		x, depth, exit, rest := in[0], in[1], in[2], in[3:]
-		p := &arch.Pass{InOut: inOut}
-		if part.Rope >= 0 {
-			p.Cos, p.Sin, rest = rest[0], rest[1], rest[2:]
+		next := func() *Node {
+			n := in[0]
+			in = in[1:]
+			return n
 		}
-		p.Weights = rest
-		p.Attend = func(q, k, v *Node, a arch.Attention) *Node { return attend(q, k, v, depth, exit, a) }
-		return []*Node{part.Graph(p, x)}
+		x := next()
+		// XLA compiles this for several shapes: T is x's own.
+		b := &keys{shape: s, depth: next(), seen: next(), exit: next()}
+		b.T = x.Shape().Dimensions[0]
+		if s.P > 0 {
+			b.path = next()
+			b.P = b.path.Shape().Dimensions[1]
+		}
+		if s.N > 0 {
+			b.next = next()
+			b.N = b.next.Shape().Dimensions[0]
+		}
+		if s.P > 0 {
+			b.pastK, b.pastV = next(), next()
+		}
+		p := &arch.Pass{InOut: inOut, Attend: b.attend}
+		if part.Rope >= 0 {
+			p.Cos, p.Sin = next(), next()
+		}
+		p.Weights = in
+		out := []*Node{part.Graph(p, x)}
+		if s.N > 0 {
+			out = append(out, b.nextK, b.nextV)
+		}
+		return out
 	}
 }
-
-// headGraph is x [S D], weights -> logits [S V], log-sum-exp [S], top [S].
-func headGraph(part *arch.Part, inOut []bool) func([]*Node) []*Node {
-	return func(in []*Node) []*Node {
-		p := &arch.Pass{Weights: in[1:], InOut: inOut}
-		logits := part.Graph(p, in[0])
-		top := ReduceMax(logits, -1)
-		sum := ReduceSum(Exp(Sub(logits, InsertAxes(top, -1))), -1)
-		return []*Node{logits, Add(top, Log(sum)), top}
-	}
-}
-
-// gatherGraph picks rows of [T D] by indices [S 1], or values of [S V] by (row,
-// column) pairs [P 2].
-func gatherGraph(in []*Node) []*Node { return []*Node{Gather(in[0], in[1])} }

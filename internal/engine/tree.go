@@ -3,12 +3,12 @@ package engine
 import "slices"
 
 // Text is a token sequence and what is wanted of it: the log-probabilities of
-// IDs[From:], each after the tokens before it, and, where Row is set, those of the
-// whole vocabulary after the last token.
+// IDs[From:], each after the tokens before it, and what is asked for after the last.
 type Text struct {
 	IDs  []int32
-	From int // at least 1, unless nothing is wanted (From == len(IDs))
-	Row  bool
+	From int  // at least 1, unless nothing is wanted (From == len(IDs))
+	Row  bool // the whole vocabulary after the last token
+	Ends bool // the sum over Run's ends after the last token
 }
 
 // tree is the prefix tree of the texts of one call. Its nodes are the tokens whose
@@ -29,6 +29,7 @@ type want struct {
 	ids  []int32    // next tokens whose log-probability is asked for
 	slot [][]target // for each of them, where the number goes
 	rows []int      // texts that want the whole row
+	ends []int      // texts that want the sum over the ends
 	at   map[int32]int
 }
 
@@ -41,8 +42,8 @@ func newTree() *tree {
 
 // add enters text number n.
 func (t *tree) add(n int, text Text) {
-	last := len(text.IDs) - 1 // the last token's own state is needed for a row only
-	if text.Row {
+	last := len(text.IDs) - 1 // the last token's own state is needed for what follows only
+	if text.Row || text.Ends {
 		last++
 	} else if text.From >= len(text.IDs) {
 		return
@@ -66,6 +67,10 @@ func (t *tree) add(n int, text Text) {
 	if text.Row {
 		w := t.want(node)
 		w.rows = append(w.rows, n)
+	}
+	if text.Ends {
+		w := t.want(node)
+		w.ends = append(w.ends, n)
 	}
 }
 
@@ -102,8 +107,7 @@ func (t *tree) order() []int32 {
 		if p < 0 {
 			p = int32(n)
 		}
-		sibling[i] = first[p]
-		first[p] = i
+		sibling[i], first[p] = first[p], i
 	}
 	order := make([]int32, 0, n)
 	var stack []int32
@@ -123,69 +127,47 @@ func (t *tree) order() []int32 {
 	}
 }
 
-// batch is a run of the depth-first order, with the ancestors of its first node
-// before it: a forest of its own that can be computed alone.
-type batch struct {
+// pass is a run of the depth-first order that goes through the model together, block
+// by block, with the ancestors of its first node before it: a forest of its own.
+type pass struct {
 	nodes []int32 // tree numbers
-	own   int     // nodes[own:] are the batch's own, those before are ancestors
-	exit  []int32 // nodes[i+1:exit[i]] are the descendants of nodes[i]
+	own   int     // nodes[own:] are the pass's own, those before are ancestors
 }
 
-// batches cuts the tree into batches of at most size nodes; a batch is larger only
-// where a path is. A cut falls between two branches rather than inside a path, since
-// what follows a cut computes the path to it anew.
-func (t *tree) batches(size int) []batch {
-	var all []batch
+// passes cuts the tree into passes of at most size nodes; one is larger only where a
+// path is. What follows a cut computes the path to it anew, so that a cut falls where
+// the path is shortest, among the places that leave a pass at least three quarters full.
+func (t *tree) passes(size int) []pass {
+	var all []pass
 	order := t.order()
 	for len(order) > 0 {
-		var b batch
-		for p := t.parent[order[0]]; p >= 0; p = t.parent[p] {
-			b.nodes = append(b.nodes, p)
+		p := pass{nodes: t.path(order[0])}
+		p.own = len(p.nodes)
+		n := max(size-p.own, p.own, 1) // half of a pass or more is new
+		if n < len(order) {
+			best := n
+			for i := n; i > n-n/4; i-- {
+				if t.depth[order[i]] < t.depth[order[best]] {
+					best = i
+				}
+			}
+			n = best
+		} else {
+			n = len(order)
 		}
-		slices.Reverse(b.nodes)
-		b.own = len(b.nodes)
-		n := t.cut(order, max(size-b.own, b.own, 1))
-		b.nodes = append(b.nodes, order[:n]...)
+		p.nodes = append(p.nodes, order[:n]...)
 		order = order[n:]
-		b.exits(t)
-		all = append(all, b)
+		all = append(all, p)
 	}
 	return all
 }
 
-// cut returns how many nodes to take: at most room, up to the end of a branch if one
-// ends in the second half of them, otherwise on to the end of the branch. room is at
-// least as much as the path that leads to them, so that half of a batch or more is new.
-func (t *tree) cut(order []int32, room int) int {
-	if room >= len(order) {
-		return len(order)
+// path returns a node's ancestors, the first token first.
+func (t *tree) path(node int32) []int32 {
+	var path []int32
+	for p := t.parent[node]; p >= 0; p = t.parent[p] {
+		path = append(path, p)
 	}
-	ends := func(n int) bool { return n == len(order) || t.parent[order[n]] != order[n-1] }
-	for n := room; n > room/2; n-- {
-		if ends(n) {
-			return n
-		}
-	}
-	n := room
-	for !ends(n) {
-		n++
-	}
-	return n
-}
-
-// exits fills exit from the depths: in depth-first order a node's descendants are
-// those that follow it until one is as shallow as itself.
-func (b *batch) exits(t *tree) {
-	b.exit = make([]int32, len(b.nodes))
-	var open []int32 // path of indices whose subtree has not ended
-	for i, node := range b.nodes {
-		for len(open) > 0 && t.depth[b.nodes[open[len(open)-1]]] >= t.depth[node] {
-			b.exit[open[len(open)-1]] = int32(i)
-			open = open[:len(open)-1]
-		}
-		open = append(open, int32(i))
-	}
-	for _, i := range open {
-		b.exit[i] = int32(len(b.nodes))
-	}
+	slices.Reverse(path)
+	return path
 }

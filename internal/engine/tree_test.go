@@ -6,38 +6,25 @@ import (
 	"testing"
 )
 
-// TestBatches checks what attention relies on, against brute force: every node is
-// some batch's own exactly once, a batch holds all ancestors of its nodes, and
-// i <= j < exit[i] says exactly that i is j or an ancestor of j.
+// TestBatches checks what attention relies on, against brute force: every node is some
+// pass's own exactly once, and the keys that a node sees, among those of its chunk's
+// path and its chunk, are exactly its ancestors and itself. The path's keys are followed
+// from batch to batch, as the device does.
 func TestBatches(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 50 {
-		texts := randomTexts(r, 1+r.IntN(60), 40, 9)
+		texts := randomTexts(r, 1+r.IntN(200), 40, 9)
 		tree := newTree()
 		for n, text := range texts {
 			tree.add(n, text)
 		}
-		for _, size := range []int{1, 5, 64, 1000} {
+		for _, size := range [][2]int{{1, 1}, {30, 5}, {100, 64}, {1000, 100}, {1 << 20, 256}} {
 			owned := make([]int, len(tree.id))
-			for _, b := range tree.batches(size) {
-				for j, node := range b.nodes {
-					if j >= b.own {
-						owned[node]++
-					}
-					var path []int32
-					for a := node; a >= 0; a = tree.parent[a] {
-						path = append(path, a)
-					}
-					for i := range b.nodes {
-						sees := i <= j && int32(j) < b.exit[i]
-						if want := slices.Contains(path, b.nodes[i]); sees != want {
-							t.Fatalf("size %d: %d sees %d: %v, wanted %v", size, j, i, sees, want)
-						}
-					}
-					if parent := tree.parent[node]; parent >= 0 && !slices.Contains(b.nodes[:j], parent) {
-						t.Fatalf("size %d: node %d without its parent", size, node)
-					}
+			for _, p := range tree.passes(size[0]) {
+				for _, node := range p.nodes[p.own:] {
+					owned[node]++
 				}
+				seesAncestors(t, tree, p, tree.batches(p, size[1]))
 			}
 			for node, n := range owned {
 				if n != 1 {
@@ -45,6 +32,45 @@ func TestBatches(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func seesAncestors(t *testing.T, tree *tree, p pass, batches []batch) {
+	t.Helper()
+	shapes := shapesOf(batches, 1e9)
+	var past []int32 // tree nodes of the path to the batch's first node
+	for n, b := range batches {
+		s := shapes[n]
+		if b.n > s.T || len(past) > s.P || n > 0 && shapes[n-1].N != s.P {
+			t.Fatalf("batch %d of %d nodes after %d: shape %+v after %+v", n, b.n, len(past), s, shapes[max(n-1, 0)])
+		}
+		key := func(place int32) int32 { // of the batch or before it, by index in the pass
+			if int(place) >= b.from {
+				return p.nodes[place]
+			}
+			return past[tree.depth[p.nodes[place]]]
+		}
+		for i := range b.n {
+			chunk := i / chunkNodes
+			var sees []int32
+			for j := range b.seen[i] {
+				sees = append(sees, key(b.path[chunk][j]))
+			}
+			for j := chunk * chunkNodes; j <= i; j++ {
+				if i-chunk*chunkNodes < int(b.exit[j]) {
+					sees = append(sees, p.nodes[b.from+j])
+				}
+			}
+			node := p.nodes[b.from+i]
+			if want := append(tree.path(node), node); !slices.Equal(sees, want) {
+				t.Fatalf("batch %d: node %d sees %v, wanted %v", n, i, sees, want)
+			}
+		}
+		var next []int32
+		for _, place := range b.next {
+			next = append(next, key(place))
+		}
+		past = next
 	}
 }
 
@@ -60,40 +86,69 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// TestCut: a text that is longer than a batch is one batch, not a batch and then the
-// whole path again; short branches fill a batch without passing it.
-func TestCut(t *testing.T) {
+// TestPasses: a cut falls where little is computed anew, and a text longer than a pass is
+// one pass, not one and then the whole path again.
+func TestPasses(t *testing.T) {
+	words := newTree()
+	for prompt := range int32(20) {
+		for word := range int32(30) { // 50 + 30 nodes a prompt
+			ids := make([]int32, 53)
+			ids[0], ids[50] = prompt, word
+			words.add(int(prompt*30+word), Text{IDs: ids[:52], From: 50})
+		}
+	}
+	for i, p := range words.passes(400) {
+		if p.own != 0 {
+			t.Errorf("pass %d computes %d nodes anew, wanted a cut between prompts", i, p.own)
+		}
+		if n := len(p.nodes); n > 400 || n < 300 && i < 4 {
+			t.Errorf("pass %d has %d nodes, wanted 300 to 400", i, n)
+		}
+	}
 	long := newTree()
 	for n := range int32(3) {
 		ids := make([]int32, 1000)
 		ids[0] = n
 		long.add(int(n), Text{IDs: ids, From: len(ids), Row: true})
 	}
-	if got := long.batches(64); len(got) != 3 || len(got[0].nodes) != 1000 || got[1].own != 0 {
-		t.Errorf("%d batches, the first of %d nodes; wanted 3 of 1,000", len(got), len(got[0].nodes))
+	nodes := 0
+	for _, p := range long.passes(64) {
+		nodes += len(p.nodes)
 	}
-	short := newTree()
-	for n := range int32(300) {
-		short.add(int(n), Text{IDs: []int32{1, 2, 3, n, 4, 5}, From: 6, Row: true})
+	if nodes > 9000 {
+		t.Errorf("%d nodes in passes of 64, wanted at most three times the tree's 3,000", nodes)
 	}
-	for _, b := range short.batches(64) {
-		if len(b.nodes) > 64 {
-			t.Errorf("a batch of %d nodes, wanted at most 64", len(b.nodes))
+}
+
+// TestShapes: a run over a corpus compiles few executables.
+func TestShapes(t *testing.T) {
+	words := newTree()
+	for prompt := range int32(54) {
+		for word := range int32(1000) {
+			ids := make([]int32, 53)
+			ids[0], ids[50] = prompt, word
+			words.add(int(prompt*1000+word), Text{IDs: ids[:52], From: 50})
 		}
 	}
-	if got := len(short.batches(64)); got > 16 {
-		t.Errorf("%d batches for 903 nodes after 3, wanted at most 16", got)
+	different := map[shape]bool{}
+	for _, p := range words.passes(defaultPassNodes) {
+		for _, s := range shapesOf(words.batches(p, defaultBatchNodes), 1e8) {
+			different[s] = true
+		}
+	}
+	if len(different) > 2 {
+		t.Errorf("%d shapes for a corpus after prompts, wanted at most 2: %v", len(different), different)
 	}
 }
 
 func TestBucket(t *testing.T) {
-	for _, test := range [][2]int{{1, 1}, {2, 2}, {3, 4}, {8, 8}, {9, 12}, {13, 16}, {17, 24}, {25, 32}, {33, 48}, {49, 64}, {500, 512}, {513, 768}} {
+	for _, test := range [][2]int{{1, 1}, {2, 2}, {3, 4}, {8, 8}, {9, 12}, {13, 16}, {17, 24}, {25, 32}, {33, 48}, {49, 64}, {65, 128}, {197, 256}, {500, 512}} {
 		if got := bucket(test[0]); got != test[1] {
 			t.Errorf("bucket(%d) = %d, wanted %d", test[0], got, test[1])
 		}
 	}
 	for n := 1; n < 5000; n++ {
-		if b := bucket(n); b < n || n > 8 && 3*(b-n) > b+2 {
+		if b := bucket(n); b < n || n > 8 && b-n > max(b/3, chunkNodes-1) {
 			t.Fatalf("bucket(%d) = %d", n, b)
 		}
 	}

@@ -1,18 +1,14 @@
 package engine
 
 import (
-	"context"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync/atomic"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/dtypes/bfloat16"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/implicitreward/implicitreward/internal/arch"
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
@@ -72,69 +68,10 @@ type weight struct {
 	inOut  bool // a linear layer's matrix laid out [in out]
 }
 
-// loadWeights puts the tensors of all parts on the device, several at a time. A
-// value that is not finite is an error that names its tensor. progress, if not nil, is
-// called with the bytes of the checkpoint that have been read.
-func loadWeights(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, progress func(done, total int64)) (map[string]weight, error) {
-	parts := append(slices.Clone(m.Blocks), m.Head)
-	var list []arch.Tensor
-	var total int64
-	for _, p := range parts {
-		for _, t := range p.Tensors {
-			list = append(list, t)
-			got, _ := w.Get(t.Name)
-			total += int64(len(got.Data))
-		}
-	}
-	loaded := make([]weight, len(list))
-	var done atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
-	for i, t := range list {
-		group.Go(func() error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			got, _ := w.Get(t.Name)
-			var err error
-			if loaded[i], err = loadWeight(backend, t, got, dtype); err != nil {
-				return err // it names the tensor
-			}
-			got.Forget() // what is on the device need not be in memory twice
-			n := done.Add(int64(len(got.Data)))
-			if progress != nil {
-				progress(n, total)
-			}
-			return nil
-		})
-	}
-	err := group.Wait()
-	all := map[string]weight{}
-	for i, t := range list {
-		if loaded[i].tensor != nil {
-			all[t.Name] = loaded[i]
-		}
-	}
-	if err != nil {
-		release(all)
-		return nil, err
-	}
-	return all, nil
-}
-
-func release(all map[string]weight) {
-	for _, w := range all {
-		w.tensor.MustFinalizeAll()
-	}
-}
-
 // loadWeight copies one tensor to the device: matrices of linear layers in dtype,
 // everything else in float32, which holds bfloat16 and float16 exactly. In float32
 // matrices are laid out [in out]: XLA's CPU client transposes [out in] at every call.
 func loadWeight(backend compute.Backend, t arch.Tensor, from checkpoint.Tensor, dtype dtypes.DType) (weight, error) {
-	if err := from.CheckFinite(); err != nil {
-		return weight{}, err
-	}
 	if t.Linear && dtype == dtypes.BFloat16 && from.DType == dtypes.BFloat16 {
 		tensor, err := tensors.FromRaw(backend, 0, shapes.Make(dtype, t.Shape...), from.Data)
 		return weight{tensor, t.InOut}, err

@@ -1,0 +1,236 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+)
+
+const (
+	headRows  = 256  // states that the head takes at a time
+	sliceRows = 8192 // rows of the vocabulary that it takes at a time, so that logits stay in the cache
+)
+
+// head computes what is wanted of a pass, from its final states, slice by slice of
+// the vocabulary.
+type head struct {
+	e    *Engine
+	rows []*rows
+}
+
+// rows are some final states and what is known of the logits after them so far.
+type rows struct {
+	wants []*want
+	x     []float32 // [S D]
+	onDev *tensors.Tensor
+	top   []float64 // highest logit
+	sum   []float64 // of exp(logit - top)
+	ends  []float64 // of the same, over the ends
+}
+
+// release frees what is on the device.
+func (h *head) release() {
+	if h == nil {
+		return
+	}
+	for _, r := range h.rows {
+		if r.onDev != nil {
+			r.onDev.MustFinalizeAll()
+		}
+	}
+}
+
+// group returns the rows that have room for one more.
+func (h *head) group() *rows {
+	if n := len(h.rows); n == 0 || len(h.rows[n-1].wants) == headRows {
+		h.rows = append(h.rows, &rows{})
+	}
+	return h.rows[len(h.rows)-1]
+}
+
+// slice takes all states through one slice of the vocabulary. Until finish, results
+// hold logits.
+func (h *head) slice(ctx context.Context, piece *piece, ends []bool, results []Result) error {
+	for _, r := range h.rows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := h.one(r, piece, ends, results); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *head) one(r *rows, piece *piece, ends []bool, results []Result) error {
+	e := h.e
+	if r.onDev == nil {
+		size := 1 << bits(len(r.wants))
+		r.x = append(r.x, make([]float32, (size-len(r.wants))*e.model.D)...)
+		r.onDev = tensors.FromFlatDataAndDimensions(r.x, size, e.model.D)
+		r.x = nil
+		n := len(r.wants)
+		r.top, r.sum, r.ends = make([]float64, n), make([]float64, n), make([]float64, n)
+	}
+	wantEnds, wantRows := false, false
+	var pick []int32
+	for i, w := range r.wants {
+		wantEnds = wantEnds || len(w.ends) > 0
+		wantRows = wantRows || len(w.rows) > 0
+		for _, id := range w.ids {
+			if piece.from <= int(id) && int(id) < piece.to {
+				pick = append(pick, int32(i), id-int32(piece.from))
+			}
+		}
+	}
+	name, args := "head", []*tensors.Tensor{r.onDev}
+	if wantEnds {
+		name = "head with ends"
+		set := make([]float32, piece.to-piece.from)
+		for i := range set {
+			if ends[piece.from+i] {
+				set[i] = 1
+			}
+		}
+		args = append(args, tensors.FromFlatDataAndDimensions(set, len(set)))
+		defer args[1].MustFinalizeAll()
+	}
+	out, err := e.call(name, headGraph(piece.part, piece.inOut(), wantEnds), append(args, piece.tensors()...))
+	if err != nil {
+		return err
+	}
+	defer releaseAll(out)
+	logits := out[0]
+	tops, sums := tensors.MustCopyFlatData[float32](out[1]), tensors.MustCopyFlatData[float32](out[2])
+	var endSums []float32
+	if wantEnds {
+		endSums = tensors.MustCopyFlatData[float32](out[3])
+	}
+	for i := range r.wants {
+		top, end := float64(tops[i]), 0.0
+		if wantEnds {
+			end = float64(endSums[i])
+		}
+		switch {
+		case piece.from == 0:
+			r.top[i], r.sum[i], r.ends[i] = top, float64(sums[i]), end
+		case top > r.top[i]:
+			scale := math.Exp(r.top[i] - top)
+			r.top[i], r.sum[i], r.ends[i] = top, r.sum[i]*scale+float64(sums[i]), r.ends[i]*scale+end
+		default:
+			scale := math.Exp(top - r.top[i])
+			r.sum[i] += float64(sums[i]) * scale
+			r.ends[i] += end * scale
+		}
+	}
+	if err := h.pick(r, piece, logits, pick, results); err != nil || !wantRows {
+		return err
+	}
+	return tensors.ConstFlatData(logits, func(flat []float32) {
+		width := piece.to - piece.from
+		for i, w := range r.wants {
+			for _, text := range w.rows {
+				if results[text].Row == nil {
+					results[text].Row = make([]float32, e.model.V)
+				}
+				copy(results[text].Row[piece.from:piece.to], flat[i*width:])
+			}
+		}
+	})
+}
+
+// pick copies the wanted logits, (row, column) pairs, from the device.
+func (h *head) pick(r *rows, piece *piece, logits *tensors.Tensor, pick []int32, results []Result) error {
+	if len(pick) == 0 {
+		return nil
+	}
+	size := max(64, 1<<bits(len(pick)/2))
+	picked, err := h.e.call("gather", gatherGraph, []*tensors.Tensor{logits, tensors.FromFlatDataAndDimensions(padded(pick, 2*size), size, 2)})
+	if err != nil {
+		return err
+	}
+	values := tensors.MustCopyFlatData[float32](picked[0])
+	picked[0].MustFinalizeAll()
+	n := 0
+	for _, w := range r.wants {
+		for k, id := range w.ids {
+			if int(id) < piece.from || int(id) >= piece.to {
+				continue
+			}
+			for _, to := range w.slot[k] {
+				results[to.text].LogProb[to.i] = values[n]
+			}
+			n++
+		}
+	}
+	return nil
+}
+
+// finish turns logits into log-probabilities.
+func (h *head) finish(results []Result) error {
+	for _, r := range h.rows {
+		for i, w := range r.wants {
+			lse := r.top[i] + math.Log(r.sum[i])
+			if math.IsNaN(lse) || math.IsInf(lse, 0) {
+				return fmt.Errorf("engine: logits after a text are not finite (log-sum-exp %g): the checkpoint computes no distribution in %s", lse, h.e.dtype)
+			}
+			for _, slots := range w.slot {
+				for _, to := range slots {
+					at := &results[to.text].LogProb[to.i]
+					results[to.text].Greedy = results[to.text].Greedy && float64(*at) >= r.top[i]
+					*at = logProb(*at, lse)
+				}
+			}
+			for _, text := range w.rows {
+				row := results[text].Row
+				for j, x := range row {
+					row[j] = logProb(x, lse)
+				}
+			}
+			for _, text := range w.ends {
+				results[text].Ends = float32(min(math.Log(r.ends[i])-math.Log(r.sum[i]), 0))
+			}
+		}
+	}
+	return nil
+}
+
+// logProb is logit - lse, at most 0: rounding can leave a sure thing above.
+func logProb(logit float32, lse float64) float32 { return float32(min(float64(logit)-lse, 0)) }
+
+// bits is the number of bits it takes to count to n-1.
+func bits(n int) int {
+	b := 0
+	for 1<<b < n {
+		b++
+	}
+	return b
+}
+
+// headGraph is x [S D], (ends [C],) weights with a slice [C D] of the vocabulary's
+// matrix -> logits [S C], top [S], sum of exp(logit-top) [S] (, the same over the ends).
+func headGraph(part *arch.Part, inOut []bool, ends bool) func([]*Node) []*Node {
+	return func(in []*Node) []*Node {
+		x, in := in[0], in[1:]
+		var set *Node
+		if ends {
+			set, in = in[0], in[1:]
+		}
+		logits := part.Graph(&arch.Pass{Weights: in, InOut: inOut}, x)
+		top := ReduceMax(logits, -1)
+		share := Exp(Sub(logits, InsertAxes(top, -1)))
+		out := []*Node{logits, top, ReduceSum(share, -1)}
+		if ends {
+			out = append(out, ReduceSum(Mul(share, ExpandLeftToRank(set, 2)), -1))
+		}
+		return out
+	}
+}
+
+// gatherGraph picks values of [S C] by (row, column) pairs [P 2].
+func gatherGraph(in []*Node) []*Node { return []*Node{Gather(in[0], in[1])} }

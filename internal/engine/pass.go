@@ -1,0 +1,222 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+)
+
+// inputs are a batch's tensors on the device.
+type inputs struct {
+	batch
+	shape
+	x     *tensors.Tensor     // [T D], the residual stream before the next block
+	where []*tensors.Tensor   // depth, seen, exit [T]; path [S P] if P > 0; next [N] if N > 0
+	ropes [][]*tensors.Tensor // cos and sin [T R/2] of each of the model's ropes
+}
+
+func (in *inputs) release() {
+	for _, t := range slices.Concat(slices.Concat(in.ropes...), in.where, []*tensors.Tensor{in.x}) {
+		if t != nil {
+			t.MustFinalizeAll()
+		}
+	}
+}
+
+// run computes one pass and puts its numbers in their places.
+func (e *Engine) run(ctx context.Context, t *tree, p pass, ends []bool, results []Result) error {
+	batches := t.batches(p, e.batchNodes)
+	shapes := shapesOf(batches, e.store.params)
+	all := make([]*inputs, len(batches))
+	defer func() {
+		for _, in := range all {
+			if in != nil {
+				in.release()
+			}
+		}
+	}()
+	for i, b := range batches {
+		var err error
+		if all[i], err = e.inputs(t, p, b, shapes[i]); err != nil {
+			return err
+		}
+	}
+	var head *head // once the blocks are done
+	defer func() { head.release() }()
+	err := e.store.each(ctx, func(piece *piece) error {
+		if piece.part != e.model.Head {
+			return e.block(ctx, piece, all)
+		}
+		if head == nil {
+			var err error
+			if head, err = e.wanted(t, p, all); err != nil {
+				return err
+			}
+		}
+		return head.slice(ctx, piece, ends, results)
+	})
+	if err != nil {
+		return err
+	}
+	return head.finish(results)
+}
+
+// inputs puts a batch on the device.
+func (e *Engine) inputs(t *tree, p pass, b batch, s shape) (*inputs, error) {
+	ids := make([]int32, s.T)
+	for i := range b.n {
+		ids[i] = t.id[p.nodes[b.from+i]]
+	}
+	depth, seen, exit := padded(b.depth, s.T), padded(b.seen, s.T), padded(b.exit, s.T)
+	for i := b.n; i < s.T; i++ {
+		exit[i] = int32(i%s.chunk() + 1) // padding sees itself only
+	}
+	x, err := e.embed(ids, depth)
+	if err != nil {
+		return nil, err
+	}
+	in := &inputs{batch: b, shape: s, x: x}
+	add := func(v []int32, dims ...int) {
+		in.where = append(in.where, tensors.FromFlatDataAndDimensions(v, dims...))
+	}
+	add(depth, s.T)
+	add(seen, s.T)
+	add(exit, s.T)
+	// An ancestor before the batch lies on the path to its first node, where its
+	// place is its depth.
+	place := func(path []int32, n int) []int32 {
+		at := make([]int32, n)
+		for i, node := range path {
+			if at[i] = int32(i); int(node) >= b.from {
+				at[i] = int32(s.P) + node - int32(b.from)
+			}
+		}
+		return at
+	}
+	if s.P > 0 {
+		var path []int32
+		for _, chunk := range b.path {
+			path = append(path, place(chunk, s.P)...)
+		}
+		add(padded(path, s.chunks()*s.P), s.chunks(), s.P)
+	}
+	if s.N > 0 {
+		add(place(b.next, s.N), s.N)
+	}
+	for _, r := range e.model.Ropes {
+		cos, sin := r.Table(depth)
+		in.ropes = append(in.ropes, []*tensors.Tensor{
+			tensors.FromFlatDataAndDimensions(cos, s.T, len(r.InvFreq)),
+			tensors.FromFlatDataAndDimensions(sin, s.T, len(r.InvFreq)),
+		})
+	}
+	return in, nil
+}
+
+// padded lengthens a vector to n with zeros.
+func padded(v []int32, n int) []int32 {
+	out := make([]int32, n)
+	copy(out, v)
+	return out
+}
+
+// embed looks the tokens up in the mapped table: x = Scale*Table[id] + Positions[depth].
+func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
+	d := e.model.D
+	x := make([]float32, len(ids)*d)
+	itemSize := len(e.table.Data) / (e.model.V * d)
+	row := e.table
+	row.Shape = []int{d}
+	for i, id := range ids {
+		row.Data = e.table.Data[int(id)*d*itemSize : (int(id)+1)*d*itemSize]
+		to := x[i*d : (i+1)*d]
+		if err := row.Float32sInto(to); err != nil {
+			return nil, err
+		}
+		for j := range to {
+			to[j] *= e.model.Embed.Scale
+		}
+		if e.places != nil {
+			for j, v := range e.places[int(depth[i])*d : (int(depth[i])+1)*d] {
+				to[j] += v
+			}
+		}
+	}
+	return tensors.FromFlatDataAndDimensions(x, len(ids), d), nil
+}
+
+// block takes all batches through one block. The keys and values of the path to a
+// batch's first node come from the batch before it.
+func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs) (err error) {
+	part := piece.part
+	var past []*tensors.Tensor // keys and values [P G K]
+	defer func() { releaseAll(past) }()
+	for i, in := range all {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if i == 0 && in.P > 0 { // nothing is before the first batch
+			for range 2 {
+				past = append(past, tensors.FromFlatDataAndDimensions(make([]float32, in.P*e.model.G*e.model.K), in.P, e.model.G, e.model.K))
+			}
+		}
+		args := slices.Concat([]*tensors.Tensor{in.x}, in.where, past)
+		if part.Rope >= 0 {
+			args = append(args, in.ropes[part.Rope]...)
+		}
+		out, err := e.call(blockName(part, in.shape), blockGraph(part, piece.inOut(), in.shape), append(args, piece.tensors()...))
+		if err != nil {
+			return err
+		}
+		in.x.MustFinalizeAll()
+		releaseAll(past)
+		in.x, past = out[0], out[1:]
+	}
+	return nil
+}
+
+func releaseAll(all []*tensors.Tensor) {
+	for _, t := range all {
+		t.MustFinalizeAll()
+	}
+}
+
+// wanted gathers the final states after which something is wanted.
+func (e *Engine) wanted(t *tree, p pass, all []*inputs) (*head, error) {
+	h := &head{e: e}
+	for _, in := range all {
+		var group *rows
+		err := tensors.ConstFlatData(in.x, func(x []float32) {
+			for i := range in.n {
+				w := t.wants[p.nodes[in.from+i]]
+				if w == nil || in.from+i < p.own {
+					continue
+				}
+				group = h.group()
+				group.wants = append(group.wants, w)
+				group.x = append(group.x, x[i*e.model.D:(i+1)*e.model.D]...)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		in.x.MustFinalizeAll()
+		in.x = nil
+	}
+	return h, nil
+}
+
+// blockName names the executable of a kind of block; XLA compiles it for each shape.
+func blockName(part *arch.Part, s shape) string {
+	name := part.Kind
+	if s.P > 0 {
+		name += " after a path"
+	}
+	if s.N > 0 {
+		name += " before another"
+	}
+	return name
+}

@@ -1,0 +1,264 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+	"github.com/implicitreward/implicitreward/internal/checkpoint"
+)
+
+// store holds a model's weights, piece by piece in the order in which a pass needs
+// them: those that fit in memory on the device, the others in the mapped files.
+type store struct {
+	backend compute.Backend
+	w       *checkpoint.Weights
+	dtype   dtypes.DType
+	pieces  []*piece
+	params  int64 // elements of all blocks
+	ahead   bool  // there is room to read the next piece while one is used
+	checked bool  // all pieces have been found finite
+}
+
+// piece is a block, or the head with a slice of the vocabulary.
+type piece struct {
+	part     *arch.Part
+	from, to int   // rows of the vocabulary, of a piece of the head
+	size     int64 // bytes on the device
+	stays    bool  // on the device
+	weights  []weight
+}
+
+func (p *piece) tensors() []*tensors.Tensor {
+	all := make([]*tensors.Tensor, len(p.weights))
+	for i, w := range p.weights {
+		all[i] = w.tensor
+	}
+	return all
+}
+
+func (p *piece) inOut() []bool {
+	all := make([]bool, len(p.weights))
+	for i, w := range p.weights {
+		all[i] = w.inOut
+	}
+	return all
+}
+
+func (p *piece) release() {
+	for _, w := range p.weights {
+		if w.tensor != nil {
+			w.tensor.MustFinalizeAll()
+		}
+	}
+	p.weights = nil
+}
+
+// newStore decides what stays on the device and loads it. work is what computing
+// needs beside the weights.
+func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, work int64, o Options) (*store, error) {
+	s := &store{backend: backend, w: w, dtype: dtype}
+	for _, part := range m.Blocks {
+		p := &piece{part: part}
+		for _, t := range part.Tensors {
+			s.params += elements(t.Shape)
+		}
+		s.pieces = append(s.pieces, p)
+	}
+	slices := (m.V + sliceRows - 1) / sliceRows
+	step := (m.V + slices - 1) / slices
+	step = (step + 15) / 16 * 16
+	for from := 0; from < m.V; from += step {
+		s.pieces = append(s.pieces, &piece{part: m.Head, from: from, to: min(from+step, m.V)})
+	}
+	var total, largest int64
+	for _, p := range s.pieces {
+		p.size = s.sizeOf(p)
+		total += p.size
+		largest = max(largest, p.size)
+	}
+	limit := o.Memory
+	if limit == 0 && backend.HasSharedBuffers() { // its memory is the machine's
+		limit = available() / 8 * 7
+	}
+	if limit == 0 || total+work <= limit {
+		for _, p := range s.pieces {
+			p.stays = true
+		}
+		return s, s.load(ctx, o.Progress)
+	}
+	if least := work + largest; least > limit {
+		return nil, fmt.Errorf("engine: memory of %s, wanted at least %s: %s for the largest block and %s to compute in",
+			mebibytes(limit), mebibytes(least), mebibytes(largest), mebibytes(work))
+	}
+	room := limit - work - largest
+	if s.ahead = room >= largest; s.ahead {
+		room -= largest
+	}
+	for _, p := range s.pieces {
+		if p.stays = p.size <= room; !p.stays {
+			break
+		}
+		room -= p.size
+	}
+	return s, s.load(ctx, o.Progress)
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", (n+1<<20-1)>>20) }
+
+func elements(shape []int) int64 {
+	n := int64(1)
+	for _, d := range shape {
+		n *= int64(d)
+	}
+	return n
+}
+
+// sizeOf is the number of bytes that a piece takes on the device.
+func (s *store) sizeOf(p *piece) int64 {
+	var size int64
+	for _, t := range p.part.Tensors {
+		bytes := int64(4)
+		if t.Linear && s.dtype == dtypes.BFloat16 {
+			bytes = 2
+		}
+		size += bytes * elements(p.shape(t))
+	}
+	return size
+}
+
+// shape is that of a tensor within the piece.
+func (p *piece) shape(t arch.Tensor) []int {
+	if p.to > 0 && t.Linear {
+		return []int{p.to - p.from, t.Shape[1]}
+	}
+	return t.Shape
+}
+
+// load puts the pieces that stay on the device, several tensors at a time.
+func (s *store) load(ctx context.Context, progress func(done, total int64)) error {
+	var total int64
+	for _, p := range s.pieces {
+		if p.stays {
+			total += p.size
+		}
+	}
+	var done atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
+	for _, p := range s.pieces {
+		if !p.stays {
+			continue
+		}
+		group.Go(func() error {
+			if err := s.read(ctx, p); err != nil {
+				return err
+			}
+			n := done.Add(p.size)
+			if progress != nil {
+				progress(n, total)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		s.release()
+		return err
+	}
+	return nil
+}
+
+// read puts a piece on the device. A value that is not finite is an error that names
+// its tensor.
+func (s *store) read(ctx context.Context, p *piece) error {
+	weights := make([]weight, 0, len(p.part.Tensors))
+	for _, t := range p.part.Tensors {
+		err := ctx.Err()
+		var loaded weight
+		if err == nil {
+			from, _ := s.w.Get(t.Name)
+			if !s.checked && p.from == 0 {
+				err = from.CheckFinite() // of all slices of the head's matrix at once
+			}
+			if p.to > 0 && t.Linear {
+				row := len(from.Data) / t.Shape[0]
+				from.Shape = p.shape(t)
+				from.Data = from.Data[p.from*row : p.to*row]
+				t.Shape = from.Shape
+			}
+			if err == nil {
+				loaded, err = loadWeight(s.backend, t, from, s.dtype)
+				from.Forget() // what is on the device need not be in memory twice
+			}
+		}
+		if err != nil {
+			(&piece{weights: weights}).release()
+			return err
+		}
+		weights = append(weights, loaded)
+	}
+	p.weights = weights
+	return nil
+}
+
+// each calls use with every piece in turn, on the device while it is used.
+func (s *store) each(ctx context.Context, use func(*piece) error) (err error) {
+	var coming []*piece
+	for _, p := range s.pieces {
+		if !p.stays {
+			coming = append(coming, p)
+		}
+	}
+	var reading chan error // of coming[0]
+	start := func() {
+		if len(coming) > 0 && reading == nil {
+			reading = make(chan error, 1)
+			go func(p *piece, done chan<- error) { done <- s.read(ctx, p) }(coming[0], reading)
+		}
+	}
+	defer func() {
+		if reading != nil {
+			<-reading
+			coming[0].release()
+		}
+	}()
+	for _, p := range s.pieces {
+		if s.ahead {
+			start()
+		}
+		if !p.stays {
+			start()
+			err := <-reading
+			reading, coming = nil, coming[1:]
+			if err != nil {
+				return err
+			}
+			if s.ahead {
+				start()
+			}
+		}
+		err := use(p)
+		if !p.stays {
+			p.release()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.checked = true
+	return nil
+}
+
+// release frees what is on the device.
+func (s *store) release() {
+	for _, p := range s.pieces {
+		p.release()
+	}
+}
