@@ -55,7 +55,11 @@ type Options struct {
 	// are: the pair compiles once.
 	Like *Model
 	// MemoryLimit bounds the bytes of weights and buffers on the device; 0 for what the
-	// machine has.
+	// machine has left (its control group's limit respected), where the device shares
+	// its memory. A model whose weights do not fit streams its blocks from their files,
+	// each block read once for some thousands of tokens; the numbers are the same to
+	// the last bit. A limit too small for the largest block is an error that says what
+	// would do.
 	MemoryLimit int64
 	// Store, if not nil, keeps what is computed and gives it back to a later run of the
 	// same texts: see there. The weights are then hashed, which reads all of them once.
@@ -141,7 +145,9 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 		defer close(done)
 		tokenizer = m.loadTokenizer()
 	}()
-	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, o.DType, like, o.Progress)
+	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, engine.Options{
+		DType: o.DType, Like: like, Memory: o.MemoryLimit, Progress: o.Progress,
+	})
 	if <-done; tokenizer != nil {
 		return tokenizer
 	}
@@ -234,16 +240,35 @@ func DTypeName(t dtypes.DType) string {
 // which nothing predicts) yields an error that names its number, after the scores
 // before it, and ends the sequence. ctx is checked between executions.
 func (m *Model) Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[Score, error] {
+	return m.score(ctx, texts, nil)
+}
+
+// ScoreEnds is Score, and beside it the probability that what follows the reply is one of
+// the tokens v with ends[v]: Score.End = ln sum_v p(v | prompt, reply). With the tokens
+// that may follow a finished word, it is the probability that the reply's last word
+// ends where the reply does. ends has Rows() values, or fewer, the rest being false.
+func (m *Model) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[Score, error] {
+	if len(ends) > m.arch.V {
+		return func(yield func(Score, error) bool) {
+			yield(Score{}, fmt.Errorf("logprob: %s: %d ends, wanted at most %d, one for each row", m.dir, len(ends), m.arch.V))
+		}
+	}
+	all := make([]bool, m.arch.V)
+	copy(all, ends)
+	return m.score(ctx, texts, all)
+}
+
+func (m *Model) score(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[Score, error] {
 	return func(yield func(Score, error) bool) {
 		items := func(yield func(engine.Text) bool) {
 			for t := range texts {
-				if !yield(engine.Text{IDs: t.IDs, From: t.Reply}) {
+				if !yield(engine.Text{IDs: t.IDs, From: t.Reply, Ends: ends != nil}) {
 					return
 				}
 			}
 		}
-		for r, err := range m.run(ctx, items) {
-			if !yield(Score{LogProb: r.LogProb, Greedy: r.Greedy}, err) {
+		for r, err := range m.run(ctx, items, ends) {
+			if !yield(Score{LogProb: r.LogProb, Greedy: r.Greedy, End: r.Ends}, err) {
 				return
 			}
 		}
@@ -262,7 +287,7 @@ func (m *Model) Next(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Se
 				}
 			}
 		}
-		for r, err := range m.run(ctx, items) {
+		for r, err := range m.run(ctx, items, nil) {
 			if !yield(r.Row, err) {
 				return
 			}
@@ -270,13 +295,13 @@ func (m *Model) Next(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Se
 	}
 }
 
-// run computes texts window by window.
-func (m *Model) run(ctx context.Context, texts iter.Seq[engine.Text]) iter.Seq2[engine.Result, error] {
+// run computes texts window by window. ends are those of the texts that want them.
+func (m *Model) run(ctx context.Context, texts iter.Seq[engine.Text], ends []bool) iter.Seq2[engine.Result, error] {
 	return func(yield func(engine.Result, error) bool) {
 		w := &window{limit: m.window}
 		done := 0
 		flush := func() bool {
-			results, err := m.compute(ctx, w.texts)
+			results, err := m.compute(ctx, w.texts, ends)
 			if err != nil {
 				yield(engine.Result{}, err)
 				return false

@@ -27,14 +27,14 @@ type Store interface {
 }
 
 // compute runs one window through the engine, unless the store has it.
-func (m *Model) compute(ctx context.Context, texts []engine.Text) ([]engine.Result, error) {
+func (m *Model) compute(ctx context.Context, texts []engine.Text, ends []bool) ([]engine.Result, error) {
 	if len(texts) == 0 {
 		return nil, nil
 	}
 	var key [sha256.Size]byte
 	if m.store != nil {
 		var err error
-		if key, err = m.key(ctx, texts); err != nil {
+		if key, err = m.key(ctx, texts, ends); err != nil {
 			return nil, err
 		}
 		value, ok, err := m.store.Get(key)
@@ -51,7 +51,7 @@ func (m *Model) compute(ctx context.Context, texts []engine.Text) ([]engine.Resu
 			}
 		}
 	}
-	results, err := m.engine.Run(ctx, texts)
+	results, err := m.engine.Run(ctx, texts, ends)
 	if err != nil {
 		return nil, fmt.Errorf("logprob: %s: %w", m.dir, err)
 	}
@@ -71,19 +71,23 @@ func (m *Model) told(texts int, stored bool) {
 }
 
 // key is what the results of a window are kept under.
-func (m *Model) key(ctx context.Context, texts []engine.Text) (key [sha256.Size]byte, err error) {
+func (m *Model) key(ctx context.Context, texts []engine.Text, ends []bool) (key [sha256.Size]byte, err error) {
 	meta, err := m.Meta(ctx)
 	if err != nil {
 		return key, err
 	}
 	h := sha256.New()
 	// The backend's description holds the version of a plugin, its name in Meta does not.
-	fmt.Fprintf(h, "logprob.Store 1\n%q %q %q %q %q %q %d %d\n", meta.WeightsHash, meta.TokenizerHash, meta.DType, meta.Backend, m.described, meta.Version, m.arch.V, len(texts))
+	fmt.Fprintf(h, "logprob.Store 1\n%q %q %q %q %q %q %d %d %d\n", meta.WeightsHash, meta.TokenizerHash, meta.DType, meta.Backend, m.described, meta.Version, m.arch.V, len(texts), len(ends))
 	var b []byte
+	for _, end := range ends {
+		b = append(b, bit(end))
+	}
+	h.Write(b)
 	for _, t := range texts {
 		b = binary.LittleEndian.AppendUint64(b[:0], uint64(len(t.IDs)))
 		b = binary.LittleEndian.AppendUint64(b, uint64(t.From))
-		b = append(b, bit(t.Row))
+		b = append(b, bit(t.Row), bit(t.Ends))
 		for _, id := range t.IDs {
 			b = binary.LittleEndian.AppendUint32(b, uint32(id))
 		}
@@ -99,17 +103,18 @@ func bit(on bool) byte {
 	return 0
 }
 
-// encode lays the results of a window end to end: of each, Greedy, LogProb and Row.
+// encode lays the results of a window end to end: of each, Greedy, LogProb, Row and Ends.
 func encode(results []engine.Result) []byte {
 	n := 0
 	for _, r := range results {
-		n += 1 + 4*(len(r.LogProb)+len(r.Row))
+		n += 1 + 4*(len(r.LogProb)+len(r.Row)+1)
 	}
 	b := make([]byte, 0, n)
 	for _, r := range results {
 		b = append(b, bit(r.Greedy))
 		b = appendFloats(b, r.LogProb)
 		b = appendFloats(b, r.Row)
+		b = appendFloats(b, []float32{r.Ends})
 	}
 	return b
 }
@@ -126,7 +131,7 @@ func appendFloats(b []byte, values []float32) []byte {
 func decode(b []byte, texts []engine.Text, v int) (results []engine.Result, ok bool) {
 	n := 0
 	for _, t := range texts {
-		n += 1 + 4*(len(t.IDs)-t.From)
+		n += 1 + 4*(len(t.IDs)-t.From+1)
 		if t.Row {
 			n += 4 * v
 		}
@@ -150,6 +155,7 @@ func decode(b []byte, texts []engine.Text, v int) (results []engine.Result, ok b
 		if t.Row {
 			results[i].Row = floats(v)
 		}
+		results[i].Ends = floats(1)[0]
 	}
 	return results, true
 }

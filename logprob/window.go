@@ -33,9 +33,9 @@ func (w *window) reset() {
 // add takes a text, or answers false if it would make the window too large. An empty
 // window takes any.
 func (w *window) add(t engine.Text) bool {
-	states := len(t.IDs) // the last token's is needed for a row only
+	states := len(t.IDs) // the last token's is needed for what follows only
 	switch {
-	case t.Row:
+	case t.Row, t.Ends:
 	case t.From >= len(t.IDs):
 		states = 0
 	default:
