@@ -1,0 +1,31 @@
+package cli
+
+import "github.com/gomlx/compute/dtypes"
+
+// parseDType reads the flag -dtype; 0 is the checkpoint's.
+func parseDType(name string) (dtypes.DType, error) {
+	switch name {
+	case "auto", "":
+		return 0, nil
+	case "f32", "float32":
+		return dtypes.Float32, nil
+	case "bf16", "bfloat16":
+		return dtypes.BFloat16, nil
+	}
+	return 0, Usagef("-dtype %q, wanted auto, f32 or bf16", name)
+}
+
+// SetDType frees all models; those that are loaded from now on compute in the type, which
+// the flag -dtype would name so. Policies of the freed models are not to be used any more.
+func (l *Loader) SetDType(name string) error {
+	dtype, err := parseDType(name)
+	if err != nil {
+		return err
+	}
+	for dir, m := range l.models {
+		m.Close()
+		delete(l.models, dir)
+	}
+	l.last, l.dtype = nil, dtype
+	return nil
+}
