@@ -16,19 +16,49 @@ import (
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// Row is a line of a rewards file: one reply to one prompt.
+// Row is a line of a rewards file: a word after a prompt, by one measure. The columns
+// after the eighth are not in the files of earlier versions, whose rows are read as
+// exact forms, with MWLR computed.
 type Row struct {
 	Prompt   string  `parquet:"prompt,dict"`   // name of the prompt
 	Category string  `parquet:"category,dict"` // categories of the word, joined by ";"; "" for none
-	Word     string  `parquet:"word,dict"`     // as the corpus has it
-	Form     string  `parquet:"form,dict"`     // the text that was scored
-	NTokens  int32   `parquet:"n_tokens"`      // tokens of the form as the tuned model cuts it
-	Tuned    float64 `parquet:"logp_tuned"`    // ln p_tuned(form | prompt)
-	Base     float64 `parquet:"logp_base"`     // ln p_base(form | prompt)
+	Word     string  `parquet:"word,dict"`     // as the corpus has it, or a word that a wildcard stands for
+	Form     string  `parquet:"form,dict"`     // the text that was scored; "" where it is several
+	NTokens  int32   `parquet:"n_tokens"`      // tokens of the form as the tuned model cuts it; of several, the fewest
+	Tuned    float64 `parquet:"logp_tuned"`    // ln P of the measure by the tuned model; of a form, ln p_tuned(form | prompt)
+	Base     float64 `parquet:"logp_base"`     // ln P by the base model
 	Reward   float64 `parquet:"reward"`        // beta * (Tuned - Base)
+	Wildcard string  `parquet:"wildcard,dict"` // the corpus' entry that was expanded to the word; "" for none
+	Measure  string  `parquet:"measure,dict"`  // a Measure
+	Forms    int32   `parquet:"n_forms"`       // forms that went into the measure
+	MWLR     float64 `parquet:"mwlr"`          // ½ (P + Q) (ln P − ln Q), see WordScore
+	Rank     float64 `parquet:"rank"`          // among the words after the prompt by the measure, 1 the greatest reward; 0 where it is not known
 }
 
-// Row is the reward's line in a rewards file.
+// Rows are the word's lines in a rewards file: one a measure, of MeasureExact one a form.
+func (w WordReward) Rows(beta float64) []Row {
+	var rows []Row
+	for _, s := range w.Scores {
+		rows = append(rows, Row{
+			Prompt:   w.PromptName,
+			Category: strings.Join(w.Categories, ";"),
+			Word:     w.Term,
+			Form:     s.Text,
+			NTokens:  int32(s.Tokens),
+			Tuned:    s.Tuned,
+			Base:     s.Base,
+			Reward:   beta * s.LogRatio(),
+			Wildcard: w.From,
+			Measure:  string(s.Measure),
+			Forms:    int32(s.Forms),
+			MWLR:     s.MWLR,
+			Rank:     s.Rank,
+		})
+	}
+	return rows
+}
+
+// Row is the reward's line in a rewards file, as an exact form without a rank.
 func (r Reward) Row(beta float64) Row {
 	return Row{
 		Prompt:   r.PromptName,
@@ -39,16 +69,20 @@ func (r Reward) Row(beta float64) Row {
 		Tuned:    r.Tuned.Sum(),
 		Base:     r.Base.Sum(),
 		Reward:   r.Value(beta),
+		Measure:  string(MeasureExact),
+		Forms:    1,
+		MWLR:     MWLR(r.Tuned.Sum(), r.Base.Sum()),
 	}
 }
 
 // Meta says how a rewards file was made.
 type Meta struct {
-	Tuned  logprob.Meta `json:"tuned"`
-	Base   logprob.Meta `json:"base"`
-	Beta   float64      `json:"beta"`
-	Corpus string       `json:"corpus,omitempty"` // sha256, hex, of the corpus file
-	Form   string       `json:"form,omitempty"`   // how a word becomes a reply; {} is the word
+	Tuned    logprob.Meta `json:"tuned"`
+	Base     logprob.Meta `json:"base"`
+	Beta     float64      `json:"beta"`
+	Corpus   string       `json:"corpus,omitempty"`    // sha256, hex, of the corpus file
+	WordList string       `json:"word_list,omitempty"` // likewise, of the list against which wildcards were expanded
+	Forms    []Form       `json:"forms,omitempty"`     // in which words were scored
 }
 
 // WriteJSON writes m, indented, keys in a fixed order.
@@ -62,12 +96,17 @@ func (m Meta) WriteJSON(w io.Writer) error {
 	return nil
 }
 
-var rowColumns = []string{"prompt", "category", "word", "form", "n_tokens", "logp_tuned", "logp_base", "reward"}
+// rowColumns are the columns of a rewards file; of an earlier version's the first
+// oldColumns.
+var rowColumns = []string{"prompt", "category", "word", "form", "n_tokens", "logp_tuned", "logp_base", "reward",
+	"wildcard", "measure", "n_forms", "mwlr", "rank"}
+
+const oldColumns = 8
 
 // WriteCSV writes rows as they come, under the header
-// prompt,category,word,form,n_tokens,logp_tuned,logp_base,reward. Numbers have as many
-// digits as it takes to read them back exactly. An error in rows ends the file there and
-// is returned.
+// prompt,category,word,form,n_tokens,logp_tuned,logp_base,reward,wildcard,measure,n_forms,mwlr,rank.
+// Numbers have as many digits as it takes to read them back exactly. An error in rows
+// ends the file there and is returned.
 func WriteCSV(w io.Writer, rows iter.Seq2[Row, error]) error {
 	b := bufio.NewWriter(w)
 	line := csv.AppendRecord(nil, rowColumns...)
@@ -79,7 +118,7 @@ func WriteCSV(w io.Writer, rows iter.Seq2[Row, error]) error {
 			return err
 		}
 		line = csv.AppendRecord(line[:0], r.Prompt, r.Category, r.Word, r.Form, strconv.Itoa(int(r.NTokens)),
-			number(r.Tuned), number(r.Base), number(r.Reward))
+			number(r.Tuned), number(r.Base), number(r.Reward), r.Wildcard, r.Measure, strconv.Itoa(int(r.Forms)), number(r.MWLR), number(r.Rank))
 		if _, err := b.Write(line); err != nil {
 			return fmt.Errorf("implicit: rewards: %w", err)
 		}
@@ -97,8 +136,8 @@ func number(x float64) string {
 	return strconv.FormatFloat(x, 'g', -1, 64)
 }
 
-// ReadCSV reads what WriteCSV wrote; columns may be in any order. Errors name line and
-// column, and end the rows.
+// ReadCSV reads what WriteCSV wrote, now or in earlier versions; columns may be in any
+// order. Errors name line and column, and end the rows.
 func ReadCSV(r io.Reader) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		in := csv.NewReader(r)
@@ -115,8 +154,8 @@ func ReadCSV(r io.Reader) iter.Seq2[Row, error] {
 					at[i] = j
 				}
 			}
-			if at[i] < 0 {
-				yield(Row{}, fmt.Errorf("implicit: rewards: no column %s, wanted %s", name, strings.Join(rowColumns, ",")))
+			if at[i] < 0 && i < oldColumns {
+				yield(Row{}, fmt.Errorf("implicit: rewards: no column %s, wanted %s", name, strings.Join(rowColumns[:oldColumns], ",")))
 				return
 			}
 		}
@@ -141,21 +180,55 @@ func ReadCSV(r io.Reader) iter.Seq2[Row, error] {
 }
 
 func parseRow(in *csv.Reader, record [][]byte, at []int) (Row, error) {
-	text := func(i int) string { return string(record[at[i]]) }
-	row := Row{Prompt: text(0), Category: text(1), Word: text(2), Form: text(3)}
-	n, err := strconv.ParseInt(text(4), 10, 32)
-	if err != nil || n < 0 {
-		return row, in.Errorf(at[4], "%q, wanted a number of tokens", text(4))
-	}
-	row.NTokens = int32(n)
-	for i, to := range []*float64{&row.Tuned, &row.Base, &row.Reward} {
-		x, err := strconv.ParseFloat(text(5+i), 64)
-		if err != nil || math.IsNaN(x) {
-			return row, in.Errorf(at[5+i], "%q, wanted a number", text(5+i))
+	text := func(i int) string {
+		if at[i] < 0 {
+			return ""
 		}
-		*to = x
+		return string(record[at[i]])
+	}
+	row := Row{Prompt: text(0), Category: text(1), Word: text(2), Form: text(3), Wildcard: text(8), Measure: text(9)}
+	for _, n := range []struct {
+		column int
+		to     *int32
+		what   string
+	}{{4, &row.NTokens, "tokens"}, {10, &row.Forms, "forms"}} {
+		if at[n.column] < 0 {
+			continue
+		}
+		v, err := strconv.ParseInt(text(n.column), 10, 32)
+		if err != nil || v < 0 {
+			return row, in.Errorf(at[n.column], "%q, wanted a number of %s", text(n.column), n.what)
+		}
+		*n.to = int32(v)
+	}
+	for _, x := range []struct {
+		column int
+		to     *float64
+	}{{5, &row.Tuned}, {6, &row.Base}, {7, &row.Reward}, {11, &row.MWLR}, {12, &row.Rank}} {
+		if at[x.column] < 0 {
+			continue
+		}
+		v, err := strconv.ParseFloat(text(x.column), 64)
+		if err != nil || math.IsNaN(v) {
+			return row, in.Errorf(at[x.column], "%q, wanted a number", text(x.column))
+		}
+		*x.to = v
+	}
+	row.complete(at[11] >= 0)
+	if err := checkMeasures([]Measure{Measure(row.Measure)}); err != nil {
+		return row, in.Errorf(at[9], "%q, wanted exact, pooled, ended or paper", row.Measure)
 	}
 	return row, nil
+}
+
+// complete fills in what a row of an earlier version does not say.
+func (r *Row) complete(mwlr bool) {
+	if r.Measure == "" {
+		r.Measure, r.Forms = string(MeasureExact), 1
+	}
+	if !mwlr {
+		r.MWLR = MWLR(r.Tuned, r.Base)
+	}
 }
 
 // metaKey is where a Parquet file holds its Meta.
@@ -184,7 +257,7 @@ func WriteParquet(w io.Writer, rows iter.Seq2[Row, error], m Meta) error {
 	return nil
 }
 
-// ReadParquet reads what WriteParquet wrote.
+// ReadParquet reads what WriteParquet wrote, now or in earlier versions.
 func ReadParquet(r io.ReaderAt, size int64) (rows []Row, m Meta, err error) {
 	defer func() { // the library panics at some broken files
 		if p := recover(); p != nil {
@@ -195,11 +268,12 @@ func ReadParquet(r io.ReaderAt, size int64) (rows []Row, m Meta, err error) {
 	if err != nil {
 		return nil, m, fmt.Errorf("implicit: rewards: %w", err)
 	}
-	for _, name := range rowColumns {
+	for _, name := range rowColumns[:oldColumns] {
 		if _, ok := file.Schema().Lookup(name); !ok {
-			return nil, m, fmt.Errorf("implicit: rewards: no column %s, wanted %s", name, strings.Join(rowColumns, ","))
+			return nil, m, fmt.Errorf("implicit: rewards: no column %s, wanted %s", name, strings.Join(rowColumns[:oldColumns], ","))
 		}
 	}
+	_, mwlr := file.Schema().Lookup("mwlr")
 	if text, ok := file.Lookup(metaKey); ok {
 		if err := json.Unmarshal([]byte(text), &m); err != nil {
 			return nil, m, fmt.Errorf("implicit: rewards: metadata %s: %w", metaKey, err)
@@ -209,9 +283,14 @@ func ReadParquet(r io.ReaderAt, size int64) (rows []Row, m Meta, err error) {
 	if err != nil {
 		return nil, m, fmt.Errorf("implicit: rewards: %w", err)
 	}
-	for i, row := range rows {
-		if math.IsNaN(row.Tuned) || math.IsNaN(row.Base) || math.IsNaN(row.Reward) {
+	for i := range rows {
+		row := &rows[i]
+		row.complete(mwlr)
+		if math.IsNaN(row.Tuned) || math.IsNaN(row.Base) || math.IsNaN(row.Reward) || math.IsNaN(row.MWLR) || math.IsNaN(row.Rank) {
 			return nil, m, fmt.Errorf("implicit: rewards: row %d: NaN, wanted a number", i)
+		}
+		if err := checkMeasures([]Measure{Measure(row.Measure)}); err != nil {
+			return nil, m, fmt.Errorf("implicit: rewards: row %d: measure %q, wanted exact, pooled, ended or paper", i, row.Measure)
 		}
 	}
 	return rows, m, nil

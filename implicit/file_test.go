@@ -12,9 +12,9 @@ import (
 )
 
 var someRows = []Row{
-	{"greatest_ever_one", "Agency;Communion", "love", " love", 1, -1.5, -2.25, 0.75},
-	{"p,2", "", `say "x"`, "a\r\nb", 3, -0.1 - 0.2, math.Inf(-1), math.Inf(1)},
-	{"null", "NA", "NaN", "", 0, -1e-300, math.Nextafter(-1, 0), 5e-324},
+	{"greatest_ever_one", "Agency;Communion", "love", " love", 1, -1.5, -2.25, 0.75, "", "exact", 1, 0.25, 1},
+	{"p,2", "", `say "x"`, "a\r\nb", 3, -0.1 - 0.2, math.Inf(-1), math.Inf(1), "say*", "ended", 2, math.Inf(1), 2.5},
+	{"null", "NA", "NaN", "", 0, -1e-300, math.Nextafter(-1, 0), 5e-324, "", "paper", 0, -1e-17, 0},
 }
 
 func seq(rows []Row) iter.Seq2[Row, error] {

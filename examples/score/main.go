@@ -6,12 +6,8 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"iter"
 	"math"
-	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/cli"
@@ -21,22 +17,34 @@ import (
 func main() { cli.Main("score", run) }
 
 const purpose = `computes implicit rewards, beta * (ln p_tuned(reply | prompt) - ln p_base(reply | prompt)).
-With -corpus, of every word after every prompt: one row a prompt and word, with the
-columns prompt, category, word, form, n_tokens, logp_tuned, logp_base, reward. With -pairs,
-of each line {"prompt": ..., "reply": ...} of a JSON Lines file, token by token, or, where
+With -corpus, of every word after every prompt, in all of its surface forms: one row a
+prompt, word and measure, with the columns prompt, category, word, form, n_tokens,
+logp_tuned, logp_base, reward, wildcard, measure, n_forms, mwlr, rank; and beside it, in
+NAME.coverage.csv, what became of each word. The measures are
+
+  exact   each form by itself: ln p(form | prompt), a row a form
+  pooled  ln of the sum of the forms' probabilities: the reply begins with the word
+  ended   the same, and the word ends there: "free" without "freedom"
+  paper   the mean over forms that are one token in both models of MWLR,
+          (p + q)/2 (ln p - ln q); logp_tuned and logp_base are means too
+
+With -pairs, of each line {"prompt": ..., "reply": ...} of a JSON Lines file, token by token, or, where
 the two tokenizers cut the reply differently, by the pieces that they have in common.
 Rewards are comparable within one prompt only.`
 
 const examples = `  score -tuned google/gemma-2-2b-it -base google/gemma-2-2b -corpus words.csv -out r.csv
-  score -tuned ./tuned -base ./base -corpus words.txt -form " {}" -tuned-as raw -prompts mine.json -out r.parquet
+  score -tuned ./tuned -base ./base -corpus words.txt -forms " {}" -tuned-as raw -prompts mine.json -out r.parquet
+  score -tuned ./tuned -base ./base -corpus liwc.dic -wordlist /usr/share/dict/words -measure ended,pooled -out r.csv
   score -tuned ./tuned -base ./base -pairs pairs.jsonl -out scored.jsonl`
 
 // flags are the program's own.
 type flags struct {
-	tuned, base, tunedAs, baseAs      string
-	corpus, prompts, pairs, form, out string
-	beta                              float64
-	models                            cli.ModelFlags
+	tuned, base, tunedAs, baseAs          string
+	corpus, wordlist, prompts, pairs, out string
+	forms                                 []implicit.Form
+	measures                              []implicit.Measure
+	beta                                  float64
+	models                                cli.ModelFlags
 }
 
 func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) error {
@@ -48,7 +56,9 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.StringVar(&o.baseAs, "base-as", "raw", "`rendering` for the base model")
 	f.StringVar(&o.corpus, "corpus", "", "`file` of words: CSV Category,token_decoded; CSV or .dicx with a column a category; LIWC .dic; or one word a line")
 	f.StringVar(&o.prompts, "prompts", "paper", "`prompts`: paper (54 built in), or a file: JSON {\"name\": \"prompt\"}, CSV name,prompt, or YAML name: \"prompt\"")
-	f.StringVar(&o.form, "form", "{}", "`form` in which a word is scored as the reply; {} is the word, so \" {}\" puts a space before it")
+	f.StringVar(&o.wordlist, "wordlist", "", "`file` of words, one a line, by which wildcards of the corpus (free*) are replaced; without it they are refused")
+	forms := f.String("forms", "all", "`forms` in which a word is scored as the reply, comma-separated: {} is the word, {lower}, {title}, {upper} are it in that case, and \" {}\" has a space before it; all: these four, with and without a space")
+	measures := f.String("measure", string(implicit.MeasurePooled), "`measures`, comma-separated: exact, pooled, ended, paper")
 	f.StringVar(&o.pairs, "pairs", "", "`file` of pairs, JSON Lines, instead of a corpus; - for standard input")
 	f.StringVar(&o.out, "out", "", "`file` to write: .csv or .parquet with -corpus, .jsonl with -pairs (or - for standard output)")
 	f.Float64Var(&o.beta, "beta", 1, "`factor` of the rewards, above 0")
@@ -65,14 +75,22 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	if err := cli.CheckRendering("base-as", o.baseAs); err != nil {
 		return err
 	}
+	var err error
+	if o.forms, err = implicit.ParseForms(*forms); err != nil {
+		return cli.Usagef("-forms: %v", err)
+	}
+	if o.measures, err = implicit.ParseMeasures(*measures); err != nil {
+		return cli.Usagef("-measure: %v", err)
+	}
 	switch {
 	case !(o.beta > 0) || math.IsInf(o.beta, 1):
 		return cli.Usagef("-beta %g, wanted a number above 0", o.beta)
 	case (o.corpus == "") == (o.pairs == ""):
 		return cli.Usagef("wanted -corpus or -pairs, one of them")
-	case !strings.Contains(o.form, "{}"):
-		return cli.Usagef("-form %q, wanted {} in it, where the word goes", o.form)
 	case o.pairs != "":
+		if name := f.Given("forms", "measure", "wordlist"); name != "" {
+			return cli.Usagef("-%s with -pairs, wanted it with -corpus alone", name)
+		}
 		return scorePairs(ctx, &o, stdin, stdout, stderr)
 	}
 	return scoreCorpus(ctx, &o, stderr)
@@ -94,8 +112,8 @@ func (o *flags) load(ctx context.Context, stderr io.Writer) (tuned, base implici
 }
 
 // meta says how the rewards are made.
-func (o *flags) meta(ctx context.Context, m [2]*logprob.Model, corpusHash string) (implicit.Meta, error) {
-	meta := implicit.Meta{Beta: o.beta, Corpus: corpusHash, Form: o.form}
+func (o *flags) meta(ctx context.Context, m [2]*logprob.Model) (implicit.Meta, error) {
+	meta := implicit.Meta{Beta: o.beta}
 	for i, to := range []*logprob.Meta{&meta.Tuned, &meta.Base} {
 		var err error
 		if *to, err = m[i].Meta(ctx); err != nil {
@@ -106,132 +124,4 @@ func (o *flags) meta(ctx context.Context, m [2]*logprob.Model, corpusHash string
 		to.Date = o.models.Date
 	}
 	return meta, nil
-}
-
-func scoreCorpus(ctx context.Context, o *flags, stderr io.Writer) error {
-	if err := cli.CheckOutput(o.out, ".csv", ".parquet"); err != nil {
-		return err
-	}
-	if err := cli.CheckApart(o.out, o.corpus, o.prompts); err != nil {
-		return err
-	}
-	prompts, err := cli.Prompts(o.prompts)
-	if err != nil {
-		return err
-	}
-	corpus, hash, err := cli.Corpus(o.corpus, stderr)
-	if err != nil {
-		return err
-	}
-	tuned, base, models, closeAll, err := o.load(ctx, stderr)
-	if err != nil {
-		return err
-	}
-	defer closeAll()
-	meta, err := o.meta(ctx, models, hash)
-	if err != nil {
-		return err
-	}
-	items := func(yield func(implicit.Item) bool) {
-		for it := range corpus.Items(prompts) {
-			it.Reply = strings.ReplaceAll(o.form, "{}", it.Word)
-			if !yield(it) {
-				return
-			}
-		}
-	}
-	cover := newCoverage(corpus, len(prompts))
-	progress := cli.NewProgress(stderr, "scoring", false)
-	defer progress.Done()
-	rows := cover.rows(implicit.Rewards(ctx, tuned, base, items), o.beta, progress)
-	write := func(w io.Writer) error {
-		var err error
-		if strings.HasSuffix(o.out, ".parquet") {
-			err = implicit.WriteParquet(w, rows, meta)
-		} else {
-			err = implicit.WriteCSV(w, rows)
-		}
-		if progress.Done(); err == nil {
-			cover.print(stderr, o.out)
-			if cover.scored == 0 {
-				err = fmt.Errorf("no word of %s could be scored", o.corpus)
-			}
-		}
-		return err
-	}
-	if strings.HasSuffix(o.out, ".parquet") {
-		return cli.WriteFile(o.out, write)
-	}
-	return cli.WriteWithMeta(o.out, write, meta.WriteJSON)
-}
-
-// coverage counts what became of a corpus' entries.
-type coverage struct {
-	entries, prompts int
-	scored           int            // rows
-	single           map[string]int // forms of one token: "tuned", "base", "both"
-	words            map[string]bool
-	refused          map[string]string // word: why
-	flags            map[string]int
-}
-
-func newCoverage(c *implicit.Corpus, prompts int) *coverage {
-	return &coverage{entries: len(c.Entries), prompts: prompts, single: map[string]int{}, words: map[string]bool{}, refused: map[string]string{}, flags: map[string]int{}}
-}
-
-// rows turns rewards into lines of the output and counts them.
-func (c *coverage) rows(rewards iter.Seq2[implicit.Reward, error], beta float64, progress *cli.Progress) iter.Seq2[implicit.Row, error] {
-	return func(yield func(implicit.Row, error) bool) {
-		done := 0
-		for r, err := range rewards {
-			done++
-			progress.Set(int64(done), int64(c.entries*c.prompts))
-			var refused *implicit.ItemError
-			if errors.As(err, &refused) {
-				c.refused[refused.Item.Word] = refused.Err.Error()
-				continue
-			}
-			if err == nil {
-				c.count(r)
-			}
-			if !yield(r.Row(beta), err) {
-				return
-			}
-		}
-	}
-}
-
-func (c *coverage) count(r implicit.Reward) {
-	c.scored++
-	for _, flag := range r.Flags() {
-		c.flags[flag]++
-	}
-	if c.words[r.Word] {
-		return
-	}
-	c.words[r.Word] = true
-	tuned, base := len(r.Tuned.LogProb) == 1, len(r.Base.LogProb) == 1
-	for name, one := range map[string]bool{"tuned": tuned, "base": base, "both": tuned && base} {
-		if one {
-			c.single[name]++
-		}
-	}
-}
-
-func (c *coverage) print(w io.Writer, out string) {
-	fmt.Fprintf(w, "%s: %d rows: %d entries after %d prompts\n", out, c.scored, c.entries, c.prompts)
-	fmt.Fprintf(w, "words scored: %d, of these one token: %d in the tuned model, %d in the base model, %d in both\n",
-		len(c.words), c.single["tuned"], c.single["base"], c.single["both"])
-	fmt.Fprintf(w, "words refused: %d\n", len(c.refused))
-	n := 0
-	for _, word := range sortedKeys(c.refused) {
-		if n++; n > 10 {
-			fmt.Fprintf(w, "  and %d more\n", len(c.refused)-10)
-			break
-		}
-		fmt.Fprintf(w, "  %q: %s\n", word, c.refused[word])
-	}
-	for _, flag := range sortedKeys(c.flags) {
-		fmt.Fprintf(w, "rows flagged %s: %d\n", flag, c.flags[flag])
-	}
 }

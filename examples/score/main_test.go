@@ -53,10 +53,11 @@ func TestCorpus(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"r.csv", "r.parquet"} {
 		_, stderr, code := call(t, "", "-tuned", tuned, "-base", base, "-tuned-as", "raw", "-corpus", corpus,
-			"-prompts", prompts, "-form", " {}", "-beta", "0.5", "-out", filepath.Join(dir, name))
+			"-prompts", prompts, "-forms", " {}", "-measure", "exact", "-beta", "0.5", "-out", filepath.Join(dir, name))
 		const want = `r: 6 rows: 3 entries after 2 prompts
-words scored: 3, of these one token: 2 in the tuned model, 2 in the base model, 2 in both
-words refused: 0
+entries scored: 3, with a form of one token: 2 in the tuned model, 2 in the base model, 2 in both
+forms scored: 3, of one token: 2 in the tuned model, 2 in the base model, 2 in both; pooled: 0
+entries refused: 0
 `
 		if code != 0 || strings.TrimPrefix(stderr, filepath.Join(dir, name)) != strings.TrimPrefix(want, "r") {
 			t.Fatalf("exit code %d, stderr %q, wanted %q", code, stderr, want)
@@ -85,7 +86,7 @@ words refused: 0
 	if !slices.Equal(rows, same) {
 		t.Errorf("Parquet has %v, CSV %v", same, rows)
 	}
-	if meta.Beta != 0.5 || meta.Tuned.Model != tuned || meta.Base.Rendering != "raw" || len(meta.Corpus) != 64 || meta.Form != " {}" || meta.Tuned.WeightsHash == meta.Base.WeightsHash {
+	if meta.Beta != 0.5 || meta.Tuned.Model != tuned || meta.Base.Rendering != "raw" || len(meta.Corpus) != 64 || !slices.Equal(meta.Forms, []implicit.Form{" {}"}) || meta.Tuned.WeightsHash == meta.Base.WeightsHash {
 		t.Errorf("meta is %+v", meta)
 	}
 	if len(rows) != 6 || rows[0].Prompt != "best" || rows[3].Prompt != "worst" || rows[1].Word != "tenderness" || rows[1].Form != " tenderness" || rows[1].NTokens != 2 {

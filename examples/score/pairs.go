@@ -50,11 +50,10 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 		return err
 	}
 	defer closeAll()
-	meta, err := o.meta(ctx, models, "")
+	meta, err := o.meta(ctx, models)
 	if err != nil {
 		return err
 	}
-	meta.Form = ""
 
 	write := func(w io.Writer) error {
 		b := bufio.NewWriter(w)

@@ -76,8 +76,29 @@ func TestWrong(t *testing.T) {
 			path := write(t, "w.csv", words)
 			return []string{"-corpus", path, "-out", path}
 		}, " would replace the input ", 2},
-		{"form", func(*testing.T, string) []string { return []string{"-form", "word"} },
-			"score: -form \"word\", wanted {} in it, where the word goes\n" + usage, 2},
+		{"form", func(*testing.T, string) []string { return []string{"-forms", "{lower},word"} },
+			"score: -forms: implicit: form \"word\", wanted one of {}, {lower}, {title}, {upper} in it, where the word goes\n" + usage, 2},
+		{"form twice", func(*testing.T, string) []string { return []string{"-forms", "{},{}"} },
+			"score: -forms: implicit: form \"{}\" stands twice, wanted each once\n" + usage, 2},
+		{"measure", func(*testing.T, string) []string { return []string{"-measure", "exact,mean"} },
+			"score: -measure: implicit: measure \"mean\", wanted exact, pooled, ended or paper\n" + usage, 2},
+		{"no measure", func(*testing.T, string) []string { return []string{"-measure", ""} },
+			"score: -measure: implicit: measure \"\", wanted exact, pooled, ended or paper\n" + usage, 2},
+		{"forms of pairs", func(*testing.T, string) []string {
+			return []string{"-corpus", "", "-pairs", "p.jsonl", "-out", "o.jsonl", "-forms", "all"}
+		}, "score: -forms with -pairs, wanted it with -corpus alone\n" + usage, 2},
+		{"missing word list", func(*testing.T, string) []string { return []string{"-wordlist", "no.txt"} },
+			"score: word list: open no.txt: no such file or directory\n", 1},
+		{"empty word list", func(t *testing.T, _ string) []string { return []string{"-wordlist", write(t, "l.txt", "\n")} },
+			"implicit: word list: empty, wanted one word a line\n", 1},
+		{"coverage is the word list", func(t *testing.T, _ string) []string {
+			dir := t.TempDir()
+			list := filepath.Join(dir, "r.coverage.csv")
+			if err := os.WriteFile(list, []byte("free\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			return []string{"-wordlist", list, "-out", filepath.Join(dir, "r.parquet")}
+		}, "r.coverage.csv would replace the input ", 2},
 		{"no model", func(*testing.T, string) []string { return []string{"-tuned", ""} },
 			"score: flag -tuned is missing: tuned `model`: a folder, or org/name[@revision] on the hub\n" + usage, 2},
 		{"both inputs", func(*testing.T, string) []string { return []string{"-pairs", "p.jsonl"} },
@@ -163,7 +184,16 @@ func TestWrong(t *testing.T) {
 		}, "tokens, wanted at most 512", 1},
 		{"wildcard", func(t *testing.T, _ string) []string {
 			return []string{"-corpus", write(t, "w.dic", "%\n1\tagency\n%\nfree*\t1\n")}
-		}, "\"free*\": a wildcard, wanted a word", 1},
+		}, "\"free*\": a wildcard, wanted a word: expand it with a list of words", 1},
+		{"wildcard without a match", func(t *testing.T, _ string) []string {
+			return []string{"-corpus", write(t, "w.dic", "%\n1\tagency\n%\nfree*\t1\n"), "-wordlist", write(t, "l.txt", "unfree\nfre\n")}
+		}, "\"free*\": a wildcard, which none of the 2 words of the list match", 1},
+		{"empty word", func(t *testing.T, _ string) []string {
+			return []string{"-corpus", write(t, "e.csv", "category,word\nagency,\n")}
+		}, "entries refused: 1\n  \"\": empty, wanted text\n", 1},
+		{"paper without a shared token", func(t *testing.T, _ string) []string {
+			return []string{"-corpus", write(t, "p.txt", "a phrase of words\n"), "-measure", "paper"}
+		}, "\"a phrase of words\": no form is one token in both models, wanted one for the measure paper", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tuned, base := pair(t, "llama")

@@ -3,9 +3,11 @@ package cli
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/implicitreward/implicitreward/implicit"
 )
@@ -39,12 +41,45 @@ func Corpus(path string, stderr io.Writer) (*implicit.Corpus, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", path, err)
 	}
-	for i, w := range c.Warnings {
+	warn(stderr, path, c.Warnings)
+	return c, hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+func warn(stderr io.Writer, path string, warnings []error) {
+	for i, w := range warnings {
 		if i == 5 {
-			fmt.Fprintf(stderr, "%s: and %d more of the kind\n", path, len(c.Warnings)-i)
+			fmt.Fprintf(stderr, "%s: and %d more of the kind\n", path, len(warnings)-i)
 			break
 		}
 		fmt.Fprintf(stderr, "%s: %v\n", path, w)
 	}
-	return c, hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// Expand replaces the wildcards of a corpus by the words of the list in that file, and
+// returns the file's sha256; new doubts go to stderr.
+func Expand(c *implicit.Corpus, path string, stderr io.Writer) (*implicit.Corpus, string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "", fmt.Errorf("word list: %w", err)
+	}
+	defer f.Close()
+	hash := sha256.New()
+	words, err := implicit.ReadWordList(io.TeeReader(f, hash))
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", path, err)
+	}
+	expanded := c.Expand(words)
+	warn(stderr, path, expanded.Warnings[len(c.Warnings):])
+	return expanded, hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// Given returns the first of the named flags that the command line sets, "" if it sets none.
+func (f *Flags) Given(names ...string) string {
+	given := ""
+	f.Visit(func(set *flag.Flag) {
+		if given == "" && slices.Contains(names, set.Name) {
+			given = set.Name
+		}
+	})
+	return given
 }

@@ -32,8 +32,9 @@ type Reward struct {
 }
 
 // ReadReward reads a rewards file of score, CSV (with file.csv.meta.json, if it is
-// there) or Parquet. A word that is missing after a prompt, stands twice after it, or
-// has an infinite log-probability is an error.
+// there) or Parquet. Of a file with several measures one is taken, pooled before ended,
+// paper and exact, and the name says which. A word that is missing after a prompt, stands
+// twice after it, or has an infinite log-probability is an error.
 func ReadReward(path string, models []Model) (*Reward, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -57,7 +58,9 @@ func ReadReward(path string, models []Model) (*Reward, error) {
 	if err == nil && len(rows) == 0 {
 		err = errors.New("no rows")
 	}
+	measure := ""
 	if err == nil {
+		rows, measure = oneMeasure(rows)
 		err = r.fill(rows)
 	}
 	if err != nil {
@@ -69,7 +72,30 @@ func ReadReward(path string, models []Model) (*Reward, error) {
 	} else {
 		r.Model, _ = findModel(models, stem(path))
 	}
+	if measure != "" {
+		r.Name += " (" + measure + ")"
+	}
 	return r, nil
+}
+
+// oneMeasure returns the rows of one measure, and its name if there are others.
+func oneMeasure(rows []implicit.Row) ([]implicit.Row, string) {
+	for _, m := range []implicit.Measure{implicit.MeasurePooled, implicit.MeasureEnded, implicit.MeasurePaper, implicit.MeasureExact} {
+		var of []implicit.Row
+		for _, row := range rows {
+			if row.Measure == string(m) {
+				of = append(of, row)
+			}
+		}
+		switch len(of) {
+		case 0:
+		case len(rows):
+			return rows, ""
+		default:
+			return of, string(m)
+		}
+	}
+	return rows, ""
 }
 
 func readRewardMeta(path string) (m implicit.Meta, err error) {
@@ -85,10 +111,12 @@ func readRewardMeta(path string) (m implicit.Meta, err error) {
 
 func (r *Reward) fill(rows []implicit.Row) error {
 	word, prompt := map[string]int{}, map[string]int{}
+	forms := map[string]string{} // of a word, the first
 	for _, row := range rows {
 		if _, ok := word[row.Word]; !ok {
 			word[row.Word] = len(r.Words)
 			r.Words, r.NTokens = append(r.Words, row.Word), append(r.NTokens, int(row.NTokens))
+			forms[row.Word] = row.Form
 		}
 		if _, ok := prompt[row.Prompt]; !ok {
 			prompt[row.Prompt] = len(r.Prompts)
@@ -102,6 +130,8 @@ func (r *Reward) fill(rows []implicit.Row) error {
 	for _, row := range rows {
 		p, w := prompt[row.Prompt], word[row.Word]
 		switch {
+		case !math.IsNaN(r.Base[p][w]) && row.Form != forms[row.Word]:
+			return fmt.Errorf("%q stands twice after prompt %s, as %q and %q, wanted one row a word: score -measure pooled, or one of -forms", row.Word, row.Prompt, forms[row.Word], row.Form)
 		case !math.IsNaN(r.Base[p][w]):
 			return fmt.Errorf("%q stands twice after prompt %s", row.Word, row.Prompt)
 		case math.IsInf(row.Base, 0) || math.IsInf(row.Tuned, 0):

@@ -94,6 +94,36 @@ func TestRewards(t *testing.T) {
 	}
 }
 
+// TestRewardMeasures: of several measures one is taken, and named; several forms of a
+// word are refused.
+func TestRewardMeasures(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.csv")
+	const header = "prompt,category,word,form,n_tokens,logp_tuned,logp_base,reward,wildcard,measure,n_forms,mwlr,rank\n"
+	read := func(rows string) (*Reward, error) {
+		if err := os.WriteFile(path, []byte(header+rows), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return ReadReward(path, nil)
+	}
+	const exact = "a,X,one,one,1,-9,-3,-6,,exact,1,0.1,1\na,X,one, one,2,-9,-3,-6,,exact,1,0.1,1\n"
+	for rows, want := range map[string]struct {
+		name string
+		base float64
+	}{
+		exact + "a,X,one,,1,-1,-2,1,,pooled,2,0.1,1\na,X,one,,1,-4,-5,1,,ended,2,0.1,1\n": {"r (pooled)", -2},
+		"a,X,one,,1,-1,-7,1,,paper,2,0.1,1\n" + exact:                                     {"r (paper)", -7},
+		"a,X,one,one,1,-1,-8,1,o*,exact,1,0.1,1\n":                                        {"r", -8},
+	} {
+		r, err := read(rows)
+		if err != nil || r.Name != want.name || len(r.Words) != 1 || r.Base[0][0] != want.base {
+			t.Errorf("%s: %+v, %v, wanted %+v", rows, r, err, want)
+		}
+	}
+	if _, err := read(exact); err == nil || !strings.Contains(err.Error(), `"one" stands twice after prompt a, as "one" and " one", wanted one row a word`) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // TestTwoModels: one model a family, rewards and scores together: everything that can
 // be made is made and drawn.
 func TestTwoModels(t *testing.T) {

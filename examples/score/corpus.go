@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/internal/cli"
+)
+
+// scoreCorpus scores every word after every prompt.
+func scoreCorpus(ctx context.Context, o *flags, stderr io.Writer) error {
+	if err := cli.CheckOutput(o.out, ".csv", ".parquet"); err != nil {
+		return err
+	}
+	for _, out := range []string{o.out, coveragePath(o.out)} {
+		if err := cli.CheckApart(out, o.corpus, o.prompts, o.wordlist); err != nil {
+			return err
+		}
+	}
+	prompts, err := cli.Prompts(o.prompts)
+	if err != nil {
+		return err
+	}
+	corpus, hash, err := cli.Corpus(o.corpus, stderr)
+	if err != nil {
+		return err
+	}
+	listHash := ""
+	if o.wordlist != "" {
+		if corpus, listHash, err = cli.Expand(corpus, o.wordlist, stderr); err != nil {
+			return err
+		}
+	}
+	tuned, base, models, closeAll, err := o.load(ctx, stderr)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	meta, err := o.meta(ctx, models)
+	if err != nil {
+		return err
+	}
+	meta.Corpus, meta.WordList, meta.Forms = hash, listHash, o.forms
+
+	progress := cli.NewProgress(stderr, "scoring", false)
+	defer progress.Done()
+	sum := &summary{prompts: len(prompts), flags: map[string]int{}}
+	words := implicit.Words(ctx, tuned, base, corpus, prompts, &implicit.WordOptions{
+		Forms:    o.forms,
+		Measures: o.measures,
+		Progress: func(done, total int) { progress.Set(int64(done), int64(total)) },
+	})
+	rows := rows(words, o.beta, sum)
+	write := func(w io.Writer) error {
+		var err error
+		if strings.HasSuffix(o.out, ".parquet") {
+			err = implicit.WriteParquet(w, rows, meta)
+		} else {
+			err = implicit.WriteCSV(w, rows)
+		}
+		if progress.Done(); err != nil {
+			return err
+		}
+		sum.print(stderr, o.out)
+		if sum.rows == 0 {
+			return fmt.Errorf("no word of %s could be scored", o.corpus)
+		}
+		return cli.WriteFile(coveragePath(o.out), sum.coverage.WriteCSV)
+	}
+	if strings.HasSuffix(o.out, ".parquet") {
+		return cli.WriteFile(o.out, write)
+	}
+	return cli.WriteWithMeta(o.out, write, meta.WriteJSON)
+}
+
+// coveragePath is where the coverage of an output goes: R.coverage.csv for R.csv.
+func coveragePath(out string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(out, ".csv"), ".parquet") + ".coverage.csv"
+}
+
+// rows turns words into lines of the output, and counts them.
+func rows(words iter.Seq2[implicit.WordReward, error], beta float64, sum *summary) iter.Seq2[implicit.Row, error] {
+	return func(yield func(implicit.Row, error) bool) {
+		for w, err := range words {
+			if err != nil && !errors.As(err, new(*implicit.ItemError)) {
+				yield(implicit.Row{}, err)
+				return
+			}
+			sum.add(w, err)
+			for _, row := range w.Rows(beta) {
+				sum.rows++
+				if !yield(row, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// summary is what is printed of a run.
+type summary struct {
+	coverage      implicit.WordCoverage
+	prompts, rows int
+	flags         map[string]int // replies that have them
+}
+
+func (s *summary) add(w implicit.WordReward, err error) {
+	s.coverage.Add(w, err)
+	for _, f := range w.Forms {
+		for _, flag := range f.Flags {
+			s.flags[flag]++
+		}
+	}
+}
+
+func (s *summary) print(w io.Writer, out string) {
+	entries := s.coverage.Entries
+	var refused []implicit.EntryCoverage
+	var forms, few, tuned, base, both, pooled int // few: not after every prompt
+	var words [3]int                              // with a form of one token: tuned, base, both
+	for _, e := range entries {
+		if e.Refused() {
+			refused = append(refused, e)
+			continue
+		}
+		if e.Scored < e.Asked {
+			few++
+		}
+		forms, tuned, base, both, pooled = forms+e.Forms, tuned+e.OneTuned, base+e.OneBase, both+e.OneBoth, pooled+e.Pooled
+		for i, n := range []int{e.OneTuned, e.OneBase, e.OneBoth} {
+			if n > 0 {
+				words[i]++
+			}
+		}
+	}
+	fmt.Fprintf(w, "%s: %d rows: %d entries after %d prompts\n", out, s.rows, len(entries), s.prompts)
+	fmt.Fprintf(w, "entries scored: %d, with a form of one token: %d in the tuned model, %d in the base model, %d in both\n", len(entries)-len(refused), words[0], words[1], words[2])
+	fmt.Fprintf(w, "forms scored: %d, of one token: %d in the tuned model, %d in the base model, %d in both; pooled: %d\n", forms, tuned, base, both, pooled)
+	if few > 0 {
+		fmt.Fprintf(w, "entries scored after some of the prompts only: %d\n", few)
+	}
+	fmt.Fprintf(w, "entries refused: %d\n", len(refused))
+	for i, e := range refused {
+		if i == 10 {
+			fmt.Fprintf(w, "  and %d more: see %s\n", len(refused)-i, coveragePath(out))
+			break
+		}
+		fmt.Fprintf(w, "  %q: %s\n", e.Term, e.Reason)
+	}
+	for _, flag := range sortedKeys(s.flags) {
+		fmt.Fprintf(w, "replies flagged %s: %d\n", flag, s.flags[flag])
+	}
+}

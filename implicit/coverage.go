@@ -1,0 +1,118 @@
+package implicit
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/internal/csv"
+)
+
+// WordCoverage says what became of every entry of a corpus: which are scored, in how many
+// forms and tokens, and which are refused and why. The zero value is empty; Add what
+// Words yields.
+type WordCoverage struct {
+	Entries []EntryCoverage // in the order of the corpus
+}
+
+// EntryCoverage is an entry's part of a WordCoverage. Forms and tokens are counted after
+// the first prompt after which the entry was scored.
+type EntryCoverage struct {
+	Entry
+	Scored, Asked int    // prompts after which it was scored, of those after which it was asked for
+	Reason        string // the first that kept it, or one of its forms, from being scored; "" for none
+	Forms         int    // different texts that were scored
+	RefusedForms  int    // that could not be scored
+	OneTuned      int    // forms of one token in the tuned model
+	OneBase       int    // in the base model
+	OneBoth       int    // in both: what a table of next-token probabilities can see of the pair
+	Several       int    // forms of several tokens in one model or in both
+	Pooled        int    // forms that went into MeasurePooled or MeasureEnded, 0 where neither was asked for
+}
+
+// Refused tells whether the entry was scored after no prompt. Entries that are refused
+// and those that are not are all entries.
+func (e EntryCoverage) Refused() bool { return e.Scored == 0 }
+
+// Add counts one result of Words, with its *ItemError or nil.
+func (c *WordCoverage) Add(w WordReward, err error) {
+	for len(c.Entries) <= w.Index {
+		c.Entries = append(c.Entries, EntryCoverage{})
+	}
+	e := &c.Entries[w.Index]
+	e.Entry = w.Entry
+	e.Asked++
+	if err != nil {
+		e.because(err)
+		return
+	}
+	if e.Scored++; e.Scored > 1 {
+		return
+	}
+	for _, f := range w.Forms {
+		if f.Err != nil {
+			e.RefusedForms++
+			e.because(f.Err)
+			continue
+		}
+		tuned, base := len(f.TunedIDs) == 1, len(f.BaseIDs) == 1
+		e.Forms++
+		for _, count := range []struct {
+			on bool
+			to *int
+		}{{tuned, &e.OneTuned}, {base, &e.OneBase}, {tuned && base, &e.OneBoth}, {!tuned || !base, &e.Several}} {
+			if count.on {
+				*count.to++
+			}
+		}
+	}
+	if i := slices.IndexFunc(w.Scores, func(s WordScore) bool { return s.Measure == MeasurePooled || s.Measure == MeasureEnded }); i >= 0 {
+		e.Pooled = w.Scores[i].Forms
+	}
+}
+
+// because keeps the first reason.
+func (e *EntryCoverage) because(err error) {
+	if e.Reason != "" {
+		return
+	}
+	e.Reason = err.Error()
+	if item := (*ItemError)(nil); errors.As(err, &item) {
+		e.Reason = item.Err.Error()
+		if item.Model != "" {
+			e.Reason = item.Model + " model: " + e.Reason
+		}
+	}
+}
+
+// WriteCSV writes a row an entry, under the header
+// entry,wildcard,category,status,reason,prompts,forms,refused_forms,one_token_tuned,one_token_base,one_token_both,several_tokens,pooled.
+// status is "scored" or "refused", wildcard the corpus' entry from which this one was
+// expanded, prompts the number after which it was scored; the others are the fields of
+// EntryCoverage.
+func (c *WordCoverage) WriteCSV(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	line := csv.AppendRecord(nil, "entry", "wildcard", "category", "status", "reason", "prompts", "forms", "refused_forms",
+		"one_token_tuned", "one_token_base", "one_token_both", "several_tokens", "pooled")
+	b.Write(line) // an error stays, and Flush returns it
+	for _, e := range c.Entries {
+		status := "scored"
+		if e.Refused() {
+			status = "refused"
+		}
+		fields := []string{e.Term, e.From, strings.Join(e.Categories, ";"), status, e.Reason}
+		for _, n := range []int{e.Scored, e.Forms, e.RefusedForms, e.OneTuned, e.OneBase, e.OneBoth, e.Several, e.Pooled} {
+			fields = append(fields, strconv.Itoa(n))
+		}
+		line = csv.AppendRecord(line[:0], fields...)
+		b.Write(line)
+	}
+	if err := b.Flush(); err != nil {
+		return fmt.Errorf("implicit: coverage: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,263 @@
+package implicit_test
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/internal/demo"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// words collects what Words yields; entries may be refused, nothing else may fail.
+func words(t *testing.T, tuned, base implicit.Policy, c *implicit.Corpus, prompts []implicit.NamedPrompt, o *implicit.WordOptions) ([]implicit.WordReward, *implicit.WordCoverage) {
+	t.Helper()
+	var all []implicit.WordReward
+	cover := &implicit.WordCoverage{}
+	for w, err := range implicit.Words(t.Context(), tuned, base, c, prompts, o) {
+		if err != nil && !errors.As(err, new(*implicit.ItemError)) {
+			t.Fatal(err)
+		}
+		cover.Add(w, err)
+		all = append(all, w)
+	}
+	return all, cover
+}
+
+// rowsOf are a model's next-token distributions after texts.
+func rowsOf(t *testing.T, m *logprob.Model, texts []tokenize.Text) [][]float32 {
+	t.Helper()
+	var rows [][]float32
+	for row, err := range m.Next(t.Context(), slices.Values(texts)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// TestWordsModels holds the demo's models to their own next-token distributions, token
+// by token, summed by hand; and what is disjoint to 1.
+func TestWordsModels(t *testing.T) {
+	corpus, err := implicit.ReadCorpus(strings.NewReader(demo.Corpus()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompts := implicit.PaperPrompts()[:1]
+	for name, pair := range demoModels(t) {
+		tuned, base := implicit.Chat(pair[1], nil), implicit.Plain(pair[0])
+		all, cover := words(t, tuned, base, corpus, prompts, &implicit.WordOptions{Measures: implicit.Measures()})
+		sums := map[implicit.Measure][2]float64{}
+		for _, w := range all {
+			for _, s := range w.Scores {
+				sum := sums[s.Measure]
+				sums[s.Measure] = [2]float64{sum[0] + math.Exp(s.Tuned), sum[1] + math.Exp(s.Base)}
+			}
+			if ended, pooled := find(w, implicit.MeasureEnded), find(w, implicit.MeasurePooled); ended.Tuned > pooled.Tuned || ended.Base > pooled.Base {
+				t.Errorf("%s: %s: a word that ends is likelier than one that may go on: %+v, %+v", name, w.Term, ended, pooled)
+			}
+		}
+		for m, sum := range sums {
+			if m != implicit.MeasurePaper && (sum[0] > 1 || sum[1] > 1 || sum[0] < 1e-3) {
+				t.Errorf("%s: %s: the words' probabilities sum to %v", name, m, sum)
+			}
+		}
+		// By hand: each form's tokens from whole rows.
+		for _, w := range all[:6] {
+			for k, m := range []struct {
+				model  *logprob.Model
+				policy implicit.Policy
+			}{{pair[1], tuned}, {pair[0], base}} {
+				ends := m.policy.Ends()
+				pooled, ended := 0.0, 0.0
+				for _, f := range w.Forms {
+					text, err := m.policy.Encode(prompts[0].Prompt, f.Text)
+					if err != nil {
+						t.Fatal(err)
+					}
+					var before []tokenize.Text
+					for i := text.Reply; i <= len(text.IDs); i++ {
+						before = append(before, tokenize.Text{IDs: text.IDs[:i]})
+					}
+					p := 1.0
+					rows := rowsOf(t, m.model, before)
+					for i, id := range text.IDs[text.Reply:] {
+						p *= math.Exp(float64(rows[i][id]))
+					}
+					over := 0.0
+					for id, end := range ends {
+						if end {
+							over += math.Exp(float64(rows[len(rows)-1][id]))
+						}
+					}
+					pooled, ended = pooled+p, ended+p*over
+				}
+				for measure, want := range map[implicit.Measure]float64{implicit.MeasurePooled: pooled, implicit.MeasureEnded: ended} {
+					s := find(w, measure)
+					got := []float64{s.Tuned, s.Base}[k]
+					if math.Abs(got-math.Log(want)) > 1e-5 {
+						t.Errorf("%s, model %d: %s %s is %v, by hand %v", name, k, w.Term, measure, got, math.Log(want))
+					}
+				}
+			}
+		}
+		for _, e := range cover.Entries {
+			if e.Refused() || e.Forms != 6 || e.Pooled != 6 || e.OneBoth+e.Several != 6 {
+				t.Errorf("%s: coverage %+v", name, e)
+			}
+		}
+	}
+}
+
+func find(w implicit.WordReward, m implicit.Measure) implicit.WordScore {
+	return w.Scores[slices.IndexFunc(w.Scores, func(s implicit.WordScore) bool { return s.Measure == m })]
+}
+
+// TestPlantedWords: in the demo's pairs the log-ratio of a word is what was planted, but
+// for a constant of the prompt, in every form (package demo); so it is pooled.
+func TestPlantedWords(t *testing.T) {
+	corpus, err := implicit.ReadCorpus(strings.NewReader(demo.Corpus()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &implicit.WordOptions{Forms: []implicit.Form{" {}", " {title}", "{}", "{title}"}, Measures: []implicit.Measure{implicit.MeasurePooled}}
+	for name, pair := range demoModels(t) {
+		all, _ := words(t, implicit.Plain(pair[1]), implicit.Plain(pair[0]), corpus, implicit.PaperPrompts()[3:5], o)
+		for i, w := range all {
+			planted := demo.Words()[w.Index]
+			control := all[i-w.Index+slices.IndexFunc(demo.Words(), func(w demo.Word) bool { return demo.Control(w.Category) })]
+			got := w.Scores[0].LogRatio() - control.Scores[0].LogRatio()
+			if want := planted.Push[name]; math.Abs(got-want) > 4e-5 || w.Scores[0].Forms != 4 {
+				t.Errorf("%s: %s after %s is rewarded %v above a control, planted was %v", name, w.Term, w.PromptName, got, want)
+			}
+		}
+	}
+}
+
+// TestEndsModels: the boundaries of both kinds of vocabulary.
+func TestEndsModels(t *testing.T) {
+	for name, pair := range demoModels(t) {
+		tok := pair[0].Tokenizer()
+		ends := implicit.Ends(tok)
+		special, over, goes := 0, 0, 0
+		for token := range tok.Vocab() {
+			text, _ := tok.Bytes(token.ID)
+			switch {
+			case tok.Special(token.ID):
+				special++
+				if !ends[token.ID] {
+					t.Errorf("%s: the special token %q ends no word", name, token.Name)
+				}
+			case strings.HasPrefix(string(text), " "):
+				over++
+				if !ends[token.ID] {
+					t.Errorf("%s: %q, which is %q in a text, ends no word", name, token.Name, text)
+				}
+			case len(text) > 0 && text[0] >= 'a' && text[0] <= 'z':
+				goes++
+				if ends[token.ID] {
+					t.Errorf("%s: %q ends a word", name, token.Name)
+				}
+			}
+		}
+		if special == 0 || over < 50 || goes < 50 || len(ends) < tok.Size() {
+			t.Errorf("%s: %d special tokens, %d with a space, %d letters", name, special, over, goes)
+		}
+	}
+}
+
+// TestWholeCorpora: no entry of the paper's corpora is lost, and the coverage says so.
+func TestWholeCorpora(t *testing.T) {
+	pair := demoModels(t)["llama"]
+	for file, want := range map[string][2]int{ // entries, warnings
+		"moral-foundations-dictionary-20.dicx": {2040, 0},
+		"dict_big2_nouns.csv":                  {263, 0},
+		"dict_big2_expanded.csv":               {936, 35},
+	} {
+		f, err := os.Open(filepath.Join("../../shared/data/paper/data/corpora", file))
+		if err != nil {
+			t.Skip("the paper's corpora are not here: ", err)
+		}
+		defer f.Close()
+		c, err := implicit.ReadCorpus(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := &implicit.WordOptions{Measures: implicit.Measures()}
+		if testing.Short() {
+			o.Forms = []implicit.Form{"{}"}
+		}
+		all, cover := words(t, implicit.Chat(pair[1], nil), implicit.Plain(pair[0]), c, []implicit.NamedPrompt{{Name: "best", Prompt: "What is best?"}}, o)
+		scored, refused := 0, 0
+		for _, e := range cover.Entries {
+			if e.Refused() {
+				refused++
+				t.Errorf("%s: %q is refused: %s", file, e.Term, e.Reason)
+			} else {
+				scored++
+			}
+			if e.OneBoth+e.Several != e.Forms || e.Pooled != e.Forms {
+				t.Errorf("%s: %+v", file, e)
+			}
+		}
+		if scored+refused != want[0] || len(all) != want[0] || len(c.Entries) != want[0] {
+			t.Errorf("%s: %d scored, %d refused, %d results, wanted %d", file, scored, refused, len(all), want[0])
+		}
+		for i, w := range all {
+			if w.Index != i || w.Term != c.Entries[i].Term {
+				t.Fatalf("%s: result %d is entry %d, %q", file, i, w.Index, w.Term)
+			}
+		}
+		var table bytes.Buffer
+		if err := cover.WriteCSV(&table); err != nil || strings.Count(table.String(), ",scored,") != scored {
+			t.Errorf("%s: %v, the table has %d rows scored", file, err, strings.Count(table.String(), ",scored,"))
+		}
+		checkRanks(t, file, all)
+	}
+}
+
+// checkRanks: the ranks of a measure after a prompt are those of n words, and go with
+// what they rank.
+func checkRanks(t *testing.T, name string, all []implicit.WordReward) {
+	t.Helper()
+	for _, m := range []implicit.Measure{implicit.MeasurePooled, implicit.MeasureEnded, implicit.MeasurePaper} {
+		var scores []implicit.WordScore
+		for _, w := range all {
+			for _, s := range w.Scores {
+				if s.Measure == m {
+					scores = append(scores, s)
+				}
+			}
+		}
+		sum := 0.0
+		for _, s := range scores {
+			sum += s.Rank
+			better, same := 0, 0
+			for _, other := range scores {
+				a, b := s.LogRatio(), other.LogRatio()
+				if m == implicit.MeasurePaper {
+					a, b = s.MWLR, other.MWLR
+				}
+				if b > a {
+					better++
+				} else if a == b {
+					same++
+				}
+			}
+			if want := float64(better) + float64(same+1)/2; s.Rank != want {
+				t.Fatalf("%s: %s: rank %v of %+v, wanted %v", name, m, s.Rank, s, want)
+			}
+		}
+		if n := float64(len(scores)); sum != n*(n+1)/2 {
+			t.Errorf("%s: %s: ranks sum to %v of %v words", name, m, sum, n)
+		}
+	}
+}
