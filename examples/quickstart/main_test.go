@@ -66,7 +66,7 @@ func TestExit(t *testing.T) {
 		{t.Context(), []string{"-x"}, 2, "", "quickstart: flag provided but not defined: -x\n"},
 		{t.Context(), []string{"x"}, 2, "", "quickstart: argument \"x\", wanted flags only\n"},
 		{t.Context(), []string{"-backend", "cpu"}, 2, "", "quickstart: -backend \"cpu\", wanted auto, xla:cpu, xla:cuda or go\n"},
-		{stopped, []string{"-backend", "go"}, 1, "", "quickstart: stopped\n"},
+		{stopped, []string{"-backend", "go"}, 130, "", "quickstart: stopped\n"},
 	} {
 		var out, errs bytes.Buffer
 		code := cli.Report("quickstart", run(c.ctx, nil, &out, &errs, c.args), &errs)

@@ -20,7 +20,9 @@ func main() { cli.Main("tabulate", run) }
 const purpose = `writes ln p(token | prompt) for every token of a model's vocabulary and every prompt.
 One column a prompt, one row a token; natural logarithms. A CSV has the columns of the
 paper's code (token_id, token_name, token_decoded, then the prompts), and how it was made
-goes into a file beside it, NAME.csv.meta.json; a Parquet file holds both.`
+goes into a file beside it, NAME.csv.meta.json; a Parquet file holds both. A run that was
+stopped goes on where it was when the same command is started again: until the file is
+complete, NAME.csv.part keeps what was computed.`
 
 const examples = `  tabulate -model google/gemma-2-2b-it -as chat -out gemma.parquet
   tabulate -model ./my-checkpoint -prompts mine.json -out mine.csv
@@ -53,7 +55,7 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 	if err != nil {
 		return err
 	}
-	loader, err := models.Loader(stderr)
+	loader, err := models.LoaderFor(*out, stderr)
 	if err != nil {
 		return err
 	}
@@ -70,7 +72,10 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 		}
 		texts = append(texts, logprob.Prompt{Name: p.Name, Text: text})
 	}
+	progress := cli.NewProgress(stderr, "tabulating", false)
+	loader.Watch(progress, len(texts), 1)
 	table, err := model.Table(ctx, texts)
+	progress.Done()
 	if err != nil {
 		return err
 	}
@@ -81,6 +86,9 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 		err = cli.WriteWithMeta(*out, table.WriteCSV, table.Meta.WriteJSON)
 	}
 	if err != nil {
+		return err
+	}
+	if err := loader.Complete(); err != nil {
 		return err
 	}
 	fmt.Fprintf(stderr, "%s: %d tokens after %d prompts, %s on %s\n",

@@ -19,7 +19,7 @@ func TestReport(t *testing.T) {
 	}{
 		{nil, "", 0},
 		{errors.New("two\nlines"), "p: two lines\n", 1},
-		{fmt.Errorf("x: %w", context.Canceled), "p: stopped\n", 1},
+		{fmt.Errorf("x: %w", context.Canceled), "p: stopped\n", 130},
 		{fmt.Errorf("x: %w", Usagef("no %s", "y")), "p: x: no y\np -h lists the flags\n", 2},
 	} {
 		var b bytes.Buffer

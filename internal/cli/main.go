@@ -22,15 +22,46 @@ import (
 // else to stderr.
 type Run func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) error
 
-// Main runs a program and exits: 0 after success or -h, 2 after wrong use, 1 after any
-// other error, which is printed in one line. Ctrl-C ends its context; a second one
-// ends the process.
+// Main runs a program and exits: 0 after success or -h, 2 after wrong use, 130 after
+// Ctrl-C (143 after SIGTERM), 1 after any other error, which is printed in one line.
+// Ctrl-C ends the context, so that the program stops at the next point where nothing is
+// lost; a second one ends the process.
 func Main(name string, run Run) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	code := exitStopped
+	caught := make(chan struct{})
+	go func() {
+		s := <-signals
+		signal.Stop(signals) // the next one is the system's
+		if s == syscall.SIGTERM {
+			code = exitTerminated
+		}
+		if isTerminal(os.Stderr) {
+			fmt.Fprintln(os.Stderr) // after a progress bar, or ^C
+		}
+		fmt.Fprintf(os.Stderr, "%s: stopping (once more to stop at once)\n", name)
+		close(caught)
+		cancel()
+	}()
 	err := run(ctx, os.Stdin, os.Stdout, os.Stderr, os.Args[1:])
-	os.Exit(Report(name, err, os.Stderr))
+	reported := Report(name, err, os.Stderr)
+	select {
+	case <-caught:
+		if reported == exitStopped {
+			reported = code
+		}
+	default:
+	}
+	os.Exit(reported)
 }
+
+// Exit codes of shells for a process that a signal has ended: 128 and its number.
+const (
+	exitStopped    = 128 + int(syscall.SIGINT)
+	exitTerminated = 128 + int(syscall.SIGTERM)
+)
 
 // Report prints a program's error in one line and returns its exit code.
 func Report(name string, err error, stderr io.Writer) int {
@@ -39,7 +70,7 @@ func Report(name string, err error, stderr io.Writer) int {
 		return 0
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintf(stderr, "%s: stopped\n", name)
-		return 1
+		return exitStopped
 	}
 	fmt.Fprintf(stderr, "%s: %s\n", name, strings.Join(strings.Fields(err.Error()), " "))
 	if errors.As(err, new(*UsageError)) {

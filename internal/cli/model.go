@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -17,13 +18,14 @@ import (
 
 // ModelFlags are the flags of every program that runs a model.
 type ModelFlags struct {
-	DType, Backend, Date string
+	DType, Backend, Date, Memory string
 }
 
 // Register adds the flags.
 func (m *ModelFlags) Register(f *Flags) {
 	f.StringVar(&m.DType, "dtype", "auto", "`type` to compute in: auto (the checkpoint's), f32 or bf16")
 	f.StringVar(&m.Backend, "backend", "auto", "`backend` that computes: auto, xla:cpu, xla:cuda or go")
+	f.StringVar(&m.Memory, "memory", "", "`size` that weights and buffers may take on the device, such as 2GiB: a larger model is read block by block; default: what the machine has")
 	f.StringVar(&m.Date, "date", "", "`date` (2006-01-02) that a chat template is given; default: the template's own fixed date")
 }
 
@@ -31,10 +33,13 @@ func (m *ModelFlags) Register(f *Flags) {
 type Loader struct {
 	backend compute.Backend
 	dtype   dtypes.DType
+	memory  int64
 	date    time.Time
 	stderr  io.Writer
 	models  map[string]*logprob.Model // by folder
 	last    *logprob.Model
+	journal *Journal // nil without an output to resume
+	watch   watch
 }
 
 // Loader checks the flags and opens the backend. Close frees it.
@@ -55,9 +60,65 @@ func (m *ModelFlags) Loader(stderr io.Writer) (*Loader, error) {
 			return nil, Usagef("-date %q, wanted a date such as 2024-07-26", m.Date)
 		}
 	}
+	if m.Memory != "" {
+		var err error
+		if l.memory, err = ParseSize(m.Memory); err != nil {
+			return nil, Usagef("-memory: %v", err)
+		}
+	}
 	var err error
 	l.backend, err = Backend(m.Backend, stderr)
 	return l, err
+}
+
+// LoaderFor is Loader for a program whose output can take long to compute: what its models
+// compute is kept in a Journal beside it until Complete is called, so that the same
+// command, started again, goes on from there. Of "-", standard output, nothing is kept.
+func (m *ModelFlags) LoaderFor(out string, stderr io.Writer) (*Loader, error) {
+	l, err := m.Loader(stderr)
+	if err != nil || out == "-" {
+		return l, err
+	}
+	if l.journal, err = OpenJournal(out, stderr); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// Complete tells that the output is there, so that the journal is no longer needed.
+func (l *Loader) Complete() error { return l.journal.Complete() }
+
+// Watch tells p which items the earlier run had, and, if items is above 0, how many of so
+// many are done. An item is scored passes times: twice where there are two models.
+func (l *Loader) Watch(p *Progress, items, passes int) {
+	l.watch.Lock()
+	defer l.watch.Unlock()
+	l.watch.progress, l.watch.items, l.watch.passes = p, int64(items), int64(passes)
+}
+
+// watch counts what all models score.
+type watch struct {
+	sync.Mutex
+	progress      *Progress
+	items, passes int64
+	done, stored  int64 // texts
+}
+
+func (w *watch) batch(texts int, stored bool) {
+	w.Lock()
+	defer w.Unlock()
+	if w.progress == nil {
+		return
+	}
+	n := int64(texts)
+	if w.done += n; stored {
+		w.progress.Free((w.stored+n)/w.passes - w.stored/w.passes)
+		w.stored += n
+	}
+	if w.items > 0 {
+		w.progress.Set(w.done/w.passes, w.items)
+	}
 }
 
 // Load loads the model that name means: a folder, or a hub id. The same folder is
@@ -75,7 +136,11 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 		return m, nil
 	}
 	loading := NewProgress(l.stderr, "loading "+name, true)
-	m, err := logprob.Load(ctx, dir, &logprob.Options{Backend: l.backend, DType: l.dtype, Like: l.last, Progress: loading.Set})
+	o := &logprob.Options{Backend: l.backend, DType: l.dtype, MemoryLimit: l.memory, Like: l.last, Progress: loading.Set, Batch: l.watch.batch}
+	if l.journal != nil {
+		o.Store = l.journal
+	}
+	m, err := logprob.Load(ctx, dir, o)
 	loading.Done()
 	if err != nil {
 		return nil, err
@@ -119,8 +184,12 @@ func CheckRendering(name, as string) error {
 	return nil
 }
 
-// Close frees all models and the backend.
+// Close frees all models and the backend, and keeps what was computed of an output that
+// is not complete.
 func (l *Loader) Close() {
+	if err := l.journal.Close(); err != nil {
+		fmt.Fprintln(l.stderr, err)
+	}
 	for _, m := range l.models {
 		m.Close()
 	}

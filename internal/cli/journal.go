@@ -1,0 +1,293 @@
+package cli
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Journal is a logprob.Store in a file beside an output, OUT.part: what a run has
+// computed until now, for the run that is started again after it was stopped, killed or
+// ran into a full disk. It is removed when the output is complete. One process at a time
+// has it.
+//
+// The file is a magic line and records, each with its key, its length and two checksums
+// (see record), written one after the other and never changed. A kill tears the last one
+// at most, and the next run cuts it off. A record that was damaged otherwise is computed
+// again. The system's own crash can lose what the disk has not seen: the file is synced
+// every few seconds.
+//
+// Keys decide what is reused, so that records of a run with other models or options stay
+// unused, and nothing is mixed.
+type Journal struct {
+	out, path string
+	stderr    io.Writer
+
+	mu       sync.Mutex
+	f        *os.File
+	end      int64               // of the last whole record
+	found    map[[32]byte]bool   // of an earlier run; true once it was used
+	at       map[[32]byte]extent // all records
+	computed int                 // records of this run
+	damaged  int                 // records that were found, but not whole
+	synced   time.Time
+	torn     bool                                  // a record was cut off
+	told     bool                                  // that nothing fits
+	write    func(b []byte, at int64) (int, error) // f.WriteAt, but in tests
+}
+
+// extent is where a record's value lies.
+type extent struct {
+	at, size int64
+	sum      uint32
+}
+
+const (
+	journalMagic = "implicitreward partial result 1\n"
+	recordHead   = 32 + 8 + 4 + 4 // key, length of the value, its CRC-32C, CRC-32C of these
+	syncEvery    = 5 * time.Second
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// OpenJournal opens the journal of an output, and makes one where there is none. It is an
+// error if another process has it. stderr is told what of an earlier run is there.
+func OpenJournal(out string, stderr io.Writer) (*Journal, error) {
+	j := &Journal{out: out, path: out + ".part", stderr: stderr, found: map[[32]byte]bool{}, at: map[[32]byte]extent{}}
+	for {
+		f, err := os.OpenFile(j.path, os.O_RDWR|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("output %s: %w", out, err)
+		}
+		err = tryLock(f)
+		if errors.Is(err, errLocked) {
+			f.Close()
+			return nil, fmt.Errorf("output %s: another process is writing it (it has %s): wait for that to end, or choose another output", out, j.path)
+		}
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) { // without locks we go on without
+			f.Close()
+			return nil, fmt.Errorf("output %s: %w", out, err)
+		}
+		if sameFile(f, j.path) { // otherwise its owner has removed it since we opened it
+			j.f, j.write = f, f.WriteAt
+			break
+		}
+		f.Close()
+	}
+	if err := j.scan(); err != nil {
+		j.f.Close()
+		return nil, err
+	}
+	j.synced = time.Now()
+	if n := len(j.at); n > 0 || j.torn {
+		fmt.Fprintf(stderr, "%s: an earlier run has left %s (%s)", j.path, batches(n), Size(j.end))
+		if j.torn {
+			fmt.Fprint(stderr, " and one that it did not finish")
+		}
+		fmt.Fprintln(stderr)
+	}
+	return j, nil
+}
+
+// scan finds the records and cuts off what follows the last whole one.
+func (j *Journal) scan() error {
+	info, err := j.f.Stat()
+	if err != nil {
+		return fmt.Errorf("output %s: %w", j.out, err)
+	}
+	length := info.Size()
+	head := make([]byte, min(length, int64(len(journalMagic))))
+	if _, err := j.f.ReadAt(head, 0); err != nil && err != io.EOF {
+		return j.unreadable(err)
+	}
+	if !info.Mode().IsRegular() || string(head) != journalMagic[:len(head)] {
+		return fmt.Errorf("output %s: %s is no partial result of this program and version: move it away", j.out, j.path)
+	}
+	j.end = int64(len(journalMagic))
+	if length < j.end { // new, or torn before it held anything
+		_, err := j.f.WriteAt([]byte(journalMagic), 0)
+		if err == nil {
+			err = j.f.Sync()
+		}
+		if err != nil {
+			return fmt.Errorf("output %s: %w", j.out, err)
+		}
+		return nil
+	}
+	record := make([]byte, recordHead)
+	for length-j.end >= recordHead {
+		if _, err := j.f.ReadAt(record, j.end); err != nil {
+			return j.unreadable(err)
+		}
+		key, e, ok := parseHead(record)
+		if !ok || e.size > length-j.end-recordHead {
+			break
+		}
+		e.at = j.end + recordHead
+		j.at[key] = e
+		j.found[key] = false
+		j.end = e.at + e.size
+	}
+	if j.torn = j.end < length; j.torn {
+		if err := j.f.Truncate(j.end); err != nil {
+			return fmt.Errorf("output %s: %w", j.out, err)
+		}
+	}
+	return nil
+}
+
+func (j *Journal) unreadable(err error) error {
+	return fmt.Errorf("%s cannot be read (%w): remove it to compute everything anew", j.path, err)
+}
+
+func parseHead(b []byte) (key [32]byte, e extent, ok bool) {
+	n := binary.LittleEndian.Uint64(b[32:])
+	e = extent{size: int64(n), sum: binary.LittleEndian.Uint32(b[40:])}
+	ok = binary.LittleEndian.Uint32(b[44:]) == crc32.Checksum(b[:44], castagnoli) && e.size >= 0
+	return [32]byte(b[:32]), e, ok
+}
+
+// Get returns what was put under the key, by this run or one before it.
+func (j *Journal) Get(key [32]byte) (value []byte, ok bool, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	e, ok := j.at[key]
+	if !ok {
+		return nil, false, nil
+	}
+	value = make([]byte, e.size)
+	if _, err := j.f.ReadAt(value, e.at); err != nil && err != io.EOF {
+		return nil, false, j.unreadable(err)
+	}
+	if crc32.Checksum(value, castagnoli) != e.sum {
+		delete(j.at, key)
+		delete(j.found, key)
+		j.damaged++
+		return nil, false, nil
+	}
+	if _, earlier := j.found[key]; earlier {
+		j.found[key] = true
+	}
+	return value, true, nil
+}
+
+// Put writes a record. After an error the records before it are still there.
+func (j *Journal) Put(key [32]byte, value []byte) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.found) > 0 && j.used() == 0 && !j.told {
+		j.told = true
+		fmt.Fprintf(j.stderr, "%s: nothing in it fits this run so far (other models, tokenizer, texts, dtype, backend or version): computing\n", j.path)
+	}
+	if !sameFile(j.f, j.path) {
+		if _, err := os.Stat(filepath.Dir(j.path)); err != nil {
+			return fmt.Errorf("output %s: its folder is gone", j.out)
+		}
+		return fmt.Errorf("output %s: %s was removed or replaced while it was in use", j.out, j.path)
+	}
+	head := make([]byte, 0, recordHead)
+	head = append(head, key[:]...)
+	head = binary.LittleEndian.AppendUint64(head, uint64(len(value)))
+	sum := crc32.Checksum(value, castagnoli)
+	head = binary.LittleEndian.AppendUint32(head, sum)
+	head = binary.LittleEndian.AppendUint32(head, crc32.Checksum(head, castagnoli))
+	_, err := j.write(head, j.end)
+	if err == nil {
+		_, err = j.write(value, j.end+recordHead)
+	}
+	if err == nil && time.Since(j.synced) > syncEvery {
+		err = j.f.Sync()
+		j.synced = time.Now()
+	}
+	if err != nil {
+		j.f.Truncate(j.end) // if that fails too, the next run does it
+		return fmt.Errorf("output %s: %w", j.out, err)
+	}
+	j.at[key] = extent{j.end + recordHead, int64(len(value)), sum}
+	j.end += recordHead + int64(len(value))
+	j.computed++
+	return nil
+}
+
+// used counts the earlier run's records that this one has asked for.
+func (j *Journal) used() (n int) {
+	for _, used := range j.found {
+		if used {
+			n++
+		}
+	}
+	return n
+}
+
+// Complete tells that the output is there: the journal is removed. stderr is told what
+// was reused, if there was an earlier run. On nil, the journal of no output, it does
+// nothing.
+func (j *Journal) Complete() error {
+	if j == nil || j.f == nil {
+		return nil
+	}
+	if n := len(j.found) + j.damaged; n > 0 {
+		fmt.Fprintf(j.stderr, "%s: of the earlier run's %s, %d reused", j.path, batches(n), j.used())
+		if j.damaged > 0 {
+			fmt.Fprintf(j.stderr, ", %d damaged", j.damaged)
+		}
+		fmt.Fprintf(j.stderr, "; %d computed\n", j.computed)
+	}
+	j.at = nil
+	return j.close()
+}
+
+// Close ends the use of the journal. It stays, unless it holds nothing, and stderr is told
+// so. After Complete, and on nil, it does nothing.
+func (j *Journal) Close() error {
+	if j == nil || j.f == nil {
+		return nil
+	}
+	if len(j.at) > 0 && sameFile(j.f, j.path) {
+		fmt.Fprintf(j.stderr, "%s keeps what was computed: the same command goes on from there\n", j.path)
+	}
+	return j.close()
+}
+
+// close removes the file if nothing in it is needed.
+func (j *Journal) close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var err error
+	if len(j.at) > 0 {
+		err = j.f.Sync()
+	} else if sameFile(j.f, j.path) { // still locked: nobody else has begun to use it
+		err = os.Remove(j.path)
+	}
+	if closed := j.f.Close(); err == nil {
+		err = closed
+	}
+	j.f = nil
+	if err != nil {
+		return fmt.Errorf("output %s: %w", j.out, err)
+	}
+	return nil
+}
+
+// sameFile tells whether f is still the file of that name.
+func sameFile(f *os.File, path string) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(path)
+	return err == nil && os.SameFile(a, b)
+}
+
+func batches(n int) string {
+	if n == 1 {
+		return "1 batch"
+	}
+	return fmt.Sprintf("%d batches", n)
+}

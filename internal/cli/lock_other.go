@@ -1,0 +1,11 @@
+//go:build !(linux || darwin || dragonfly || freebsd || netbsd || openbsd)
+
+package cli
+
+import (
+	"errors"
+	"os"
+)
+
+// tryLock knows no locks here.
+func tryLock(*os.File) error { return errors.ErrUnsupported }

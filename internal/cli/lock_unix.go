@@ -1,0 +1,27 @@
+//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
+
+package cli
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// tryLock locks f until it is closed or its process is gone, however that ends. It
+// returns errLocked if another has it, and an error that is errors.ErrUnsupported if the
+// file system has no locks.
+func tryLock(f *os.File) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EWOULDBLOCK):
+			return errLocked
+		case errors.Is(err, syscall.ENOLCK):
+			return errors.ErrUnsupported
+		}
+		return os.NewSyscallError("flock", err)
+	}
+}
