@@ -143,8 +143,11 @@ func rankCorrelation(x, y []float64) (rho float64, ok bool) {
 	}
 	rx, tx := midranks(x)
 	ry, ty := midranks(y)
-	if len(tx) == 1 || len(ty) == 1 {
+	switch {
+	case len(tx) == 1 || len(ty) == 1:
 		return 0, false
+	case slices.Equal(rx, ry):
+		return 1, true // to the last digit
 	}
 	r, err := productMoment("Spearman", rx, ry, TestOptions{})
 	return r.Estimate, err == nil

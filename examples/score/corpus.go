@@ -13,11 +13,11 @@ import (
 )
 
 // scoreCorpus scores every word after every prompt.
-func scoreCorpus(ctx context.Context, o *flags, stderr io.Writer) error {
+func scoreCorpus(ctx context.Context, o *flags, stdout, stderr io.Writer) error {
 	if err := cli.CheckOutput(o.out, ".csv", ".parquet"); err != nil {
 		return err
 	}
-	for _, out := range []string{o.out, coveragePath(o.out)} {
+	for _, out := range []string{o.out, coveragePath(o.out), varyPath(o.out)} {
 		if err := cli.CheckApart(out, o.corpus, o.prompts, o.wordlist); err != nil {
 			return err
 		}
@@ -36,19 +36,26 @@ func scoreCorpus(ctx context.Context, o *flags, stderr io.Writer) error {
 			return err
 		}
 	}
-	tuned, base, models, closeAll, err := o.load(ctx, stderr)
+	tuned, base, models, loader, err := o.load(ctx, stderr)
 	if err != nil {
 		return err
 	}
-	defer closeAll()
+	defer loader.Close()
 	meta, err := o.meta(ctx, models)
 	if err != nil {
 		return err
 	}
 	meta.Corpus, meta.WordList, meta.Forms = hash, listHash, o.forms
+	var vary *varying
+	if o.vary != nil {
+		if vary, err = o.startVary(ctx, loader, meta, &tuned, &base); err != nil {
+			return err
+		}
+	}
 
 	progress := cli.NewProgress(stderr, "scoring", false)
 	defer progress.Done()
+	loader.Watch(progress, 0, 2)
 	sum := &summary{prompts: len(prompts), flags: map[string]int{}}
 	words := implicit.Words(ctx, tuned, base, corpus, prompts, &implicit.WordOptions{
 		Forms:    o.forms,
@@ -70,12 +77,20 @@ func scoreCorpus(ctx context.Context, o *flags, stderr io.Writer) error {
 		if sum.rows == 0 {
 			return fmt.Errorf("no word of %s could be scored", o.corpus)
 		}
-		return cli.WriteFile(coveragePath(o.out), sum.coverage.WriteCSV)
+		if err := cli.WriteFile(coveragePath(o.out), sum.coverage.WriteCSV); err != nil || vary == nil {
+			return err
+		}
+		return vary.finish(ctx, o, corpus, prompts, stdout, stderr)
 	}
 	if strings.HasSuffix(o.out, ".parquet") {
-		return cli.WriteFile(o.out, write)
+		err = cli.WriteFile(o.out, write)
+	} else {
+		err = cli.WriteWithMeta(o.out, write, meta.WriteJSON)
 	}
-	return cli.WriteWithMeta(o.out, write, meta.WriteJSON)
+	if err != nil {
+		return err
+	}
+	return loader.Complete()
 }
 
 // coveragePath is where the coverage of an output goes: R.coverage.csv for R.csv.

@@ -28,13 +28,22 @@ NAME.coverage.csv, what became of each word. The measures are
   paper   the mean over forms that are one token in both models of MWLR,
           (p + q)/2 (ln p - ln q); logp_tuned and logp_base are means too
 
-With -pairs, of each line {"prompt": ..., "reply": ...} of a JSON Lines file, token by token, or, where
-the two tokenizers cut the reply differently, by the pieces that they have in common.
+With -vary, does the order of the categories survive? One thing is changed at a time, and
+the words' ranks are compared, in NAME.vary.csv and a table:
+
+  rendering=raw/raw, raw/chat, chat/chat             of the base and of the tuned model
+  forms=all, no-space, space, word, space-word       the last two: "{}" and " {}" alone
+  measure=exact, pooled, ended, paper                exact of the first form
+  dtype=f32, bf16                                    loads the models again
+
+With -pairs, of each line {"prompt": ..., "reply": ...} of a JSON Lines file, token by token,
+or, where the two tokenizers cut the reply differently, by the pieces that they have in common.
 Rewards are comparable within one prompt only.`
 
 const examples = `  score -tuned google/gemma-2-2b-it -base google/gemma-2-2b -corpus words.csv -out r.csv
   score -tuned ./tuned -base ./base -corpus words.txt -forms " {}" -tuned-as raw -prompts mine.json -out r.parquet
   score -tuned ./tuned -base ./base -corpus liwc.dic -wordlist /usr/share/dict/words -measure ended,pooled -out r.csv
+  score -tuned ./tuned -base ./base -corpus words.csv -vary rendering,forms,measure,dtype -out r.csv
   score -tuned ./tuned -base ./base -pairs pairs.jsonl -out scored.jsonl`
 
 // flags are the program's own.
@@ -43,6 +52,7 @@ type flags struct {
 	corpus, wordlist, prompts, pairs, out string
 	forms                                 []implicit.Form
 	measures                              []implicit.Measure
+	vary                                  []string
 	beta                                  float64
 	models                                cli.ModelFlags
 }
@@ -59,6 +69,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.StringVar(&o.wordlist, "wordlist", "", "`file` of words, one a line, by which wildcards of the corpus (free*) are replaced; without it they are refused")
 	forms := f.String("forms", "all", "`forms` in which a word is scored as the reply, comma-separated: {} is the word, {lower}, {title}, {upper} are it in that case, and \" {}\" has a space before it; all: these four, with and without a space")
 	measures := f.String("measure", string(implicit.MeasurePooled), "`measures`, comma-separated: exact, pooled, ended, paper")
+	vary := f.String("vary", "", "`what` to vary, comma-separated: rendering, forms, measure, dtype: which ranks survive it goes to NAME.vary.csv and is printed")
 	f.StringVar(&o.pairs, "pairs", "", "`file` of pairs, JSON Lines, instead of a corpus; - for standard input")
 	f.StringVar(&o.out, "out", "", "`file` to write: .csv or .parquet with -corpus, .jsonl with -pairs (or - for standard output)")
 	f.Float64Var(&o.beta, "beta", 1, "`factor` of the rewards, above 0")
@@ -82,24 +93,26 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	if o.measures, err = implicit.ParseMeasures(*measures); err != nil {
 		return cli.Usagef("-measure: %v", err)
 	}
+	if o.vary, err = parseVary(*vary); err != nil {
+		return err
+	}
 	switch {
 	case !(o.beta > 0) || math.IsInf(o.beta, 1):
 		return cli.Usagef("-beta %g, wanted a number above 0", o.beta)
 	case (o.corpus == "") == (o.pairs == ""):
 		return cli.Usagef("wanted -corpus or -pairs, one of them")
 	case o.pairs != "":
-		if name := f.Given("forms", "measure", "wordlist"); name != "" {
+		if name := f.Given("forms", "measure", "wordlist", "vary"); name != "" {
 			return cli.Usagef("-%s with -pairs, wanted it with -corpus alone", name)
 		}
 		return scorePairs(ctx, &o, stdin, stdout, stderr)
 	}
-	return scoreCorpus(ctx, &o, stderr)
+	return scoreCorpus(ctx, &o, stdout, stderr)
 }
 
-// load loads both models.
-func (o *flags) load(ctx context.Context, stderr io.Writer) (tuned, base implicit.Policy, m [2]*logprob.Model, closeAll func(), err error) {
-	loader, err := o.models.Loader(stderr)
-	if err != nil {
+// load loads both models. The caller closes the loader.
+func (o *flags) load(ctx context.Context, stderr io.Writer) (tuned, base implicit.Policy, m [2]*logprob.Model, loader *cli.Loader, err error) {
+	if loader, err = o.models.Loader(stderr); err != nil {
 		return
 	}
 	if m[0], tuned, err = loader.Policy(ctx, o.tuned, o.tunedAs); err == nil {
@@ -108,7 +121,7 @@ func (o *flags) load(ctx context.Context, stderr io.Writer) (tuned, base implici
 	if err != nil {
 		loader.Close()
 	}
-	return tuned, base, m, loader.Close, err
+	return tuned, base, m, loader, err
 }
 
 // meta says how the rewards are made.

@@ -45,11 +45,11 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 		defer file.Close()
 		in, name = file, o.pairs
 	}
-	tuned, base, models, closeAll, err := o.load(ctx, stderr)
+	tuned, base, models, loader, err := o.load(ctx, stderr)
 	if err != nil {
 		return err
 	}
-	defer closeAll()
+	defer loader.Close()
 	meta, err := o.meta(ctx, models)
 	if err != nil {
 		return err
@@ -93,7 +93,10 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 	if o.out == "-" {
 		return write(stdout)
 	}
-	return cli.WriteWithMeta(o.out, write, meta.WriteJSON)
+	if err := cli.WriteWithMeta(o.out, write, meta.WriteJSON); err != nil {
+		return err
+	}
+	return loader.Complete()
 }
 
 // pairReader reads pairs as they are asked for and keeps the lines that are not yet

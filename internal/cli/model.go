@@ -45,28 +45,20 @@ type Loader struct {
 // Loader checks the flags and opens the backend. Close frees it.
 func (m *ModelFlags) Loader(stderr io.Writer) (*Loader, error) {
 	l := &Loader{stderr: stderr, models: map[string]*logprob.Model{}}
-	switch m.DType {
-	case "auto", "":
-	case "f32", "float32":
-		l.dtype = dtypes.Float32
-	case "bf16", "bfloat16":
-		l.dtype = dtypes.BFloat16
-	default:
-		return nil, Usagef("-dtype %q, wanted auto, f32 or bf16", m.DType)
+	var err error
+	if l.dtype, err = parseDType(m.DType); err != nil {
+		return nil, err
 	}
 	if m.Date != "" {
-		var err error
 		if l.date, err = time.Parse(time.DateOnly, m.Date); err != nil {
 			return nil, Usagef("-date %q, wanted a date such as 2024-07-26", m.Date)
 		}
 	}
 	if m.Memory != "" {
-		var err error
 		if l.memory, err = ParseSize(m.Memory); err != nil {
 			return nil, Usagef("-memory: %v", err)
 		}
 	}
-	var err error
 	l.backend, err = Backend(m.Backend, stderr)
 	return l, err
 }

@@ -1,0 +1,300 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/stats"
+)
+
+// dimensions are what -vary can vary.
+var dimensions = []string{"rendering", "forms", "measure", "dtype"}
+
+// formSets are the variants of the forms, by name.
+var formSets = []struct {
+	name  string
+	forms []implicit.Form
+}{
+	{"all", implicit.AllForms()},
+	{"no-space", []implicit.Form{"{}", "{lower}", "{title}", "{upper}"}},
+	{"space", []implicit.Form{" {}", " {lower}", " {title}", " {upper}"}},
+	{"word", []implicit.Form{"{}"}},
+	{"space-word", []implicit.Form{" {}"}},
+}
+
+// renderings are the variants of the prompts' renderings: for the base and for the tuned
+// model.
+var renderings = [][2]string{{"raw", "raw"}, {"raw", "chat"}, {"chat", "chat"}}
+
+// variant is the default, which is what the other flags say, or differs from it in one
+// thing.
+type variant struct {
+	name            string
+	baseAs, tunedAs string
+	dtype           string // "" for the default's
+	implicit.Variant
+	why string // it could not be computed
+}
+
+// parseVary reads the flag.
+func parseVary(list string) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	names := strings.Split(list, ",")
+	for i, name := range names {
+		if !slices.Contains(dimensions, name) {
+			return nil, cli.Usagef("-vary %q, wanted some of %s", name, strings.Join(dimensions, ", "))
+		}
+		if slices.Contains(names[:i], name) {
+			return nil, cli.Usagef("-vary: %q stands twice, wanted each once", name)
+		}
+	}
+	return names, nil
+}
+
+// variants returns the default and those that differ from it in one of the dimensions
+// asked for, each once. dtypes are what the default computes the two models in.
+func (o *flags) variants(dtypes ...string) []variant {
+	def := variant{name: "default", baseAs: o.baseAs, tunedAs: o.tunedAs, Variant: implicit.Variant{Measure: o.measures[0], Forms: o.forms}}
+	all := []variant{def}
+	for _, d := range dimensions {
+		if !slices.Contains(o.vary, d) {
+			continue
+		}
+		switch d {
+		case "rendering":
+			for _, r := range renderings {
+				v := def
+				v.baseAs, v.tunedAs = r[0], r[1]
+				all = append(all, v.called(d, r[0]+"/"+r[1]))
+			}
+		case "forms":
+			for _, set := range formSets {
+				v := def
+				v.Forms = set.forms
+				all = append(all, v.called(d, set.name))
+			}
+		case "measure":
+			for _, m := range implicit.Measures() {
+				v := def
+				v.Measure = m
+				all = append(all, v.called(d, string(m)))
+			}
+		case "dtype":
+			for _, t := range []string{"f32", "bf16"} {
+				if slices.ContainsFunc(dtypes, func(have string) bool { return have != t }) {
+					v := def
+					v.dtype = t
+					all = append(all, v.called(d, t))
+				}
+			}
+		}
+	}
+	var each []variant
+	for _, v := range all {
+		if !slices.ContainsFunc(each, v.same) {
+			each = append(each, v)
+		}
+	}
+	return each
+}
+
+func (v variant) called(dimension, name string) variant {
+	v.name = dimension + "=" + name
+	return v
+}
+
+// same tells whether two variants compute the same: an exact measure is of the first form.
+func (v variant) same(w variant) bool {
+	n := max(len(v.Forms), len(w.Forms))
+	if v.Measure == implicit.MeasureExact {
+		n = 1
+	}
+	return v.baseAs == w.baseAs && v.tunedAs == w.tunedAs && v.dtype == w.dtype && v.Measure == w.Measure &&
+		slices.Equal(v.Forms[:min(n, len(v.Forms))], w.Forms[:min(n, len(w.Forms))])
+}
+
+// sharing holds the policies of one dtype, so that each model is run once in each
+// rendering, over all forms that any variant asks for.
+type sharing struct {
+	loader   *cli.Loader
+	ends     map[[2]string]bool // of these models and renderings the ends of words are needed
+	policies map[[2]string]implicit.Policy
+}
+
+func (s *sharing) policy(ctx context.Context, model, as string) (implicit.Policy, error) {
+	key := [2]string{model, as}
+	if p, ok := s.policies[key]; ok {
+		return p, nil
+	}
+	_, p, err := s.loader.Policy(ctx, model, as)
+	if err == nil {
+		p, err = implicit.Once(p, s.ends[key])
+	}
+	if err == nil {
+		s.policies[key] = p
+	}
+	return p, err
+}
+
+// share returns the shared policies of the variants in a dtype.
+func (o *flags) share(loader *cli.Loader, variants []variant, dtype string) *sharing {
+	s := &sharing{loader: loader, ends: map[[2]string]bool{}, policies: map[[2]string]implicit.Policy{}}
+	for _, v := range variants {
+		if v.dtype == dtype && (v.Measure == implicit.MeasureEnded || v.name == "default" && slices.Contains(o.measures, implicit.MeasureEnded)) {
+			s.ends[[2]string{o.tuned, v.tunedAs}], s.ends[[2]string{o.base, v.baseAs}] = true, true
+		}
+	}
+	return s
+}
+
+// sensitivity computes all variants: those of the default's models with the policies that
+// have scored the output, then those of another dtype, for which the models are loaded
+// again. A variant whose rendering a model does not have is left out, and says why.
+func (o *flags) sensitivity(ctx context.Context, s *sharing, variants []variant, corpus *implicit.Corpus, prompts []implicit.NamedPrompt, stderr io.Writer) ([]stats.Sensitivity, error) {
+	values := make([][][]float64, len(variants))
+	for _, dtype := range []string{"", "f32", "bf16"} {
+		if !slices.ContainsFunc(variants, func(v variant) bool { return v.dtype == dtype }) {
+			continue
+		}
+		if dtype != "" {
+			if err := s.loader.SetDType(dtype); err != nil {
+				return nil, err
+			}
+			s = o.share(s.loader, variants, dtype)
+		}
+		for i := range variants {
+			if v := &variants[i]; v.dtype != dtype || v.why != "" || values[i] != nil {
+				continue
+			}
+			if err := o.compute(ctx, s, variants, i, values, corpus, prompts, stderr); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var done [][][]float64 // of the variants that could be computed
+	for i, v := range variants {
+		if v.why == "" {
+			done = append(done, values[i])
+		}
+	}
+	groups := make([][]int, len(corpus.Categories))
+	for i, e := range corpus.Entries {
+		for g, c := range corpus.Categories {
+			if slices.Contains(e.Categories, c) {
+				groups[g] = append(groups[g], i)
+			}
+		}
+	}
+	found, err := stats.Sensitivities(done, groups)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]stats.Sensitivity, len(variants))
+	for i, v := range variants {
+		if v.why == "" {
+			all[i], found = found[0], found[1:]
+		}
+	}
+	return all, nil
+}
+
+// compute fills in the values of a variant, and of all others that take the same models in
+// the same renderings and dtype.
+func (o *flags) compute(ctx context.Context, s *sharing, variants []variant, first int, values [][][]float64, corpus *implicit.Corpus, prompts []implicit.NamedPrompt, stderr io.Writer) error {
+	v := &variants[first]
+	tuned, err := s.policy(ctx, o.tuned, v.tunedAs)
+	var base implicit.Policy
+	if err == nil {
+		base, err = s.policy(ctx, o.base, v.baseAs)
+	}
+	if err != nil && strings.HasPrefix(v.name, "rendering=") && ctx.Err() == nil {
+		v.why = err.Error()
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var same []int
+	var ways []implicit.Variant
+	for i, w := range variants {
+		if w.dtype == v.dtype && w.baseAs == v.baseAs && w.tunedAs == v.tunedAs {
+			same, ways = append(same, i), append(ways, w.Variant)
+		}
+	}
+	progress := cli.NewProgress(stderr, "scoring "+v.name, false)
+	defer progress.Done()
+	got, err := implicit.Vary(ctx, tuned, base, corpus, prompts, ways, func(done, total int) { progress.Set(int64(done), int64(total)) })
+	if err != nil {
+		return fmt.Errorf("-vary: %s: %w", v.name, err)
+	}
+	for k, i := range same {
+		values[i] = got[k]
+	}
+	return nil
+}
+
+// varying is a run with -vary.
+type varying struct {
+	*sharing
+	variants []variant
+	meta     implicit.Meta
+}
+
+// startVary decides the variants, and replaces the policies of the run by shared ones.
+func (o *flags) startVary(ctx context.Context, loader *cli.Loader, meta implicit.Meta, tuned, base *implicit.Policy) (*varying, error) {
+	v := &varying{variants: o.variants(meta.Tuned.DType, meta.Base.DType), meta: meta}
+	v.sharing = o.share(loader, v.variants, "")
+	var err error
+	if *tuned, err = v.policy(ctx, o.tuned, o.tunedAs); err == nil {
+		*base, err = v.policy(ctx, o.base, o.baseAs)
+	}
+	return v, err
+}
+
+// finish computes the variants, writes them beside the output and prints them. The default
+// is scored by then.
+func (v *varying) finish(ctx context.Context, o *flags, corpus *implicit.Corpus, prompts []implicit.NamedPrompt, stdout, stderr io.Writer) error {
+	results, err := o.sensitivity(ctx, v.sharing, v.variants, corpus, prompts, stderr)
+	if err != nil {
+		return err
+	}
+	r := &varyReport{base: o.describe(v.meta), variants: v.variants, categories: corpus.Categories, results: results}
+	path := varyPath(o.out)
+	if err := cli.WriteWithMeta(path, r.writeCSV, v.meta.WriteJSON); err != nil {
+		return err
+	}
+	b := bufio.NewWriter(stdout)
+	r.print(b, path)
+	return b.Flush()
+}
+
+// describe says what the default is.
+func (o *flags) describe(meta implicit.Meta) string {
+	dtype := meta.Tuned.DType
+	if dtype != meta.Base.DType {
+		dtype = meta.Base.DType + "/" + dtype
+	}
+	forms := ""
+	for _, set := range formSets {
+		if slices.Equal(set.forms, o.forms) {
+			forms = set.name
+		}
+	}
+	if forms == "" {
+		forms = fmt.Sprintf("%q", o.forms)
+	}
+	return fmt.Sprintf("rendering=%s/%s forms=%s measure=%s dtype=%s", o.baseAs, o.tunedAs, forms, o.measures[0], dtype)
+}
+
+// varyPath is where the sensitivity of an output goes: R.vary.csv for R.csv.
+func varyPath(out string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(out, ".csv"), ".parquet") + ".vary.csv"
+}
