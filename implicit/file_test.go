@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parquet-go/parquet-go"
+
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -64,6 +66,44 @@ func TestRewardsFile(t *testing.T) {
 	}
 }
 
+// TestOldRewardsFile: files of the first version, CSV and Parquet, are read as exact forms.
+func TestOldRewardsFile(t *testing.T) {
+	type old struct {
+		Prompt   string  `parquet:"prompt,dict"`
+		Category string  `parquet:"category,dict"`
+		Word     string  `parquet:"word,dict"`
+		Form     string  `parquet:"form,dict"`
+		NTokens  int32   `parquet:"n_tokens"`
+		Tuned    float64 `parquet:"logp_tuned"`
+		Base     float64 `parquet:"logp_base"`
+		Reward   float64 `parquet:"reward"`
+	}
+	want := Row{Prompt: "p", Category: "A", Word: "love", Form: " love", NTokens: 1, Tuned: -1, Base: -2, Reward: 1,
+		Measure: "exact", Forms: 1, MWLR: (math.Exp(-1) + math.Exp(-2)) / 2}
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[old](&b, parquet.KeyValueMetadata(metaKey, `{"beta": 2, "form": " {}"}`))
+	if _, err := w.Write([]old{{"p", "A", "love", " love", 1, -1, -2, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	rows, m, err := ReadParquet(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil || len(rows) != 1 || rows[0] != want || m.Beta != 2 {
+		t.Errorf("Parquet: %+v, %v, wanted %+v", rows, err, want)
+	}
+	rows = nil
+	for r, err := range ReadCSV(strings.NewReader("reward,prompt,category,word,form,n_tokens,logp_tuned,logp_base\n1,p,A,love, love,1,-1,-2\n")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, r)
+	}
+	if len(rows) != 1 || rows[0] != want {
+		t.Errorf("CSV: %+v, wanted %+v", rows, want)
+	}
+}
+
 func TestRewardsFileErrors(t *testing.T) {
 	const header = "prompt,category,word,form,n_tokens,logp_tuned,logp_base,reward\n"
 	for _, test := range []struct{ file, want string }{
@@ -73,6 +113,10 @@ func TestRewardsFileErrors(t *testing.T) {
 		{header + "p,c,w,f,1,-1,,0\n", `logp_base`},
 		{header + "p,c,w,f,1,-1,NaN,0\n", `logp_base`},
 		{header + "p,c,w\n", `line 2`},
+		{"measure," + header + "mean,p,c,w,f,1,-1,-1,0\n", `line 2, column 1 (measure): "mean", wanted exact, pooled, ended or paper`},
+		{"mwlr," + header + "NaN,p,c,w,f,1,-1,-1,0\n", `mwlr`},
+		{"rank," + header + "x,p,c,w,f,1,-1,-1,0\n", `rank`},
+		{"n_forms," + header + "-1,p,c,w,f,1,-1,-1,0\n", `wanted a number of forms`},
 	} {
 		var last error
 		for _, err := range ReadCSV(strings.NewReader(test.file)) {

@@ -1,0 +1,107 @@
+package implicit_test
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// tableScorer is a model that knows one token ahead: the tokens of a table, after one
+// prompt.
+type tableScorer struct {
+	ids    map[string]int32
+	column []float32
+}
+
+func (m tableScorer) Score(_ context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
+	return func(yield func(logprob.Score, error) bool) {
+		for text := range texts {
+			s := logprob.Score{LogProb: make([]float32, len(text.IDs)-text.Reply)}
+			if len(s.LogProb) == 1 {
+				s.LogProb[0] = m.column[text.IDs[text.Reply]]
+			}
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// policy makes one token of a text that is one, and two of any other.
+func (m tableScorer) policy() implicit.Policy {
+	return implicit.Policy{Scorer: m, Encode: func(prompt, reply string) (tokenize.Text, error) {
+		ids := []int32{-1, -2, -3}
+		if id, ok := m.ids[reply]; ok {
+			ids = []int32{-1, id}
+		}
+		return tokenize.Text{IDs: ids, Reply: 1}, nil
+	}}
+}
+
+// TestPaperMeasure holds Words' measure of the paper to fig3_lollipop.csv.
+func TestPaperMeasure(t *testing.T) {
+	scorer := func(model string) tableScorer {
+		tab := table(t, model)
+		column, ok := tab.Column(prompt)
+		if !ok {
+			t.Fatalf("%s has no prompt %s", model, prompt)
+		}
+		m := tableScorer{map[string]int32{}, nil}
+		for i, tok := range tab.Tokens {
+			if at, ok := m.ids[tok.Text]; ok { // the likelier counts
+				m.column[at] = max(m.column[at], column[i])
+				continue
+			}
+			m.ids[tok.Text] = int32(len(m.column))
+			m.column = append(m.column, column[i])
+		}
+		return m
+	}
+	var forms []implicit.Form
+	for _, v := range expected(t, "fig3_variants_logprobs.csv") {
+		for _, f := range implicit.AllForms() {
+			if text := v["token_decoded"]; (f.Of("love") == text || f.Of("freedom") == text) && f != "{}" && f != " {}" && !slices.Contains(forms, f) {
+				forms = append(forms, f)
+			}
+		}
+	}
+	c := &implicit.Corpus{Entries: []implicit.Entry{{Term: "love"}, {Term: "freedom"}}}
+	checked := 0
+	for _, w := range expected(t, "fig3_lollipop.csv") {
+		o := &implicit.WordOptions{Forms: forms, Measures: []implicit.Measure{implicit.MeasurePaper}}
+		for word, err := range implicit.Words(t.Context(), scorer(w["llama_model"]).policy(), scorer(w["gemma_model"]).policy(), c, []implicit.NamedPrompt{{Name: prompt, Prompt: "x"}}, o) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			var shared []string
+			for _, f := range word.Forms {
+				if f.Shared() {
+					shared = append(shared, f.Text)
+				}
+			}
+			same := 0
+			for _, v := range expected(t, "fig3_variants_logprobs.csv") {
+				if strings.EqualFold(strings.TrimSpace(v["token_decoded"]), word.Term) {
+					same++
+					if !slices.Contains(shared, v["token_decoded"]) {
+						t.Errorf("%s: %q is not among the forms %q", word.Term, v["token_decoded"], shared)
+					}
+				}
+			}
+			if same != len(shared) {
+				t.Errorf("%s: forms %q, wanted %d", word.Term, shared, same)
+			}
+			checked++
+			near(t, w["llama_label"]+" "+w["gemma_label"]+" "+word.Term, word.Scores[0].MWLR, w.float(t, word.Term+"_mwlr"), 1e-12)
+		}
+	}
+	if checked != 42 {
+		t.Errorf("%d values compared, wanted 21 pairs of two words", checked)
+	}
+}
