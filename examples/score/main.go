@@ -38,7 +38,9 @@ the words' ranks are compared, in NAME.vary.csv and a table:
 
 With -pairs, of each line {"prompt": ..., "reply": ...} of a JSON Lines file, token by token,
 or, where the two tokenizers cut the reply differently, by the pieces that they have in common.
-Rewards are comparable within one prompt only.`
+Rewards are comparable within one prompt only. A run that was stopped goes on where it was
+when the same command is started again: until the output is complete, OUT.part keeps what
+was computed.`
 
 const examples = `  score -tuned google/gemma-2-2b-it -base google/gemma-2-2b -corpus words.csv -out r.csv
   score -tuned ./tuned -base ./base -corpus words.txt -forms " {}" -tuned-as raw -prompts mine.json -out r.parquet
@@ -110,9 +112,10 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	return scoreCorpus(ctx, &o, stdout, stderr)
 }
 
-// load loads both models. The caller closes the loader.
+// load loads both models. What they compute is kept beside the output until the loader is
+// told that it is complete. The caller closes the loader.
 func (o *flags) load(ctx context.Context, stderr io.Writer) (tuned, base implicit.Policy, m [2]*logprob.Model, loader *cli.Loader, err error) {
-	if loader, err = o.models.Loader(stderr); err != nil {
+	if loader, err = o.models.LoaderFor(o.out, stderr); err != nil {
 		return
 	}
 	if m[0], tuned, err = loader.Policy(ctx, o.tuned, o.tunedAs); err == nil {
