@@ -28,6 +28,15 @@
 //
 // which does not let tokens that no model would ever say lead the list.
 //
+// # Words
+//
+// Words scores the entries of a corpus in their surface forms (Form), each with its own
+// tokens, however many they are, and makes one number a word and prompt of them: a
+// Measure, such as MeasurePooled, the probability that the reply begins with the word in
+// any form, or MeasureEnded, that it begins with it and the word ends there. Wildcards of
+// dictionaries are expanded by a list of words (Corpus.Expand), and WordCoverage says
+// what became of every entry.
+//
 // # What to keep in mind
 //
 // c(x) is unknown. Rewards are comparable within one prompt only; what puts prompts
@@ -37,7 +46,8 @@
 // Both models score the same text, each with its own tokens, and never token id
 // against token id. After a chat header a reply begins without a space, after a raw
 // prompt often with one: which form is scored is part of the question. The reply is
-// scored as it stands, with no end of turn; "free" therefore includes "freedom".
+// scored as it stands, with no end of turn; "free" therefore includes "freedom", but for
+// MeasureEnded.
 //
 // The sum is the likelihood ratio; the mean per token (MeanLogRatio) is another
 // quantity. Longer replies have larger sums, of either sign.

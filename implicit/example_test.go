@@ -3,8 +3,10 @@ package implicit_test
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"iter"
 	"log"
+	"math"
 	"slices"
 	"strings"
 
@@ -41,7 +43,8 @@ func encode(prompt, reply string) (tokenize.Text, error) {
 		if from < t.Start {
 			t.Reply++
 		}
-		t.IDs, t.Spans = append(t.IDs, int32(len(t.IDs))), append(t.Spans, [2]int{from, to})
+		t.IDs = append(t.IDs, int32(crc32.ChecksumIEEE([]byte(t.Rendered[from:to]))>>1)) // stands in for a vocabulary
+		t.Spans = append(t.Spans, [2]int{from, to})
 		from = to
 	}
 	return t, nil
@@ -67,6 +70,28 @@ func ExampleRewards() {
 	// " love"          2.00 = sum of [2.00], with beta 0.1: 0.200
 	// " power"        -1.50 = sum of [-1.50], with beta 0.1: -0.150
 	// " love of power"  0.50 = sum of [2.00 0.00 -1.50], with beta 0.1: 0.050
+}
+
+// A word's surface forms are pooled: "love", "Love" and "LOVE", with a space before them.
+func ExampleWords() {
+	base := implicit.Policy{Scorer: unigram{"love": -2, "Love": -3, "LOVE": -8, "power": -2, "Power": -3, "POWER": -8}, Encode: encode}
+	tuned := implicit.Policy{Scorer: unigram{"love": -4, "Love": -1, "LOVE": -8, "power": -4, "Power": -3, "POWER": -8}, Encode: encode}
+	corpus, err := implicit.ReadCorpus(strings.NewReader("love\npower\n"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	prompts := []implicit.NamedPrompt{{Name: "greatest", Prompt: "The greatest thing is"}}
+	o := &implicit.WordOptions{Forms: []implicit.Form{" {}", " {title}", " {upper}"}}
+	for w, err := range implicit.Words(context.Background(), tuned, base, corpus, prompts, o) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		s := w.Scores[0]
+		fmt.Printf("%-5s %d forms: %.4f against %.4f, log-ratio %5.2f, rank %v\n", w.Term, s.Forms, math.Exp(s.Tuned), math.Exp(s.Base), s.LogRatio(), s.Rank)
+	}
+	// Output:
+	// love  3 forms: 0.3865 against 0.1855, log-ratio  0.73, rank 1
+	// power 3 forms: 0.0684 against 0.1855, log-ratio -1.00, rank 2
 }
 
 func ExampleJoin() {

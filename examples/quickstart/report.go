@@ -26,7 +26,7 @@ communion.
 
 Next: bin/score -h, for two checkpoints and a word list of yours; or on these, from the repository's root:
   bin/score -tuned internal/demo/data/llama/tuned -base internal/demo/data/llama/base \
-    -tuned-as raw -base-as raw -corpus internal/demo/data/words.csv -form " {}" -prompts paper -out r.csv
+    -tuned-as raw -base-as raw -corpus internal/demo/data/words.csv -forms " {}" -prompts paper -out r.csv
 `
 
 // report prints the findings. Two decimals are what all backends agree on, with a thousandfold to spare.
