@@ -231,6 +231,7 @@ func (o *flags) compute(ctx context.Context, s *sharing, variants []variant, fir
 	}
 	progress := cli.NewProgress(stderr, "scoring "+v.name, false)
 	defer progress.Done()
+	s.loader.Watch(progress, 0, 2)
 	got, err := implicit.Vary(ctx, tuned, base, corpus, prompts, ways, func(done, total int) { progress.Set(int64(done), int64(total)) })
 	if err != nil {
 		return fmt.Errorf("-vary: %s: %w", v.name, err)
