@@ -1,0 +1,224 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+	"github.com/implicitreward/implicitreward/internal/checkpoint"
+)
+
+// openWith opens a checkpoint with a memory limit.
+func openWith(t testing.TB, dir string, memory int64) (*Engine, error) {
+	t.Helper()
+	config, err := checkpoint.ReadConfig(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := checkpoint.OpenWeights(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	m, err := arch.New(config, func(name string) bool { _, ok := w.Get(name); return ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend, err := pureGo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(t.Context(), backend, m, w, Options{DType: dtypes.Float32, Memory: memory})
+	if err == nil {
+		t.Cleanup(e.Close)
+	}
+	return e, err
+}
+
+// TestMemory: under every limit between the least and all, the numbers are the same to
+// the last bit, over several passes; the least is what the error asks for.
+func TestMemory(t *testing.T) {
+	defer func(rows int) { sliceRows = rows }(sliceRows)
+	sliceRows = 40 // several slices of a small vocabulary
+	for _, name := range []string{"llama-gqa-tied", "gemma2-base", "gpt2-plain", "mistral-window"} {
+		matches, err := filepath.Glob(filepath.Join(families, name+"*"))
+		if err != nil || len(matches) == 0 {
+			t.Fatalf("no checkpoint %s", name)
+		}
+		dir := matches[0]
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			whole, err := openWith(t, dir, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.ContainsFunc(whole.store.pieces, func(p *piece) bool { return !p.stays }) {
+				t.Fatal("a small model is streamed without a limit")
+			}
+			least := whole.workBytes()
+			texts := randomTexts(rand.New(rand.NewPCG(7, 8)), 60, min(whole.model.Context, 60), whole.model.V)
+			whole.passNodes, whole.batchNodes = 200, 48
+			want, err := whole.Run(t.Context(), texts, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			var total, largest int64
+			for _, p := range whole.store.pieces {
+				total += p.size
+				largest = max(largest, p.size)
+			}
+			least += largest
+			if _, err := openWith(t, dir, least-1); err == nil || !strings.Contains(err.Error(), "wanted at least "+mebibytes(least)) {
+				t.Errorf("limit %d: error %v, wanted one that asks for %s", least-1, err, mebibytes(least))
+			}
+			for i := range int64(5) {
+				memory := least + i*(total-largest)/5
+				e, err := openWith(t, dir, memory)
+				if err != nil {
+					t.Fatal(err)
+				}
+				e.passNodes, e.batchNodes = 200, 48
+				for range 2 { // the second time nothing is checked any more
+					got, err := e.Run(t.Context(), texts, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for n := range got {
+						if err := near(got[n], want[n], 0); err != nil || got[n].Greedy != want[n].Greedy {
+							t.Fatalf("limit %d: text %d: %v", memory, n, err)
+						}
+					}
+				}
+				var held int64
+				for _, p := range e.store.pieces {
+					if p.weights != nil {
+						held += p.size
+					}
+				}
+				if room := memory - least + largest; held > room {
+					t.Errorf("limit %d: %d bytes stay, wanted at most %d", memory, held, room)
+				}
+				if i == 0 && held > 0 {
+					t.Errorf("the least limit: %d bytes stay", held)
+				}
+			}
+		})
+	}
+}
+
+// TestStreamedErrors: what is found while blocks stream ends the run: a weight that is
+// not finite, and a cancelled context; what was read ahead is freed.
+func TestStreamedErrors(t *testing.T) {
+	whole := open(t, "llama-mha")
+	for _, p := range whole.store.pieces {
+		p.release()
+		p.stays = false
+	}
+	for _, ahead := range []bool{false, true} {
+		whole.store.ahead = ahead
+		ctx, cancel := context.WithCancel(t.Context())
+		calls := 0
+		err := whole.store.each(ctx, func(p *piece) error {
+			if calls++; calls == 2 {
+				cancel()
+			}
+			return nil
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("ahead %v: error %v, wanted %v", ahead, err, context.Canceled)
+		}
+		stop := fmt.Errorf("enough")
+		if err := whole.store.each(t.Context(), func(p *piece) error { return stop }); err != stop {
+			t.Errorf("ahead %v: error %v, wanted %v", ahead, err, stop)
+		}
+		for i, p := range whole.store.pieces {
+			if p.weights != nil {
+				t.Errorf("ahead %v: piece %d stays", ahead, i)
+			}
+		}
+	}
+}
+
+// TestSlices: the head gives the same over slices of the vocabulary as over all of it,
+// the likeliest token too, whatever its slice.
+func TestSlices(t *testing.T) {
+	defer func(rows int) { sliceRows = rows }(sliceRows)
+	for _, name := range []string{"llama-mha", "gemma2-base", "gpt_neox-hub"} {
+		var results [][]Result
+		for _, rows := range []int{1 << 20, 1000, 48, 16} {
+			sliceRows = rows
+			e := open(t, name)
+			r := rand.New(rand.NewPCG(11, 12))
+			texts := randomTexts(r, 40, min(e.model.Context, 40), e.model.V)
+			for i := range texts { // each row comes to its likeliest token
+				if texts[i].From < len(texts[i].IDs) {
+					texts[i].Row = true
+				}
+			}
+			got, err := e.Run(t.Context(), texts, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(e.store.pieces) - len(e.model.Blocks); n != max(1, (e.model.V+rows-1)/rows) {
+				t.Errorf("%s: %d slices of at most %d rows of %d", name, n, rows, e.model.V)
+			}
+			results = append(results, got)
+			for i := range got {
+				if err := near(got[i], results[0][i], 1e-5); err != nil || got[i].Greedy != results[0][i].Greedy {
+					t.Fatalf("%s: slices of %d: text %d: %v, greedy %v", name, rows, i, err, got[i].Greedy)
+				}
+			}
+		}
+	}
+}
+
+// TestEnds: the sum over the ends is that over the row, for sets of many sizes.
+func TestEnds(t *testing.T) {
+	defer func(rows int) { sliceRows = rows }(sliceRows)
+	sliceRows = 40
+	e := open(t, "gemma2-base")
+	r := rand.New(rand.NewPCG(9, 10))
+	for _, share := range []float64{0, 0.01, 0.5, 1} {
+		ends := make([]bool, e.model.V)
+		for i := range ends {
+			ends[i] = r.Float64() < share
+		}
+		texts := randomTexts(r, 30, min(e.model.Context, 30), e.model.V)
+		var want []Text
+		for i := range texts {
+			texts[i].Ends, texts[i].Row = true, false
+			want = append(want, Text{IDs: texts[i].IDs, From: len(texts[i].IDs), Row: true})
+		}
+		got, err := e.Run(t.Context(), texts, ends)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := e.Run(t.Context(), want, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range texts {
+			sum := 0.0
+			for id, x := range rows[i].Row {
+				if ends[id] {
+					sum += math.Exp(float64(x))
+				}
+			}
+			if a, b := math.Exp(float64(got[i].Ends)), sum; math.Abs(a-b) > 1e-5 {
+				t.Errorf("share %v: text %d: %v, wanted %v", share, i, a, b)
+			}
+		}
+	}
+	if _, err := e.Run(t.Context(), []Text{{IDs: []int32{1}, From: 1, Ends: true}}, make([]bool, 3)); err == nil || !strings.Contains(err.Error(), "3 ends") {
+		t.Errorf("error %v, wanted one about 3 ends", err)
+	}
+}
