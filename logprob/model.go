@@ -243,21 +243,6 @@ func (m *Model) Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.S
 	return m.score(ctx, texts, nil)
 }
 
-// ScoreEnds is Score, and beside it the probability that what follows the reply is one of
-// the tokens v with ends[v]: Score.End = ln sum_v p(v | prompt, reply). With the tokens
-// that may follow a finished word, it is the probability that the reply's last word
-// ends where the reply does. ends has Rows() values, or fewer, the rest being false.
-func (m *Model) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[Score, error] {
-	if len(ends) > m.arch.V {
-		return func(yield func(Score, error) bool) {
-			yield(Score{}, fmt.Errorf("logprob: %s: %d ends, wanted at most %d, one for each row", m.dir, len(ends), m.arch.V))
-		}
-	}
-	all := make([]bool, m.arch.V)
-	copy(all, ends)
-	return m.score(ctx, texts, all)
-}
-
 func (m *Model) score(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[Score, error] {
 	return func(yield func(Score, error) bool) {
 		items := func(yield func(engine.Text) bool) {
@@ -275,24 +260,19 @@ func (m *Model) score(ctx context.Context, texts iter.Seq[tokenize.Text], ends [
 	}
 }
 
-// Next yields ln p of every token of the vocabulary after each text (prompt and
-// reply together), in order. A row has Rows() values and is the caller's to keep.
-// Errors are as Score's; an empty text is one.
-func (m *Model) Next(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[[]float32, error] {
-	return func(yield func([]float32, error) bool) {
-		items := func(yield func(engine.Text) bool) {
-			for t := range texts {
-				if !yield(engine.Text{IDs: t.IDs, From: len(t.IDs), Row: true}) {
-					return
-				}
-			}
-		}
-		for r, err := range m.run(ctx, items, nil) {
-			if !yield(r.Row, err) {
-				return
-			}
+// ScoreEnds is Score, and beside it the probability that what follows the reply is one of
+// the tokens v with ends[v]: Score.End = ln sum_v p(v | prompt, reply). With the tokens
+// that may follow a finished word, it is the probability that the reply's last word
+// ends where the reply does. ends has Rows() values, or fewer, the rest being false.
+func (m *Model) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[Score, error] {
+	if len(ends) > m.arch.V {
+		return func(yield func(Score, error) bool) {
+			yield(Score{}, fmt.Errorf("logprob: %s: %d ends, wanted at most %d, one for each row", m.dir, len(ends), m.arch.V))
 		}
 	}
+	all := make([]bool, m.arch.V)
+	copy(all, ends)
+	return m.score(ctx, texts, all)
 }
 
 // run computes texts window by window. ends are those of the texts that want them.

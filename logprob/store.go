@@ -88,6 +88,7 @@ func (m *Model) key(ctx context.Context, texts []engine.Text, ends []bool) (key 
 		b = binary.LittleEndian.AppendUint64(b[:0], uint64(len(t.IDs)))
 		b = binary.LittleEndian.AppendUint64(b, uint64(t.From))
 		b = append(b, bit(t.Row), bit(t.Ends))
+		b = binary.LittleEndian.AppendUint64(b, uint64(t.Top))
 		for _, id := range t.IDs {
 			b = binary.LittleEndian.AppendUint32(b, uint32(id))
 		}
@@ -103,11 +104,14 @@ func bit(on bool) byte {
 	return 0
 }
 
-// encode lays the results of a window end to end: of each, Greedy, LogProb, Row and Ends.
+// encode lays the results of a window end to end: of each, Greedy, LogProb, Row, Ends and Top.
 func encode(results []engine.Result) []byte {
 	n := 0
 	for _, r := range results {
 		n += 1 + 4*(len(r.LogProb)+len(r.Row)+1)
+		for _, top := range r.Top {
+			n += 8 * len(top)
+		}
 	}
 	b := make([]byte, 0, n)
 	for _, r := range results {
@@ -115,6 +119,12 @@ func encode(results []engine.Result) []byte {
 		b = appendFloats(b, r.LogProb)
 		b = appendFloats(b, r.Row)
 		b = appendFloats(b, []float32{r.Ends})
+		for _, top := range r.Top {
+			for _, t := range top {
+				b = binary.LittleEndian.AppendUint32(b, uint32(t.ID))
+				b = appendFloats(b, []float32{t.LogProb})
+			}
+		}
 	}
 	return b
 }
@@ -134,6 +144,9 @@ func decode(b []byte, texts []engine.Text, v int) (results []engine.Result, ok b
 		n += 1 + 4*(len(t.IDs)-t.From+1)
 		if t.Row {
 			n += 4 * v
+		}
+		if t.Top > 0 {
+			n += 8 * min(t.Top, v) * (len(t.IDs) - t.From + 1)
 		}
 	}
 	if len(b) != n {
@@ -156,6 +169,16 @@ func decode(b []byte, texts []engine.Text, v int) (results []engine.Result, ok b
 			results[i].Row = floats(v)
 		}
 		results[i].Ends = floats(1)[0]
+		if t.Top > 0 {
+			results[i].Top = make([][]Likely, len(t.IDs)-t.From+1)
+		}
+		for j := range results[i].Top {
+			for range min(t.Top, v) {
+				id := int32(binary.LittleEndian.Uint32(b))
+				b = b[4:]
+				results[i].Top[j] = append(results[i].Top[j], Likely{ID: id, LogProb: floats(1)[0]})
+			}
+		}
 	}
 	return results, true
 }

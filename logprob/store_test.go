@@ -118,6 +118,53 @@ func TestStore(t *testing.T) {
 		}
 	}
 
+	// All that a query can want, and an end of words.
+	ask := func(m *logprob.Model) (all []logprob.Answer) {
+		queries := func(yield func(logprob.Query) bool) {
+			for i, x := range texts[:40] {
+				if !yield(logprob.Query{Text: x, Top: i % 3, Row: i%5 == 0}) {
+					return
+				}
+			}
+		}
+		for a, err := range m.Query(t.Context(), queries) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, a)
+		}
+		return all
+	}
+	ends := func(m *logprob.Model, ends []bool) (all []float32) {
+		for s, err := range m.ScoreEnds(t.Context(), slices.Values(texts[:40]), ends) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, s.End)
+		}
+		return all
+	}
+	wantAnswers, wantEnds := ask(plain), ends(plain, []bool{false, true, true})
+	for range 2 {
+		hits := s.hits
+		for i, a := range ask(second) {
+			if want := wantAnswers[i]; !equal(a.Score, want.Score) || !slices.Equal(a.Row, want.Row) || !slices.EqualFunc(a.Top, want.Top, slices.Equal) {
+				t.Fatalf("answer %d is another", i)
+			}
+		}
+		if got := ends(second, []bool{false, true, true}); !slices.Equal(got, wantEnds) {
+			t.Errorf("ends %v, wanted %v", got, wantEnds)
+		}
+		if hits == s.hits && kept != s.puts {
+			kept = s.puts // computed, the first time
+		} else if kept != s.puts {
+			t.Error("answers are computed twice")
+		}
+	}
+	if hits := s.hits; slices.Equal(ends(second, []bool{true}), wantEnds) || s.hits != hits {
+		t.Error("other ends are answered from the store")
+	}
+
 	// What must not be found.
 	hits := s.hits
 	for name, m := range map[string]*logprob.Model{

@@ -35,7 +35,7 @@ func (w *window) reset() {
 func (w *window) add(t engine.Text) bool {
 	states := len(t.IDs) // the last token's is needed for what follows only
 	switch {
-	case t.Row, t.Ends:
+	case t.After():
 	case t.From >= len(t.IDs):
 		states = 0
 	default:

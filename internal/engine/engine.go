@@ -155,6 +155,15 @@ type Result struct {
 	Greedy  bool      // each of them was a most likely token
 	Row     []float32 // of the whole vocabulary after the text; nil if not asked for
 	Ends    float32   // ln of the sum over the ends after the text; 0 if not asked for
+	// Top has the likeliest tokens in place of each of IDs[From:] and after the last, the
+	// likeliest first, of equals the one with the lower id; nil if not asked for.
+	Top [][]Likely
+}
+
+// Likely is a token and its log-probability.
+type Likely struct {
+	ID      int32
+	LogProb float32
 }
 
 // Run computes what is wanted of the texts, in their order. ends tells which ids a text
@@ -177,6 +186,12 @@ func (e *Engine) Run(ctx context.Context, texts []Text, ends []bool) ([]Result, 
 		}
 		t.add(n, text)
 		results[n] = Result{LogProb: make([]float32, len(text.IDs)-text.From), Greedy: true}
+		if text.Top > 0 {
+			results[n].Top = make([][]Likely, len(text.IDs)-text.From+1)
+			for i := range results[n].Top {
+				results[n].Top[i] = make([]Likely, min(text.Top, e.model.V))
+			}
+		}
 	}
 	for _, p := range t.passes(e.passNodes) {
 		if err := e.run(ctx, t, p, ends, results); err != nil {
@@ -199,7 +214,7 @@ func (e *Engine) Check(text Text) error {
 	if text.From < 0 || text.From > len(text.IDs) {
 		return fmt.Errorf("reply begins at token %d of %d", text.From, len(text.IDs))
 	}
-	if text.From == 0 && len(text.IDs) > 0 || (text.Row || text.Ends) && len(text.IDs) == 0 {
+	if text.From == 0 && len(text.IDs) > 0 || text.After() && len(text.IDs) == 0 {
 		return errors.New("nothing stands before the first token that is asked for, wanted a prompt or a BOS token")
 	}
 	return nil

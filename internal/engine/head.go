@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -30,9 +31,10 @@ type rows struct {
 	wants []*want
 	x     []float32 // [S D]
 	onDev *tensors.Tensor
-	top   []float64 // highest logit
-	sum   []float64 // of exp(logit - top)
-	ends  []float64 // of the same, over the ends
+	top   []float64  // highest logit
+	sum   []float64  // of exp(logit - top)
+	ends  []float64  // of the same, over the ends
+	best  [][]Likely // tokens with the highest logits, the highest first, where they are wanted
 }
 
 // release frees what is on the device.
@@ -78,12 +80,13 @@ func (h *head) one(r *rows, piece *piece, ends []bool, results []Result) error {
 		r.x = nil
 		n := len(r.wants)
 		r.top, r.sum, r.ends = make([]float64, n), make([]float64, n), make([]float64, n)
+		r.best = make([][]Likely, n)
 	}
 	wantEnds, wantRows := false, false
 	var pick []int32
 	for i, w := range r.wants {
 		wantEnds = wantEnds || len(w.ends) > 0
-		wantRows = wantRows || len(w.rows) > 0
+		wantRows = wantRows || len(w.rows) > 0 || w.top > 0
 		for _, id := range w.ids {
 			if piece.from <= int(id) && int(id) < piece.to {
 				pick = append(pick, int32(i), id-int32(piece.from))
@@ -142,8 +145,28 @@ func (h *head) one(r *rows, piece *piece, ends []bool, results []Result) error {
 				}
 				copy(results[text].Row[piece.from:piece.to], flat[i*width:])
 			}
+			if w.top > 0 {
+				r.best[i] = likeliest(r.best[i], w.top, flat[i*width:(i+1)*width], piece.from)
+			}
 		}
 	})
+}
+
+// likeliest keeps the n highest of best and of logits, whose ids start at from.
+func likeliest(best []Likely, n int, logits []float32, from int) []Likely {
+	for j, x := range logits {
+		if len(best) == n && !(x > best[n-1].LogProb) {
+			continue
+		}
+		at := len(best)
+		for at > 0 && x > best[at-1].LogProb {
+			at--
+		}
+		if best = slices.Insert(best, at, Likely{int32(from + j), x}); len(best) > n {
+			best = best[:n]
+		}
+	}
+	return best
 }
 
 // pick copies the wanted logits, (row, column) pairs, from the device.
@@ -192,6 +215,12 @@ func (h *head) finish(results []Result) error {
 				row := results[text].Row
 				for j, x := range row {
 					row[j] = logProb(x, lse)
+				}
+			}
+			for _, to := range w.tops {
+				top := results[to.text].Top[to.i]
+				for j := range top {
+					top[j] = Likely{r.best[i][j].ID, logProb(r.best[i][j].LogProb, lse)}
 				}
 			}
 			for _, text := range w.ends {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -175,6 +176,55 @@ func TestSlices(t *testing.T) {
 			for i := range got {
 				if err := near(got[i], results[0][i], 1e-5); err != nil || got[i].Greedy != results[0][i].Greedy {
 					t.Fatalf("%s: slices of %d: text %d: %v, greedy %v", name, rows, i, err, got[i].Greedy)
+				}
+			}
+		}
+	}
+}
+
+// TestTop: the likeliest tokens are those of the sorted row, at every place of a reply and
+// after it, from slices of any size.
+func TestTop(t *testing.T) {
+	defer func(rows int) { sliceRows = rows }(sliceRows)
+	for _, rows := range []int{16, 1 << 20} {
+		sliceRows = rows
+		e := open(t, "gemma2-base")
+		r := rand.New(rand.NewPCG(13, 14))
+		texts := randomTexts(r, 30, min(e.model.Context, 30), e.model.V)
+		for i := range texts {
+			texts[i].Row, texts[i].Top = false, []int{0, 1, 5, e.model.V + 3}[i%4]
+		}
+		got, err := e.Run(t.Context(), texts, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, text := range texts {
+			if text.Top == 0 {
+				if got[i].Top != nil {
+					t.Errorf("text %d has top tokens unasked", i)
+				}
+				continue
+			}
+			for n := text.From; n <= len(text.IDs); n++ {
+				row, err := e.Run(t.Context(), []Text{{IDs: text.IDs[:n], From: n, Row: true}}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := make([]Likely, e.model.V)
+				for id, x := range row[0].Row {
+					want[id] = Likely{int32(id), x}
+				}
+				slices.SortStableFunc(want, func(a, b Likely) int { return cmp.Compare(b.LogProb, a.LogProb) })
+				want = want[:min(text.Top, len(want))]
+				top := got[i].Top[n-text.From]
+				if len(top) != len(want) {
+					t.Fatalf("text %d, place %d: %d tokens, wanted %d", i, n, len(top), len(want))
+				}
+				for j := range top {
+					// Neighbours may change places where they differ by rounding only.
+					if d := math.Abs(float64(top[j].LogProb - want[j].LogProb)); d > 1e-5 || math.Abs(float64(row[0].Row[top[j].ID]-top[j].LogProb)) > 1e-5 {
+						t.Fatalf("text %d, place %d: token %d is %v, wanted %v", i, n, j, top[j], want[j])
+					}
 				}
 			}
 		}

@@ -9,7 +9,12 @@ type Text struct {
 	From int  // at least 1, unless nothing is wanted (From == len(IDs))
 	Row  bool // the whole vocabulary after the last token
 	Ends bool // the sum over Run's ends after the last token
+	Top  int  // the likeliest tokens in place of each of IDs[From:], and after the last
 }
+
+// After tells whether anything is wanted after the last token, whose state is computed for
+// that alone.
+func (t Text) After() bool { return t.Row || t.Ends || t.Top > 0 }
 
 // tree is the prefix tree of the texts of one call. Its nodes are the tokens whose
 // hidden states are needed; texts with a common beginning share its nodes. Nodes
@@ -30,6 +35,8 @@ type want struct {
 	slot [][]target // for each of them, where the number goes
 	rows []int      // texts that want the whole row
 	ends []int      // texts that want the sum over the ends
+	tops []target   // where the likeliest tokens go
+	top  int        // how many of them at most
 	at   map[int32]int
 }
 
@@ -43,7 +50,7 @@ func newTree() *tree {
 // add enters text number n.
 func (t *tree) add(n int, text Text) {
 	last := len(text.IDs) - 1 // the last token's own state is needed for what follows only
-	if text.Row || text.Ends {
+	if text.After() {
 		last++
 	} else if text.From >= len(text.IDs) {
 		return
@@ -61,8 +68,13 @@ func (t *tree) add(n int, text Text) {
 		}
 		node = child
 		if i+1 >= text.From && i+1 < len(text.IDs) {
-			t.want(node).token(text.IDs[i+1], target{n, i + 1 - text.From})
+			w := t.want(node)
+			w.token(text.IDs[i+1], target{n, i + 1 - text.From})
+			w.likeliest(text.Top, target{n, i + 1 - text.From})
 		}
+	}
+	if text.After() {
+		t.want(node).likeliest(text.Top, target{n, len(text.IDs) - text.From})
 	}
 	if text.Row {
 		w := t.want(node)
@@ -92,6 +104,13 @@ func (w *want) token(id int32, to target) {
 		w.slot = append(w.slot, nil)
 	}
 	w.slot[i] = append(w.slot[i], to)
+}
+
+func (w *want) likeliest(n int, to target) {
+	if n > 0 {
+		w.tops = append(w.tops, to)
+		w.top = max(w.top, n)
+	}
 }
 
 // order returns the nodes depth first, children in the order of their numbers.

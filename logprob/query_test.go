@@ -1,0 +1,62 @@
+package logprob_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// TestQuery: what a query is told agrees with itself to the last bit (a reply's token
+// among the likeliest, greedy or not, the row after the text) and with Score and Next.
+func TestQuery(t *testing.T) {
+	m := load(t, "testdata/families/gemma2-base", backends(t)[0], 0)
+	texts := someTexts(40)
+	texts = append(texts, tokenize.Text{IDs: []int32{1}, Reply: 1})
+	queries := func(yield func(logprob.Query) bool) {
+		for _, x := range texts {
+			if !yield(logprob.Query{Text: x, Top: m.Rows() + 1, Row: true}) {
+				return
+			}
+		}
+	}
+	want, next := scores(t, m, texts...), rows(t, m, texts...)
+	n := 0
+	for a, err := range m.Query(t.Context(), queries) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply := texts[n].IDs[texts[n].Reply:]
+		if len(a.Top) != len(reply)+1 || len(a.Row) != m.Rows() {
+			t.Fatalf("query %d: %d places, a row of %d", n, len(a.Top), len(a.Row))
+		}
+		greedy := true
+		for i, id := range reply {
+			at := slices.IndexFunc(a.Top[i], func(l logprob.Likely) bool { return l.ID == id })
+			if at < 0 || a.Top[i][at].LogProb != a.LogProb[i] {
+				t.Fatalf("query %d, place %d: %v among the likeliest, %v in the reply", n, i, a.Top[i][at], a.LogProb[i])
+			}
+			greedy = greedy && a.LogProb[i] == a.Top[i][0].LogProb
+			if math.Abs(float64(a.LogProb[i]-want[n].LogProb[i])) > 1e-5 {
+				t.Errorf("query %d, place %d: %v, Score %v", n, i, a.LogProb[i], want[n].LogProb[i])
+			}
+		}
+		if a.Greedy != greedy {
+			t.Errorf("query %d: greedy %v, wanted %v", n, a.Greedy, greedy)
+		}
+		for j, l := range a.Top[len(reply)] {
+			if a.Row[l.ID] != l.LogProb || j > 0 && l.LogProb > a.Top[len(reply)][j-1].LogProb {
+				t.Fatalf("query %d: %v is number %d after the text, in the row %v", n, l, j, a.Row[l.ID])
+			}
+			if math.Abs(float64(l.LogProb-next[n][l.ID])) > 1e-5 {
+				t.Fatalf("query %d: %v after the text, Next %v", n, l, next[n][l.ID])
+			}
+		}
+		n++
+	}
+	if n != len(texts) {
+		t.Errorf("%d answers, wanted %d", n, len(texts))
+	}
+}
