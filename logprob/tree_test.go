@@ -190,3 +190,67 @@ func TestTreeFull(t *testing.T) {
 		}
 	}
 }
+
+// ended scores texts with the ends of words.
+func ended(t *testing.T, m *logprob.Model, ends []bool, texts ...tokenize.Text) []logprob.Score {
+	t.Helper()
+	var all []logprob.Score
+	for s, err := range m.ScoreEnds(t.Context(), slices.Values(texts), ends) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	if len(all) != len(texts) {
+		t.Fatalf("%d scores of %d texts", len(all), len(texts))
+	}
+	return all
+}
+
+// TestTreeEnds compares Score.End with the log-sum-exp of the row after the text, by Next,
+// for random sets of tokens, none and all, and LogProb with Score's.
+func TestTreeEnds(t *testing.T) {
+	backend := backends(t)[0]
+	checkpoints(t, func(t *testing.T, dir string) {
+		m := load(t, dir, backend, dtypes.Float32)
+		rng := rand.New(rand.NewPCG(3, uint64(len(dir))))
+		texts := randomTexts(rng, 24, min(m.Context(), 80), m.Rows())
+		plain, after := scores(t, m, texts...), rows(t, m, texts...)
+		none, every, some, few := make([]bool, m.Rows()), make([]bool, m.Rows()), make([]bool, m.Rows()), make([]bool, m.Rows()/2)
+		for i := range every {
+			every[i], some[i] = true, rng.IntN(3) == 0
+		}
+		few[rng.IntN(len(few))] = true // and no ids beyond the half
+		for name, ends := range map[string][]bool{"none": none, "every": every, "some": some, "one, of half as many": few, "no ids": nil} {
+			for i, s := range ended(t, m, ends, texts...) {
+				if err := alike(logprob.Score{LogProb: s.LogProb, Greedy: s.Greedy}, plain[i]); err != nil {
+					t.Fatalf("%s: text %v: %v", name, texts[i], err)
+				}
+				sum := 0.0
+				for id, on := range ends {
+					if on {
+						sum += math.Exp(float64(after[i][id]))
+					}
+				}
+				want := math.Log(sum)
+				if got := float64(s.End); got != want && !(math.Abs(got-want) <= 1e-5) {
+					t.Fatalf("%s: after text %v the end is %v, wanted %v", name, texts[i], got, want)
+				}
+			}
+		}
+		// Alone, an empty reply among them: it too has an end.
+		for i, text := range texts[:6] {
+			text.Reply = len(text.IDs)
+			s := ended(t, m, some, text)[0]
+			want := ended(t, m, some, texts[i])[0]
+			if len(s.LogProb) != 0 || !(math.Abs(float64(s.End-want.End)) <= 1e-5) {
+				t.Fatalf("the empty reply of %v: %v, wanted the end %v", text, s, want.End)
+			}
+		}
+		for _, err := range m.ScoreEnds(t.Context(), slices.Values(texts), make([]bool, m.Rows()+1)) {
+			if want := fmt.Sprintf("logprob: %s: %d ends, wanted at most %d, one for each row", dir, m.Rows()+1, m.Rows()); err == nil || err.Error() != want {
+				t.Errorf("error %v, wanted %s", err, want)
+			}
+		}
+	})
+}
