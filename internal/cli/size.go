@@ -42,7 +42,7 @@ func ParseSize(s string) (int64, error) {
 func Size(n int64) string {
 	x := float64(n)
 	for _, unit := range []string{"B", "kB", "MB", "GB"} {
-		if x < 999.95 || unit == "B" && n < 1000 {
+		if x < 999.5 || unit == "B" && n < 1000 {
 			if unit == "B" || x >= 99.95 {
 				return fmt.Sprintf("%.0f %s", x, unit)
 			}

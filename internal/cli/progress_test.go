@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// clock is a time that a test moves.
+type clock struct{ t time.Time }
+
+func (c *clock) now() time.Time          { return c.t }
+func (c *clock) forward(d time.Duration) { c.t = c.t.Add(d) }
+
+// TestProgressLines: elsewhere than on a terminal a line is written after ten seconds and
+// then every thirty, with rate and time left, and none when all is done.
+func TestProgressLines(t *testing.T) {
+	var b bytes.Buffer
+	c := &clock{time.Unix(0, 0)}
+	p := newProgress(&b, "scoring", false, false, c.now)
+	for i := range int64(101) {
+		p.Set(10*i, 1000)
+		c.forward(time.Second)
+	}
+	p.Done()
+	p.Set(1, 1000)
+	const want = `scoring: 100 of 1000 items (10%), 10.0 items/s, 1m30s left
+scoring: 400 of 1000 items (40%), 10.0 items/s, 1m0s left
+scoring: 700 of 1000 items (70%), 10.0 items/s, 30s left
+`
+	if b.String() != want {
+		t.Errorf("wrote\n%swanted\n%s", b.String(), want)
+	}
+}
+
+// TestProgressFree: what took no time is not in the rate.
+func TestProgressFree(t *testing.T) {
+	var b bytes.Buffer
+	c := &clock{time.Unix(0, 0)}
+	p := newProgress(&b, "scoring", false, false, c.now)
+	c.forward(time.Minute) // to load the models
+	p.Free(600)
+	p.Set(600, 1000)
+	for i := range int64(4) {
+		c.forward(10 * time.Second)
+		p.Set(600+10*(i+1), 1000)
+	}
+	const want = `scoring: 600 of 1000 items (60%)
+scoring: 630 of 1000 items (63%), 1.00 items/s, 6m10s left
+`
+	if b.String() != want {
+		t.Errorf("wrote\n%swanted\n%s", b.String(), want)
+	}
+}
+
+func TestProgressText(t *testing.T) {
+	for _, test := range []struct {
+		bytes             bool
+		done, total, free int64
+		seconds           float64
+		want              string
+	}{
+		{false, 0, 10, 0, 5, "x: 0 of 10 items (0%)"},
+		{false, 1, 3, 0, 60, "x: 1 of 3 items (33%), 1.0 items/min, 2m0s left"},
+		{false, 1, 3, 0, 7, "x: 1 of 3 items (33%), 0.14 items/s, 14s left"},
+		{false, 999, 1000, 0, 3, "x: 999 of 1000 items (99%), 333 items/s, 0s left"},
+		{false, 1, 721, 0, 60, "x: 1 of 721 items (0%), 1.0 items/min, 12h0m left"},
+		{false, 5, 0, 0, 1, "x: 5 items, 5.00 items/s"},
+		{false, 5, 10, 5, 1, "x: 5 of 10 items (50%)"},
+		{false, 5, 10, 0, 0, "x: 5 of 10 items (50%)"},
+		{true, 3_000_000, 6_000_000_000, 0, 2, "x: 3.0 MB of 6.0 GB (0%), 1.5 MB/s, 1h7m left"},
+	} {
+		start := time.Unix(0, 0)
+		p := newProgress(nil, "x", test.bytes, false, func() time.Time { return start })
+		p.done, p.total, p.free = test.done, test.total, test.free
+		if got := p.text(start.Add(time.Duration(test.seconds * float64(time.Second)))); got != test.want {
+			t.Errorf("%+v gave %q", test, got)
+		}
+	}
+}
+
+// TestProgressBar: on a terminal there is a bar after a second, drawn at most ten times a
+// second, and it is cleared away.
+func TestProgressBar(t *testing.T) {
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	written := func() string {
+		b, err := os.ReadFile(f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	c := &clock{time.Unix(0, 0)}
+	p := newProgress(f, "scoring", false, true, c.now)
+	c.forward(barAfter / 2)
+	p.Set(1, 100)
+	if s := written(); s != "" {
+		t.Errorf("drawn too early: %q", s)
+	}
+	c.forward(barAfter)
+	p.Set(30, 100)
+	s := written()
+	if !strings.Contains(s, " 30% |███") || !strings.Contains(s, "scoring: 30 of 100 items (30%), 20.0 items/s, 4s left") {
+		t.Errorf("drawn: %q", s)
+	}
+	c.forward(drawEvery / 2)
+	p.Set(31, 100)
+	if again := written(); again != s {
+		t.Errorf("drawn again: %q", again[len(s):])
+	}
+	p.Done()
+	s = written()
+	if last := s[strings.LastIndex(s, "items/s"):]; !strings.Contains(last, "\r") || strings.HasSuffix(strings.TrimRight(s, " "), "left") {
+		t.Errorf("not cleared away: %q", last)
+	}
+	c.forward(time.Hour)
+	p.Set(50, 100)
+	if again := written(); again != s {
+		t.Errorf("drawn after its end: %q", again[len(s):])
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for s, want := range map[string]int64{
+		"1GiB": 1 << 30, "512MiB": 512 << 20, "1.5GB": 1_500_000_000, "1000": 1000, "2 TiB": 2 << 40, "7B": 7, "0.5KiB": 512, "3kB": 3000, "3KB": 3000, "1TB": 1e12, "2MB": 2e6,
+	} {
+		if got, err := ParseSize(s); err != nil || got != want {
+			t.Errorf("%q: %d, %v, wanted %d", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", "GiB", "x", "-1GiB", "0", "1e9", "Inf", "NaN", "0x10", "1gib", "1 G", "+5", "8388608TiB", "0.1", "1_000", "1GiBGiB", "1.2.3"} {
+		if got, err := ParseSize(s); err == nil {
+			t.Errorf("%q: %d, wanted an error", s, got)
+		}
+	}
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 99_949: "99.9 kB", 99_950: "100 kB", 999_499: "999 kB", 999_500: "1.0 MB", 3_100_000: "3.1 MB", 6e9: "6.0 GB", 5e12: "5.0 TB"} {
+		if got := Size(n); got != want {
+			t.Errorf("%d: %q, wanted %q", n, got, want)
+		}
+	}
+}
