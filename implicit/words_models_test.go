@@ -2,6 +2,7 @@ package implicit_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"math"
 	"os"
@@ -171,6 +172,47 @@ func TestEndsModels(t *testing.T) {
 		if special == 0 || over < 50 || goes < 50 || len(ends) < tok.Size() {
 			t.Errorf("%s: %d special tokens, %d with a space, %d letters", name, special, over, goes)
 		}
+	}
+}
+
+// TestEndsSpecial: a special token ends words whatever its name.
+func TestEndsSpecial(t *testing.T) {
+	if !tokenize.Available {
+		t.Skip("built without tokenizers")
+	}
+	dir, _, err := demo.Pairs()[0].Extract(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "tokenizer.json")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file map[string]any
+	if err := json.Unmarshal(b, &file); err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenize.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := tok.Size()
+	for i, content := range []string{"stop", "plain"} {
+		file["added_tokens"] = append(file["added_tokens"].([]any), map[string]any{"id": first + i, "content": content, "special": i == 0,
+			"single_word": false, "lstrip": false, "rstrip": false, "normalized": false})
+	}
+	if b, err = json.Marshal(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if tok, err = tokenize.Load(dir); err != nil {
+		t.Fatal(err)
+	}
+	if ends := implicit.Ends(tok); len(ends) != first+2 || !ends[first] || ends[first+1] {
+		t.Errorf("%d ends, the last %v, wanted %d, true and false", len(ends), ends[first:], first+2)
 	}
 }
 
