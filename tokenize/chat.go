@@ -32,13 +32,29 @@ type ChatOptions struct {
 // which templates trim. It fails as Plain does, and when there is no template or
 // the template fails.
 func (t *Tokenizer) Chat(prompt, reply string, o *ChatOptions) (Text, error) {
+	return t.Conversation([]Message{{"user", prompt}}, reply, o)
+}
+
+// Conversation is Chat after several messages, the last of which is mostly the user's:
+// Render's text, and then reply as raw text.
+func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOptions) (Text, error) {
 	if o == nil {
 		o = &ChatOptions{}
 	}
-	if err := valid("prompt", prompt, "system text", o.System, "reply", reply); err != nil {
+	named := []string{"system text", o.System, "reply", reply}
+	special := t.special.count(o.System) + t.special.count(reply)
+	for _, m := range messages {
+		name := "message of the " + m.Role
+		if m.Role == "user" && len(messages) == 1 {
+			name = "prompt"
+		}
+		named = append(named, name, m.Content)
+		special += t.special.count(m.Content)
+	}
+	if err := valid(named...); err != nil {
 		return Text{}, fmt.Errorf("tokenize: %w", err)
 	}
-	rendered, err := t.Render([]Message{{"user", prompt}}, o)
+	rendered, err := t.Render(messages, o)
 	if err != nil {
 		return Text{}, err
 	}
@@ -56,7 +72,7 @@ func (t *Tokenizer) Chat(prompt, reply string, o *ChatOptions) (Text, error) {
 	if err != nil {
 		return Text{}, fmt.Errorf("tokenize: chat: %w", err)
 	}
-	text.Special = t.special.count(prompt) + t.special.count(o.System) + t.special.count(reply)
+	text.Special = special
 	return text, nil
 }
 

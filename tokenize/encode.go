@@ -1,0 +1,32 @@
+package tokenize
+
+import "fmt"
+
+// Encode returns the ids of a text as it stands, with no BOS before it, and the bytes of
+// it that each covers. Special tokens that are spelled out in the text become those
+// tokens. It is transformers' tokenizer(s, add_special_tokens=False); an empty text has
+// no ids. What a model should read is made by Plain and Chat, which add the BOS and
+// refuse what the model was never trained on.
+//
+// Encode fails when the text is not UTF-8 or holds a NUL byte.
+func (t *Tokenizer) Encode(s string) (ids []int32, spans [][2]int, err error) {
+	if err := valid("text", s); err != nil {
+		return nil, nil, fmt.Errorf("tokenize: %w", err)
+	}
+	if ids, spans, err = t.encode(s); err != nil {
+		return nil, nil, fmt.Errorf("tokenize: %w", err)
+	}
+	cover(spans, len(s))
+	return ids, spans, nil
+}
+
+// Named returns the token that the checkpoint's files give a name such as "eos_token" or
+// "pad_token", as the vocabulary spells it; ok is false where they give none.
+func (t *Tokenizer) Named(name string) (token string, ok bool) {
+	token, ok = t.config.named[name]
+	return token, ok
+}
+
+// Template returns the checkpoint's chat template as it stands in its files, "" where
+// there is none.
+func (t *Tokenizer) Template() string { return t.config.template }
