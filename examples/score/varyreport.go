@@ -167,14 +167,18 @@ func (r *varyReport) printFinding(w io.Writer) {
 		fmt.Fprintln(w, "Does the finding survive? There are no two categories with words to compare: see the correlations.")
 		return
 	}
-	variants, changed, incomparable := map[string]bool{}, 0, 0
+	computed := 0
+	for _, v := range r.variants[1:] {
+		if v.why == "" {
+			computed++
+		}
+	}
+	variants, changed, missing := map[string]bool{}, 0, 0
 	for _, d := range pairs {
 		if len(d.changed) > 0 {
 			changed++
 		}
-		if d.compared == 0 {
-			incomparable++
-		}
+		missing += computed - d.compared
 		for _, name := range d.changed {
 			variants[name] = true
 		}
@@ -187,25 +191,31 @@ func (r *varyReport) printFinding(w io.Writer) {
 		}
 		fmt.Fprintf(w, "%s %s %s: by %s points in the default", d.first, stand, d.second, short(d.byDefault, 1))
 		if d.compared > 0 {
-			fmt.Fprintf(w, ", by %s (%s) to %s (%s) in %d variants", short(d.least, 1), d.where[0], short(d.most, 1), d.where[1], d.compared)
+			fmt.Fprintf(w, ", by %s (%s) to %s (%s) in %s", short(d.least, 1), d.where[0], short(d.most, 1), d.where[1], plural(d.compared, "variant"))
 		}
 		if len(d.changed) > 0 {
 			fmt.Fprintf(w, "; not so in %s", strings.Join(d.changed, ", "))
 		}
 		fmt.Fprintln(w)
 	}
-	computed := 0
-	for _, v := range r.variants[1:] {
-		if v.why == "" {
-			computed++
-		}
-	}
+	fmt.Fprint(w, "Does the finding survive? ")
 	switch {
-	case computed == 0 || incomparable == len(pairs):
-		fmt.Fprintln(w, "Does the finding survive? No variant could be compared with the default.")
+	case missing == computed*len(pairs):
+		fmt.Fprintln(w, "No variant could be compared with the default.")
 	case changed == 0:
-		fmt.Fprintf(w, "Does the finding survive? Yes: in all %d variants the categories stand in the same order.\n", computed)
+		fmt.Fprintf(w, "Yes: none of %s changes the order of two categories.\n", plural(computed, "variant"))
 	default:
-		fmt.Fprintf(w, "Does the finding survive? Not every variant: in %d of %d, %d of %d pairs of categories change their order.\n", len(variants), computed, changed, len(pairs))
+		fmt.Fprintf(w, "Not every variant: in %d of %d, %d of %s of categories change their order.\n", len(variants), computed, changed, plural(len(pairs), "pair"))
 	}
+	if missing > 0 && missing < computed*len(pairs) {
+		fmt.Fprintf(w, "%s of two categories in a variant could not be made: one of them has no words there.\n", plural(missing, "comparison"))
+	}
+}
+
+// plural is a number of things.
+func plural(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprint(n, " ", thing)
 }
