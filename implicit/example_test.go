@@ -153,3 +153,30 @@ func ExampleReadPrompts() {
 	// seek: What should one seek?
 	// avoid: What should one avoid?
 }
+
+func ExampleReward_PerSpan() {
+	// Two models that cut "friendships" differently.
+	text := func(ends ...int) tokenize.Text {
+		t := tokenize.Text{Rendered: "Q: friendships", Start: 2, IDs: []int32{0}, Spans: [][2]int{{0, 2}}, Reply: 1}
+		for _, end := range ends {
+			t.IDs, t.Spans = append(t.IDs, 1), append(t.Spans, [2]int{t.Spans[len(t.Spans)-1][1], end})
+		}
+		return t
+	}
+	r := implicit.Reward{
+		TunedText: text(9, 13, 14), Tuned: logprob.Score{LogProb: []float32{-2, -0.5, -1}}, // " friend" "ship" "s"
+		BaseText: text(13, 14), Base: logprob.Score{LogProb: []float32{-4, -0.75}}, // " friendship" "s"
+	}
+	spans, err := r.PerSpan()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, s := range spans {
+		fmt.Printf("%q: %.2f - %.2f = %.2f\n", s.Text, s.Tuned, s.Base, s.LogRatio())
+	}
+	fmt.Printf("together %.2f\n", r.LogRatio())
+	// Output:
+	// " friendship": -2.50 - -4.00 = 1.50
+	// "s": -1.00 - -0.75 = -0.25
+	// together 1.25
+}
