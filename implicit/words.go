@@ -16,7 +16,8 @@ type WordOptions struct {
 	Forms    []Form    // in which an entry is scored; nil for AllForms
 	Measures []Measure // that are computed, in this order; nil for MeasurePooled
 	// Progress, if not nil, is told how many replies of how many are scored: entries in
-	// their forms, after all prompts.
+	// their forms, after all prompts. A reply that one of the models has scored is half
+	// done.
 	Progress func(done, total int)
 }
 
@@ -93,11 +94,12 @@ func Words(ctx context.Context, tuned, base Policy, corpus *Corpus, prompts []Na
 // wordRun is one call of Words.
 type wordRun struct {
 	WordOptions
-	corpus      *Corpus
-	texts       [][]spelling // of each entry; none of a wildcard
-	score       [2]scoring   // of the tuned and the base model
-	ends        [2][]bool
-	done, total int
+	corpus *Corpus
+	texts  [][]spelling // of each entry; none of a wildcard
+	score  [2]scoring   // of the tuned and the base model
+	ends   [2][]bool
+	halves int // replies of which one model's score is there, twice those that are refused
+	total  int // replies
 }
 
 func newWordRun(tuned, base Policy, corpus *Corpus, prompts []NamedPrompt, o *WordOptions) (*wordRun, error) {
@@ -143,7 +145,27 @@ func newWordRun(tuned, base Policy, corpus *Corpus, prompts []NamedPrompt, o *Wo
 		run.texts = append(run.texts, texts)
 		run.total += len(texts) * len(prompts)
 	}
+	for i, score := range run.score {
+		run.score[i] = func(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
+			return func(yield func(logprob.Score, error) bool) {
+				for s, err := range score(ctx, texts) {
+					if run.tell(1); !yield(s, err) {
+						return
+					}
+				}
+			}
+		}
+	}
 	return run, nil
+}
+
+// tell counts half replies.
+func (run *wordRun) tell(halves int) {
+	before := run.halves / 2
+	run.halves += halves
+	if done := run.halves / 2; done > before && run.Progress != nil {
+		run.Progress(done, run.total)
+	}
 }
 
 // items are the replies to score: every text of every entry after every prompt.
@@ -174,7 +196,9 @@ func (run *wordRun) gather(w *WordReward, next func() (Reward, error, bool)) err
 		if err != nil && !errors.As(err, new(*ItemError)) {
 			return err
 		}
-		if f.Err = err; err == nil {
+		if f.Err = err; err != nil {
+			run.tell(2)
+		} else {
 			f.Tuned, f.Base, f.Flags = r.Tuned, r.Base, r.Flags()
 			for i, m := range []struct {
 				text tokenize.Text
@@ -191,9 +215,6 @@ func (run *wordRun) gather(w *WordReward, next func() (Reward, error, bool)) err
 			}
 		}
 		w.Forms = append(w.Forms, f)
-		if run.done++; run.Progress != nil {
-			run.Progress(run.done, run.total)
-		}
 	}
 	return nil
 }
