@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/implicitreward/implicitreward/implicit"
+)
+
+// asProgram makes the test binary be the program.
+const asProgram = "IMPLICITREWARD_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main() // exits
+	}
+	os.Exit(m.Run())
+}
+
+// process is the program as a process of its own.
+type process struct {
+	*exec.Cmd
+	stderr bytes.Buffer
+	ended  chan struct{}
+}
+
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{Cmd: exec.Command(exe, append([]string{"-backend", "go"}, args...)...), ended: make(chan struct{})}
+	p.Env = append(os.Environ(), asProgram+"=1")
+	p.Cmd.Stderr = &p.stderr
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill() })
+	go func() { p.Wait(); close(p.ended) }()
+	return p
+}
+
+// after waits until the journal has grown n times, and answers false if the process has
+// ended before.
+func (p *process) after(n int, file string) bool {
+	size := int64(100) // a journal without a batch is smaller
+	if info, err := os.Stat(file); err == nil {
+		size = info.Size()
+	}
+	for n > 0 {
+		select {
+		case <-p.ended:
+			return false
+		case <-time.After(time.Millisecond):
+		}
+		if info, err := os.Stat(file); err == nil && info.Size() > size {
+			size = info.Size()
+			n--
+		}
+	}
+	return true
+}
+
+// code waits for the end.
+func (p *process) code() int {
+	<-p.ended
+	return p.ProcessState.ExitCode()
+}
+
+var reuse = regexp.MustCompile(`of the earlier run's (\d+) batch(?:es)?, (\d+) reused; (\d+) computed\n`)
+
+// reused reads how many batches were there, were reused and were computed.
+func (p *process) reused(t *testing.T) (n [3]int) {
+	t.Helper()
+	m := reuse.FindStringSubmatch(p.stderr.String())
+	if m == nil {
+		t.Fatalf("nothing about reuse in %q", p.stderr.String())
+	}
+	for i := range n {
+		n[i], _ = strconv.Atoi(m[i+1])
+	}
+	return n
+}
+
+// files reads a folder.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[e.Name()] = string(b)
+	}
+	return all
+}
+
+// same compares the files of two folders, but for the folders' names in them.
+func same(t *testing.T, got, want string) {
+	t.Helper()
+	a, b := files(t, got), files(t, want)
+	for name, content := range b {
+		if strings.ReplaceAll(a[name], got, want) != content {
+			t.Errorf("%s is another than that of an uninterrupted run", name)
+		}
+		delete(a, name)
+	}
+	for name := range a {
+		t.Errorf("%s was left behind", name)
+	}
+}
+
+// TestKilled: a run that is killed again and again, at moments of all kinds, ends with the
+// bytes of an uninterrupted one, and no batch that was finished is computed again. So it
+// is after Ctrl-C.
+func TestKilled(t *testing.T) {
+	tuned, base := pair(t, "llama")
+	words := []string{"power", "tenderness", "rain", "a longer phrase"}
+	kinds := []string{"r.csv", "r.jsonl"}
+	if testing.Short() {
+		words, kinds = words[:2], kinds[:1]
+	}
+	corpus := write(t, "words.txt", strings.Join(words, "\n")+"\n")
+	var lines strings.Builder
+	for _, p := range implicit.PaperPrompts() {
+		for _, w := range words {
+			// Prompts of a hundred tokens, so that there are several batches.
+			fmt.Fprintf(&lines, "{\"prompt\": %q, \"reply\": %q}\n", strings.Repeat(p.Prompt+" ", 10), w)
+		}
+	}
+	pairs := write(t, "pairs.jsonl", lines.String())
+	random := rand.New(rand.NewPCG(4, 4))
+	for _, kind := range kinds {
+		args := func(dir string) []string {
+			args := []string{"-tuned", tuned, "-base", base, "-out", filepath.Join(dir, kind)}
+			if kind == "r.jsonl" {
+				return append(args, "-pairs", pairs)
+			}
+			return append(args, "-corpus", corpus, "-measure", "exact,pooled,ended,paper")
+		}
+		want, dir := t.TempDir(), t.TempDir()
+		if p := start(t, args(want)...); p.code() != 0 {
+			t.Fatal(p.stderr.String())
+		}
+		part := filepath.Join(dir, kind+".part")
+		kills := 0
+		var p *process
+		for done := false; !done; {
+			p = start(t, args(dir)...)
+			signal := os.Kill
+			if kills == 0 || random.IntN(3) > 0 { // otherwise at any moment, loading included
+				p.after(1, part)
+				if random.IntN(4) == 0 {
+					signal = os.Interrupt
+				}
+			}
+			select {
+			case <-p.ended:
+				done = true
+			case <-time.After(time.Duration(random.IntN(60)) * time.Millisecond):
+				p.Process.Signal(signal)
+				kills++
+				done = p.code() == 0
+				if signal == os.Interrupt && !done && (p.code() != 130 || !strings.HasSuffix(p.stderr.String(), "keeps what was computed: the same command goes on from there\nscore: stopped\n")) {
+					t.Errorf("after Ctrl-C: exit code %d, %q", p.code(), p.stderr.String())
+				}
+			}
+		}
+		if p.code() != 0 {
+			t.Fatal(p.stderr.String())
+		}
+		same(t, dir, want)
+		r := p.reused(t)
+		t.Logf("%s: %d kills; at last %d of %d batches computed", kind, kills, r[2], r[1]+r[2])
+		if r[0] != r[1] || r[0] == 0 || kills == 0 {
+			t.Errorf("%s: %d kills; %d batches found, %d reused, %d computed, wanted all of what was found", kind, kills, r[0], r[1], r[2])
+		}
+	}
+}
