@@ -24,32 +24,36 @@ type Progress struct {
 	bytes bool // what is counted, otherwise items
 	now   func() time.Time
 
+	after func(time.Duration, func())
+
 	began       time.Time
-	start       time.Time // of the work that took time
+	start, last time.Time // of the work that took time, and of what is known of it
 	done, total int64
 	free        int64 // of those done, took no time
-	terminal    bool
-	bar         *progressbar.ProgressBar
-	line        time.Time // when the next line, or change of the bar, is due
 	over        bool
+
+	line     time.Time // when the next one is due
+	terminal bool
+	bar      *progressbar.ProgressBar
+	pending  bool // a change of the bar
 }
 
-// When a bar appears and how often it changes; the same of lines.
+// When a bar appears and how soon it shows a change; the same of lines.
 const (
 	barAfter  = time.Second
-	drawEvery = 100 * time.Millisecond
+	drawAfter = 100 * time.Millisecond
 	lineAfter = 10 * time.Second
 	lineEvery = 30 * time.Second
 )
 
 // NewProgress starts one; bytes says that it counts bytes, not items.
 func NewProgress(w io.Writer, what string, bytes bool) *Progress {
-	return newProgress(w, what, bytes, isTerminal(w), time.Now)
+	return newProgress(w, what, bytes, isTerminal(w), time.Now, func(d time.Duration, f func()) { time.AfterFunc(d, f) })
 }
 
-func newProgress(w io.Writer, what string, bytes, terminal bool, now func() time.Time) *Progress {
+func newProgress(w io.Writer, what string, bytes, terminal bool, now func() time.Time, after func(time.Duration, func())) *Progress {
 	start := now()
-	return &Progress{w: w, what: what, bytes: bytes, now: now, began: start, start: start, terminal: terminal, line: start.Add(lineAfter)}
+	return &Progress{w: w, what: what, bytes: bytes, now: now, after: after, began: start, start: start, terminal: terminal, line: start.Add(lineAfter)}
 }
 
 func isTerminal(w io.Writer) bool {
@@ -58,43 +62,46 @@ func isTerminal(w io.Writer) bool {
 }
 
 // Set tells that done of total have been done.
+//
+// Items come batch by batch, thousands within a moment. So a line says what was before
+// this call, when the last batch was over, and a bar is drawn a moment after it.
 func (p *Progress) Set(done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.over {
 		return
 	}
-	p.done, p.total = done, total
 	now := p.now()
+	if !p.terminal && p.done > 0 && !now.Before(p.line) {
+		p.line = now.Add(lineEvery)
+		fmt.Fprintln(p.w, p.text())
+	}
+	p.done, p.total, p.last = done, total, now
 	if p.free >= done { // nothing yet that took time
 		p.start = now
 	}
-	if !p.terminal {
-		if now.Before(p.line) || done >= total {
-			return
-		}
-		p.line = now.Add(lineEvery)
-		fmt.Fprintln(p.w, p.text(now))
+	if p.terminal && !p.pending && total > 0 && now.Sub(p.began) >= barAfter {
+		p.pending = true
+		p.after(drawAfter, p.draw)
+	}
+}
+
+func (p *Progress) draw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pending = false; p.over {
 		return
 	}
 	if p.bar == nil {
-		if now.Sub(p.began) < barAfter || total <= 0 {
-			return
-		}
-		p.line = now
-		p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(p.w), progressbar.OptionFullWidth(),
+		p.bar = progressbar.NewOptions64(p.total, progressbar.OptionSetWriter(p.w), progressbar.OptionFullWidth(),
 			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
 			progressbar.OptionClearOnFinish())
 	}
-	if now.Before(p.line) && done < total {
-		return
+	p.bar.Describe(p.text()) // rate and time left are ours: the bar's count what took no time
+	if p.bar.GetMax64() != p.total {
+		p.bar.ChangeMax64(p.total)
 	}
-	p.line = now.Add(drawEvery)
-	p.bar.Describe(p.text(now)) // rate and time left are ours: the bar's count what took no time
-	if p.bar.GetMax64() != total {
-		p.bar.ChangeMax64(total)
-	}
-	p.bar.Set64(min(done, total)) // an error can only be the terminal's
+	p.bar.Set64(min(p.done, p.total)) // an error can only be the terminal's
 }
 
 // Free tells that n more of what is done took no time, as what an earlier run has computed:
@@ -106,7 +113,7 @@ func (p *Progress) Free(n int64) {
 }
 
 // text is "scoring: 1200 of 14202 items (8%), 35.1 items/s, 6m10s left".
-func (p *Progress) text(now time.Time) string {
+func (p *Progress) text() string {
 	count := func(n int64) string {
 		if p.bytes {
 			return Size(n)
@@ -123,7 +130,7 @@ func (p *Progress) text(now time.Time) string {
 	if p.total > 0 {
 		s += fmt.Sprintf(" (%d%%)", 100*p.done/p.total)
 	}
-	rate := float64(p.done-p.free) / now.Sub(p.start).Seconds()
+	rate := float64(p.done-p.free) / p.last.Sub(p.start).Seconds()
 	if !(rate > 0) || math.IsInf(rate, 1) {
 		return s
 	}

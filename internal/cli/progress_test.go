@@ -8,27 +8,47 @@ import (
 	"time"
 )
 
-// clock is a time that a test moves.
-type clock struct{ t time.Time }
+// clock is a time that a test moves, with what is to be called when it comes.
+type clock struct {
+	t     time.Time
+	calls map[time.Time]func()
+}
 
-func (c *clock) now() time.Time          { return c.t }
-func (c *clock) forward(d time.Duration) { c.t = c.t.Add(d) }
+func newClock() *clock { return &clock{time.Unix(0, 0), map[time.Time]func(){}} }
+
+func (c *clock) now() time.Time { return c.t }
+
+func (c *clock) after(d time.Duration, f func()) { c.calls[c.t.Add(d)] = f }
+
+func (c *clock) forward(d time.Duration) {
+	c.t = c.t.Add(d)
+	for at, f := range c.calls {
+		if !at.After(c.t) {
+			delete(c.calls, at)
+			f()
+		}
+	}
+}
 
 // TestProgressLines: elsewhere than on a terminal a line is written after ten seconds and
-// then every thirty, with rate and time left, and none when all is done.
+// then every thirty, with rate and time left of the last whole batch.
 func TestProgressLines(t *testing.T) {
 	var b bytes.Buffer
-	c := &clock{time.Unix(0, 0)}
-	p := newProgress(&b, "scoring", false, false, c.now)
-	for i := range int64(101) {
-		p.Set(10*i, 1000)
-		c.forward(time.Second)
+	c := newClock()
+	p := newProgress(&b, "scoring", false, false, c.now, c.after)
+	for batch := range int64(21) {
+		c.forward(5 * time.Second)
+		for i := range int64(50) { // in no time
+			p.Set(50*batch+i+1, 1050)
+		}
 	}
 	p.Done()
+	c.forward(time.Hour)
 	p.Set(1, 1000)
-	const want = `scoring: 100 of 1000 items (10%), 10.0 items/s, 1m30s left
-scoring: 400 of 1000 items (40%), 10.0 items/s, 1m0s left
-scoring: 700 of 1000 items (70%), 10.0 items/s, 30s left
+	const want = `scoring: 50 of 1050 items (4%), 10.0 items/s, 1m40s left
+scoring: 350 of 1050 items (33%), 10.0 items/s, 1m10s left
+scoring: 650 of 1050 items (61%), 10.0 items/s, 40s left
+scoring: 950 of 1050 items (90%), 10.0 items/s, 10s left
 `
 	if b.String() != want {
 		t.Errorf("wrote\n%swanted\n%s", b.String(), want)
@@ -38,17 +58,18 @@ scoring: 700 of 1000 items (70%), 10.0 items/s, 30s left
 // TestProgressFree: what took no time is not in the rate.
 func TestProgressFree(t *testing.T) {
 	var b bytes.Buffer
-	c := &clock{time.Unix(0, 0)}
-	p := newProgress(&b, "scoring", false, false, c.now)
+	c := newClock()
+	p := newProgress(&b, "scoring", false, false, c.now, c.after)
 	c.forward(time.Minute) // to load the models
 	p.Free(600)
+	p.Set(300, 1000)
 	p.Set(600, 1000)
-	for i := range int64(4) {
+	for i := range int64(5) {
 		c.forward(10 * time.Second)
 		p.Set(600+10*(i+1), 1000)
 	}
-	const want = `scoring: 600 of 1000 items (60%)
-scoring: 630 of 1000 items (63%), 1.00 items/s, 6m10s left
+	const want = `scoring: 300 of 1000 items (30%)
+scoring: 620 of 1000 items (62%), 1.00 items/s, 6m20s left
 `
 	if b.String() != want {
 		t.Errorf("wrote\n%swanted\n%s", b.String(), want)
@@ -73,16 +94,16 @@ func TestProgressText(t *testing.T) {
 		{true, 3_000_000, 6_000_000_000, 0, 2, "x: 3.0 MB of 6.0 GB (0%), 1.5 MB/s, 1h7m left"},
 	} {
 		start := time.Unix(0, 0)
-		p := newProgress(nil, "x", test.bytes, false, func() time.Time { return start })
-		p.done, p.total, p.free = test.done, test.total, test.free
-		if got := p.text(start.Add(time.Duration(test.seconds * float64(time.Second)))); got != test.want {
+		p := newProgress(nil, "x", test.bytes, false, func() time.Time { return start }, nil)
+		p.done, p.total, p.free, p.last = test.done, test.total, test.free, start.Add(time.Duration(test.seconds*float64(time.Second)))
+		if got := p.text(); got != test.want {
 			t.Errorf("%+v gave %q", test, got)
 		}
 	}
 }
 
-// TestProgressBar: on a terminal there is a bar after a second, drawn at most ten times a
-// second, and it is cleared away.
+// TestProgressBar: on a terminal there is a bar after a second, drawn a moment after the
+// items of a batch, and it is cleared away.
 func TestProgressBar(t *testing.T) {
 	f, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {
@@ -96,24 +117,25 @@ func TestProgressBar(t *testing.T) {
 		}
 		return string(b)
 	}
-	c := &clock{time.Unix(0, 0)}
-	p := newProgress(f, "scoring", false, true, c.now)
+	c := newClock()
+	p := newProgress(f, "scoring", false, true, c.now, c.after)
 	c.forward(barAfter / 2)
 	p.Set(1, 100)
+	c.forward(barAfter)
 	if s := written(); s != "" {
 		t.Errorf("drawn too early: %q", s)
 	}
-	c.forward(barAfter)
+	p.Set(2, 100)
 	p.Set(30, 100)
+	if s := written(); s != "" {
+		t.Errorf("drawn within a batch: %q", s)
+	}
+	c.forward(drawAfter)
 	s := written()
-	if !strings.Contains(s, " 30% |███") || !strings.Contains(s, "scoring: 30 of 100 items (30%), 20.0 items/s, 4s left") {
+	if !strings.Contains(s, " 30% |███") || !strings.Contains(s, "scoring: 30 of 100 items (30%), 20.0 items/s, 4s left") || strings.Contains(s, "scoring: 2 of") {
 		t.Errorf("drawn: %q", s)
 	}
-	c.forward(drawEvery / 2)
 	p.Set(31, 100)
-	if again := written(); again != s {
-		t.Errorf("drawn again: %q", again[len(s):])
-	}
 	p.Done()
 	s = written()
 	if last := s[strings.LastIndex(s, "items/s"):]; !strings.Contains(last, "\r") || strings.HasSuffix(strings.TrimRight(s, " "), "left") {
@@ -121,6 +143,7 @@ func TestProgressBar(t *testing.T) {
 	}
 	c.forward(time.Hour)
 	p.Set(50, 100)
+	c.forward(time.Hour)
 	if again := written(); again != s {
 		t.Errorf("drawn after its end: %q", again[len(s):])
 	}
