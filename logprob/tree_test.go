@@ -35,6 +35,14 @@ func checkpoints(t *testing.T, test func(t *testing.T, dir string)) {
 	}
 }
 
+// number is how many texts to try: fewer in -short runs, which the race detector slows down.
+func number(n int) int {
+	if testing.Short() {
+		return n / 6
+	}
+	return n
+}
+
 // randomTexts makes n texts of at most longest tokens with much in common: duplicates,
 // empty replies, replies that begin others, texts of one token and of all.
 func randomTexts(rng *rand.Rand, n, longest, rows int) []tokenize.Text {
@@ -90,7 +98,7 @@ func TestTreeAlone(t *testing.T) {
 	checkpoints(t, func(t *testing.T, dir string) {
 		m := load(t, dir, backend, dtypes.Float32)
 		rng := rand.New(rand.NewPCG(1, uint64(len(dir))))
-		texts := randomTexts(rng, 40, min(m.Context(), 80), m.Rows())
+		texts := randomTexts(rng, number(40), min(m.Context(), 80), m.Rows())
 		var alone []logprob.Score
 		for _, text := range texts {
 			alone = append(alone, scores(t, m, text)...)
@@ -116,7 +124,7 @@ func TestTreeAlone(t *testing.T) {
 		}
 
 		// Rows, with the same sharing.
-		few := texts[:8]
+		few := texts[:number(12)]
 		for i, row := range rows(t, m, few...) {
 			if err := close5(row, rows(t, m, few[i])[0]); err != nil {
 				t.Fatalf("the row after text %v: %v", few[i], err)
@@ -214,14 +222,18 @@ func TestTreeEnds(t *testing.T) {
 	checkpoints(t, func(t *testing.T, dir string) {
 		m := load(t, dir, backend, dtypes.Float32)
 		rng := rand.New(rand.NewPCG(3, uint64(len(dir))))
-		texts := randomTexts(rng, 24, min(m.Context(), 80), m.Rows())
+		texts := randomTexts(rng, number(24), min(m.Context(), 80), m.Rows())
 		plain, after := scores(t, m, texts...), rows(t, m, texts...)
 		none, every, some, few := make([]bool, m.Rows()), make([]bool, m.Rows()), make([]bool, m.Rows()), make([]bool, m.Rows()/2)
 		for i := range every {
 			every[i], some[i] = true, rng.IntN(3) == 0
 		}
 		few[rng.IntN(len(few))] = true // and no ids beyond the half
-		for name, ends := range map[string][]bool{"none": none, "every": every, "some": some, "one, of half as many": few, "no ids": nil} {
+		sets := map[string][]bool{"none": none, "every": every, "some": some, "one, of half as many": few, "no ids": nil}
+		if testing.Short() {
+			sets = map[string][]bool{"some": some, "one, of half as many": few}
+		}
+		for name, ends := range sets {
 			for i, s := range ended(t, m, ends, texts...) {
 				if err := alike(logprob.Score{LogProb: s.LogProb, Greedy: s.Greedy}, plain[i]); err != nil {
 					t.Fatalf("%s: text %v: %v", name, texts[i], err)
