@@ -38,7 +38,7 @@ func checkpoints(t *testing.T, test func(t *testing.T, dir string)) {
 // number is how many texts to try: fewer in -short runs, which the race detector slows down.
 func number(n int) int {
 	if testing.Short() {
-		return n / 6
+		return n / 5
 	}
 	return n
 }
@@ -251,7 +251,7 @@ func TestTreeEnds(t *testing.T) {
 			}
 		}
 		// Alone, an empty reply among them: it too has an end.
-		for i, text := range texts[:6] {
+		for i, text := range texts[:number(12)] {
 			text.Reply = len(text.IDs)
 			s := ended(t, m, some, text)[0]
 			want := ended(t, m, some, texts[i])[0]
