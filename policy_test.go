@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"internal/demo":           {},
 	"internal/demo/make":      {"internal/checkpoint", "internal/demo"},
 	"internal/cli":            {"tokenize", "logprob", "implicit"},
+	"internal/serve":          {"tokenize", "logprob", "implicit"},
 	"internal/bench":          {"internal/cli"},
 	"setup/pjrt":              {},
 }

@@ -1,0 +1,197 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// A batch is about what a model computes in one go: see the windows of package logprob.
+const (
+	batchNodes = 4096 // different beginnings of texts
+	batchTexts = 1024
+	batchRows  = 64 // whole rows of the vocabulary, 4 bytes a token each
+)
+
+// batch is texts of several requests that one model computes together.
+type batch struct {
+	model int
+	items []item
+	nodes map[node]int32 // the prefix tree of the texts: what they share counts once
+	rows  int
+}
+
+// item is one query of a work.
+type item struct {
+	work *work
+	i    int
+}
+
+type node struct{ parent, id int32 }
+
+func newBatch(model int) *batch { return &batch{model: model, nodes: map[node]int32{}} }
+
+// add takes a query, or answers false if it would make the batch too large. An empty one
+// takes any.
+func (b *batch) add(w *work, i int) bool {
+	q := w.queries[i]
+	at, shared := int32(-1), 0
+	for shared < len(q.ids) {
+		n, ok := b.nodes[node{at, q.ids[shared]}]
+		if !ok {
+			break
+		}
+		at = n
+		shared++
+	}
+	if len(b.items) > 0 && (len(b.items) == batchTexts || len(b.nodes)+len(q.ids)-shared > batchNodes || q.row && b.rows == batchRows) {
+		return false
+	}
+	for _, id := range q.ids[shared:] {
+		n := int32(len(b.nodes))
+		b.nodes[node{at, id}] = n
+		at = n
+	}
+	b.items = append(b.items, item{w, i})
+	if q.row {
+		b.rows++
+	}
+	return true
+}
+
+// work is the worker: it computes batches until the queue is closed and empty.
+func (q *queue) work() {
+	defer close(q.stopped)
+	for {
+		b := q.take()
+		if b == nil {
+			if requests, _ := q.waiting(); requests == 0 && q.isClosed() {
+				return
+			}
+			<-q.wake
+			// The first after a pause: others that come with it share its batch.
+			time.Sleep(q.limits.Wait)
+			continue
+		}
+		q.compute(b)
+	}
+}
+
+func (q *queue) isClosed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
+}
+
+// compute computes a batch and hands out the answers. Where that fails, each request of the
+// batch is computed alone, so that one that makes it fail is the only one to fail.
+func (q *queue) compute(b *batch) {
+	start := time.Now()
+	err := q.try(b.model, b.items)
+	q.measure(b, time.Since(start))
+	if err == nil {
+		return
+	}
+	var works []*work
+	for _, it := range b.items {
+		if !slices.Contains(works, it.work) {
+			works = append(works, it.work)
+		}
+	}
+	for _, w := range works {
+		if len(works) > 1 && w.ctx.Err() == nil {
+			alone := slices.DeleteFunc(slices.Clone(b.items), func(it item) bool { return it.work != w })
+			err = q.try(b.model, alone)
+		}
+		if err != nil && w.ctx.Err() == nil {
+			q.fail(w, err)
+		}
+	}
+}
+
+// fail ends a work. The texts that it has waiting are dropped.
+func (q *queue) fail(w *work, err error) {
+	q.log("request failed", "model", q.models[w.model].Name, "texts", len(w.queries), "error", err)
+	q.drop([]*work{w})
+	w.err = err
+	close(w.done)
+}
+
+// try computes items in one go and hands out their answers. It stops when all clients are
+// gone.
+func (q *queue) try(model int, items []item) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var live atomic.Int32
+	seen := map[*work]bool{}
+	for _, it := range items {
+		seen[it.work] = true
+	}
+	live.Store(int32(len(seen)))
+	for w := range seen {
+		defer context.AfterFunc(w.ctx, func() {
+			if live.Add(-1) == 0 {
+				cancel()
+			}
+		})()
+	}
+	queries := make([]query, len(items))
+	for i, it := range items {
+		queries[i] = it.work.queries[it.i]
+	}
+	var answers []answer
+	err := q.guard(func() (err error) {
+		answers, err = ask(ctx, q.models[model].LM, queries)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, it := range items {
+		w := it.work
+		if w.err != nil || w.ctx.Err() != nil {
+			continue
+		}
+		if err := q.guard(func() error { w.each(it.i, answers[i]); return nil }); err != nil {
+			q.fail(w, err)
+		} else if w.left--; w.left == 0 {
+			close(w.done)
+		}
+	}
+	return nil
+}
+
+// guard makes an error of a panic.
+func (q *queue) guard(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			q.metrics.panics.Inc()
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return f()
+}
+
+// measure records a batch.
+func (q *queue) measure(b *batch, took time.Duration) {
+	tokens := 0
+	for _, it := range b.items {
+		tokens += len(it.work.queries[it.i].ids)
+	}
+	name := q.models[b.model].Name
+	q.metrics.texts.WithLabelValues(name).Add(float64(len(b.items)))
+	q.metrics.tokens.WithLabelValues(name).Add(float64(tokens))
+	q.metrics.nodes.WithLabelValues(name).Add(float64(len(b.nodes)))
+	q.metrics.batchTexts.Observe(float64(len(b.items)))
+	q.metrics.batchSeconds.Observe(took.Seconds())
+	now := float64(tokens) / max(took.Seconds(), 1e-6)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.rate == 0 {
+		q.rate = now
+	}
+	q.rate += (now - q.rate) / 8
+}

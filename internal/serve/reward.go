@@ -1,0 +1,282 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// rewardRequest asks for beta (ln p_tuned(reply | prompt) - ln p_base(reply | prompt)) of one
+// reply or several.
+type rewardRequest struct {
+	Prompt    *string         `json:"prompt"`
+	Messages  json.RawMessage `json:"messages"` // instead of prompt: a chat
+	Reply     *string         `json:"reply"`
+	Replies   json.RawMessage `json:"replies"`   // instead of reply: a list of strings
+	Rendering rendering       `json:"rendering"` // how each model reads the prompt
+	Beta      *float64        `json:"beta"`
+	PerToken  bool            `json:"per_token"`
+	User      string          `json:"user"`
+}
+
+// rendering is "raw" or "chat" for each model of the pair.
+type rendering struct {
+	Tuned string `json:"tuned"`
+	Base  string `json:"base"`
+}
+
+type rewardResponse struct {
+	Object    string       `json:"object"`
+	Tuned     string       `json:"tuned"`
+	Base      string       `json:"base"`
+	Rendering rendering    `json:"rendering"`
+	Beta      float64      `json:"beta"`
+	Data      []rewardData `json:"data"` // one a reply, in order
+	Usage     usage        `json:"usage"`
+}
+
+// rewardData is one reply's. Numbers that are not finite, as where a model gives
+// probability 0, are null.
+type rewardData struct {
+	Index        int         `json:"index"`
+	Reward       *float64    `json:"reward"`         // beta * log_ratio
+	LogRatio     *float64    `json:"log_ratio"`      // logp_tuned - logp_base, nats
+	LogpTuned    *float64    `json:"logp_tuned"`     // sum over the reply's tokens
+	LogpBase     *float64    `json:"logp_base"`      //
+	MeanLogRatio *float64    `json:"mean_log_ratio"` // of the means per token of each model
+	TokensTuned  int         `json:"tokens_tuned"`   // of the reply
+	TokensBase   int         `json:"tokens_base"`    //
+	Flags        []string    `json:"flags"`          // what to know of the number: see implicit.Reward.Flags
+	PerToken     []spanValue `json:"per_token"`      // null unless asked for
+}
+
+// spanValue is a piece of the reply that both models read as whole tokens: one token where
+// they cut the reply alike.
+type spanValue struct {
+	Text      string   `json:"text"`
+	Start     int      `json:"start"` // characters (code points) of the reply
+	End       int      `json:"end"`
+	LogpTuned *float64 `json:"logp_tuned"`
+	LogpBase  *float64 `json:"logp_base"`
+	Reward    *float64 `json:"reward"` // beta * (logp_tuned - logp_base)
+}
+
+// number is v, null where JSON has no such number.
+func number(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+func (s *Server) reward(ctx context.Context, c *call) (any, error) {
+	var r rewardRequest
+	if err := decode(c.body, &r); err != nil {
+		return nil, err
+	}
+	if err := s.needPair(); err != nil {
+		return nil, err
+	}
+	if err := r.Rendering.fill(s.models); err != nil {
+		return nil, err
+	}
+	beta, err := s.betaOf(r.Beta)
+	if err != nil {
+		return nil, err
+	}
+	chat, err := r.chat()
+	if err != nil {
+		return nil, err
+	}
+	replies, err := r.replies(s.limits)
+	if err != nil {
+		return nil, err
+	}
+	pairs := make([]implicit.Reward, len(replies))
+	for i, reply := range replies {
+		pairs[i].Reply = reply
+		if err := s.encode(&pairs[i], r.Rendering, func(*Model, string) ([]tokenize.Message, error) { return chat, nil }); err != nil {
+			return nil, refuse("replies", "reply %d: %v", i, err)
+		}
+	}
+	if err := s.scorePairs(ctx, c, r.User, pairs); err != nil {
+		return nil, err
+	}
+	out := rewardResponse{Object: "implicit_reward", Tuned: s.models[s.tuned].Name, Base: s.models[s.base].Name,
+		Rendering: r.Rendering, Beta: beta, Data: make([]rewardData, len(pairs))}
+	for i, p := range pairs {
+		if out.Data[i], err = dataOf(i, p, beta, r.PerToken); err != nil {
+			return nil, err
+		}
+	}
+	out.Usage = usage{PromptTokens: c.tokens, TotalTokens: c.tokens}
+	return out, nil
+}
+
+func (s *Server) needPair() error {
+	if s.base < 0 {
+		return fail(http.StatusNotFound, "invalid_request_error", "", "no_pair", "the server has one model, and rewards are between two: start it with -tuned and -base")
+	}
+	return nil
+}
+
+// fill puts in what the models are served with where the request does not say.
+func (r *rendering) fill(pair []*Model) error {
+	for i, as := range []*string{&r.Tuned, &r.Base} {
+		if *as == "" {
+			*as = pair[i].As
+		}
+		if *as != "raw" && *as != "chat" {
+			return refuse("rendering", "rendering: %.20q, wanted raw or chat", *as)
+		}
+	}
+	return nil
+}
+
+func (s *Server) betaOf(beta *float64) (float64, error) {
+	if beta == nil {
+		return s.beta, nil
+	}
+	if !(*beta > 0) {
+		return 0, refuse("beta", "beta: %g, wanted a number above 0", *beta)
+	}
+	return *beta, nil
+}
+
+// chat is the prompt as messages.
+func (r *rewardRequest) chat() ([]tokenize.Message, error) {
+	messages := len(r.Messages) > 0 && string(r.Messages) != "null"
+	switch {
+	case messages == (r.Prompt != nil):
+		return nil, refuse("prompt", "wanted prompt or messages, one of them")
+	case !messages:
+		return user(*r.Prompt), nil
+	}
+	chat, err := readMessages(r.Messages)
+	if err != nil {
+		return nil, err
+	}
+	if len(chat) == 1 && chat[0].Role == "user" {
+		return chat, nil
+	}
+	for i, as := range []string{r.Rendering.Tuned, r.Rendering.Base} {
+		if as == "raw" {
+			return nil, refuse("rendering", "the %s model reads raw text, and messages of several turns are none: wanted rendering chat for both models, or one prompt", [...]string{"tuned", "base"}[i])
+		}
+	}
+	return chat, nil
+}
+
+func (r *rewardRequest) replies(limits Limits) ([]string, error) {
+	list := len(r.Replies) > 0 && string(r.Replies) != "null"
+	switch {
+	case list == (r.Reply != nil):
+		return nil, refuse("reply", "wanted reply or replies, one of them")
+	case !list:
+		return []string{*r.Reply}, nil
+	}
+	replies, err := stringList(r.Replies, limits)
+	if err == nil && len(replies) == 0 {
+		err = errors.New("an empty list, wanted at least one")
+	}
+	if err != nil {
+		return nil, refuse("replies", "replies: %v", err)
+	}
+	return replies, nil
+}
+
+// encode makes the two texts of a reply. chat returns what each model reads before it.
+func (s *Server) encode(p *implicit.Reward, as rendering, chat func(m *Model, as string) ([]tokenize.Message, error)) error {
+	if p.Reply == "" {
+		return errors.New("empty, wanted text")
+	}
+	var err error
+	if p.TunedText, err = encodeReply(s.models[s.tuned], as.Tuned, chat, p.Reply); err != nil {
+		return fmt.Errorf("tuned model: %w", err)
+	}
+	if p.BaseText, err = encodeReply(s.models[s.base], as.Base, chat, p.Reply); err != nil {
+		return fmt.Errorf("base model: %w", err)
+	}
+	return nil
+}
+
+func encodeReply(m *Model, as string, chat func(m *Model, as string) ([]tokenize.Message, error), reply string) (text tokenize.Text, err error) {
+	t := m.Tokenizer()
+	if t == nil {
+		return text, errors.New("no tokenizer, wanted one to make tokens of text")
+	}
+	messages, err := chat(m, as)
+	if err != nil {
+		return text, err
+	}
+	if as == "chat" {
+		text, err = t.Conversation(messages, reply, m.Chat)
+	} else {
+		text, err = t.Plain(messages[0].Content, reply)
+	}
+	switch {
+	case err != nil:
+		return text, err
+	case text.Reply >= len(text.IDs):
+		return text, errors.New("the encoded reply has no tokens, wanted at least one")
+	}
+	return text, checkIDs(text.IDs, m)
+}
+
+// user is a chat of one message.
+func user(prompt string) []tokenize.Message {
+	return []tokenize.Message{{Role: "user", Content: prompt}}
+}
+
+// scorePairs fills in the scores of both models.
+func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []implicit.Reward) error {
+	works := make([]*work, 2)
+	for i, side := range []struct {
+		model int
+		part  func(*implicit.Reward) (tokenize.Text, *logprob.Score)
+	}{
+		{s.tuned, func(r *implicit.Reward) (tokenize.Text, *logprob.Score) { return r.TunedText, &r.Tuned }},
+		{s.base, func(r *implicit.Reward) (tokenize.Text, *logprob.Score) { return r.BaseText, &r.Base }},
+	} {
+		w := &work{client: c.client + " " + user, model: side.model, queries: make([]query, len(pairs))}
+		for n := range pairs {
+			text, _ := side.part(&pairs[n])
+			w.queries[n] = query{ids: text.IDs, from: text.Reply}
+		}
+		w.each = func(n int, a answer) {
+			_, to := side.part(&pairs[n])
+			to.LogProb = a.logProb
+		}
+		works[i] = w
+	}
+	return s.run(ctx, c, works...)
+}
+
+// dataOf writes the answer for one reply.
+func dataOf(i int, p implicit.Reward, beta float64, perToken bool) (rewardData, error) {
+	d := rewardData{
+		Index: i, Reward: number(p.Value(beta)), LogRatio: number(p.LogRatio()), LogpTuned: number(p.Tuned.Sum()), LogpBase: number(p.Base.Sum()),
+		MeanLogRatio: number(p.MeanLogRatio()), TokensTuned: len(p.Tuned.LogProb), TokensBase: len(p.Base.LogProb), Flags: append([]string{}, p.Flags()...),
+	}
+	if !perToken {
+		return d, nil
+	}
+	spans, err := p.PerSpan()
+	if err != nil {
+		return d, err
+	}
+	d.PerToken = make([]spanValue, len(spans))
+	for n, span := range spans {
+		start := characters(p.Reply[:span.Start])
+		d.PerToken[n] = spanValue{Text: span.Text, Start: start, End: start + characters(span.Text),
+			LogpTuned: number(span.Tuned), LogpBase: number(span.Base), Reward: number(beta * span.LogRatio())}
+	}
+	return d, nil
+}

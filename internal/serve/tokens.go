@@ -1,0 +1,176 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// tokenizeRequest is vLLM's: a prompt, or the messages of a chat.
+type tokenizeRequest struct {
+	Model            string          `json:"model"`
+	Prompt           *string         `json:"prompt"`
+	Messages         json.RawMessage `json:"messages"`
+	AddSpecialTokens *bool           `json:"add_special_tokens"` // of a prompt: the BOS; default true
+	Strings          bool            `json:"return_token_strs"`
+
+	AddGenerationPrompt *bool `json:"add_generation_prompt"` // of messages: true, which is the default
+}
+
+type tokenizeResponse struct {
+	Count       int      `json:"count"`
+	MaxModelLen int      `json:"max_model_len"`
+	Tokens      []int32  `json:"tokens"`
+	Strings     []string `json:"token_strs"` // null unless asked for
+}
+
+func (s *Server) tokenize(_ context.Context, c *call) (any, error) {
+	var r tokenizeRequest
+	if err := decode(c.body, &r); err != nil {
+		return nil, err
+	}
+	m, t, err := s.tokenizer(r.Model)
+	if err != nil {
+		return nil, err
+	}
+	chat := len(r.Messages) > 0 && string(r.Messages) != "null"
+	var ids []int32
+	switch bos := r.AddSpecialTokens == nil || *r.AddSpecialTokens; {
+	case chat == (r.Prompt != nil):
+		return nil, refuse("prompt", "wanted prompt or messages, one of them")
+	case chat && r.AddGenerationPrompt != nil && !*r.AddGenerationPrompt:
+		return nil, refuse("add_generation_prompt", "add_generation_prompt: false, wanted true")
+	case chat:
+		messages, err := readMessages(r.Messages)
+		if err != nil {
+			return nil, err
+		}
+		text, err := t.Conversation(messages, "", m.Chat)
+		if err != nil {
+			return nil, refuse("messages", "messages: %v", err)
+		}
+		ids = text.IDs
+	case bos && *r.Prompt != "":
+		text, err := t.Plain(*r.Prompt, "")
+		if err != nil {
+			return nil, refuse("prompt", "prompt: %v", err)
+		}
+		ids = text.IDs
+	case bos:
+		if id, ok := t.BOS(); ok {
+			ids = []int32{id}
+		}
+	default:
+		if ids, _, err = t.Encode(*r.Prompt); err != nil {
+			return nil, refuse("prompt", "prompt: %v", err)
+		}
+	}
+	c.tokens = len(ids)
+	out := tokenizeResponse{Count: len(ids), MaxModelLen: m.Context(), Tokens: append([]int32{}, ids...)}
+	if r.Strings {
+		out.Strings = make([]string, len(ids))
+		names := map[int32]string{}
+		for token := range t.Vocab() {
+			names[token.ID] = token.Name
+		}
+		for i, id := range ids {
+			out.Strings[i] = names[id]
+		}
+	}
+	return out, nil
+}
+
+// detokenizeRequest is vLLM's.
+type detokenizeRequest struct {
+	Model  string          `json:"model"`
+	Tokens json.RawMessage `json:"tokens"`
+}
+
+func (s *Server) detokenize(_ context.Context, c *call) (any, error) {
+	var r detokenizeRequest
+	if err := decode(c.body, &r); err != nil {
+		return nil, err
+	}
+	m, t, err := s.tokenizer(r.Model)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.Tokens) == 0 || r.Tokens[0] != '[' {
+		return nil, refuse("tokens", "tokens: wanted a list of token ids")
+	}
+	lists, nested, err := idLists(r.Tokens, s.limits)
+	if err != nil || nested {
+		return nil, refuse("tokens", "tokens: wanted a list of at most %d token ids", s.limits.Tokens)
+	}
+	c.tokens = len(lists[0])
+	for i, id := range lists[0] {
+		if int(id) >= m.Rows() {
+			return nil, refuse("tokens", "tokens: token %d has id %d, wanted 0 to %d", i, id, m.Rows()-1)
+		}
+	}
+	return map[string]string{"prompt": t.Decode(lists[0]...)}, nil
+}
+
+// tokenizer finds a model that has one.
+func (s *Server) tokenizer(name string) (*Model, *tokenize.Tokenizer, error) {
+	m, _, err := s.model(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if m.Tokenizer() == nil {
+		return nil, nil, fail(http.StatusNotFound, "invalid_request_error", "model", "no_tokenizer", "the model %s has no tokenizer", m.Name)
+	}
+	return m, m.Tokenizer(), nil
+}
+
+// tokenizerInfo tells, as vLLM does, what the checkpoint's files say of special tokens and
+// chats; null where they say nothing. Which model is asked for by ?model=NAME.
+func (s *Server) tokenizerInfo(w http.ResponseWriter, r *http.Request) {
+	m, t, err := s.tokenizer(r.URL.Query().Get("model"))
+	if err != nil {
+		writeError(w, asAPI(err))
+		return
+	}
+	info := map[string]any{"model": m.Name, "model_max_length": m.Context(), "vocab_size": t.Size(), "chat_template": nil}
+	for _, name := range []string{"bos_token", "eos_token", "pad_token", "unk_token"} {
+		info[name] = nil
+		if token, ok := t.Named(name); ok {
+			info[name] = token
+		}
+	}
+	if template := t.Template(); template != "" {
+		info["chat_template"] = template
+	}
+	writeJSON(w, http.StatusOK, info)
+}
+
+// readMessages reads a chat: text in turns, the last of them not the assistant's, whose
+// reply is what is scored.
+func readMessages(raw json.RawMessage) ([]tokenize.Message, error) {
+	var list []struct {
+		Role    string  `json:"role"`
+		Content *string `json:"content"`
+	}
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, refuse("messages", "messages: wanted a list of objects with role and content, both strings")
+	}
+	if len(list) == 0 {
+		return nil, refuse("messages", "messages: an empty list, wanted at least one message")
+	}
+	messages := make([]tokenize.Message, len(list))
+	for i, m := range list {
+		switch {
+		case m.Content == nil:
+			return nil, refuse("messages", "messages: message %d has no content, wanted a string", i)
+		case m.Role != "user" && m.Role != "system" && m.Role != "assistant":
+			return nil, refuse("messages", "messages: message %d has the role %.20q, wanted system, user or assistant", i, m.Role)
+		}
+		messages[i] = tokenize.Message{Role: m.Role, Content: *m.Content}
+	}
+	if messages[len(messages)-1].Role == "assistant" {
+		return nil, refuse("messages", "messages: the last one is the assistant's, wanted it as the reply")
+	}
+	return messages, nil
+}
