@@ -69,21 +69,21 @@ func someTexts(n int) []tokenize.Text {
 // text finds nothing.
 func TestStore(t *testing.T) {
 	const dir = "testdata/families/llama-mha"
-	texts := someTexts(300)
+	texts := someTexts(short(300, 120))
 	plain := load(t, dir, backends(t)[0], 0)
-	plain.SetWindow(200)
+	plain.SetWindow(100)
 	want := scores(t, plain, texts...)
 	wantRows := rows(t, plain, texts[:70]...)
 
 	s := &shelf{values: map[[sha256.Size]byte][]byte{}}
 	first := stored(t, s, dir, 0, nil)
-	first.SetWindow(200)
+	first.SetWindow(100)
 	n := 0
 	for _, err := range first.Score(t.Context(), slices.Values(texts)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n++; n == 150 {
+		if n++; n == len(texts)/2 {
 			break
 		}
 	}
@@ -99,11 +99,11 @@ func TestStore(t *testing.T) {
 			computed += texts
 		}
 	})
-	second.SetWindow(200)
+	second.SetWindow(100)
 	if got := scores(t, second, texts...); !slices.EqualFunc(got, want, equal) {
 		t.Error("a run with a store gives other numbers")
 	}
-	if s.hits != done || found < 150 || found+computed != len(texts) || computed == 0 {
+	if s.hits != done || found < len(texts)/2 || found+computed != len(texts) || computed == 0 {
 		t.Errorf("%d hits of %d batches, %d texts found and %d computed of %d", s.hits, done, found, computed, len(texts))
 	}
 	kept := s.puts
@@ -171,7 +171,7 @@ func TestStore(t *testing.T) {
 		"another dtype": stored(t, s, dir, dtypes.BFloat16, nil),
 		"another model": stored(t, s, "testdata/families/llama-gqa-tied", 0, nil),
 	} {
-		m.SetWindow(200)
+		m.SetWindow(100)
 		scores(t, m, texts...)
 		if s.hits != hits {
 			t.Errorf("%s: %d batches reused", name, s.hits-hits)
@@ -227,4 +227,12 @@ func TestStoreFails(t *testing.T) {
 	if len(errs) != 1 || !errors.Is(errs[0], s.err) {
 		t.Errorf("errors %v, wanted the store's", errs)
 	}
+}
+
+// short is n, or the smaller number where time is short.
+func short(n, smaller int) int {
+	if testing.Short() {
+		return smaller
+	}
+	return n
 }

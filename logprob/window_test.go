@@ -29,7 +29,7 @@ func TestWindow(t *testing.T) {
 		return len(seen)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 50 {
+	for range 15 {
 		limit := 1 + random.IntN(30)
 		w := &window{limit: limit}
 		for range 200 {
