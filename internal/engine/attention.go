@@ -13,7 +13,7 @@ import (
 type keys struct {
 	shape
 	depth, seen, exit *Node // [T]
-	path              *Node // [S P], nil if P is 0
+	path              *Node // [S P], nil if there is but one chunk or P is 0
 	pastK, pastV      *Node // [P G K] of the path to the batch's first node
 	next              *Node // [N], nil if N is 0
 	nextK, nextV      *Node // [N G K], set by attend
@@ -29,7 +29,7 @@ func (b *keys) attend(q, k, v *Node, a arch.Attention) *Node {
 	dims := q.Shape().Dimensions
 	t, heads, width := dims[0], dims[1], dims[2]
 	groups := k.Shape().Dimensions[1]
-	s, c, m := b.chunks(), b.chunk(), heads/groups
+	s, c, m := t/b.C, b.C, heads/groups
 
 	allK, allV := k, v
 	if b.P > 0 {
@@ -41,39 +41,60 @@ func (b *keys) attend(q, k, v *Node, a arch.Attention) *Node {
 		b.nextK, b.nextV = Gather(allK, at), Gather(allV, at)
 	}
 	q = MulScalar(q, a.Scale)
-	together := max(1, min(s, scoreBytes/(c*heads*(b.P+c)*4)))
+	chunk := func(x *Node) *Node { // [T ..] -> [S C ..]
+		return Reshape(x, append([]int{s, c}, x.Shape().Dimensions[1:]...)...)
+	}
+	sees := b.mask(chunk(b.depth), chunk(b.seen), chunk(b.exit), a.Window)         // [S C P+C]
+	qs := TransposeAllAxes(Reshape(q, s, c, groups, m, width), 0, 2, 3, 1, 4)      // [S G M C K]
+	ks, vs := b.visible(allK, chunk(k), groups), b.visible(allV, chunk(v), groups) // [S G P+C K]
+
+	// together queries are taken at a time: some chunks, or some rows of the only one,
+	// for which the keys behind them are left out.
+	axis, room, size := 0, c, s
+	if s == 1 {
+		axis, room, size = 1, 1, c
+	}
+	together := max(1, scoreBytes/(room*heads*(b.P+c)*4))
+	if s == 1 {
+		together = max(together, min(16, c))
+	}
 	var out []*Node
-	for from := 0; from < s; from += together {
-		to := min(from+together, s)
+	for from := 0; from < size; from += together {
+		to := min(from+together, size)
 		if len(out) > 0 {
-			q = SchedulingBarrier(q, out[len(out)-1])
+			qs = SchedulingBarrier(qs, out[len(out)-1])
 		}
-		own := func(x *Node) *Node { // chunks from to to of x [T ..]
-			x = SliceAxis(x, 0, AxisRange(from*c, to*c))
-			return Reshape(x, append([]int{to - from, c}, x.Shape().Dimensions[1:]...)...)
+		part := AxisRange(from, to)
+		sq, sk, sv, ss := qs, ks, vs, SliceAxis(sees, axis, part)
+		if s == 1 {
+			keys := AxisRange(0, b.P+to)
+			sq, sk, sv, ss = SliceAxis(qs, 3, part), SliceAxis(ks, 2, keys), SliceAxis(vs, 2, keys), SliceAxis(ss, 2, keys)
+		} else {
+			sq, sk, sv = SliceAxis(qs, 0, part), SliceAxis(ks, 0, part), SliceAxis(vs, 0, part)
 		}
-		seen := func(all, x *Node) *Node { // [S G P+C K]
-			x = own(x)
-			if b.P > 0 {
-				path := SliceAxis(b.path, 0, AxisRange(from, to))
-				x = Concatenate([]*Node{Gather(all, InsertAxes(path, -1)), x}, 1)
-			}
-			return TransposeAllAxes(x, 0, 2, 1, 3)
-		}
-		mask := b.mask(own(b.depth), own(b.seen), own(b.exit), a.Window)                     // [S C P+C]
-		qs := TransposeAllAxes(Reshape(own(q), to-from, c, groups, m, width), 0, 2, 3, 1, 4) // [S G M C K]
-		o := softmaxOf(Reshape(qs, to-from, groups, m*c, width), seen(allK, k), seen(allV, v), mask, a.SoftCap)
-		o = TransposeAllAxes(Reshape(o, to-from, groups, m, c, width), 0, 3, 1, 2, 4)
-		out = append(out, Reshape(o, (to-from)*c, heads*width))
+		out = append(out, softmaxOf(sq, sk, sv, ss, a.SoftCap))
 	}
-	if len(out) == 1 {
-		return out[0]
+	o := out[0]
+	if len(out) > 1 {
+		o = Concatenate(out, 0)
 	}
-	return Reshape(Concatenate(out, 0), t, heads*width)
+	return Reshape(o, t, heads*width)
 }
 
-// scoreBytes bounds the scores that are held at a time.
-const scoreBytes = 32 << 20
+// visible gathers the keys (or values) of each chunk, those of its path first: all is
+// [P+T G K], own [S C G K], the result [S G P+C K].
+func (b *keys) visible(all, own *Node, groups int) *Node {
+	switch {
+	case b.C == b.T: // one path for all
+		own = InsertAxes(all, 0)
+	case b.P > 0:
+		own = Concatenate([]*Node{Gather(all, InsertAxes(b.path, -1)), own}, 1)
+	}
+	return TransposeAllAxes(own, 0, 2, 1, 3)
+}
+
+// scoreBytes bounds the scores that are held at a time. Tests change it.
+var scoreBytes = 32 << 20
 
 // mask tells which keys each node of some chunks sees, path first: [S C P+C].
 func (b *keys) mask(depth, seen, exit *Node, window int) *Node {
@@ -98,21 +119,22 @@ func (b *keys) mask(depth, seen, exit *Node, window int) *Node {
 	return Concatenate([]*Node{path, sees}, 2)
 }
 
-// softmaxOf is softmax(mask(cap(q.k)))v: q [S G M*C K], k and v [S G J K], sees
-// [S C J]; every query sees a key.
+// softmaxOf is softmax(mask(cap(q.k)))v: q [S G M C K], k and v [S G J K], sees [S C J],
+// result [S C G M K]; every query sees a key.
 func softmaxOf(q, k, v, sees *Node, cap float64) *Node {
 	dims := q.Shape().Dimensions
-	s, groups, rows := dims[0], dims[1], dims[2]
-	c, j := sees.Shape().Dimensions[1], sees.Shape().Dimensions[2]
-	scores := DotGeneral(q, []int{3}, []int{0, 1}, k, []int{3}, []int{0, 1})
+	s, groups, m, c, width := dims[0], dims[1], dims[2], dims[3], dims[4]
+	j := sees.Shape().Dimensions[2]
+	scores := DotGeneral(Reshape(q, s, groups, m*c, width), []int{3}, []int{0, 1}, k, []int{3}, []int{0, 1})
 	if cap != 0 {
 		scores = MulScalar(Tanh(DivScalar(scores, cap)), cap)
 	}
-	scores = Reshape(scores, s, groups, rows/c, c, j)
-	sees = BroadcastToDims(InsertAxes(sees, 1, 1), s, groups, rows/c, c, j)
+	scores = Reshape(scores, s, groups, m, c, j)
+	sees = BroadcastToDims(InsertAxes(sees, 1, 1), s, groups, m, c, j)
 	scores = Where(sees, scores, Infinity(q.Graph(), dtypes.Float32, -1))
 	// The weights are divided by their sum after the product with v.
 	w := Exp(Sub(scores, ReduceAndKeep(scores, ReduceMax, -1)))
-	sum := Reshape(ReduceAndKeep(w, ReduceSum, -1), s, groups, rows, 1)
-	return Div(DotGeneral(Reshape(w, s, groups, rows, j), []int{3}, []int{0, 1}, v, []int{2}, []int{0, 1}), sum)
+	sum := ReduceAndKeep(w, ReduceSum, -1)
+	o := DotGeneral(Reshape(w, s, groups, m*c, j), []int{3}, []int{0, 1}, v, []int{2}, []int{0, 1})
+	return TransposeAllAxes(Div(Reshape(o, s, groups, m, c, width), sum), 0, 3, 1, 2, 4)
 }

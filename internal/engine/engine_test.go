@@ -263,6 +263,45 @@ func TestManyShapes(t *testing.T) {
 	}
 }
 
+// TestScoreBytes: where scores would take much memory, chunks and rows are taken one after
+// the other, with the same numbers.
+func TestScoreBytes(t *testing.T) {
+	defer func(bytes int) { scoreBytes = bytes }(scoreBytes)
+	r := rand.New(rand.NewPCG(15, 16))
+	for _, name := range []string{"gemma3-written", "mistral-window", "gpt2-plain"} {
+		var texts []Text
+		var want []Result
+		for _, bytes := range []int{scoreBytes, 1 << 16, 1} {
+			scoreBytes = bytes
+			e := open(t, name) // its executables are its own
+			if name != "gpt2-plain" {
+				e.model.Context = 1 << 12 // stretched: these have no learned positions
+			}
+			if texts == nil {
+				texts = randomTexts(r, 300, min(e.model.Context, 60), e.model.V)
+				long := make([]int32, min(e.model.Context, 700))
+				for i := range long {
+					long[i] = int32(r.IntN(e.model.V))
+				}
+				texts = append(texts, Text{IDs: long, From: 1})
+			}
+			got, err := e.Run(t.Context(), texts, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want == nil {
+				want = got
+			}
+			for i := range got {
+				if err := near(got[i], want[i], 1e-5); err != nil {
+					t.Fatalf("%s: %d bytes: text %d: %v", name, bytes, i, err)
+				}
+			}
+		}
+		scoreBytes = 32 << 20
+	}
+}
+
 // TestLong: a path of several chunks of queries gives what the same text gives in
 // short pieces of the tree, on a context stretched for the purpose.
 func TestLong(t *testing.T) {

@@ -2,11 +2,10 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
-
-	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
 // inputs are a batch's tensors on the device.
@@ -14,7 +13,7 @@ type inputs struct {
 	batch
 	shape
 	x     *tensors.Tensor     // [T D], the residual stream before the next block
-	where []*tensors.Tensor   // depth, seen, exit [T]; path [S P] if P > 0; next [N] if N > 0
+	where []*tensors.Tensor   // depth, seen, exit [T]; path [S P] if S > 1 and P > 0; next [N] if N > 0
 	ropes [][]*tensors.Tensor // cos and sin [T R/2] of each of the model's ropes
 }
 
@@ -70,9 +69,10 @@ func (e *Engine) inputs(t *tree, p pass, b batch, s shape) (*inputs, error) {
 	for i := range b.n {
 		ids[i] = t.id[p.nodes[b.from+i]]
 	}
-	depth, seen, exit := padded(b.depth, s.T), padded(b.seen, s.T), padded(b.exit, s.T)
+	seen, exit := b.mask(s.C)
+	depth, seen, exit := padded(b.depth, s.T), padded(seen, s.T), padded(exit, s.T)
 	for i := b.n; i < s.T; i++ {
-		exit[i] = int32(i%s.chunk() + 1) // padding sees itself only
+		exit[i] = int32(i%s.C + 1) // padding sees itself only
 	}
 	x, err := e.embed(ids, depth)
 	if err != nil {
@@ -96,12 +96,12 @@ func (e *Engine) inputs(t *tree, p pass, b batch, s shape) (*inputs, error) {
 		}
 		return at
 	}
-	if s.P > 0 {
+	if s.gathers() {
 		var path []int32
-		for _, chunk := range b.path {
+		for _, chunk := range b.paths {
 			path = append(path, place(chunk, s.P)...)
 		}
-		add(padded(path, s.chunks()*s.P), s.chunks(), s.P)
+		add(padded(path, s.T/s.C*s.P), s.T/s.C, s.P)
 	}
 	if s.N > 0 {
 		add(place(b.next, s.N), s.N)
@@ -167,7 +167,7 @@ func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs) (err er
 		if part.Rope >= 0 {
 			args = append(args, in.ropes[part.Rope]...)
 		}
-		out, err := e.call(blockName(part, in.shape), blockGraph(part, piece.inOut(), in.shape), append(args, piece.tensors()...))
+		out, err := e.call(fmt.Sprintf("%s %+v", part.Kind, in.shape), blockGraph(part, piece.inOut(), in.shape), append(args, piece.tensors()...))
 		if err != nil {
 			return err
 		}
@@ -207,16 +207,4 @@ func (e *Engine) wanted(t *tree, p pass, all []*inputs) (*head, error) {
 		in.x = nil
 	}
 	return h, nil
-}
-
-// blockName names the executable of a kind of block; XLA compiles it for each shape.
-func blockName(part *arch.Part, s shape) string {
-	name := part.Kind
-	if s.P > 0 {
-		name += " after a path"
-	}
-	if s.N > 0 {
-		name += " before another"
-	}
-	return name
 }

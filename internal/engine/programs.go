@@ -45,7 +45,8 @@ func (p *programs) release() {
 	}
 }
 
-// exec returns the executable of that name, made from build at its first use.
+// exec returns the executable of that name, made from build at its first use: what build
+// depends on must show in the name.
 func (e *Engine) exec(name string, build func([]*Node) []*Node) (*Exec, error) {
 	e.programs.mu.Lock()
 	defer e.programs.mu.Unlock()
@@ -88,16 +89,12 @@ func blockGraph(part *arch.Part, inOut []bool, s shape) func([]*Node) []*Node {
 			return n
 		}
 		x := next()
-		// XLA compiles this for several shapes: T is x's own.
 		b := &keys{shape: s, depth: next(), seen: next(), exit: next()}
-		b.T = x.Shape().Dimensions[0]
-		if s.P > 0 {
+		if s.gathers() {
 			b.path = next()
-			b.P = b.path.Shape().Dimensions[1]
 		}
 		if s.N > 0 {
 			b.next = next()
-			b.N = b.next.Shape().Dimensions[0]
 		}
 		if s.P > 0 {
 			b.pastK, b.pastV = next(), next()

@@ -50,14 +50,15 @@ func seesAncestors(t *testing.T, tree *tree, p pass, batches []batch) {
 			}
 			return past[tree.depth[p.nodes[place]]]
 		}
+		seen, exit := b.mask(s.C)
 		for i := range b.n {
-			chunk := i / chunkNodes
+			start := i / s.C * s.C
 			var sees []int32
-			for j := range b.seen[i] {
-				sees = append(sees, key(b.path[chunk][j]))
+			for j := range seen[i] {
+				sees = append(sees, key(b.paths[start/chunkNodes][j]))
 			}
-			for j := chunk * chunkNodes; j <= i; j++ {
-				if i-chunk*chunkNodes < int(b.exit[j]) {
+			for j := start; j <= i; j++ {
+				if i-start < int(exit[j]) {
 					sees = append(sees, p.nodes[b.from+j])
 				}
 			}
