@@ -114,7 +114,7 @@ func ask(ctx context.Context, m LM, queries []query) ([]answer, error) {
 func likeliest(row []float32, k int) []likely {
 	top := make([]likely, 0, k+1)
 	for id, v := range row {
-		if len(top) == k && v <= top[k-1].logProb {
+		if len(top) == k && (k == 0 || v <= top[k-1].logProb) {
 			continue
 		}
 		at, _ := slices.BinarySearchFunc(top, v, func(l likely, v float32) int {
