@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"internal/demo/make":      {"internal/checkpoint", "internal/demo"},
 	"internal/cli":            {"tokenize", "logprob", "implicit"},
 	"internal/serve":          {"tokenize", "logprob", "implicit"},
-	"internal/bench":          {"internal/cli"},
+	"internal/bench":          {"internal/cli", "implicit", "logprob", "tokenize"},
 	"setup/pjrt":              {},
 }
 

@@ -1,189 +1,196 @@
-// Bench times the programs of bin/ as whole processes, several runs of each in turn,
-// and prints best and median wall time, processor time and peak memory as a Markdown
-// table. make bench builds the programs and runs it.
+// Bench measures this library side by side with the programs that do the same work:
+// transformers, lm-eval and minicons, each in a process of its own with its model
+// loaded, taking turns (contest.go, peers/). It compares their numbers, too
+// (compare.go): a disagreement is reported and makes bench fail. It also times the
+// programs of bin/ as whole processes (programs.go), and with -big a model that is larger
+// than the memory it is given (big.go).
 //
-// A job whose input is not there is left out with a line that says what is missing.
+// make bench builds what it needs and runs it. What cannot be measured, for want of an
+// input or of the peers, is left out with a line that says so. The results go to
+// RESULTS.md, goals that were missed as they are.
 package main
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/implicitreward/implicitreward/internal/cli"
 )
 
-func main() { cli.Main("bench", run) }
+func main() { cli.Main("bench", start) }
 
-// job is a command line of a program of ours.
-type job struct {
-	name  string
-	needs string   // path without which it is left out
-	args  []string // the program's name first; OUT is a fresh folder
-	goal  string
+// bench is a run of it.
+type bench struct {
+	rounds  int
+	model   string
+	python  string // of the peers; "" without them
+	dir     string // for temporary files
+	task    *task
+	path    string // of the task's file
+	words   string // what the corpus is called
+	exe     string // this program, which is also our worker
+	stderr  io.Writer
+	text    strings.Builder // the results
+	notes   []string        // what was left out
+	wrong   []string        // numbers that disagree
+	numbers numbers
+	times   map[string]map[string]*timing // contest, side
+	peers   map[string]string             // versions
 }
 
-const (
-	paper = "../shared/data/paper"
-	synth = "SYNTH" // the made-up inputs of internal/testdata/synth, unpacked
-	model = ".deps/models/smollm2-135m-instruct"
-)
-
-var jobs = []job{
-	{"study: Figure 1 of 10 reward models on the Moral Foundations corpus (1,652 words x 54 prompts)", paper,
-		[]string{"study", "-data", paper, "-compat", "paper", "-only", "fig1", "-out", "OUT/report"}, "under 2 s, 500 MB"},
-	{"study: all analyses of the made-up inputs", synth,
-		[]string{"study", "-data", synth, "-out", "OUT/report"}, "under 15 s"},
-	{"explain: start to first number, SmolLM2-135M, bf16", model,
-		[]string{"explain", "-tuned", model, "-base", model, "-base-as", "chat", "-prompt", "What is the best thing ever?", "-reply", "Love"}, ""},
-	{"tabulate: 54 chat prompts, SmolLM2-135M, bf16", model,
-		[]string{"tabulate", "-model", model, "-as", "chat", "-out", "OUT/t.parquet"}, ""},
-	{"tabulate: the same, f32", model,
-		[]string{"tabulate", "-model", model, "-as", "chat", "-dtype", "f32", "-out", "OUT/t.parquet"}, ""},
+// parts are what bench measures, in order; -only chooses.
+var parts = []struct {
+	name string
+	run  func(*bench, context.Context) error
+}{
+	{"programs", (*bench).programs},
+	{"next", (*bench).next},
+	{"corpus", (*bench).corpus},
+	{"long", (*bench).long},
+	{"whole", (*bench).wholeProcesses},
+	{"big", (*bench).big},
 }
 
-func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []string) error {
-	f := cli.NewFlags("bench", "times the programs of bin/ as whole processes.", "")
-	runs := f.Int("n", 3, "`number` of counted runs of each job")
+func start(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) error {
+	if len(args) > 0 && args[0] == "work" {
+		return runWork(ctx, stdin, stdout, args[1:])
+	}
+	if len(args) == 2 && args[0] == "first" {
+		return runFirst(ctx, stdout, args[1])
+	}
+	f := cli.NewFlags("bench", "measures the library and its programs, beside others that do the same.", "")
+	b := &bench{stderr: stderr, numbers: numbers{}, times: map[string]map[string]*timing{}, peers: map[string]string{}}
+	f.IntVar(&b.rounds, "n", 3, "`number` of counted runs of each job")
+	f.StringVar(&b.model, "model", model, "`folder` of the checkpoint, a Llama with a chat template")
+	f.StringVar(&b.python, "python", ".deps/venv-peers/bin/python", "`program` that runs the peers, where it is there")
 	date := f.String("date", "", "`date` for the heading")
+	big := f.Bool("big", false, "also run 3 billion random parameters, which are written to .deps/models (6 GB), in 1 GiB")
+	only := f.String("only", "", "`parts` to run, with commas between them: programs, next, corpus, long, whole, big")
+	out := f.String("o", "", "`file` that the results also go to")
 	if err := f.Parse(args, stdout); err != nil {
 		return err
 	}
-	if *runs < 1 {
-		return cli.Usagef("-n %d, wanted at least 1", *runs)
+	if b.rounds < 1 {
+		return cli.Usagef("-n %d, wanted at least 1", b.rounds)
 	}
-	dir, err := os.MkdirTemp("", "bench")
+	chosen, err := choose(*only, *big)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	inputs := filepath.Join(dir, "synth")
-	if err := unpack("internal/testdata/synth/inputs.tar.gz", inputs); err != nil {
+	if b.dir, err = os.MkdirTemp("", "bench"); err != nil {
 		return err
 	}
-
-	var todo []job
-	for _, j := range jobs {
-		if j.needs != synth {
-			if _, err := os.Stat(j.needs); err != nil {
-				fmt.Fprintf(stderr, "left out: %s: there is no %s\n", j.name, j.needs)
-				continue
-			}
-		}
-		todo = append(todo, j)
+	defer os.RemoveAll(b.dir)
+	if err := b.prepare(); err != nil {
+		return err
 	}
-	measured := make([][]sample, len(todo))
-	for round := range *runs {
-		for i, j := range todo { // in turn, so that a slow minute hits all of them
-			s, err := j.measure(ctx, inputs, filepath.Join(dir, "out"))
-			if err != nil {
-				return fmt.Errorf("%s: %w", j.name, err)
-			}
-			measured[i] = append(measured[i], s)
-			fmt.Fprintf(stderr, "round %d: %s: %.2f s\n", round+1, j.name, s.wall.Seconds())
+	for _, p := range parts {
+		if !slices.Contains(chosen, p.name) || b.task == nil && p.name != "programs" {
+			continue
+		}
+		if err := p.run(b, ctx); err != nil {
+			return err
 		}
 	}
-	fmt.Fprintf(stdout, "%s %s/%s, %d processors, %s, best and median of %d runs\n\n", *date, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), *runs)
-	fmt.Fprintln(stdout, "| job | best, s | median, s | processor, s | peak memory, MB | goal |")
-	fmt.Fprintln(stdout, "|---|---|---|---|---|---|")
-	for i, j := range todo {
-		by := func(of func(sample) float64) []float64 {
-			var x []float64
-			for _, s := range measured[i] {
-				x = append(x, of(s))
-			}
-			slices.Sort(x)
-			return x
+	if err := b.report(); err != nil {
+		return err
+	}
+	results := b.heading(*date) + b.text.String()
+	fmt.Fprint(stdout, results)
+	if *out != "" {
+		if err := cli.WriteFile(*out, func(w io.Writer) error { _, err := io.WriteString(w, results); return err }); err != nil {
+			return err
 		}
-		wall := by(func(s sample) float64 { return s.wall.Seconds() })
-		cpu := by(func(s sample) float64 { return s.cpu.Seconds() })
-		memory := by(func(s sample) float64 { return float64(s.memory) / 1e6 })
-		fmt.Fprintf(stdout, "| %s | %.2f | %.2f | %.2f | %.0f | %s |\n", j.name, wall[0], wall[len(wall)/2], cpu[len(cpu)/2], memory[len(memory)-1], j.goal)
+	}
+	if len(b.wrong) > 0 {
+		return fmt.Errorf("numbers disagree: %s", strings.Join(b.wrong, "; "))
 	}
 	return nil
 }
 
-// sample is one run of a process.
-type sample struct {
-	wall, cpu time.Duration
-	memory    int64 // peak resident, bytes
+// choose reads -only. Without it, everything but what -big asks for.
+func choose(only string, big bool) ([]string, error) {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	if only == "" {
+		if !big {
+			names = slices.DeleteFunc(names, func(n string) bool { return n == "big" })
+		}
+		return names, nil
+	}
+	chosen := strings.Split(only, ",")
+	for _, c := range chosen {
+		if !slices.Contains(names, c) {
+			return nil, cli.Usagef("-only %q, wanted some of %s", c, strings.Join(names, ", "))
+		}
+	}
+	return chosen, nil
 }
 
-func (j job) measure(ctx context.Context, inputs, out string) (sample, error) {
-	if err := os.RemoveAll(out); err != nil {
-		return sample{}, err
+// prepare looks for what the parts need and makes the task.
+func (b *bench) prepare() (err error) {
+	if _, err := os.Stat(b.python); err != nil {
+		b.leftOut("transformers, lm-eval and minicons: there is no %s (setup/peers.sh makes it)", b.python)
+		b.python = ""
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return sample{}, err
+	if _, err := os.Stat(b.model); err != nil {
+		b.leftOut("everything that needs a model: there is no %s (make real makes it)", b.model)
+		return nil
 	}
-	var args []string
-	for _, a := range j.args[1:] {
-		args = append(args, strings.NewReplacer("OUT", out, synth, inputs).Replace(a))
+	if b.exe, err = os.Executable(); err != nil {
+		return err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join("bin", j.args[0]), args...)
-	start := time.Now()
-	text, err := cmd.CombinedOutput()
-	wall := time.Since(start)
-	if err != nil {
-		return sample{}, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(text)))
-	}
-	s := sample{wall: wall, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		s.memory = r.Maxrss * 1024 // Linux counts kilobytes
-	}
-	return s, nil
-}
-
-// unpack writes the files of a .tar.gz of our own below dir.
-func unpack(archive, dir string) error {
-	f, err := os.Open(archive)
+	words, name, err := corpusWords()
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
+	if b.task, err = makeTask(b.model, ".", words); err != nil {
 		return err
 	}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		path := filepath.Join(dir, filepath.FromSlash(h.Name))
-		if h.FileInfo().IsDir() {
-			if err := os.MkdirAll(path, 0o755); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		to, err := os.Create(path)
-		if err != nil {
-			return err
-		}
-		if _, err := io.Copy(to, r); err != nil {
-			to.Close()
-			return err
-		}
-		if err := to.Close(); err != nil {
-			return err
-		}
+	b.words = fmt.Sprintf("%d forms of the %s after %d prompts", len(b.task.Forms), name, len(b.task.Prompts))
+	b.path = filepath.Join(b.dir, "task.json")
+	return b.task.write(b.path)
+}
+
+// leftOut notes what could not be measured.
+func (b *bench) leftOut(format string, args ...any) {
+	note := fmt.Sprintf(format, args...)
+	b.notes = append(b.notes, note)
+	fmt.Fprintf(b.stderr, "left out: %s\n", note)
+}
+
+// section begins a part of the results.
+func (b *bench) section(title, format string, args ...any) {
+	fmt.Fprintf(&b.text, "\n## %s\n\n", title)
+	if format != "" {
+		b.text.WriteString(wrap(fmt.Sprintf(format, args...), 140) + "\n\n")
 	}
+}
+
+func (b *bench) table(t table) { b.text.WriteString(t.String()) }
+
+// heading says where and with what the results were made.
+func (b *bench) heading(date string) string {
+	var peers []string
+	for name, version := range b.peers {
+		peers = append(peers, name+" "+version)
+	}
+	slices.Sort(peers)
+	s := fmt.Sprintf("# Results of make bench\n\n%s, %s/%s, %d processors (%s), %s. Best and, in brackets, median of %d runs.", date, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor(), runtime.Version(), b.rounds)
+	if len(peers) > 0 {
+		s += " Peers: " + strings.Join(peers, ", ") + "."
+	}
+	s = "# Results of make bench\n\n" + wrap(strings.TrimPrefix(s, "# Results of make bench\n\n"), 140) + "\n"
+	for _, n := range b.notes {
+		s += "\nLeft out: " + n + ".\n"
+	}
+	return s
 }
