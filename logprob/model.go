@@ -61,6 +61,12 @@ type Options struct {
 	// the last bit. A limit too small for the largest block is an error that says what
 	// would do.
 	MemoryLimit int64
+	// PromptCache bounds the bytes, in main memory, of the keys and values of long prompts
+	// (from 128 tokens) that are kept from one call to the next, for services that are
+	// asked for other replies to the same prompts, or for prompts that begin alike: what
+	// is kept is not computed again. 0 keeps none. Numbers may then differ in their last
+	// bits with what was asked before, so it goes with no Store.
+	PromptCache int64
 	// Store, if not nil, keeps what is computed and gives it back to a later run of the
 	// same texts: see there. The weights are then hashed, which reads all of them once.
 	Store Store
@@ -110,6 +116,9 @@ func Load(ctx context.Context, dir string, o *Options) (*Model, error) {
 }
 
 func (m *Model) load(ctx context.Context, o *Options) error {
+	if o.Store != nil && o.PromptCache > 0 {
+		return errors.New("a Store and a PromptCache, wanted one of them: a run that goes on must group its texts as before")
+	}
 	config, err := checkpoint.ReadConfig(m.dir)
 	if err != nil {
 		return err
@@ -146,7 +155,7 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 		tokenizer = m.loadTokenizer()
 	}()
 	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, engine.Options{
-		DType: o.DType, Like: like, Memory: o.MemoryLimit, Progress: o.Progress,
+		DType: o.DType, Like: like, Memory: o.MemoryLimit, Prompts: o.PromptCache, Progress: o.Progress,
 	})
 	if <-done; tokenizer != nil {
 		return tokenizer

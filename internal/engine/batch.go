@@ -26,6 +26,9 @@ type batch struct {
 func (t *tree) batches(p pass, size int) []batch {
 	var all []batch
 	open := make([]int32, 0, 64) // indices in the pass of the ancestors of node i
+	for range t.from {
+		open = append(open, -1) // before the pass
+	}
 	paths := func(from, to int) (starts [][]int32) {
 		for i := from; i < to; i++ {
 			d := int(t.depth[p.nodes[i]])
@@ -45,6 +48,8 @@ func (t *tree) batches(p pass, size int) []batch {
 		}
 		if end := from + b.n; end < len(p.nodes) {
 			b.next = append([]int32(nil), open[:t.depth[p.nodes[end]]]...)
+		} else if p.keep != nil { // a prompt is on the path to all that follows it
+			b.next = append([]int32(nil), open[:len(p.keep.ids)]...)
 		}
 		all = append(all, b)
 	}
@@ -119,6 +124,9 @@ func shapesOf(batches []batch, params int64) []shape {
 		if len(all) > 1 {
 			all[i].N = all[min(i+1, len(all)-1)].P
 		}
+	}
+	if last := len(batches) - 1; len(batches[last].next) > 0 { // to be kept
+		all[last].N = max(all[last].N, keyBucket(len(batches[last].next)))
 	}
 	return all
 }

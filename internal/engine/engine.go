@@ -47,6 +47,8 @@ type Engine struct {
 
 	mu       sync.Mutex
 	programs *programs
+	prompts  *prompts // nil if none are kept
+	computed int      // nodes so far, for tests
 	closed   bool
 
 	// What is computed at a time. They decide how texts are grouped, which can show
@@ -74,6 +76,9 @@ type Options struct {
 	// the device shares its memory. A model that needs more streams its blocks. The
 	// numbers do not depend on it.
 	Memory int64
+	// Prompts bounds the bytes of long prompts' keys and values that are kept for later
+	// calls; 0 keeps none.
+	Prompts int64
 	// Progress, if not nil, is told the bytes of weights that have been loaded.
 	Progress func(done, total int64)
 }
@@ -116,6 +121,9 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 		return nil, err
 	}
 	e.programs = share(o.Like, e)
+	if o.Prompts > 0 {
+		e.prompts = newPrompts(o.Prompts)
+	}
 	return e, nil
 }
 
@@ -175,7 +183,6 @@ func (e *Engine) Run(ctx context.Context, texts []Text, ends []bool) ([]Result, 
 	if e.closed {
 		return nil, errors.New("engine: closed")
 	}
-	t := newTree()
 	results := make([]Result, len(texts))
 	for n, text := range texts {
 		if err := e.Check(text); err != nil {
@@ -184,7 +191,6 @@ func (e *Engine) Run(ctx context.Context, texts []Text, ends []bool) ([]Result, 
 		if text.Ends && len(ends) != e.model.V {
 			return nil, fmt.Errorf("engine: text %d: %d ends, wanted one for each of the %d rows of the vocabulary", n, len(ends), e.model.V)
 		}
-		t.add(n, text)
 		results[n] = Result{LogProb: make([]float32, len(text.IDs)-text.From), Greedy: true}
 		if text.Top > 0 {
 			results[n].Top = make([][]Likely, len(text.IDs)-text.From+1)
@@ -193,12 +199,47 @@ func (e *Engine) Run(ctx context.Context, texts []Text, ends []bool) ([]Result, 
 			}
 		}
 	}
-	for _, p := range t.passes(e.passNodes) {
-		if err := e.run(ctx, t, p, ends, results); err != nil {
+	if e.prompts == nil {
+		t := newTree()
+		for n, text := range texts {
+			t.add(n, text)
+		}
+		if err := e.runTree(ctx, t, ends, results); err != nil {
 			return nil, err
+		}
+		return results, nil
+	}
+	for _, group := range groups(texts) {
+		t := newTree()
+		for _, n := range group {
+			t.add(n, texts[n])
+		}
+		if first := texts[group[0]]; first.From >= shortPrompt && len(t.id) > 0 {
+			ids := first.IDs[:first.From]
+			// The last token's state is wanted, so it is computed in any case.
+			t.given, t.from = e.prompts.longest(ids[:len(ids)-1])
+			if t.from < len(ids)-1 {
+				t.keep = &prompt{ids: slices.Clone(ids)}
+			}
+		}
+		if err := e.runTree(ctx, t, ends, results); err != nil {
+			return nil, err
+		}
+		if t.keep != nil {
+			e.prompts.add(t.keep)
 		}
 	}
 	return results, nil
+}
+
+func (e *Engine) runTree(ctx context.Context, t *tree, ends []bool, results []Result) error {
+	for _, p := range t.passes(e.passNodes) {
+		e.computed += len(p.nodes)
+		if err := e.run(ctx, t, p, ends, results); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Check tells why a text cannot be computed, nil if it can.

@@ -47,7 +47,7 @@ func (e *Engine) run(ctx context.Context, t *tree, p pass, ends []bool, results 
 	defer func() { head.release() }()
 	err := e.store.each(ctx, func(piece *piece) error {
 		if piece.part != e.model.Head {
-			return e.block(ctx, piece, all)
+			return e.block(ctx, piece, all, t, p)
 		}
 		if head == nil {
 			var err error
@@ -150,7 +150,7 @@ func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
 
 // block takes all batches through one block. The keys and values of the path to a
 // batch's first node come from the batch before it.
-func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs) (err error) {
+func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, t *tree, p pass) error {
 	part := piece.part
 	var past []*tensors.Tensor // keys and values [P G K]
 	defer func() { releaseAll(past) }()
@@ -158,10 +158,8 @@ func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs) (err er
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if i == 0 && in.P > 0 { // nothing is before the first batch
-			for range 2 {
-				past = append(past, tensors.FromFlatDataAndDimensions(make([]float32, in.P*e.model.G*e.model.K), in.P, e.model.G, e.model.K))
-			}
+		if i == 0 && in.P > 0 {
+			past = e.before(t, piece, in.P)
 		}
 		args := slices.Concat([]*tensors.Tensor{in.x}, in.where, past)
 		if part.Rope >= 0 {
@@ -175,7 +173,20 @@ func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs) (err er
 		releaseAll(past)
 		in.x, past = out[0], out[1:]
 	}
+	if p.keep != nil {
+		return p.keep.keep(past, e.model.G, e.model.K)
+	}
 	return nil
+}
+
+// before returns the keys and values of a block that stand before a pass: nothing, or
+// what is given of a prompt.
+func (e *Engine) before(t *tree, piece *piece, size int) []*tensors.Tensor {
+	if t.given == nil {
+		nothing := &prompt{k: [][]float32{nil}, v: [][]float32{nil}}
+		return nothing.past(0, 0, size, e.model.G, e.model.K)
+	}
+	return t.given.past(piece.block, t.from, size, e.model.G, e.model.K)
 }
 
 func releaseAll(all []*tensors.Tensor) {

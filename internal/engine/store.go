@@ -30,6 +30,7 @@ type store struct {
 // piece is a block, or the head with a slice of the vocabulary.
 type piece struct {
 	part     *arch.Part
+	block    int   // its number, of a block
 	from, to int   // rows of the vocabulary, of a piece of the head
 	size     int64 // bytes on the device
 	stays    bool  // on the device
@@ -65,8 +66,8 @@ func (p *piece) release() {
 // needs beside the weights.
 func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, work int64, o Options) (*store, error) {
 	s := &store{backend: backend, w: w, dtype: dtype}
-	for _, part := range m.Blocks {
-		p := &piece{part: part}
+	for i, part := range m.Blocks {
+		p := &piece{part: part, block: i}
 		for _, t := range part.Tensors {
 			s.params += elements(t.Shape)
 		}

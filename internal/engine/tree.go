@@ -25,6 +25,13 @@ type tree struct {
 	depth  []int32 // position of the token in its texts
 	next   map[edge]int32
 	wants  map[int32]*want
+
+	// Of a tree whose texts have a prompt in common: the first from nodes need not be
+	// computed, since their keys and values are given; those of the whole prompt are to
+	// be kept.
+	given *prompt
+	from  int
+	keep  *prompt
 }
 
 type edge struct{ parent, id int32 }
@@ -151,6 +158,7 @@ func (t *tree) order() []int32 {
 type pass struct {
 	nodes []int32 // tree numbers
 	own   int     // nodes[own:] are the pass's own, those before are ancestors
+	keep  *prompt // takes the keys and values of its path, nil mostly
 }
 
 // passes cuts the tree into passes of at most size nodes; one is larger only where a
@@ -158,9 +166,9 @@ type pass struct {
 // the path is shortest, among the places that leave a pass at least three quarters full.
 func (t *tree) passes(size int) []pass {
 	var all []pass
-	order := t.order()
+	order := t.order()[t.from:] // what is given comes first, without a branch
 	for len(order) > 0 {
-		p := pass{nodes: t.path(order[0])}
+		p := pass{nodes: t.path(order[0])[t.from:]}
 		p.own = len(p.nodes)
 		n := max(size-p.own, p.own, 1) // half of a pass or more is new
 		if n < len(order) {
@@ -175,6 +183,9 @@ func (t *tree) passes(size int) []pass {
 			n = len(order)
 		}
 		p.nodes = append(p.nodes, order[:n]...)
+		if t.keep != nil && slices.Contains(order[:n], int32(len(t.keep.ids)-1)) {
+			p.keep = t.keep // its nodes were the first to be numbered
+		}
 		order = order[n:]
 		all = append(all, p)
 	}

@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// TestPrompts: calls that find a prompt, or its beginning, from an earlier one give what an
+// engine without memory gives, and compute little more than what is new.
+func TestPrompts(t *testing.T) {
+	for _, name := range []string{"llama-linear", "gemma3-written", "mistral-window", "gpt_neox-hub"} {
+		plain, with := open(t, name), open(t, name)
+		with.prompts = newPrompts(1 << 30)
+		for _, e := range []*Engine{plain, with} {
+			e.model.Context = 1 << 12
+			e.passNodes, e.batchNodes = 600, 100
+		}
+		r := rand.New(rand.NewPCG(17, 18))
+		random := func(n int) []int32 {
+			ids := make([]int32, n)
+			for i := range ids {
+				ids[i] = int32(r.IntN(plain.model.V))
+			}
+			return ids
+		}
+		system := random(150)
+		list := [][]int32{random(20), slices.Concat(system, random(30)), slices.Concat(system, random(300)), random(900), random(128), system}
+		for round := range 6 {
+			var texts []Text
+			fresh := 0
+			for i := range 40 {
+				prompt := list[r.IntN(len(list))]
+				reply := random(r.IntN(5))
+				fresh += len(reply) + 1
+				texts = append(texts, Text{IDs: slices.Concat(prompt, reply), From: len(prompt), Row: i%7 == 0, Top: i % 3})
+			}
+			before := with.computed
+			got, err := with.Run(t.Context(), texts, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := plain.Run(t.Context(), texts, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range got {
+				if err := near(got[i], want[i], 1e-5); err != nil || len(got[i].Top) != len(want[i].Top) {
+					t.Fatalf("%s: round %d: text %d: %v", name, round, i, err)
+				}
+			}
+			if n := with.computed - before; round > 2 && n > fresh+len(list)+20+128 {
+				t.Errorf("%s: round %d: %d nodes computed for %d new ones", name, round, n, fresh)
+			}
+		}
+	}
+}
+
+// TestPromptsBounded: what is kept stays within its bytes, the least recently used goes.
+func TestPromptsBounded(t *testing.T) {
+	state := func(first int32) *prompt {
+		ids := make([]int32, shortPrompt)
+		ids[0] = first
+		values := [][]float32{make([]float32, 1000)}
+		return &prompt{ids: ids, k: values, v: values}
+	}
+	one := func() *prompt { p := state(0); p.key = keyOf(p.ids); return p }().bytes()
+	c := newPrompts(3*one + 10)
+	for i := range int32(3) {
+		c.add(state(i))
+	}
+	c.add(state(1)) // again
+	if p, n := c.longest(state(0).ids); p == nil || n != shortPrompt {
+		t.Fatalf("the first is not found: %d", n)
+	}
+	c.add(state(3))
+	if p, _ := c.longest(state(1).ids); p != nil {
+		t.Error("the least recently used stays")
+	}
+	for _, i := range []int32{0, 2, 3} {
+		if p, _ := c.longest(append(state(i).ids, 5, 6)); p == nil || p.ids[0] != i {
+			t.Errorf("%d is gone", i)
+		}
+	}
+	if c.used != 3*one || len(c.states) != 3 || c.order.Len() != 3 {
+		t.Errorf("%d bytes in %d states, wanted %d in 3", c.used, len(c.states), 3*one)
+	}
+	huge := state(9)
+	huge.k = [][]float32{make([]float32, 1<<20)}
+	c.add(huge)
+	if len(c.states) != 3 {
+		t.Error("a prompt larger than all room drives others out")
+	}
+}
