@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/implicitreward/implicitreward/logprob"
 )
 
 // A batch is about what a model computes in one go: see the windows of package logprob.
@@ -39,24 +41,24 @@ func newBatch(model int) *batch { return &batch{model: model, nodes: map[node]in
 func (b *batch) add(w *work, i int) bool {
 	q := w.queries[i]
 	at, shared := int32(-1), 0
-	for shared < len(q.ids) {
-		n, ok := b.nodes[node{at, q.ids[shared]}]
+	for shared < len(q.Text.IDs) {
+		n, ok := b.nodes[node{at, q.Text.IDs[shared]}]
 		if !ok {
 			break
 		}
 		at = n
 		shared++
 	}
-	if len(b.items) > 0 && (len(b.items) == batchTexts || len(b.nodes)+len(q.ids)-shared > batchNodes || q.row && b.rows == batchRows) {
+	if len(b.items) > 0 && (len(b.items) == batchTexts || len(b.nodes)+len(q.Text.IDs)-shared > batchNodes || q.Row && b.rows == batchRows) {
 		return false
 	}
-	for _, id := range q.ids[shared:] {
+	for _, id := range q.Text.IDs[shared:] {
 		n := int32(len(b.nodes))
 		b.nodes[node{at, id}] = n
 		at = n
 	}
 	b.items = append(b.items, item{w, i})
-	if q.row {
+	if q.Row {
 		b.rows++
 	}
 	return true
@@ -138,11 +140,11 @@ func (q *queue) try(model int, items []item) error {
 			}
 		})()
 	}
-	queries := make([]query, len(items))
+	queries := make([]logprob.Query, len(items))
 	for i, it := range items {
 		queries[i] = it.work.queries[it.i]
 	}
-	var answers []answer
+	var answers []logprob.Answer
 	err := q.guard(func() (err error) {
 		answers, err = ask(ctx, q.models[model].LM, queries)
 		return err
@@ -179,7 +181,7 @@ func (q *queue) guard(f func() error) (err error) {
 func (q *queue) measure(b *batch, took time.Duration) {
 	tokens := 0
 	for _, it := range b.items {
-		tokens += len(it.work.queries[it.i].ids)
+		tokens += len(it.work.queries[it.i].Text.IDs)
 	}
 	name := q.models[b.model].Name
 	q.metrics.texts.WithLabelValues(name).Add(float64(len(b.items)))

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/implicitreward/implicitreward/logprob"
 )
 
 // completionsRequest is OpenAI's, with two fields of vLLM's. Pointers and raw JSON tell a
@@ -170,9 +172,9 @@ func (s *Server) completions(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &work{client: c.client + " " + r.User, model: at, queries: make([]query, len(list))}
-	answers := make([]answer, len(list))
-	w.each = func(i int, a answer) { answers[i] = a }
+	w := &work{client: c.client + " " + r.User, model: at, queries: make([]logprob.Query, len(list))}
+	answers := make([]logprob.Answer, len(list))
+	w.each = func(i int, a logprob.Answer) { answers[i] = a }
 	for i, p := range list {
 		w.queries[i] = r.query(p)
 	}
@@ -194,16 +196,16 @@ func (s *Server) completions(ctx context.Context, c *call) (any, error) {
 }
 
 // query is what the model is asked for one prompt.
-func (r *completionsRequest) query(p prompt) query {
-	q := query{ids: p.ids, from: len(p.ids)}
+func (r *completionsRequest) query(p prompt) logprob.Query {
+	q := about(p.ids, len(p.ids))
 	if r.Echo && r.Logprobs != nil {
-		q.from = 1
-		q.top = *r.Logprobs
+		q.Text.Reply = 1
+		q.Top = *r.Logprobs
 	}
 	if *r.MaxTokens == 1 {
-		q.top = 1 // what is written
+		q.Top = 1 // what is written
 		if r.Logprobs != nil {
-			q.top = max(1, *r.Logprobs)
+			q.Top = max(1, *r.Logprobs)
 		}
 	}
 	return q
@@ -211,7 +213,7 @@ func (r *completionsRequest) query(p prompt) query {
 
 // choice writes the answer for one prompt. eos is the id of the token that ends a text, -1
 // for none.
-func (r *completionsRequest) choice(i int, p prompt, a answer, spelling speller, eos int32) completionChoice {
+func (r *completionsRequest) choice(i int, p prompt, a logprob.Answer, spelling speller, eos int32) completionChoice {
 	choice := completionChoice{Index: i, FinishReason: "length"}
 	var logprobs *completionLogprobs
 	k := 0
@@ -219,7 +221,7 @@ func (r *completionsRequest) choice(i int, p prompt, a answer, spelling speller,
 		k = *r.Logprobs
 		logprobs = &completionLogprobs{Tokens: []string{}, TokenLogprobs: []*float32{}, TopLogprobs: []topTokens{}, TextOffset: []int{}}
 	}
-	add := func(id int32, offset int, logProb *float32, top []likely) {
+	add := func(id int32, offset int, logProb *float32, top []logprob.Likely) {
 		piece := spelling.piece(id)
 		var tops topTokens
 		if logProb != nil {
@@ -227,7 +229,7 @@ func (r *completionsRequest) choice(i int, p prompt, a answer, spelling speller,
 			logProb = &v
 			tops = topTokens{}
 			for _, t := range top[:min(k, len(top))] {
-				tops = tops.add(spelling.piece(t.id), finite(t.logProb))
+				tops = tops.add(spelling.piece(t.ID), finite(t.LogProb))
 			}
 			tops = tops.add(piece, v)
 		}
@@ -236,9 +238,9 @@ func (r *completionsRequest) choice(i int, p prompt, a answer, spelling speller,
 		logprobs.TopLogprobs = append(logprobs.TopLogprobs, tops)
 		logprobs.TextOffset = append(logprobs.TextOffset, offset)
 	}
-	at := func(n int) []likely { // the likeliest at the n-th place that was asked for
-		if n < len(a.top) {
-			return a.top[n]
+	at := func(n int) []logprob.Likely { // the likeliest at the n-th place that was asked for
+		if n < len(a.Top) {
+			return a.Top[n]
 		}
 		return nil
 	}
@@ -246,21 +248,21 @@ func (r *completionsRequest) choice(i int, p prompt, a answer, spelling speller,
 		choice.Text = p.text
 		if logprobs != nil {
 			add(p.ids[0], p.offsets[0], nil, nil)
-			for n := range a.logProb {
-				add(p.ids[n+1], p.offsets[n+1], &a.logProb[n], at(n))
+			for n := range a.LogProb {
+				add(p.ids[n+1], p.offsets[n+1], &a.LogProb[n], at(n))
 			}
 		}
 	}
 	if *r.MaxTokens == 1 {
-		last := at(len(a.logProb))
+		last := at(len(a.LogProb))
 		best := last[0]
 		if logprobs != nil {
-			add(best.id, characters(choice.Text), &best.logProb, last)
+			add(best.ID, characters(choice.Text), &best.LogProb, last)
 		}
-		if best.id == eos {
+		if best.ID == eos {
 			choice.FinishReason = "stop"
 		} else {
-			choice.Text += spelling.text(best.id)
+			choice.Text += spelling.text(best.ID)
 		}
 	}
 	choice.Logprobs = logprobs

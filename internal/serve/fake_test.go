@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,39 +62,61 @@ func (f *fake) row(ids []int32) []float32 {
 	return row
 }
 
-func (f *fake) start(ctx context.Context, texts iter.Seq[tokenize.Text]) ([]tokenize.Text, error) {
-	var list []tokenize.Text
-	var first []int
-	for t := range texts {
-		list = append(list, t)
-		first = append(first, int(t.IDs[0]))
+func (f *fake) Query(ctx context.Context, queries iter.Seq[logprob.Query]) iter.Seq2[logprob.Answer, error] {
+	return func(yield func(logprob.Answer, error) bool) {
+		list := slices.Collect(queries)
+		if err := f.start(ctx, list); err != nil {
+			yield(logprob.Answer{}, err)
+			return
+		}
+		for _, q := range list {
+			ids, from := q.Text.IDs, q.Text.Reply
+			a := logprob.Answer{Score: logprob.Score{LogProb: make([]float32, len(ids)-from)}}
+			for at := from; at <= len(ids); at++ {
+				row := f.row(ids[:at])
+				if at < len(ids) {
+					a.LogProb[at-from] = row[ids[at]]
+				} else if q.Row {
+					a.Row = row
+				}
+				if q.Top > 0 {
+					a.Top = append(a.Top, likeliest(row, q.Top))
+				}
+			}
+			if !yield(a, nil) {
+				return
+			}
+		}
 	}
-	if len(list) == 0 {
-		return nil, nil
-	}
+}
+
+// start waits for the gate, counts, and fails as it is told to.
+func (f *fake) start(ctx context.Context, list []logprob.Query) error {
 	if f.gate != nil {
 		select {
 		case <-f.gate:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	var first []int
+	for _, q := range list {
+		first = append(first, int(q.Text.IDs[0]))
+	}
 	f.calls++
 	f.texts += len(list)
 	f.batches = append(f.batches, first)
-	for _, t := range list {
-		for _, id := range t.IDs {
-			if f.poison != 0 && id == f.poison {
-				panic("a poisoned text")
-			}
-			if f.broken != 0 && id == f.broken {
-				return nil, errors.New("a broken text in /a/secret/path")
-			}
+	for _, q := range list {
+		if f.poison != 0 && slices.Contains(q.Text.IDs, f.poison) {
+			panic("a poisoned text")
+		}
+		if f.broken != 0 && slices.Contains(q.Text.IDs, f.broken) {
+			return errors.New("a broken text in /a/secret/path")
 		}
 	}
-	return list, nil
+	return nil
 }
 
 func (f *fake) counts() (calls, texts int) {
@@ -101,38 +125,15 @@ func (f *fake) counts() (calls, texts int) {
 	return f.calls, f.texts
 }
 
-func (f *fake) Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
-	return func(yield func(logprob.Score, error) bool) {
-		list, err := f.start(ctx, texts)
-		if err != nil {
-			yield(logprob.Score{}, err)
-			return
-		}
-		for _, t := range list {
-			s := logprob.Score{LogProb: make([]float32, len(t.IDs)-t.Reply)}
-			for i := range s.LogProb {
-				s.LogProb[i] = f.row(t.IDs[:t.Reply+i])[t.IDs[t.Reply+i]]
-			}
-			if !yield(s, nil) {
-				return
-			}
-		}
+// likeliest returns the k tokens with the highest log-probabilities, of equal ones those of
+// lower id, likeliest first.
+func likeliest(row []float32, k int) []logprob.Likely {
+	top := make([]logprob.Likely, len(row))
+	for id, v := range row {
+		top[id] = logprob.Likely{ID: int32(id), LogProb: v}
 	}
-}
-
-func (f *fake) Next(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[[]float32, error] {
-	return func(yield func([]float32, error) bool) {
-		list, err := f.start(ctx, texts)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		for _, t := range list {
-			if !yield(f.row(t.IDs), nil) {
-				return
-			}
-		}
-	}
+	slices.SortStableFunc(top, func(a, b logprob.Likely) int { return cmp.Compare(b.LogProb, a.LogProb) })
+	return top[:min(k, len(top))]
 }
 
 func newFake() *fake { return &fake{rows: 100, context: 64} }

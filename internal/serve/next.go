@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/implicitreward/implicitreward/logprob"
 )
 
 // nextRequest asks for ln p of what may follow each prompt: of all tokens, or of those in
@@ -74,12 +76,13 @@ func (s *Server) next(ctx context.Context, c *call) (any, error) {
 		return nil, tooMuch("%d ids after each of %d prompts, wanted at most %d values, the limit of a request", len(ids), len(list), s.limits.Rows*m.Rows())
 	}
 	out := nextResponse{Object: "next_token_logprobs", Model: m.Name, IDs: ids, Data: make([]nextData, len(list))}
-	w := &work{client: c.client + " " + r.User, model: at, queries: make([]query, len(list))}
+	w := &work{client: c.client + " " + r.User, model: at, queries: make([]logprob.Query, len(list))}
 	for i, p := range list {
-		w.queries[i] = query{ids: p.ids, from: len(p.ids), row: true}
+		w.queries[i] = about(p.ids, len(p.ids))
+		w.queries[i].Row = true
 		out.Usage.PromptTokens += len(p.ids)
 	}
-	w.each = func(i int, a answer) { out.Data[i] = nextData{i, pick(a.row, ids)} }
+	w.each = func(i int, a logprob.Answer) { out.Data[i] = nextData{i, pick(a.Row, ids)} }
 	if err := s.run(ctx, c, w); err != nil {
 		return nil, err
 	}

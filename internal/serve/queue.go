@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/implicitreward/implicitreward/logprob"
 )
 
 // queue holds the texts that wait for a model, and decides who is next.
@@ -38,8 +40,8 @@ type work struct {
 	ctx     context.Context
 	client  string
 	model   int // of queue.models
-	queries []query
-	each    func(i int, a answer) // is given each answer once, in any order, by one goroutine at a time
+	queries []logprob.Query
+	each    func(i int, a logprob.Answer) // is given each answer once, in any order, by one goroutine at a time
 
 	next int           // the first query that is not in a batch; under queue.mu
 	left int           // answers to come; the worker's

@@ -245,14 +245,14 @@ func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []i
 		{s.tuned, func(r *implicit.Reward) (tokenize.Text, *logprob.Score) { return r.TunedText, &r.Tuned }},
 		{s.base, func(r *implicit.Reward) (tokenize.Text, *logprob.Score) { return r.BaseText, &r.Base }},
 	} {
-		w := &work{client: c.client + " " + user, model: side.model, queries: make([]query, len(pairs))}
+		w := &work{client: c.client + " " + user, model: side.model, queries: make([]logprob.Query, len(pairs))}
 		for n := range pairs {
 			text, _ := side.part(&pairs[n])
-			w.queries[n] = query{ids: text.IDs, from: text.Reply}
+			w.queries[n] = about(text.IDs, text.Reply)
 		}
-		w.each = func(n int, a answer) {
+		w.each = func(n int, a logprob.Answer) {
 			_, to := side.part(&pairs[n])
-			to.LogProb = a.logProb
+			*to = a.Score
 		}
 		works[i] = w
 	}

@@ -197,7 +197,7 @@ func (s *Server) run(ctx context.Context, c *call, works ...*work) error {
 		c.texts += len(w.queries)
 		tokens := 0
 		for _, q := range w.queries {
-			tokens += len(q.ids)
+			tokens += len(q.Text.IDs)
 		}
 		c.tokens += tokens
 		switch {
