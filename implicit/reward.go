@@ -14,7 +14,8 @@ import (
 
 // Scorer gives the log-probabilities of replies, one Score a text, in input order.
 // *logprob.Model is one. Where it has a method Context() int, as that has, longer
-// texts are not handed to it.
+// texts are not handed to it. Package implicittest tests all that is asked of a Scorer, and
+// has one for tests.
 type Scorer interface {
 	Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error]
 }

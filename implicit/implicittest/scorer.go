@@ -1,0 +1,282 @@
+package implicittest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// Options change what the tests expect. nil and the zero value are for scorers that
+// compute in float32.
+type Options struct {
+	// Tolerance is how far two log-probabilities of the same token may lie apart, in
+	// nats, where a text is scored in other company; 0 for 1e-4. A scorer that computes
+	// in bfloat16 may need 0.2.
+	Tolerance float64
+}
+
+func (o *Options) tolerance() float64 {
+	if o == nil || o.Tolerance == 0 {
+		return 1e-4
+	}
+	return o.Tolerance
+}
+
+// TestScorer tests a scorer on some texts of its, which it must be able to score: at least
+// two, that differ, with replies of two or more tokens. It answers nil, or what is wrong,
+// one error a finding (errors.Join). The tests are
+//
+//   - count and order: one score a text, in order, whatever the texts are scored with; no
+//     score and no error for no texts;
+//   - values: one a reply token, finite or -Inf, at most 0; none for an empty reply; they
+//     are the caller's to keep, and the texts' ids are not written to;
+//   - chain: ln p of a reply is that of its beginning and, after that, that of its rest;
+//   - grouping: the same numbers, within Options.Tolerance, alone, together, in reverse,
+//     twice in a call, called again;
+//   - sum: the probabilities of all one-token replies add up to 1, where the scorer has a
+//     method Rows() int, and of the first 4,096 to no more than 1 if there are more;
+//   - break: leaving the loop stops the work, no more texts are drawn, and the scorer can
+//     be used again;
+//   - context: one that is cancelled before the call, or while texts are drawn, ends the
+//     scores with its error (errors.Is), also if the texts never end;
+//   - errors: an id of -1, a reply that begins at the first token and, where the scorer has
+//     a method Context() int, a longer text: the scores before it, or some of them, and then
+//     one error, which is the last thing;
+//   - ends, where the scorer is an implicit.EndScorer: the same log-probabilities as without;
+//     ln of 0, 1 and of two parts that add up to 1 for ends none, all, and two halves (with
+//     Rows).
+//
+// A scorer that panics fails the test in which it does. Whether the numbers are those of the
+// right model no such test can tell.
+func TestScorer(ctx context.Context, s implicit.Scorer, texts []tokenize.Text, o *Options) error {
+	if len(texts) < 2 {
+		return fmt.Errorf("implicittest: %d texts, wanted two or more", len(texts))
+	}
+	for i, t := range texts {
+		if t.Reply < 1 || t.Reply+2 > len(t.IDs) {
+			return fmt.Errorf("implicittest: text %d: %d tokens, the reply from %d, wanted a prompt and a reply of two or more tokens", i, len(t.IDs), t.Reply)
+		}
+		for _, u := range texts[:i] {
+			if slices.Equal(t.IDs, u.IDs) && t.Reply == u.Reply {
+				return fmt.Errorf("implicittest: text %d stands there twice, wanted texts that differ", i)
+			}
+		}
+	}
+	c := &conformance{ctx: ctx, s: s, tolerance: o.tolerance()}
+	for _, t := range texts { // a scorer that writes to ids must not spoil the tests
+		t.IDs = slices.Clone(t.IDs)
+		c.texts = append(c.texts, t)
+	}
+	if !c.test("alone", c.alone) {
+		return errors.Join(c.found...) // all else is measured by these
+	}
+	c.test("grouping", c.grouping)
+	c.test("empty replies", c.empty)
+	c.test("chain", c.chain)
+	c.test("sum", c.sum)
+	c.test("break", c.leave)
+	c.test("cancelled context", c.cancelled)
+	c.test("context cancelled on the way", c.cancelling)
+	c.test("errors", c.errors)
+	c.test("ends", c.ends)
+	return errors.Join(c.found...)
+}
+
+// conformance is a test of one scorer.
+type conformance struct {
+	ctx       context.Context
+	s         implicit.Scorer
+	tolerance float64
+	texts     []tokenize.Text
+	want      []logprob.Score // of each text, scored alone
+	found     []error
+}
+
+// test runs one test and answers whether nothing was found.
+func (c *conformance) test(name string, run func() error) (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.found = append(c.found, fmt.Errorf("implicittest: %s: panic: %v", name, p))
+			ok = false
+		}
+	}()
+	if err := run(); err != nil {
+		c.found = append(c.found, fmt.Errorf("implicittest: %s: %w", name, err))
+		return false
+	}
+	return true
+}
+
+// scores calls the scorer and holds its answer to the texts.
+func (c *conformance) scores(texts ...tokenize.Text) ([]logprob.Score, error) {
+	return checked(c.s.Score(c.ctx, slices.Values(texts)), texts)
+}
+
+func checked(stream iter.Seq2[logprob.Score, error], texts []tokenize.Text) ([]logprob.Score, error) {
+	before := make([][]int32, len(texts))
+	for i, t := range texts {
+		before[i] = slices.Clone(t.IDs)
+	}
+	var all []logprob.Score
+	for s, err := range stream {
+		if err != nil {
+			return nil, fmt.Errorf("text %d of %d: %w", len(all), len(texts), err)
+		}
+		if len(all) == len(texts) {
+			return nil, fmt.Errorf("more scores than the %d texts", len(texts))
+		}
+		all = append(all, s)
+	}
+	if len(all) < len(texts) {
+		return nil, fmt.Errorf("%d scores for %d texts", len(all), len(texts))
+	}
+	for i, s := range all {
+		if !slices.Equal(before[i], texts[i].IDs) {
+			return nil, fmt.Errorf("text %d: its ids were written to", i)
+		}
+		if n := len(texts[i].IDs) - texts[i].Reply; len(s.LogProb) != n {
+			return nil, fmt.Errorf("text %d: %d log-probabilities for a reply of %d tokens", i, len(s.LogProb), n)
+		}
+		for k, v := range s.LogProb {
+			if !(v <= 0) {
+				return nil, fmt.Errorf("text %d: token %d: log-probability %v, wanted a number of at most 0, or -Inf", i, k, v)
+			}
+		}
+	}
+	return all, nil
+}
+
+// near compares log-probabilities.
+func (c *conformance) near(got, want []float32) error {
+	if len(got) != len(want) {
+		return fmt.Errorf("%d log-probabilities, wanted %d", len(got), len(want))
+	}
+	for i := range got {
+		if got[i] != want[i] && !(math.Abs(float64(got[i])-float64(want[i])) <= c.tolerance) {
+			return fmt.Errorf("token %d: log-probability %v, and %v where the text is scored alone", i, got[i], want[i])
+		}
+	}
+	return nil
+}
+
+func (c *conformance) alone() error {
+	for i, t := range c.texts {
+		s, err := c.scores(t)
+		if err != nil {
+			return fmt.Errorf("number %d: %w", i, err)
+		}
+		s[0].LogProb = slices.Clone(s[0].LogProb)
+		c.want = append(c.want, s[0])
+	}
+	return nil
+}
+
+func (c *conformance) grouping() error {
+	n := len(c.texts)
+	forth, back, twice := make([]int, n), make([]int, n), make([]int, 0, 2*n)
+	for i := range n {
+		forth[i], back[i], twice = i, n-1-i, append(twice, i, i)
+	}
+	for _, g := range []struct {
+		name string
+		at   []int
+	}{{"none", nil}, {"together", forth}, {"in reverse", back}, {"each twice", twice}, {"one after all of these", forth[:1]}} {
+		texts := make([]tokenize.Text, len(g.at))
+		for i, k := range g.at {
+			texts[i] = c.texts[k]
+		}
+		got, err := c.scores(texts...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", g.name, err)
+		}
+		for i, k := range g.at {
+			if err := c.near(got[i].LogProb, c.want[k].LogProb); err != nil {
+				return fmt.Errorf("%s: text %d: %w", g.name, i, err)
+			}
+		}
+	}
+	return nil
+}
+
+// empty scores replies of no tokens between others.
+func (c *conformance) empty() error {
+	first, none := c.texts[0], c.texts[0]
+	none.IDs = none.IDs[:none.Reply:none.Reply]
+	got, err := c.scores(none, first, none)
+	if err != nil {
+		return err
+	}
+	if err := c.near(got[1].LogProb, c.want[0].LogProb); err != nil {
+		return fmt.Errorf("beside one: %w", err)
+	}
+	_, err = c.scores(none)
+	return err
+}
+
+// chain moves the end of the prompt, and that of the text, through each reply.
+func (c *conformance) chain() error {
+	for i, t := range c.texts {
+		want := c.want[i].LogProb
+		var texts []tokenize.Text
+		for k := 1; k < len(want); k++ {
+			head := tokenize.Text{IDs: slices.Clone(t.IDs[:t.Reply+k]), Reply: t.Reply}
+			texts = append(texts, head, tokenize.Text{IDs: slices.Clone(t.IDs), Reply: t.Reply + k})
+		}
+		got, err := c.scores(texts...)
+		if err != nil {
+			return err
+		}
+		for k := 1; k < len(want); k++ {
+			if err := c.near(got[2*k-2].LogProb, want[:k]); err != nil {
+				return fmt.Errorf("text %d: its first %d reply tokens, without the rest: %w", i, k, err)
+			}
+			if err := c.near(got[2*k-1].LogProb, want[k:]); err != nil {
+				return fmt.Errorf("text %d: after its first %d reply tokens: %w", i, k, err)
+			}
+		}
+	}
+	return nil
+}
+
+// mostRows bounds the one-token replies that sum scores.
+const mostRows = 4096
+
+func (c *conformance) sum() error {
+	rows := c.rows()
+	if rows == 0 {
+		return nil
+	}
+	for i, t := range c.texts[:2] {
+		var texts []tokenize.Text
+		for id := range min(rows, mostRows) {
+			texts = append(texts, tokenize.Text{IDs: append(slices.Clone(t.IDs[:t.Reply]), int32(id)), Reply: t.Reply})
+		}
+		got, err := c.scores(texts...)
+		if err != nil {
+			return err
+		}
+		sum := 0.0
+		for _, s := range got {
+			sum += math.Exp(s.Sum())
+		}
+		if sum > 1+c.tolerance || rows <= mostRows && sum < 1-c.tolerance {
+			return fmt.Errorf("after the prompt of text %d the probabilities of %d of %d tokens add up to %v, wanted 1 for all", i, len(texts), rows, sum)
+		}
+	}
+	return nil
+}
+
+// rows is the size of the vocabulary, 0 where the scorer does not say.
+func (c *conformance) rows() int {
+	if s, ok := c.s.(interface{ Rows() int }); ok {
+		return s.Rows()
+	}
+	return 0
+}

@@ -1,0 +1,88 @@
+package implicittest_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	_ "github.com/gomlx/compute/gobackend"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/implicittest"
+	"github.com/implicitreward/implicitreward/internal/demo"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// TestFakes: the fakes keep what a Scorer promises, in both renderings and with both
+// vocabularies, and through Once.
+func TestFakes(t *testing.T) {
+	for _, f := range []*implicittest.Fake{{}, {Seed: 1, Pairs: true}, {Seed: 2, Limit: 100}} {
+		for _, p := range []implicit.Policy{f.Plain(), f.Chat()} {
+			if err := implicittest.TestPolicy(t.Context(), p, nil, nil); err != nil {
+				t.Error(err)
+			}
+			for _, ends := range []bool{false, true} {
+				once, err := implicit.Once(p, ends)
+				if err != nil {
+					t.Fatal(err)
+				}
+				once.Scorer, once.Ends = scorer(once.Scorer.Score), nil // it knows the policy's ends alone
+				if err := implicittest.TestPolicy(t.Context(), once, nil, nil); err != nil {
+					t.Errorf("Once: %v", err)
+				}
+			}
+		}
+	}
+}
+
+// TestModels runs the tests on logprob.Model: the demo's pairs in text, and one tiny
+// checkpoint of each family in ids.
+func TestModels(t *testing.T) {
+	backend, err := compute.NewWithConfig("go:ops_sequential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(backend.Finalize)
+	load := func(t *testing.T, dir string) *logprob.Model {
+		m, err := logprob.Load(t.Context(), dir, &logprob.Options{Backend: backend, DType: dtypes.Float32})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { m.Close() })
+		return m
+	}
+	if tokenize.Available {
+		for _, p := range demo.Pairs() {
+			base, tuned, err := p.Extract(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Run(p.Name, func(t *testing.T) {
+				if err := implicittest.TestPolicy(t.Context(), implicit.Plain(load(t, base)), nil, nil); err != nil {
+					t.Error("base:", err)
+				}
+				if err := implicittest.TestPolicy(t.Context(), implicit.Chat(load(t, tuned), nil), nil, nil); err != nil {
+					t.Error("tuned:", err)
+				}
+			})
+		}
+	}
+	for _, family := range []string{"gemma2-base", "gemma3-hub", "gpt2-plain", "gpt_neox-parallel", "llama-gqa-tied", "mistral-window", "olmo2-mha", "phi3-plain", "qwen2-untied", "qwen3-headdim"} {
+		t.Run(family, func(t *testing.T) {
+			m := load(t, filepath.Join("..", "..", "logprob", "testdata", "families", family))
+			var texts []tokenize.Text
+			for i := range 4 {
+				var ids []int32
+				for k := range 5 + i {
+					ids = append(ids, int32((7*k+3*i*k+i+1)%m.Rows()))
+				}
+				texts = append(texts, tokenize.Text{IDs: ids, Reply: 2 + i%2})
+			}
+			if err := implicittest.TestScorer(t.Context(), m, texts, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -1,0 +1,181 @@
+package implicittest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+	"sync/atomic"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// manyTexts is how many texts a call gets of which only the first few should cost
+// anything.
+const manyTexts = 1 << 13
+
+// leave breaks out of the loop.
+func (c *conformance) leave() error {
+	left, late := &atomic.Bool{}, &atomic.Bool{}
+	texts := func(yield func(tokenize.Text) bool) {
+		for i := range manyTexts {
+			if left.Load() {
+				late.Store(true)
+			}
+			if !yield(c.texts[i%len(c.texts)]) {
+				return
+			}
+		}
+	}
+	n := 0
+	for s, err := range c.s.Score(c.ctx, texts) {
+		if err != nil {
+			return err
+		}
+		if err := c.near(s.LogProb, c.want[n].LogProb); err != nil {
+			return err
+		}
+		if n++; n == 2 {
+			break
+		}
+	}
+	left.Store(true)
+	got, err := c.scores(c.texts...)
+	if err != nil {
+		return fmt.Errorf("the call after it: %w", err)
+	}
+	for i := range got {
+		if err := c.near(got[i].LogProb, c.want[i].LogProb); err != nil {
+			return fmt.Errorf("the call after it: text %d: %w", i, err)
+		}
+	}
+	if late.Load() {
+		return errors.New("more texts were drawn after the loop was left")
+	}
+	return nil
+}
+
+func (c *conformance) cancelled() error {
+	ctx, cancel := context.WithCancel(c.ctx)
+	cancel()
+	return ended(c.s.Score(ctx, slices.Values(c.texts)), context.Canceled, len(c.texts))
+}
+
+// cancelling ends the context while the third text is drawn, of very many.
+func (c *conformance) cancelling() error {
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	drawn := 0
+	texts := func(yield func(tokenize.Text) bool) {
+		for ; drawn < manyTexts; drawn++ {
+			if drawn == 2 {
+				cancel()
+			}
+			if !yield(c.texts[drawn%len(c.texts)]) {
+				return
+			}
+		}
+	}
+	return ended(c.s.Score(ctx, texts), context.Canceled, manyTexts)
+}
+
+// ended wants fewer than n scores and one error, at the end; cause, if it is not nil, is
+// wrapped in it.
+func ended(stream iter.Seq2[logprob.Score, error], cause error, n int) error {
+	var last error
+	scores := 0
+	for _, err := range stream {
+		if last != nil {
+			return fmt.Errorf("the scores went on after the error %q", last)
+		}
+		if last = err; err == nil {
+			scores++
+		}
+	}
+	switch {
+	case last == nil:
+		return fmt.Errorf("%d scores and no error, wanted one", scores)
+	case cause != nil && !errors.Is(last, cause):
+		return fmt.Errorf("error %q, wanted one that is %q", last, cause)
+	case scores >= n:
+		return fmt.Errorf("%d scores before the error, wanted fewer than %d", scores, n)
+	}
+	return nil
+}
+
+// errors puts a text that cannot be scored between others.
+func (c *conformance) errors() error {
+	good := c.texts[0]
+	foreign := tokenize.Text{IDs: append(slices.Clone(good.IDs), -1), Reply: good.Reply}
+	first := tokenize.Text{IDs: slices.Clone(good.IDs)}
+	bad := []struct {
+		name string
+		tokenize.Text
+	}{{"an id of -1", foreign}, {"a reply that begins at the first token", first}}
+	if s, ok := c.s.(interface{ Context() int }); ok {
+		long := tokenize.Text{IDs: slices.Clone(good.IDs), Reply: good.Reply}
+		for len(long.IDs) <= s.Context() {
+			long.IDs = append(long.IDs, good.IDs[len(good.IDs)-1])
+		}
+		bad = append(bad, struct {
+			name string
+			tokenize.Text
+		}{"a text longer than the context", long})
+	}
+	for _, b := range bad {
+		if err := ended(c.s.Score(c.ctx, slices.Values([]tokenize.Text{good, b.Text, good})), nil, 2); err != nil {
+			return fmt.Errorf("%s: %w", b.name, err)
+		}
+		got, err := c.scores(good)
+		if err == nil {
+			err = c.near(got[0].LogProb, c.want[0].LogProb)
+		}
+		if err != nil {
+			return fmt.Errorf("the call after %s: %w", b.name, err)
+		}
+	}
+	return nil
+}
+
+// ends holds ScoreEnds to Score, and its probabilities to those of the vocabulary.
+func (c *conformance) ends() error {
+	s, ok := c.s.(implicit.EndScorer)
+	if !ok {
+		return nil
+	}
+	rows := c.rows()
+	all, even, odd := make([]bool, rows), make([]bool, rows), make([]bool, rows)
+	for i := range all {
+		all[i], even[i], odd[i] = true, i%2 == 0, i%2 == 1
+	}
+	var end [4][]float64
+	for k, ends := range [][]bool{{false}, all, even, odd} {
+		got, err := checked(s.ScoreEnds(c.ctx, slices.Values(c.texts), ends), c.texts)
+		if err != nil {
+			return err
+		}
+		for i := range got {
+			if err := c.near(got[i].LogProb, c.want[i].LogProb); err != nil {
+				return fmt.Errorf("text %d: %w", i, err)
+			}
+			end[k] = append(end[k], float64(got[i].End))
+		}
+	}
+	for i := range c.texts {
+		if p := math.Exp(end[0][i]); p != 0 {
+			return fmt.Errorf("text %d: the probability of no token is %v, wanted 0", i, p)
+		}
+		if rows == 0 {
+			continue
+		}
+		p, parts := math.Exp(end[1][i]), math.Exp(end[2][i])+math.Exp(end[3][i])
+		if !(math.Abs(p-1) <= c.tolerance) || !(math.Abs(parts-1) <= c.tolerance) {
+			return fmt.Errorf("text %d: the probability of any token is %v, of every other and of the rest together %v, wanted 1", i, p, parts)
+		}
+	}
+	return nil
+}
