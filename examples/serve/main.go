@@ -46,7 +46,8 @@ type flags struct {
 	listen, tokenFile, log              string
 	anyone, logTexts                    bool
 	beta                                float64
-	body, bodies                        string
+	body, bodies, prompts               string
+	promptBytes                         int64
 	grace                               time.Duration
 	limits                              serve.Limits
 	models                              cli.ModelFlags
@@ -68,6 +69,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.BoolVar(&o.logTexts, "log-texts", false, "log the body of each request too, prompts and all")
 	f.StringVar(&o.body, "max-body", "16MiB", "`size` of a request's body at most")
 	f.StringVar(&o.bodies, "max-bodies", "256MiB", "`size` of all bodies held at a time at most")
+	f.StringVar(&o.prompts, "prompt-cache", "256MiB", "`size` of what is kept, for each model, of prompts of 128 tokens and more, so that other replies to them cost little")
 	f.IntVar(&o.limits.Texts, "max-texts", 10_000, "`number` of texts of a request at most")
 	f.IntVar(&o.limits.Tokens, "max-tokens", 1_000_000, "`number` of tokens of a request at most, for each model")
 	f.IntVar(&o.limits.Requests, "max-requests", 1024, "`number` of requests that wait at most; more are answered with 429")
@@ -127,6 +129,9 @@ func (o *flags) check() error {
 	if o.limits.Bodies, err = cli.ParseSize(o.bodies); err != nil {
 		return cli.Usagef("-max-bodies: %v", err)
 	}
+	if o.promptBytes, err = cli.ParseSize(o.prompts); err != nil {
+		return cli.Usagef("-prompt-cache: %v", err)
+	}
 	if err := cli.CheckRendering("tuned-as", o.tunedAs); err != nil {
 		return err
 	}
@@ -164,6 +169,7 @@ func (o *flags) server(ctx context.Context, stderr io.Writer) (server *serve.Ser
 	if loader, err = o.models.Loader(stderr); err != nil {
 		return nil, nil, err
 	}
+	loader.KeepPrompts(o.promptBytes)
 	defer func() {
 		if err != nil {
 			loader.Close()

@@ -31,15 +31,16 @@ func (m *ModelFlags) Register(f *Flags) {
 
 // Loader loads models onto one backend.
 type Loader struct {
-	backend compute.Backend
-	dtype   dtypes.DType
-	memory  int64
-	date    time.Time
-	stderr  io.Writer
-	models  map[string]*logprob.Model // by folder
-	last    *logprob.Model
-	journal *Journal // nil without an output to resume
-	watch   watch
+	backend     compute.Backend
+	dtype       dtypes.DType
+	memory      int64
+	promptCache int64
+	date        time.Time
+	stderr      io.Writer
+	models      map[string]*logprob.Model // by folder
+	last        *logprob.Model
+	journal     *Journal // nil without an output to resume
+	watch       watch
 }
 
 // Loader checks the flags and opens the backend. Close frees it.
@@ -113,6 +114,10 @@ func (w *watch) batch(texts int, stored bool) {
 	}
 }
 
+// KeepPrompts lets models that are loaded from now on keep long prompts' keys and values
+// from one call to the next, in this many bytes each.
+func (l *Loader) KeepPrompts(bytes int64) { l.promptCache = bytes }
+
 // Load loads the model that name means: a folder, or a hub id. The same folder is
 // loaded once.
 func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) {
@@ -128,7 +133,7 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 		return m, nil
 	}
 	loading := NewProgress(l.stderr, "loading "+name, true)
-	o := &logprob.Options{Backend: l.backend, DType: l.dtype, MemoryLimit: l.memory, Like: l.last, Progress: loading.Set, Batch: l.watch.batch}
+	o := &logprob.Options{Backend: l.backend, DType: l.dtype, MemoryLimit: l.memory, PromptCache: l.promptCache, Like: l.last, Progress: loading.Set, Batch: l.watch.batch}
 	if l.journal != nil {
 		o.Store = l.journal
 	}
