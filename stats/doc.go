@@ -13,6 +13,7 @@
 //	Do factors and their interactions matter?            ANOVA; their size: OLS
 //	As this, when rows share models, prompts or words?   Mixed, (*MixedFit).ANOVA, (*MixedFit).Contrast
 //	How large is a difference?                           CohenD, HedgesG, CohenDAverage, GlassDelta, CliffDelta
+//	How sure is a share?                                 Wilson
 //	Do two measures go together?                         Pearson, Spearman, Kendall
 //	Do ranks survive other ways to measure?              Sensitivities
 //	How sure is any number, also of prompts x words?     Bootstrap, BootstrapAxes
