@@ -25,6 +25,12 @@ type ChatOptions struct {
 	// Vars are further variables of the template, such as "enable_thinking": false
 	// for Qwen 3: nil, booleans, numbers, strings, and slices and maps of them.
 	Vars map[string]any
+	// Template is a chat template in place of the checkpoint's own, such as that of the
+	// model tuned from it (Tokenizer.Template), so that a base model reads the same
+	// text; "" is its own. Tokens that it names, {{ bos_token }}, are the checkpoint's
+	// own, and none where that names none; tokens that it spells out are those that the
+	// checkpoint's vocabulary has, or text.
+	Template string
 }
 
 // Chat encodes prompt as the user's turn of the checkpoint's chat template, with
@@ -80,11 +86,12 @@ func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOption
 // generation prompt at the end, and after the system message of o if it has one.
 // The error of a template that raises one holds its message.
 func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
-	if t.chatErr != nil {
-		return "", fmt.Errorf("tokenize: %w", t.chatErr)
-	}
 	if o == nil {
 		o = &ChatOptions{}
+	}
+	template, err := t.template(o.Template)
+	if err != nil {
+		return "", fmt.Errorf("tokenize: %w", err)
 	}
 	var list []any
 	if o.System != "" {
@@ -111,7 +118,7 @@ func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
 	}
 	vars["messages"] = list
 	vars["add_generation_prompt"] = true
-	text, err := t.chat.Render(vars, jinja.Limits{})
+	text, err := template.Render(vars, jinja.Limits{})
 	if err != nil {
 		var e *jinja.Error
 		if errors.As(err, &e) && e.Kind == "UndefinedError" && strings.HasPrefix(e.Message, "'strftime_now' ") {
@@ -120,4 +127,20 @@ func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
 		return "", fmt.Errorf("tokenize: chat template: %w", err)
 	}
 	return text, nil
+}
+
+// template returns the parsed form of a template, of the checkpoint's own for "".
+func (t *Tokenizer) template(text string) (*jinja.Template, error) {
+	if text == "" {
+		return t.chat, t.chatErr
+	}
+	if parsed, ok := t.templates.Load(text); ok {
+		return parsed.(*jinja.Template), nil
+	}
+	parsed, err := jinja.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("chat template: %w", err)
+	}
+	t.templates.Store(text, parsed)
+	return parsed, nil
 }

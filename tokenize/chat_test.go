@@ -167,3 +167,43 @@ func TestTemplateErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestChatTemplate: another checkpoint's template, with one's own tokens.
+func TestChatTemplate(t *testing.T) {
+	tuned := withTemplate(t, "llama2", "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]")
+	base := withTemplate(t, "llama2", "{{ raise_exception('the wrong template') }}")
+	messages := []Message{{"user", "What?"}, {"assistant", "That."}, {"user", "Why?"}}
+	want, err := tuned.Conversation(messages, " Because", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want.Rendered != "<s>[user]What?[assistant]That.[user]Why?[assistant] Because" || want.Rendered[want.Start:] != " Because" {
+		t.Errorf("%+v", want)
+	}
+	for range 2 { // parsed, and kept
+		got, err := base.Conversation(messages, " Because", &ChatOptions{Template: tuned.Template()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Rendered != want.Rendered || got.Start != want.Start || got.Reply != want.Reply || len(got.IDs) != len(want.IDs) {
+			t.Errorf("%+v, wanted %+v", got, want)
+		}
+	}
+	// A template written for another vocabulary's BOS: this one's is put in its place, once.
+	other := withTemplate(t, "smollm2", "{{ bos_token }}x{{ messages[0].content }}")
+	got, err := base.Chat("What?", "y", &ChatOptions{Template: other.Template()})
+	if err != nil || got.Rendered != "<s>xWhat?y" || got.IDs[0] != 1 || got.IDs[1] == 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := base.Chat("What?", "y", &ChatOptions{Template: "{% if %}"}); err == nil || !strings.HasPrefix(err.Error(), "tokenize: chat template: ") {
+		t.Error(err)
+	}
+	// A checkpoint without a template of its own.
+	none := mustLoad(t, variant(t, "neox", nil))
+	if _, err := none.Chat("What?", "y", nil); err == nil {
+		t.Error("neox has a template: the next line shows nothing")
+	}
+	if got, err := none.Chat("What?", "y", &ChatOptions{Template: "User: {{ messages[0].content }} "}); err != nil || got.Rendered != "User: What? y" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

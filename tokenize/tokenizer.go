@@ -36,6 +36,8 @@ type Tokenizer struct {
 	chatErr error // why there is no chat template
 	hash    string
 	doubts  []error
+
+	templates sync.Map // other chat templates that were asked for: text -> *jinja.Template
 }
 
 // Load reads the tokenizer of the checkpoint in dir: tokenizer.json, and if they
