@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"math"
 	"os"
@@ -21,9 +22,6 @@ import (
 )
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
-
-// maxLine bounds a line of a pairs file.
-const maxLine = 64 << 20
 
 // scorePairs answers a JSON Lines file line by line: each object comes back with what
 // both models say of its reply.
@@ -57,8 +55,7 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 
 	write := func(w io.Writer) error {
 		b := bufio.NewWriter(w)
-		p := &pairReader{ctx: ctx, lines: bufio.NewScanner(in), name: name}
-		p.lines.Buffer(nil, maxLine)
+		p := &pairReader{lines: cli.Lines(ctx, in, name), name: name}
 		done, refused := 0, 0
 		for r, err := range implicit.Rewards(ctx, tuned, base, p.items) {
 			var bad *implicit.ItemError
@@ -102,48 +99,27 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 // pairReader reads pairs as they are asked for and keeps the lines that are not yet
 // answered.
 type pairReader struct {
-	ctx   context.Context // its end ends the reading, though the input may never
-	lines *bufio.Scanner
+	lines iter.Seq2[cli.Line, error]
 	name  string
 	read  [][]byte // objects without their closing brace
 	err   error
 }
 
 func (p *pairReader) items(yield func(implicit.Item) bool) {
-	for n := 1; p.scan(); n++ {
-		line := p.lines.Bytes()
-		if n == 1 {
-			line = bytes.TrimPrefix(line, []byte("\ufeff"))
-		}
-		if line = bytes.TrimSpace(line); len(line) == 0 {
-			continue
-		}
-		item, err := parsePair(line)
+	for line, err := range p.lines {
 		if err != nil {
-			p.err = fmt.Errorf("%s: line %d: %w", p.name, n, err)
+			p.err = err
 			return
 		}
-		p.read = append(p.read, bytes.Clone(bytes.TrimRight(line[:len(line)-1], " \t")))
+		item, err := parsePair(line.Text)
+		if err != nil {
+			p.err = fmt.Errorf("%s: line %d: %w", p.name, line.Number, err)
+			return
+		}
+		p.read = append(p.read, bytes.TrimRight(line.Text[:len(line.Text)-1], " \t"))
 		if !yield(item) {
 			return
 		}
-	}
-	if err := p.lines.Err(); err != nil && p.err == nil {
-		p.err = fmt.Errorf("%s: %w", p.name, err)
-	}
-}
-
-// scan reads the next line. Someone who types the pairs can stop the program while it
-// waits for one.
-func (p *pairReader) scan() bool {
-	more := make(chan bool, 1)
-	go func() { more <- p.lines.Scan() }()
-	select {
-	case ok := <-more:
-		return ok
-	case <-p.ctx.Done():
-		p.err = p.ctx.Err()
-		return false
 	}
 }
 

@@ -1,17 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // edit changes a model's folder: keys of config.json and tokenizer_config.json (null
@@ -237,18 +232,6 @@ func TestWrongPairs(t *testing.T) {
 	}
 }
 
-// TestHalf: pairs of surrogates and escaped backslashes are text.
-func TestHalf(t *testing.T) {
-	for in, want := range map[string]bool{
-		`"plain"`: false, `"\ud83d\ude00"`: false, `"\uD83D\uDE00x"`: false, `"\\ud83d"`: false, `"\\\ud83d"`: true,
-		`"\ud83d"`: true, `"\ude00\ud83d"`: true, `"\ud83dx"`: true, `"\ud83d\ud83d\ude00"`: true, `"\ufffd"`: false, `"\""`: false,
-	} {
-		if got := half([]byte(in)); got != want {
-			t.Errorf("%s: %v, wanted %v", in, got, want)
-		}
-	}
-}
-
 // TestNumbers: every digit is there, for readers that know no float32.
 func TestNumbers(t *testing.T) {
 	for _, x := range []float64{float64(float32(-9.212637)), 0.1, float64(float32(0.1)), 1e-300, 0} {
@@ -259,20 +242,5 @@ func TestNumbers(t *testing.T) {
 		if got, err := strconv.ParseFloat(string(b), 64); err != nil || got != x {
 			t.Errorf("%v is written %s", x, b)
 		}
-	}
-}
-
-// TestStopReading: the end of the context ends a program that waits for a line.
-func TestStopReading(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	in, w := io.Pipe()
-	defer w.Close()
-	p := &pairReader{ctx: ctx, lines: bufio.NewScanner(in), name: "in"}
-	time.AfterFunc(10*time.Millisecond, cancel)
-	for it := range p.items {
-		t.Errorf("item %v", it)
-	}
-	if !errors.Is(p.err, context.Canceled) {
-		t.Errorf("error %v, wanted %v", p.err, context.Canceled)
 	}
 }
