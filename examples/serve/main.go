@@ -169,31 +169,32 @@ func (o *flags) server(ctx context.Context, stderr io.Writer) (server *serve.Ser
 	if loader, err = o.models.Loader(stderr); err != nil {
 		return nil, nil, err
 	}
-	loader.KeepPrompts(o.promptBytes)
-	defer func() {
-		if err != nil {
-			loader.Close()
-		}
-	}()
-	if o.model != "" {
-		m, err := loader.Load(ctx, o.model)
-		if err != nil {
-			return nil, nil, err
-		}
-		options.Tuned = &serve.Model{LM: m, Name: o.model, As: "raw", Chat: loader.Chat()}
-	} else {
-		if options.Tuned, err = load(ctx, loader, o.tuned, o.tunedAs); err != nil {
-			return nil, nil, err
-		}
-		if options.Base, err = load(ctx, loader, o.base, o.baseAs); err != nil {
-			return nil, nil, err
-		}
+	if err = o.load(ctx, loader, &options); err == nil {
+		server, err = serve.New(options)
 	}
-	server, err = serve.New(options)
+	if err != nil {
+		loader.Close()
+	}
 	return server, loader, err
 }
 
-func load(ctx context.Context, loader *cli.Loader, name, as string) (*serve.Model, error) {
+// load loads the model or the pair.
+func (o *flags) load(ctx context.Context, loader *cli.Loader, to *serve.Options) (err error) {
+	if o.model != "" {
+		m, err := loader.Load(ctx, o.model)
+		if err == nil {
+			to.Tuned = &serve.Model{LM: m, Name: o.model, As: "raw", Chat: loader.Chat()}
+		}
+		return err
+	}
+	if to.Tuned, err = policy(ctx, loader, o.tuned, o.tunedAs); err != nil {
+		return err
+	}
+	to.Base, err = policy(ctx, loader, o.base, o.baseAs)
+	return err
+}
+
+func policy(ctx context.Context, loader *cli.Loader, name, as string) (*serve.Model, error) {
 	m, _, err := loader.Policy(ctx, name, as) // which fails where the rendering does
 	if err != nil {
 		return nil, err
