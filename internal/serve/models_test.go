@@ -324,3 +324,13 @@ func TestOffsets(t *testing.T) {
 		}
 	}
 }
+
+func init() {
+	fuzzText = func(t testing.TB) *tokenize.Tokenizer {
+		pairs, err := pairOf()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pairs["gemma2"][0].Tokenizer()
+	}
+}

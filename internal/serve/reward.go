@@ -99,10 +99,10 @@ func (s *Server) reward(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	pairs := make([]implicit.Reward, len(replies))
+	pairs := make([]*implicit.Reward, len(replies))
 	for i, reply := range replies {
-		pairs[i].Reply = reply
-		if err := s.encode(&pairs[i], r.Rendering, func(*Model, string) ([]tokenize.Message, error) { return chat, nil }); err != nil {
+		pairs[i] = &implicit.Reward{Item: implicit.Item{Reply: reply}}
+		if err := s.encode(pairs[i], r.Rendering, func(*Model, string) ([]tokenize.Message, error) { return chat, nil }); err != nil {
 			return nil, refuse("replies", "reply %d: %v", i, err)
 		}
 	}
@@ -236,7 +236,7 @@ func user(prompt string) []tokenize.Message {
 }
 
 // scorePairs fills in the scores of both models.
-func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []implicit.Reward) error {
+func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []*implicit.Reward) error {
 	works := make([]*work, 2)
 	for i, side := range []struct {
 		model int
@@ -247,11 +247,11 @@ func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []i
 	} {
 		w := &work{client: c.client + " " + user, model: side.model, queries: make([]logprob.Query, len(pairs))}
 		for n := range pairs {
-			text, _ := side.part(&pairs[n])
+			text, _ := side.part(pairs[n])
 			w.queries[n] = about(text.IDs, text.Reply)
 		}
 		w.each = func(n int, a logprob.Answer) {
-			_, to := side.part(&pairs[n])
+			_, to := side.part(pairs[n])
 			*to = a.Score
 		}
 		works[i] = w
@@ -260,7 +260,7 @@ func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []i
 }
 
 // dataOf writes the answer for one reply.
-func dataOf(i int, p implicit.Reward, beta float64, perToken bool) (rewardData, error) {
+func dataOf(i int, p *implicit.Reward, beta float64, perToken bool) (rewardData, error) {
 	d := rewardData{
 		Index: i, Reward: number(p.Value(beta)), LogRatio: number(p.LogRatio()), LogpTuned: number(p.Tuned.Sum()), LogpBase: number(p.Base.Sum()),
 		MeanLogRatio: number(p.MeanLogRatio()), TokensTuned: len(p.Tuned.LogProb), TokensBase: len(p.Base.LogProb), Flags: append([]string{}, p.Flags()...),

@@ -59,21 +59,23 @@ func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
 	if len(queries) != len(prompts) {
 		return nil, refuse("prompts", "%d prompts for %d queries, wanted one each", len(prompts), len(queries))
 	}
-	pairs := make([]implicit.Reward, len(queries))
+	pairs := make([]*implicit.Reward, len(queries))
+	var toScore []*implicit.Reward
 	for i, q := range queries {
 		reply, ok := strings.CutPrefix(q, prompts[i])
 		if !ok {
 			return nil, refuse("query", "query %d does not begin with its prompt: was it cut?", i)
 		}
-		pairs[i].Prompt, pairs[i].Reply = prompts[i], reply
+		pairs[i] = &implicit.Reward{Item: implicit.Item{Prompt: prompts[i], Reply: reply}}
 		if reply == "" { // ln 1 - ln 1
 			continue
 		}
-		if err := s.encodeTrainer(&pairs[i], as); err != nil {
+		if err := s.encodeTrainer(pairs[i], as); err != nil {
 			return nil, refuse("query", "query %d: %v", i, err)
 		}
+		toScore = append(toScore, pairs[i])
 	}
-	if err := s.scorePairs(ctx, c, "", pairs); err != nil {
+	if err := s.scorePairs(ctx, c, "", toScore); err != nil {
 		return nil, err
 	}
 	out := trainerResponse{Rewards: make([]*float64, len(pairs)), Logs: map[string][]*float64{"logp_tuned": make([]*float64, len(pairs)), "logp_base": make([]*float64, len(pairs))}}
