@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// TestWrongUse gives the program wrong flags and files: one line that names the thing, exit
+// code 2 for wrong use, 1 otherwise, and nothing is written.
+func TestWrongUse(t *testing.T) {
+	tuned, base := models(t, "llama")
+	const usage = "prefer -h lists the flags\n"
+	good := write(t, "pairs.jsonl", `{"prompt": "x", "chosen": "love", "rejected": "rain"}`)
+	dir := t.TempDir()
+	broken := filepath.Join(dir, "broken.parquet")
+	if err := parquet.WriteFile(broken, []struct {
+		Prompt string `parquet:"prompt"`
+		Chosen string `parquet:"chosen"`
+	}{{"x", "y"}}); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(broken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	torn := write(t, "torn.parquet", string(whole[:len(whole)/2]))
+	binary := filepath.Join(dir, "binary.parquet")
+	if err := parquet.WriteFile(binary, []struct {
+		Prompt   string `parquet:"prompt"`
+		Chosen   string `parquet:"chosen"`
+		Rejected string `parquet:"rejected"`
+	}{{"x", "y", "z"}, {"x", "\xff", "z"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		args []string
+		want string
+		code int
+	}{
+		{"no model", []string{"-tuned", ""}, "prefer: flag -tuned is missing: tuned `model`: a folder, or org/name[@revision] on the hub\n" + usage, 2},
+		{"no data", []string{"-data", ""}, "prefer: flag -data is missing: ", 2},
+		{"rendering", []string{"-tuned-as", "same"}, "prefer: -tuned-as \"same\", wanted raw or chat\n" + usage, 2},
+		{"rendering of the base model", []string{"-base-as", "x"}, "prefer: -base-as \"x\", wanted same, chat or raw\n" + usage, 2},
+		{"rendering of no base model", []string{"-base", "", "-base-as", "raw"}, "prefer: -base-as without -base, wanted both\n" + usage, 2},
+		{"output ending", []string{"-out", "m.parquet"}, "prefer: output \"m.parquet\", wanted a name that ends in .csv or .jsonl\n" + usage, 2},
+		{"output folder", []string{"-out", "no/such/m.csv"}, "prefer: output no/such/m.csv: there is no folder no/such\n", 1},
+		{"output is the data", []string{"-out", good}, " would replace the input ", 2},
+		{"missing data", []string{"-data", "no.jsonl"}, "prefer: data: open no.jsonl: no such file or directory\n", 1},
+		{"empty data", []string{"-data", write(t, "e.jsonl", "\n\n")}, "e.jsonl: empty, wanted pairs {\"prompt\": ..., \"chosen\": ..., \"rejected\": ...}\n", 1},
+		{"no column", []string{"-data", broken}, "broken.parquet: no column rejected, wanted prompt, chosen, rejected\n", 1},
+		{"half a file", []string{"-data", torn}, "torn.parquet: ", 1},
+		{"bytes", []string{"-data", binary}, "binary.parquet: row 2: column chosen: not valid UTF-8\n", 1},
+		{"base without a template", []string{"-base-as", "chat"}, " as chat: tokenize: the checkpoint has no chat template ", 1},
+		{"missing model", []string{"-base", "./no-model"}, "prefer: checkpoint: \"./no-model\": no such folder\n", 1},
+		{"all refused", []string{"-data", write(t, "r.jsonl", `{"prompt": "x", "chosen": "", "rejected": "rain"}`)},
+			"r.jsonl: none of the 1 pairs could be scored; the first: chosen: empty, wanted text\n", 1},
+	} {
+		out := filepath.Join(t.TempDir(), "m.csv")
+		stdout, stderr, code := call(t, "", append([]string{"-tuned", tuned, "-base", base, "-data", good, "-out", out}, test.args...)...)
+		if code != test.code || !strings.Contains(stderr, test.want) || stdout != "" || strings.Count(strings.TrimSuffix(stderr, usage), "\n") != 1 {
+			t.Errorf("%s: exit code %d, stdout %q, stderr %q, wanted %q", test.name, code, stdout, stderr, test.want)
+		}
+		if left, _ := filepath.Glob(filepath.Dir(out) + "/*"); len(left) > 0 {
+			t.Errorf("%s: left %v", test.name, left)
+		}
+	}
+	stdout, _, code := call(t, "", "-h")
+	if code != 0 || !strings.Contains(stdout, "Wilson's 95 % interval") {
+		t.Errorf("help: exit code %d, %s", code, stdout)
+	}
+}
+
+// TestWrongData gives the program lines that are no preferences, and pairs that cannot be
+// scored, whose reason is counted and told.
+func TestWrongData(t *testing.T) {
+	for in, want := range map[string]string{
+		"prompt,chosen,rejected":                                                                      "wanted an object {\"prompt\": ..., \"chosen\": ..., \"rejected\": ...}",
+		`{"prompt": "x"`:                                                                              "unexpected end of JSON input",
+		`{"prompt": "x", "chosen": "y"}`:                                                              `wanted "chosen" and "rejected"`,
+		`{"chosen": "y", "rejected": "z"}`:                                                            `no "prompt", and no messages before the replies, wanted one of them`,
+		`{"prompt": 7, "chosen": "y", "rejected": "z"}`:                                               `wanted "prompt" as a string or a list of messages {"role": ..., "content": ...}`,
+		`{"prompt": "x", "chosen": {"a": "y"}, "rejected": "z"}`:                                      `wanted "chosen" as a string or a list of messages {"role": ..., "content": ...}`,
+		`{"prompt": "x", "chosen": ["y", "w"], "rejected": ["z"]}`:                                    `"chosen": message 1: wanted an object {"role": ..., "content": ...}`,
+		`{"prompt": "x", "chosen": "y", "rejected": "z", "prompt": 1}`:                                `"prompt" stands twice, wanted each member once`,
+		`{"prompt": "x", "chosen": "\ud83d", "rejected": "z"}`:                                        `"chosen" holds half of a surrogate pair, wanted text`,
+		`{"prompt": "x", "chosen": "y", "rejected": "z", "subset": 1}`:                                `wanted "subset" as a string`,
+		`{"prompt": "x", "chosen": "y", "rejected": "z", "id": [1]}`:                                  `wanted "id" as a string or a number`,
+		"{\"prompt\": \"x\", \"chosen\": \"\xff\", \"rejected\": \"z\"}":                              "not valid UTF-8",
+		`{"prompt": [{"role": "user", "role": "x", "content": "x"}], "chosen": "y", "rejected": "z"}`: `"prompt": message 1: "role" stands twice, wanted each member once`,
+	} {
+		_, _, err := read(t.Context(), "-", strings.NewReader("\n"+in+"\n"))
+		if err == nil || err.Error() != "standard input: line 2: "+want {
+			t.Errorf("%s: %v, wanted %s", in, err, want)
+		}
+	}
+	for in, want := range map[string]string{
+		`{"prompt": "x", "chosen": [], "rejected": "z"}`:                                                                                                       "chosen: the last of 0 messages is not of the assistant",
+		`{"prompt": "x", "chosen": "y", "rejected": [{"role": "user", "content": "z"}]}`:                                                                       "rejected: the last of 1 messages is not of the assistant",
+		`{"prompt": [], "chosen": "y", "rejected": "z"}`:                                                                                                       "prompt: no messages, wanted at least one",
+		`{"prompt": [{"role": "user", "content": null}], "chosen": "y", "rejected": "z"}`:                                                                      "prompt: message 1: content is no text",
+		`{"prompt": [{"role": "user", "content": [{"type": "text"}]}], "chosen": "y", "rejected": "z"}`:                                                        "prompt: message 1: content is no text",
+		`{"prompt": [{"role": "system", "content": "x"}], "chosen": "y", "rejected": "z"}`:                                                                     "the last message before the replies is of the system, wanted the user's",
+		`{"prompt": [{"role": "user", "content": "x", "tool_calls": [1]}], "chosen": "y", "rejected": "z"}`:                                                    "prompt: message 1: calls a tool, which no template is given",
+		`{"prompt": "w", "chosen": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "rejected": "z"}`:                                "prompt is another text than the last message before the replies",
+		`{"prompt": [{"role": "user", "content": "w"}], "chosen": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "rejected": "z"}`: "prompt is another conversation than that before the replies",
+		`{"prompt": "x", "chosen": null, "rejected": "z"}`:                                                                                                     "chosen: null, wanted a reply",
+		`{"prompt": "x", "chosen": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "rejected": "z", "tools": [], "id": 1}`:          "",
+	} {
+		list, _, err := read(t.Context(), "-", strings.NewReader(in))
+		if err != nil || len(list) != 1 || list[0].refused != want || (list[0].conversation == "") != (want != "") {
+			t.Errorf("%s: %+v, %v, wanted %s", in, list, err, want)
+		}
+	}
+	// Those that only a model refuses.
+	tuned, base := models(t, "gemma2")
+	for in, want := range map[string]string{
+		`{"prompt": [{"role": "system", "content": "x"}, {"role": "user", "content": "x"}], "chosen": "y", "rejected": "z"}`: "chosen: tuned model: tokenize: chat template: ",
+		`{"prompt": "x", "chosen": "y", "rejected": "\u0000"}`:                                                               "rejected: tuned model: tokenize: ",
+		`{"prompt": "x", "chosen": "y<bos>", "rejected": "z"}`:                                                               "chosen: tuned model: tokenize: chat: 2 BOS tokens ",
+		`{"prompt": "x", "chosen": "y", "rejected": ""}`:                                                                     "rejected: empty, wanted text",
+	} {
+		_, stderr, code := call(t, in+"\n"+`{"prompt": "x", "chosen": "y", "rejected": "z"}`, "-tuned", tuned, "-base", base, "-data", "-")
+		if code != 0 || !strings.HasPrefix(stderr, "1 pairs scored, 1 refused\n  1: "+want) {
+			t.Errorf("%s: exit code %d, %s", in, code, stderr)
+		}
+	}
+	_, stderr, code := call(t, `{"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}], "chosen": "y", "rejected": "z"}
+{"prompt": "x", "chosen": "y", "rejected": "z"}`, "-tuned", tuned, "-base", base, "-data", "-", "-base-as", "raw")
+	if want := "  1: chosen: base model: 3 messages, the first of the user, wanted one of the user, as the rendering is raw\n"; code != 0 || !strings.Contains(stderr, want) {
+		t.Errorf("exit code %d, %s, wanted %s", code, stderr, want)
+	}
+}
+
+// TestStopReading: the end of the context ends a program that waits for a line.
+func TestStopReading(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	in, w := io.Pipe()
+	defer w.Close()
+	go w.Write([]byte("{\"prompt\": \"x\", \"chosen\": \"y\", \"rejected\": \"z\"}\n"))
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if _, _, err := read(ctx, "-", in); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, wanted %v", err, context.Canceled)
+	}
+}
+
+// TestResume: stopped after its first batches and started again, the program reuses them and
+// writes the same bytes as in one go.
+func TestResume(t *testing.T) {
+	tuned, base := models(t, "llama")
+	var data strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&data, "{\"subset\": \"s%d\", \"prompt\": \"Number %d: what is best, and why is number %d not?\", \"chosen\": \"power %d\", \"rejected\": \"love and rain %d\"}\n", i%3, i, i*7, i, i*3)
+	}
+	pairs := write(t, "pairs.jsonl", data.String())
+	whole, part := filepath.Join(t.TempDir(), "m.csv"), filepath.Join(t.TempDir(), "m.csv")
+	args := func(out string) []string {
+		return []string{"-backend", "go", "-tuned", tuned, "-base", base, "-data", pairs, "-out", out}
+	}
+	want, stderr, code := call(t, "", args(whole)...)
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			if info, err := os.Stat(part + ".part"); err == nil && info.Size() > 100 { // a journal without a batch is smaller
+				cancel()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	var stopped strings.Builder
+	if err := run(ctx, nil, io.Discard, &stopped, args(part)); !errors.Is(err, context.Canceled) || !strings.Contains(stopped.String(), "keeps what was computed") {
+		t.Fatalf("%v, %s", err, stopped.String())
+	}
+	if _, err := os.Stat(part); err == nil {
+		t.Error("an output of a run that was stopped")
+	}
+	got, stderr, code := call(t, "", args(part)...)
+	if code != 0 || got != want {
+		t.Errorf("exit code %d, %s, wanted %s", code, got, want)
+	}
+	if m := regexp.MustCompile(`of the earlier run's (\d+) batch(?:es)?, (\d+) reused; [1-9]\d* computed`).FindStringSubmatch(stderr); m == nil || m[1] != m[2] || m[1] == "0" {
+		t.Errorf("stderr %q", stderr)
+	}
+	for _, name := range []string{"", ".meta.json"} {
+		a, err := os.ReadFile(whole + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(part + name)
+		if err != nil || string(a) != string(b) {
+			t.Errorf("m.csv%s is another than that of an uninterrupted run (%v)", name, err)
+		}
+	}
+}
