@@ -332,6 +332,14 @@ func TestMakeTask(t *testing.T) {
 			t.Fatalf("item %d is %q after %q", s.Number, s.Reply, s.Prompt)
 		}
 	}
+	t.Chdir(filepath.Join("..", ".."))
+	words, name, err := corpusWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := makeTask(model, ".", words); err != nil || len(all.Forms) < 2*len(words) {
+		t.Errorf("%s: %v, wanted a task with two forms a word or more", name, err)
+	}
 	if len(job.Long) != longWindows || len(job.Long[7]) != longTokens {
 		t.Errorf("%d long texts, wanted %d of %d tokens", len(job.Long), longWindows, longTokens)
 	}

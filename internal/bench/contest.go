@@ -39,7 +39,7 @@ func (t *timing) best() float64   { return best(t.seconds) / t.items }
 func (t *timing) median() float64 { return median(t.seconds) / t.items }
 
 // hold starts the workers, lets each do the job once, and then times n rounds in which
-// they take turns, or up to 3n until n were undisturbed.
+// they take turns, or up to 2n until n were undisturbed.
 func (c *contest) hold(ctx context.Context, n int, dir string, stderr io.Writer) (all []*timing, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	var workers []*process
@@ -67,7 +67,7 @@ func (c *contest) hold(ctx context.Context, n int, dir string, stderr io.Writer)
 		pids = append(pids, w.cmd.Process.Pid)
 	}
 	var rounds []round
-	for tried := 0; tried <= n || tried <= 3*n && quiet(rounds) < n; tried++ {
+	for tried := 0; tried <= n || tried <= 2*n && quiet(rounds) < n; tried++ {
 		if tried > 0 {
 			waitQuiet(ctx, pids...)
 		}

@@ -14,7 +14,7 @@ import (
 // quiet, as far as it gets quiet.
 const (
 	quietProcessors = 0.15 // used by others, on average over a run
-	quietWait       = 2 * time.Minute
+	quietWait       = 20 * time.Second
 	ticksPerSecond  = 100 // of /proc: USER_HZ, fixed by Linux
 )
 

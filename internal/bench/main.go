@@ -98,10 +98,12 @@ func start(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args 
 			return err
 		}
 	}
-	if err := b.report(); err != nil {
+	rest := b.text.String()
+	b.text.Reset()
+	if err := b.report(); err != nil { // needs all contests, and is read first
 		return err
 	}
-	results := b.heading(*date) + b.text.String()
+	results := b.heading(*date) + b.text.String() + rest
 	fmt.Fprint(stdout, results)
 	if *out != "" {
 		if err := cli.WriteFile(*out, func(w io.Writer) error { _, err := io.WriteString(w, results); return err }); err != nil {
@@ -155,7 +157,7 @@ func (b *bench) prepare() (err error) {
 	if b.task, err = makeTask(b.model, ".", words); err != nil {
 		return err
 	}
-	b.words = fmt.Sprintf("%d forms of the %s after %d prompts", len(b.task.Forms), name, len(b.task.Prompts))
+	b.words = fmt.Sprintf("%s forms of the %s after %d prompts", figureInt(len(b.task.Forms)), name, len(b.task.Prompts))
 	b.path = filepath.Join(b.dir, "task.json")
 	return b.task.write(b.path)
 }
@@ -184,11 +186,11 @@ func (b *bench) heading(date string) string {
 		peers = append(peers, name+" "+version)
 	}
 	slices.Sort(peers)
-	s := fmt.Sprintf("# Results of make bench\n\n%s, %s/%s, %d processors (%s), %s. Best and, in brackets, median of %d runs.", date, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor(), runtime.Version(), b.rounds)
+	s := fmt.Sprintf("%s, %s/%s, %d processors (%s), %s. Best and, in brackets, median of %d runs.", date, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor(), runtime.Version(), b.rounds)
 	if len(peers) > 0 {
 		s += " Peers: " + strings.Join(peers, ", ") + "."
 	}
-	s = "# Results of make bench\n\n" + wrap(strings.TrimPrefix(s, "# Results of make bench\n\n"), 140) + "\n"
+	s = "# Results of make bench\n\n" + wrap(s, 140) + "\n"
 	for _, n := range b.notes {
 		s += "\nLeft out: " + n + ".\n"
 	}

@@ -142,7 +142,7 @@ func (b *bench) big(ctx context.Context) error {
 			fmt.Fprintf(b.stderr, "big: round %d: limit %v: %.1f s, of it the job %.1f s; anonymous memory %d MB\n", round+1, i == 0, r.wall.Seconds(), job.Seconds, r.anon/1e6)
 		}
 	}
-	b.section("A model larger than its memory", "%d million random parameters in bfloat16, 54 chat prompts, `-memory %s` against no limit; whole processes, taking turns. Load average %s before, %s after.", c.parameters()/1e6, bigLimit, before, machineLoad())
+	b.section("A model larger than its memory", "%s million random parameters in bfloat16, 54 chat prompts, `-memory %s` against no limit; whole processes, taking turns. Load average %s before, %s after.", figureInt(c.parameters()/1e6), bigLimit, before, machineLoad())
 	table1 := table{head: []string{"", "whole process, s", "of it the job, s", "peak memory, MB", "peak anonymous memory, MB"}}
 	m := [2]measured{measuredOf(runs[0]), measuredOf(runs[1])}
 	for i, name := range []string{"-memory " + bigLimit, "no limit"} {
@@ -153,7 +153,7 @@ func (b *bench) big(ctx context.Context) error {
 	goals.add("peak anonymous memory under 1.5 GiB", fmt.Sprintf("%.2f GiB", m[0].anon/(1<<30)), mark(m[0].anon < 1.5*(1<<30)))
 	goals.add("at most 1.5 times the time", figure(m[0].best/m[1].best)+" times", mark(m[0].best <= 1.5*m[1].best))
 	same := len(rows[0]) > 0 && slices.Equal(rows[0], rows[1])
-	goals.add("the same numbers to the last bit", fmt.Sprintf("%d numbers", len(rows[0])), mark(same))
+	goals.add("the same numbers to the last bit", figureInt(len(rows[0]))+" numbers", mark(same))
 	if !same {
 		b.wrong = append(b.wrong, "the model that streams gives other numbers than without a limit")
 	}
