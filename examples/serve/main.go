@@ -46,7 +46,7 @@ type flags struct {
 	listen, tokenFile, log              string
 	anyone, logTexts                    bool
 	beta                                float64
-	body, bodies, prompts               string
+	body, bodies, prompts, known        string
 	promptBytes                         int64
 	grace                               time.Duration
 	limits                              serve.Limits
@@ -74,6 +74,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.IntVar(&o.limits.Tokens, "max-tokens", 1_000_000, "`number` of tokens of a request at most, for each model")
 	f.IntVar(&o.limits.Requests, "max-requests", 1024, "`number` of requests that wait at most; more are answered with 429")
 	f.IntVar(&o.limits.Queue, "max-queue", 4_000_000, "`number` of tokens that wait at most; more are answered with 429")
+	f.StringVar(&o.known, "answer-cache", "64MiB", "`size` of the answers that are remembered for each model, so that what texts begin with is not asked again; 0 for none")
 	f.DurationVar(&o.limits.Timeout, "timeout", 5*time.Minute, "`time` for a request at most, its wait included")
 	f.DurationVar(&o.limits.Wait, "wait", 2*time.Millisecond, "`time` for which an idle server gathers requests before it computes")
 	f.DurationVar(&o.grace, "grace", time.Minute, "`time` to finish accepted requests when the program is told to stop")
@@ -129,8 +130,14 @@ func (o *flags) check() error {
 	if o.limits.Bodies, err = cli.ParseSize(o.bodies); err != nil {
 		return cli.Usagef("-max-bodies: %v", err)
 	}
-	if o.promptBytes, err = cli.ParseSize(o.prompts); err != nil {
+	if o.promptBytes, err = sizeOrNone(o.prompts); err != nil {
 		return cli.Usagef("-prompt-cache: %v", err)
+	}
+	if o.limits.Known, err = sizeOrNone(o.known); err != nil {
+		return cli.Usagef("-answer-cache: %v", err)
+	}
+	if o.limits.Known == 0 {
+		o.limits.Known = -1
 	}
 	if err := cli.CheckRendering("tuned-as", o.tunedAs); err != nil {
 		return err
@@ -145,6 +152,14 @@ func (o *flags) check() error {
 		return cli.Usagef("-listen %s is reached from other machines: wanted -token-file, or -anyone to let all of them in", o.listen)
 	}
 	return nil
+}
+
+// sizeOrNone is cli.ParseSize, and 0 for "0".
+func sizeOrNone(s string) (int64, error) {
+	if s == "0" {
+		return 0, nil
+	}
+	return cli.ParseSize(s)
 }
 
 // server loads the models and makes a server of them. The caller closes the loader.
@@ -169,6 +184,7 @@ func (o *flags) server(ctx context.Context, stderr io.Writer) (server *serve.Ser
 	if loader, err = o.models.Loader(stderr); err != nil {
 		return nil, nil, err
 	}
+	loader.KeepPrompts(o.promptBytes)
 	if err = o.load(ctx, loader, &options); err == nil {
 		server, err = serve.New(options)
 	}

@@ -146,7 +146,9 @@ func (q *queue) try(model int, items []item) error {
 	}
 	var answers []logprob.Answer
 	err := q.guard(func() (err error) {
-		answers, err = ask(ctx, q.models[model].LM, queries)
+		answers, err = q.known[model].recall(queries, func(rest []logprob.Query) ([]logprob.Answer, error) {
+			return ask(ctx, q.models[model].LM, rest)
+		})
 		return err
 	})
 	if err != nil {

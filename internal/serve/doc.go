@@ -12,6 +12,7 @@
 //	completions.go  next.go  reward.go  trainer.go  tokens.go    one endpoint or two a file
 //	queue.go        admits texts or answers 429; who is next
 //	batch.go        the batches that the models compute
+//	known.go        what was asked before is not computed again
 //	query.go        what a model is asked for a batch
 //	pieces.go       ids -> the text pieces and offsets of a response
 //

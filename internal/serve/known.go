@@ -1,0 +1,159 @@
+package serve
+
+import (
+	"math"
+	"slices"
+
+	"github.com/implicitreward/implicitreward/logprob"
+)
+
+// known remembers what a model has answered, beginning by beginning: a harness that asks for
+// the continuations of a prompt sends the prompt with each of them, and wants its tokens'
+// log-probabilities every time. What is known is not asked again, so that the model computes
+// the new tokens alone, and one that keeps prompts' keys and values can use these. Only the
+// worker uses it.
+//
+// It holds two generations of a bounded size. What is found in the old one moves to the
+// young one; when that is full it becomes the old one, and what nobody asked for is gone.
+type known struct {
+	young, old *beginnings
+	most       int // bytes of a generation
+}
+
+// beginnings is a tree of token sequences. Node 0 is the empty one.
+type beginnings struct {
+	next    map[node]int32
+	logProb []float32          // by node: ln p of its last token after those before it; NaN where it is not known
+	top     [][]logprob.Likely // by node: the likeliest after it, as many as were ever asked for
+	bytes   int
+}
+
+func newBeginnings() *beginnings {
+	return &beginnings{next: map[node]int32{}, logProb: []float32{float32(math.NaN())}, top: [][]logprob.Likely{nil}}
+}
+
+// newKnown makes one that takes about so many bytes.
+func newKnown(bytes int64) *known {
+	return &known{young: newBeginnings(), old: newBeginnings(), most: int(bytes / 2)}
+}
+
+// find returns the answer to the first places of a query, as many as are known; all says
+// that it is the whole answer.
+func (k *known) find(q logprob.Query) (a logprob.Answer, all bool) {
+	if q.Row || k.most == 0 {
+		return a, false
+	}
+	if a, all = k.young.find(q); !all {
+		if older, whole := k.old.find(q); whole || len(older.LogProb) > len(a.LogProb) {
+			k.learn(q, older)
+			return older, whole
+		}
+	}
+	return a, all
+}
+
+func (b *beginnings) find(q logprob.Query) (a logprob.Answer, all bool) {
+	ids, at := q.Text.IDs, int32(0)
+	for i := 0; ; i++ {
+		var top []logprob.Likely
+		if i >= q.Text.Reply && q.Top > 0 {
+			if top = b.top[at]; len(top) < q.Top {
+				return a, false
+			}
+			top = top[:q.Top]
+		}
+		if i == len(ids) {
+			if top != nil {
+				a.Top = append(a.Top, top)
+			}
+			return a, true
+		}
+		child, ok := b.next[node{at, ids[i]}]
+		if !ok {
+			return a, false
+		}
+		if i >= q.Text.Reply {
+			v := b.logProb[child]
+			if v != v {
+				return a, false
+			}
+			// The two may be of different batches, and a harness looks whether they are equal.
+			if n := slices.IndexFunc(top, func(l logprob.Likely) bool { return l.ID == ids[i] }); n >= 0 {
+				v = top[n].LogProb
+			}
+			a.LogProb = append(a.LogProb, v)
+			if top != nil {
+				a.Top = append(a.Top, top)
+			}
+		}
+		at = child
+	}
+}
+
+// learn remembers an answer, or the beginning of one.
+func (k *known) learn(q logprob.Query, a logprob.Answer) {
+	if k.most == 0 {
+		return
+	}
+	if k.young.bytes > k.most {
+		k.old, k.young = k.young, newBeginnings()
+	}
+	k.young.learn(q.Text.IDs, q.Text.Reply, a)
+}
+
+func (b *beginnings) learn(ids []int32, from int, a logprob.Answer) {
+	const nodeBytes, likelyBytes = 96, 8 // about: an entry of the map, and of the two lists
+	at := int32(0)
+	for i := range min(len(ids), from+len(a.LogProb)) + 1 {
+		if n := i - from; n >= 0 && n < len(a.Top) && len(a.Top[n]) > len(b.top[at]) {
+			b.bytes += likelyBytes * (len(a.Top[n]) - len(b.top[at]))
+			b.top[at] = a.Top[n]
+		}
+		if i == min(len(ids), from+len(a.LogProb)) {
+			return
+		}
+		child, ok := b.next[node{at, ids[i]}]
+		if !ok {
+			child = int32(len(b.logProb))
+			b.next[node{at, ids[i]}] = child
+			b.logProb = append(b.logProb, float32(math.NaN()))
+			b.top = append(b.top, nil)
+			b.bytes += nodeBytes
+		}
+		if i >= from {
+			b.logProb[child] = a.LogProb[i-from]
+		}
+		at = child
+	}
+}
+
+// recall answers what is known of queries and asks for the rest.
+func (k *known) recall(queries []logprob.Query, ask func([]logprob.Query) ([]logprob.Answer, error)) ([]logprob.Answer, error) {
+	answers := make([]logprob.Answer, len(queries))
+	var rest []logprob.Query
+	var at []int
+	for i, q := range queries {
+		var all bool
+		if answers[i], all = k.find(q); !all {
+			q.Text.Reply += len(answers[i].LogProb)
+			rest, at = append(rest, q), append(at, i)
+		}
+	}
+	if len(rest) == 0 {
+		return answers, nil
+	}
+	more, err := ask(rest)
+	if err != nil {
+		return nil, err
+	}
+	for n, i := range at {
+		a, q := &answers[i], queries[i]
+		a.LogProb = append(slices.Clip(a.LogProb), more[n].LogProb...)
+		a.Top = append(slices.Clip(a.Top), more[n].Top...)
+		a.Row = more[n].Row
+		if !q.Row {
+			k.learn(rest[n], more[n])
+		}
+	}
+	return answers, nil
+}
