@@ -78,9 +78,19 @@ func (q *queue) work() {
 			time.Sleep(q.limits.Wait)
 			continue
 		}
+		start := time.Now()
 		q.compute(b)
+		// Clients that ask one thing after another send the next now: together with those
+		// that have waited they make one batch, and not two halves that wait for each other.
+		time.Sleep(min(time.Since(start)/pauseShare, pauseMost))
 	}
 }
+
+// The pause after a batch, as a share of the batch's time, and at most.
+const (
+	pauseShare = 32
+	pauseMost  = 50 * time.Millisecond
+)
 
 func (q *queue) isClosed() bool {
 	q.mu.Lock()
