@@ -13,16 +13,20 @@ import (
 )
 
 // scoreCorpus scores every word after every prompt.
-func scoreCorpus(ctx context.Context, o *flags, stdout, stderr io.Writer) error {
-	if err := cli.CheckOutput(o.out, ".csv", ".parquet"); err != nil {
+func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr io.Writer) error {
+	format, err := cli.OutputFormat(o.out, o.format, [2]string{"csv", ".csv"}, [2]string{"parquet", ".parquet"})
+	if err != nil {
 		return err
+	}
+	if o.out == "-" && o.vary != nil {
+		return cli.Usagef("-vary with -out -, wanted a file, beside which it writes")
 	}
 	for _, out := range []string{o.out, coveragePath(o.out), varyPath(o.out)} {
 		if err := cli.CheckApart(out, o.corpus, o.prompts, o.wordlist); err != nil {
 			return err
 		}
 	}
-	prompts, err := cli.Prompts(o.prompts)
+	prompts, err := cli.Prompts(ctx, o.prompts, stdin)
 	if err != nil {
 		return err
 	}
@@ -65,7 +69,7 @@ func scoreCorpus(ctx context.Context, o *flags, stdout, stderr io.Writer) error 
 	rows := rows(words, o.beta, sum)
 	write := func(w io.Writer) error {
 		var err error
-		if strings.HasSuffix(o.out, ".parquet") {
+		if format == "parquet" {
 			err = implicit.WriteParquet(w, rows, meta)
 		} else {
 			err = implicit.WriteCSV(w, rows)
@@ -77,12 +81,18 @@ func scoreCorpus(ctx context.Context, o *flags, stdout, stderr io.Writer) error 
 		if sum.rows == 0 {
 			return fmt.Errorf("no word of %s could be scored", o.corpus)
 		}
+		if o.out == "-" {
+			return nil
+		}
 		if err := cli.WriteFile(coveragePath(o.out), sum.coverage.WriteCSV); err != nil || vary == nil {
 			return err
 		}
 		return vary.finish(ctx, o, corpus, prompts, stdout, stderr)
 	}
-	if strings.HasSuffix(o.out, ".parquet") {
+	if o.out == "-" {
+		return write(stdout)
+	}
+	if format == "parquet" {
 		err = cli.WriteFile(o.out, write)
 	} else {
 		err = cli.WriteWithMeta(o.out, write, meta.WriteJSON)
@@ -153,7 +163,11 @@ func (s *summary) print(w io.Writer, out string) {
 			}
 		}
 	}
-	fmt.Fprintf(w, "%s: %d rows: %d entries after %d prompts\n", out, s.rows, len(entries), s.prompts)
+	name := out
+	if out == "-" {
+		name = "standard output"
+	}
+	fmt.Fprintf(w, "%s: %d rows: %d entries after %d prompts\n", name, s.rows, len(entries), s.prompts)
 	fmt.Fprintf(w, "entries scored: %d, with a form of one token: %d in the tuned model, %d in the base model, %d in both\n", len(entries)-len(refused), words[0], words[1], words[2])
 	fmt.Fprintf(w, "forms scored: %d, of one token: %d in the tuned model, %d in the base model, %d in both; pooled: %d\n", forms, tuned, base, both, pooled)
 	if few > 0 {
@@ -162,7 +176,11 @@ func (s *summary) print(w io.Writer, out string) {
 	fmt.Fprintf(w, "entries refused: %d\n", len(refused))
 	for i, e := range refused {
 		if i == 10 {
-			fmt.Fprintf(w, "  and %d more: see %s\n", len(refused)-i, coveragePath(out))
+			fmt.Fprintf(w, "  and %d more", len(refused)-i)
+			if out != "-" {
+				fmt.Fprintf(w, ": see %s", coveragePath(out))
+			}
+			fmt.Fprintln(w)
 			break
 		}
 		fmt.Fprintf(w, "  %q: %s\n", e.Term, e.Reason)

@@ -20,7 +20,7 @@ const purpose = `computes implicit rewards, beta * (ln p_tuned(reply | prompt) -
 With -corpus, of every word after every prompt, in all of its surface forms: one row a
 prompt, word and measure, with the columns prompt, category, word, form, n_tokens,
 logp_tuned, logp_base, reward, wildcard, measure, n_forms, mwlr, rank; and beside it, in
-NAME.coverage.csv, what became of each word. The measures are
+NAME.coverage.csv (not with -out -), what became of each word. The measures are
 
   exact   each form by itself: ln p(form | prompt), a row a form
   pooled  ln of the sum of the forms' probabilities: the reply begins with the word
@@ -38,6 +38,10 @@ the words' ranks are compared, in NAME.vary.csv and a table:
 
 With -pairs, of each line {"prompt": ..., "reply": ...} of a JSON Lines file, token by token,
 or, where the two tokenizers cut the reply differently, by the pieces that they have in common.
+With -format inspect the lines are records {id, value, answer, metadata} instead, with the
+reward as the value, which the scorer precomputed_scores of inspect_ai reads: a pair's "id" is
+that of the sample, or, where no pair has one, its place from 1, as inspect_ai numbers samples;
+"epoch" is kept; a pair that was refused has no record.
 Rewards are comparable within one prompt only. A run that was stopped goes on where it was
 when the same command is started again: until the output is complete, OUT.part keeps what
 was computed.`
@@ -46,12 +50,15 @@ const examples = `  score -tuned google/gemma-2-2b-it -base google/gemma-2-2b -c
   score -tuned ./tuned -base ./base -corpus words.txt -forms " {}" -tuned-as raw -prompts mine.json -out r.parquet
   score -tuned ./tuned -base ./base -corpus liwc.dic -wordlist /usr/share/dict/words -measure ended,pooled -out r.csv
   score -tuned ./tuned -base ./base -corpus words.csv -vary rendering,forms,measure,dtype -out r.csv
-  score -tuned ./tuned -base ./base -pairs pairs.jsonl -out scored.jsonl`
+  score -tuned ./tuned -base ./base -pairs pairs.jsonl -out scored.jsonl
+  make-pairs | score -tuned ./tuned -base ./base -pairs - -out - | jq .reward
+  score -tuned ./tuned -base ./base -pairs samples.jsonl -format inspect -out scores.jsonl`
 
 // flags are the program's own.
 type flags struct {
 	tuned, base, tunedAs, baseAs          string
 	corpus, wordlist, prompts, pairs, out string
+	format                                string
 	forms                                 []implicit.Form
 	measures                              []implicit.Measure
 	vary                                  []string
@@ -67,13 +74,14 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.StringVar(&o.tunedAs, "tuned-as", "chat", "`rendering` of a prompt for the tuned model: chat, as the user's turn of its template, or raw, as it stands")
 	f.StringVar(&o.baseAs, "base-as", "raw", "`rendering` for the base model")
 	f.StringVar(&o.corpus, "corpus", "", "`file` of words: CSV Category,token_decoded; CSV or .dicx with a column a category; LIWC .dic; or one word a line")
-	f.StringVar(&o.prompts, "prompts", "paper", "`prompts`: paper (54 built in), or a file: JSON {\"name\": \"prompt\"}, CSV name,prompt, or YAML name: \"prompt\"")
+	f.StringVar(&o.prompts, "prompts", "paper", "`prompts`: paper (54 built in), or a file: JSON {\"name\": \"prompt\"}, CSV name,prompt, or YAML name: \"prompt\"; - for lines {\"name\": ..., \"prompt\": ...} from standard input")
 	f.StringVar(&o.wordlist, "wordlist", "", "`file` of words, one a line, by which wildcards of the corpus (free*) are replaced; without it they are refused")
 	forms := f.String("forms", "all", "`forms` in which a word is scored as the reply, comma-separated: {} is the word, {lower}, {title}, {upper} are it in that case, and \" {}\" has a space before it; all: these four, with and without a space")
 	measures := f.String("measure", string(implicit.MeasurePooled), "`measures`, comma-separated: exact, pooled, ended, paper")
 	vary := f.String("vary", "", "`what` to vary, comma-separated: rendering, forms, measure, dtype: which ranks survive it goes to NAME.vary.csv and is printed")
 	f.StringVar(&o.pairs, "pairs", "", "`file` of pairs, JSON Lines, instead of a corpus; - for standard input")
-	f.StringVar(&o.out, "out", "", "`file` to write: .csv or .parquet with -corpus, .jsonl with -pairs (or - for standard output)")
+	f.StringVar(&o.out, "out", "", "`file` to write: .csv or .parquet with -corpus, .jsonl with -pairs; - for standard output")
+	f.StringVar(&o.format, "format", "", "`form` of the output: csv or parquet with -corpus, jsonl or inspect with -pairs; default: by the file's ending, csv or jsonl on standard output")
 	f.Float64Var(&o.beta, "beta", 1, "`factor` of the rewards, above 0")
 	o.models.Register(f)
 	if err := f.Parse(args, stdout); err != nil {
@@ -109,7 +117,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 		}
 		return scorePairs(ctx, &o, stdin, stdout, stderr)
 	}
-	return scoreCorpus(ctx, &o, stdout, stderr)
+	return scoreCorpus(ctx, &o, stdin, stdout, stderr)
 }
 
 // load loads both models. What they compute is kept beside the output until the loader is

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,10 +25,11 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 // scorePairs answers a JSON Lines file line by line: each object comes back with what
 // both models say of its reply.
 func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr io.Writer) error {
+	format, err := cli.OutputFormat(o.out, o.format, [2]string{"jsonl", ".jsonl"}, [2]string{"inspect", ".jsonl"})
+	if err != nil {
+		return err
+	}
 	if o.out != "-" {
-		if err := cli.CheckOutput(o.out, ".jsonl"); err != nil {
-			return err
-		}
 		if err := cli.CheckApart(o.out, o.pairs); err != nil {
 			return err
 		}
@@ -56,24 +56,40 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 	write := func(w io.Writer) error {
 		b := bufio.NewWriter(w)
 		p := &pairReader{lines: cli.Lines(ctx, in, name), name: name}
-		done, refused := 0, 0
+		if format == "inspect" {
+			p.samples = &samples{seen: map[string]int{}}
+		}
+		scored, refused := 0, 0
 		for r, err := range implicit.Rewards(ctx, tuned, base, p.items) {
 			var bad *implicit.ItemError
 			if err != nil && !errors.As(err, &bad) {
 				return err
 			}
-			object := p.read[0]
+			asked := p.read[0]
 			p.read = p.read[1:]
-			if bad != nil {
-				refused++
-				object = append(appendField(object, "error", bad.Error()), '}')
-			} else if object, err = answer(object, r, models, o.beta); err != nil {
+			line, reason := asked.object, ""
+			switch {
+			case bad != nil:
+				reason = bad.Error()
+				line = append(appendField(line, "error", reason), '}')
+			case format == "inspect":
+				line, reason = asked.sample.record(r, o.beta)
+			default:
+				if line, err = answer(line, r, models, o.beta); err != nil {
+					return err
+				}
+			}
+			if reason == "" {
+				scored++
+			} else if refused++; format == "inspect" {
+				if refused <= 10 {
+					fmt.Fprintf(stderr, "no record of id %s: %s\n", asked.sample.ID, reason)
+				}
+				continue
+			}
+			if _, err := b.Write(append(line, '\n')); err != nil {
 				return err
 			}
-			if _, err := b.Write(append(object, '\n')); err != nil {
-				return err
-			}
-			done++
 		}
 		if p.err != nil {
 			return p.err
@@ -81,10 +97,14 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 		if err := b.Flush(); err != nil {
 			return err
 		}
-		if done == 0 {
+		if scored+refused == 0 {
 			return fmt.Errorf("%s: empty, wanted lines {\"prompt\": ..., \"reply\": ...}", name)
 		}
-		fmt.Fprintf(stderr, "%d pairs scored, %d refused (see \"error\" in their lines)\n", done-refused, refused)
+		where := "see \"error\" in their lines"
+		if format == "inspect" {
+			where = "they have no record"
+		}
+		fmt.Fprintf(stderr, "%d pairs scored, %d refused (%s)\n", scored, refused, where)
 		return nil
 	}
 	if o.out == "-" {
@@ -99,10 +119,17 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 // pairReader reads pairs as they are asked for and keeps the lines that are not yet
 // answered.
 type pairReader struct {
-	lines iter.Seq2[cli.Line, error]
-	name  string
-	read  [][]byte // objects without their closing brace
-	err   error
+	lines   iter.Seq2[cli.Line, error]
+	name    string
+	samples *samples // nil where they are not asked for
+	read    []question
+	err     error
+}
+
+// question is a line that was read.
+type question struct {
+	object []byte // without its closing brace
+	sample sample
 }
 
 func (p *pairReader) items(yield func(implicit.Item) bool) {
@@ -112,11 +139,15 @@ func (p *pairReader) items(yield func(implicit.Item) bool) {
 			return
 		}
 		item, err := parsePair(line.Text)
+		var of sample
+		if err == nil && p.samples != nil {
+			of, err = p.samples.add(line)
+		}
 		if err != nil {
 			p.err = fmt.Errorf("%s: line %d: %w", p.name, line.Number, err)
 			return
 		}
-		p.read = append(p.read, bytes.TrimRight(line.Text[:len(line.Text)-1], " \t"))
+		p.read = append(p.read, question{bytes.TrimRight(line.Text[:len(line.Text)-1], " \t"), of})
 		if !yield(item) {
 			return
 		}
@@ -207,15 +238,9 @@ func answer(object []byte, r implicit.Reward, models [2]*logprob.Model, beta flo
 
 // appendField adds a member to an object whose closing brace is still to come.
 func appendField(object []byte, key string, value any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(value); err != nil {
-		panic(err) // none of the types above fails
-	}
 	if object[len(object)-1] != '{' {
 		object = append(object, ", "...)
 	}
 	object = append(object, strconv.Quote(key)+": "...)
-	return append(object, bytes.TrimSpace(b.Bytes())...)
+	return appendJSON(object, value)
 }

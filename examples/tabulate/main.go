@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/logprob"
@@ -22,19 +21,22 @@ One column a prompt, one row a token; natural logarithms. A CSV has the columns 
 paper's code (token_id, token_name, token_decoded, then the prompts), and how it was made
 goes into a file beside it, NAME.csv.meta.json; a Parquet file holds both. A run that was
 stopped goes on where it was when the same command is started again: until the file is
-complete, NAME.csv.part keeps what was computed.`
+complete, NAME.csv.part keeps what was computed. With -prompts - and -out - it stands in a
+pipe; how a CSV on standard output was made is not written then (Parquet holds it).`
 
 const examples = `  tabulate -model google/gemma-2-2b-it -as chat -out gemma.parquet
   tabulate -model ./my-checkpoint -prompts mine.json -out mine.csv
-where mine.json is {"name": "prompt", ...}`
+where mine.json is {"name": "prompt", ...}
+  make-prompts | tabulate -model ./my-checkpoint -prompts - -out - > mine.csv`
 
-func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []string) error {
+func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) error {
 	f := cli.NewFlags("tabulate", purpose, examples)
 	var models cli.ModelFlags
 	name := f.String("model", "", "`model`: a folder, or org/name[@revision] on the hub")
-	promptsFrom := f.String("prompts", "paper", "`prompts`: paper (54 built in), or a file: JSON {\"name\": \"prompt\"}, CSV name,prompt, or YAML name: \"prompt\"")
+	promptsFrom := f.String("prompts", "paper", "`prompts`: paper (54 built in), or a file: JSON {\"name\": \"prompt\"}, CSV name,prompt, or YAML name: \"prompt\"; - for lines {\"name\": ..., \"prompt\": ...} from standard input")
 	as := f.String("as", "raw", "`rendering` of a prompt: raw, as it stands, or chat, as the user's turn of the checkpoint's template")
-	out := f.String("out", "", "`file` to write, .csv or .parquet")
+	out := f.String("out", "", "`file` to write, .csv or .parquet; - for standard output")
+	format := f.String("format", "", "`form` of the output: csv or parquet; default: by the file's ending, csv on standard output")
 	models.Register(f)
 	if err := f.Parse(args, stdout); err != nil {
 		return err
@@ -45,13 +47,14 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 	if err := cli.CheckRendering("as", *as); err != nil {
 		return err
 	}
-	if err := cli.CheckOutput(*out, ".csv", ".parquet"); err != nil {
+	form, err := cli.OutputFormat(*out, *format, [2]string{"csv", ".csv"}, [2]string{"parquet", ".parquet"})
+	if err != nil {
 		return err
 	}
 	if err := cli.CheckApart(*out, *promptsFrom); err != nil {
 		return err
 	}
-	prompts, err := cli.Prompts(*promptsFrom)
+	prompts, err := cli.Prompts(ctx, *promptsFrom, stdin)
 	if err != nil {
 		return err
 	}
@@ -80,9 +83,15 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 		return err
 	}
 	table.Meta.Model, table.Meta.Rendering, table.Meta.Date = *name, *as, models.Date
-	if strings.HasSuffix(*out, ".parquet") {
+	written := *out
+	switch {
+	case *out == "-" && form == "parquet":
+		written, err = "standard output", table.WriteParquet(stdout)
+	case *out == "-":
+		written, err = "standard output", table.WriteCSV(stdout)
+	case form == "parquet":
 		err = cli.WriteFile(*out, table.WriteParquet)
-	} else {
+	default:
 		err = cli.WriteWithMeta(*out, table.WriteCSV, table.Meta.WriteJSON)
 	}
 	if err != nil {
@@ -92,6 +101,6 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 		return err
 	}
 	fmt.Fprintf(stderr, "%s: %d tokens after %d prompts, %s on %s\n",
-		*out, len(table.Tokens), len(table.Prompts), table.Meta.DType, table.Meta.Backend)
+		written, len(table.Tokens), len(table.Prompts), table.Meta.DType, table.Meta.Backend)
 	return nil
 }

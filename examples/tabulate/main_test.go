@@ -119,3 +119,60 @@ func TestWrongPrompt(t *testing.T) {
 		t.Errorf("exit code %d, stderr %q, wanted %q", code, stderr, want)
 	}
 }
+
+// TestPipe: prompts from standard input and the table to standard output, the same as of
+// files.
+func TestPipe(t *testing.T) {
+	dir := t.TempDir()
+	_, model, err := demo.Pair{Name: "gemma2"}.Extract(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompts := filepath.Join(dir, "p.csv")
+	if err := os.WriteFile(prompts, []byte("name,prompt\nbest,What is best?\nworst,What is worst?\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := call(t, "-model", model, "-prompts", prompts, "-out", filepath.Join(dir, "t.csv")); code != 0 {
+		t.Fatal(stderr)
+	}
+	want, err := os.ReadFile(filepath.Join(dir, "t.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const lines = "{\"name\": \"best\", \"prompt\": \"What is best?\"}\n\n{\"name\": \"worst\", \"prompt\": \"What is worst?\", \"note\": 1}"
+	pipe := func(in string, args ...string) (string, string, int) {
+		var out, errs bytes.Buffer
+		err := run(t.Context(), strings.NewReader(in), &out, &errs, append([]string{"-backend", "go", "-model", model, "-prompts", "-", "-out", "-"}, args...))
+		code := cli.Report("tabulate", err, &errs)
+		return out.String(), errs.String(), code
+	}
+	stdout, stderr, code := pipe(lines)
+	if code != 0 || stdout != string(want) || !strings.HasPrefix(stderr, "standard output: ") {
+		t.Errorf("exit code %d, stderr %q, %d bytes, wanted %d", code, stderr, len(stdout), len(want))
+	}
+	stdout, stderr, code = pipe(lines, "-format", "parquet")
+	table, err := logprob.ReadParquet(strings.NewReader(stdout), int64(len(stdout)))
+	if code != 0 || err != nil || len(table.Prompts) != 2 || table.Meta.ModelType != "gemma2" {
+		t.Errorf("exit code %d, stderr %q, %v", code, stderr, err)
+	}
+	for in, want := range map[string]string{
+		"":                                  "tabulate: standard input: no prompts, wanted lines {\"name\": ..., \"prompt\": ...}\n",
+		"name,prompt":                       "tabulate: standard input: line 1: wanted an object {\"name\": ..., \"prompt\": ...}\n",
+		`{"best": "What is best?"}`:         "tabulate: standard input: line 1: wanted {\"name\": ..., \"prompt\": ...}, both text and not empty\n",
+		`{"name": "", "prompt": "x"}`:       "tabulate: standard input: line 1: wanted {\"name\": ..., \"prompt\": ...}, both text and not empty\n",
+		lines + "\n" + lines:                "tabulate: standard input: line 4: the name \"best\" stands twice\n",
+		`{"name": "x", "prompt": "\ud83d"}`: "tabulate: standard input: line 1: \"prompt\" holds half of a surrogate pair, wanted text\n",
+	} {
+		var out, errs bytes.Buffer
+		err := run(t.Context(), strings.NewReader(in), &out, &errs, []string{"-backend", "go", "-model", model, "-prompts", "-", "-out", "-"})
+		if code := cli.Report("tabulate", err, &errs); code != 1 || errs.String() != want || out.Len() > 0 {
+			t.Errorf("%s: exit code %d, stderr %q, wanted %q", in, code, errs.String(), want)
+		}
+	}
+	if _, stderr, code := pipe(lines, "-format", "json"); code != 2 || stderr != "tabulate: -format \"json\", wanted csv or parquet\ntabulate -h lists the flags\n" {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
+	}
+	if _, stderr, code := call(t, "-model", model, "-out", filepath.Join(dir, "t.csv"), "-format", "parquet"); code != 2 || !strings.Contains(stderr, "with -format parquet, wanted a name that ends in .parquet") {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
+	}
+}

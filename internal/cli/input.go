@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"flag"
@@ -8,25 +9,77 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
 )
 
-// Prompts are the built-in 54 of the paper, by the name "paper", or those of a file.
-func Prompts(name string) ([]implicit.NamedPrompt, error) {
-	if name == "paper" {
+// Prompts are the built-in 54 of the paper, by the name "paper", those of a file, or those
+// of stdin, by the name "-", as JSON Lines: see jsonPrompts. A file whose name ends in .jsonl
+// holds such lines too.
+func Prompts(ctx context.Context, name string, stdin io.Reader) ([]implicit.NamedPrompt, error) {
+	switch name {
+	case "paper":
 		return implicit.PaperPrompts(), nil
+	case "-":
+		return jsonPrompts(ctx, stdin, "standard input")
 	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("prompts: %w (or paper, for the 54 built-in ones)", err)
 	}
 	defer f.Close()
+	if strings.HasSuffix(name, ".jsonl") {
+		return jsonPrompts(ctx, f, name)
+	}
 	prompts, err := implicit.ReadPrompts(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return prompts, nil
+}
+
+// jsonPrompts reads a line {"name": ..., "prompt": ...} a prompt; other members are left
+// alone. As in other files of prompts, a name that stands twice, and an empty name or prompt,
+// is an error.
+func jsonPrompts(ctx context.Context, r io.Reader, from string) ([]implicit.NamedPrompt, error) {
+	const wanted = `{"name": ..., "prompt": ...}`
+	var all []implicit.NamedPrompt
+	seen := map[string]bool{}
+	for line, err := range Lines(ctx, r, from) {
+		if err != nil {
+			return nil, err
+		}
+		fail := func(err error) ([]implicit.NamedPrompt, error) {
+			return nil, fmt.Errorf("%s: line %d: %w", from, line.Number, err)
+		}
+		members, err := Object(line.Text, wanted)
+		if err != nil {
+			return fail(err)
+		}
+		var p implicit.NamedPrompt
+		for _, m := range []struct {
+			key string
+			to  *string
+		}{{"name", &p.Name}, {"prompt", &p.Prompt}} {
+			var ok bool
+			if *m.to, ok, err = String(members[m.key], m.key); err != nil {
+				return fail(err)
+			}
+			if !ok || *m.to == "" {
+				return fail(fmt.Errorf("wanted %s, both text and not empty", wanted))
+			}
+		}
+		if seen[p.Name] {
+			return fail(fmt.Errorf("the name %q stands twice", p.Name))
+		}
+		seen[p.Name] = true
+		all = append(all, p)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s: no prompts, wanted lines %s", from, wanted)
+	}
+	return all, nil
 }
 
 // Corpus reads a corpus file and its sha256; its doubts go to stderr.

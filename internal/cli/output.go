@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -135,6 +136,37 @@ func CheckApart(out string, inputs ...string) error {
 		}
 	}
 	return nil
+}
+
+// OutputFormat returns the format of an output: of a file by its ending, which a format that
+// is given must fit, and of "-", standard output, the one that is given, or else the first.
+// endings are the formats and the endings of their files.
+func OutputFormat(out, given string, endings ...[2]string) (string, error) {
+	var names, all []string
+	for _, e := range endings {
+		names = append(names, e[0])
+		if !slices.Contains(all, e[1]) {
+			all = append(all, e[1])
+		}
+	}
+	if given != "" && !slices.Contains(names, given) {
+		return "", Usagef("-format %q, wanted %s", given, strings.Join(names, " or "))
+	}
+	if out == "-" {
+		if given == "" {
+			given = names[0]
+		}
+		return given, nil
+	}
+	if err := CheckOutput(out, all...); err != nil {
+		return "", err
+	}
+	for _, e := range endings {
+		if strings.HasSuffix(out, e[1]) && (given == "" || given == e[0]) {
+			return e[0], nil
+		}
+	}
+	return "", Usagef("output %q with -format %s, wanted a name that ends in %s", out, given, endings[slices.Index(names, given)][1])
 }
 
 // CheckOutput refuses, before any work, an output whose name does not end in one of the
