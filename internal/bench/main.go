@@ -19,6 +19,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/implicitreward/implicitreward/internal/cli"
 )
@@ -28,6 +29,7 @@ func main() { cli.Main("bench", start) }
 // bench is a run of it.
 type bench struct {
 	rounds  int
+	loadFor time.Duration // how long the server is under load
 	model   string
 	python  string // of the peers; "" without them
 	dir     string // for temporary files
@@ -54,6 +56,7 @@ var parts = []struct {
 	{"corpus", (*bench).corpus},
 	{"long", (*bench).long},
 	{"whole", (*bench).wholeProcesses},
+	{"serve", (*bench).served},
 	{"big", (*bench).big},
 }
 
@@ -69,12 +72,16 @@ func start(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args 
 	f.IntVar(&b.rounds, "n", 3, "`number` of counted runs of each job")
 	f.StringVar(&b.model, "model", model, "`folder` of the checkpoint, a Llama with a chat template")
 	f.StringVar(&b.python, "python", ".deps/venv-peers/bin/python", "`program` that runs the peers, where it is there")
+	f.DurationVar(&b.loadFor, "load", 2*time.Minute, "`time` for which the server is under load")
 	date := f.String("date", "", "`date` for the heading")
 	big := f.Bool("big", false, "also run 3 billion random parameters, which are written to .deps/models (6 GB), in 1 GiB")
-	only := f.String("only", "", "`parts` to run, with commas between them: programs, next, corpus, long, whole, big")
+	only := f.String("only", "", "`parts` to run, with commas between them: programs, next, corpus, long, whole, serve, big")
 	out := f.String("o", "", "`file` that the results also go to")
 	if err := f.Parse(args, stdout); err != nil {
 		return err
+	}
+	if b.loadFor <= 0 {
+		return cli.Usagef("-load %v, wanted a time above 0", b.loadFor)
 	}
 	if b.rounds < 1 {
 		return cli.Usagef("-n %d, wanted at least 1", b.rounds)
