@@ -181,6 +181,36 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// TestVanish: clients that close their connection in the middle of a request are gone from
+// the queue, and the server goes on.
+func TestVanish(t *testing.T) {
+	f := newFake()
+	f.gate = make(chan struct{})
+	s := serving(t, f, nil, nil)
+	server := httptest.NewServer(s.Handler())
+	defer server.Close()
+	var conns []net.Conn
+	for i := range int32(20) {
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+		b := body([]int32{i, 1, 2})
+		fmt.Fprintf(c, "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", len(b), b)
+	}
+	wait(t, "all requests", func() bool { n, _ := s.queue.waiting(); return n == 20 })
+	for _, c := range conns {
+		c.Close()
+	}
+	wait(t, "the requests to go", func() bool { n, tokens := s.queue.waiting(); return n == 0 && tokens == 0 })
+	close(f.gate)
+	right(t, f, post(s.Handler(), "/v1/completions", body([]int32{50, 51})), []int32{50, 51})
+	if _, computed := f.counts(); computed != 1 {
+		t.Errorf("%d texts computed, wanted the one of the client that is there", computed)
+	}
+}
+
 // TestPanic: a text that makes the model panic fails its own request and no other of its
 // batch; a panic in a handler is a 500.
 func TestPanic(t *testing.T) {

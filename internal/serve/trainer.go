@@ -91,12 +91,14 @@ func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
 func (s *Server) trainerOptions(c *call) (as rendering, beta float64, err error) {
 	var given *float64
 	for name, values := range c.URL.Query() {
-		switch name {
-		case "tuned":
+		switch {
+		case len(values) > 1 || values[0] == "":
+			return as, 0, refuse(name, "%.40q: wanted one value", name)
+		case name == "tuned":
 			as.Tuned = values[0]
-		case "base":
+		case name == "base":
 			as.Base = values[0]
-		case "beta":
+		case name == "beta":
 			if err := json.Unmarshal([]byte(values[0]), &given); err != nil || given == nil {
 				return as, 0, refuse("beta", "beta: %.20q, wanted a number above 0", values[0])
 			}
