@@ -137,12 +137,3 @@ func checkIDs(ids []int32, m *Model) error {
 	}
 	return nil
 }
-
-// tokens counts those of prompts.
-func tokens(list []prompt) int {
-	n := 0
-	for _, p := range list {
-		n += len(p.ids)
-	}
-	return n
-}
