@@ -368,6 +368,24 @@ func TestProducts(t *testing.T) {
 	}
 }
 
+func TestSameFirst(t *testing.T) {
+	for _, c := range []struct {
+		ours, theirs string
+		same         bool
+	}{
+		{`{"token": 5195, "lnp": -1.716}`, `{"token": 504, "lnp": -1.789}`, true},
+		{`{"token": 5195, "lnp": -1.716}`, `{"token": 5195, "lnp": -2.789}`, false},
+	} {
+		b := &bench{}
+		if err := b.sameFirst([]byte(c.ours), []byte(c.theirs)); err != nil || (len(b.wrong) == 0) != c.same {
+			t.Errorf("%s against %s: %v, %q, wanted same %v", c.ours, c.theirs, err, b.wrong, c.same)
+		}
+	}
+	if err := (&bench{}).sameFirst(nil, []byte(`{}`)); err == nil {
+		t.Error("a process without an answer passed")
+	}
+}
+
 func TestFlags(t *testing.T) {
 	for _, args := range [][]string{{"-n", "0"}, {"-only", "next,nothing"}, {"x"}} {
 		err := start(context.Background(), strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{}, args)
