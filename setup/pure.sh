@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 libraries=
-for folder in tokenize logprob implicit stats internal/arch internal/checkpoint internal/engine; do
+for folder in tokenize logprob implicit stats internal/arch internal/checkpoint internal/engine internal/serve; do
 	[ ! -d $folder ] || libraries="$libraries ./$folder/..."
 done
 echo "pure: go build -tags nodaulet, without cgo"
