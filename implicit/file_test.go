@@ -126,6 +126,10 @@ func TestRewardsFileErrors(t *testing.T) {
 			t.Errorf("%q: error %v, wanted %q", test.file, last, test.want)
 		}
 	}
+	// A footer of 4 GB, as its size has it, in a file of 12 bytes.
+	if _, _, err := ReadParquet(strings.NewReader("PAR1\xff\xff\xff\xffPAR1"), 12); err == nil || err.Error() != "implicit: rewards: 4294967295 bytes of metadata in a file of 12 bytes" {
+		t.Error(err)
+	}
 	if _, _, err := ReadParquet(strings.NewReader("PAR1 no"), 7); err == nil {
 		t.Error("a broken Parquet file was read")
 	}
