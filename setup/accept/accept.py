@@ -1,0 +1,246 @@
+"""Holds bin/serve to clients as they are: lm-eval, openai, inspect_ai, a trainer that posts
+as OpenRLHF does, and schemathesis. Called by make accept:
+
+    python setup/accept/accept.py MODEL
+
+starts the server with MODEL as both models of the pair, the tuned one read as a chat and the
+base one raw, in float32 on a free port, prints a line for each check and fails if one does.
+"""
+import asyncio
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+import tasks
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CLOSE = 1e-3  # between lm-eval's two models, ln p of a whole text
+EQUAL = 2e-4  # between the server and score, sums over a reply of the same float32 model
+WINDOW = 256  # tokens that lm-eval's models read at a time, so that the long texts need several
+MINUTES_SCHEMATHESIS = 2
+
+os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", KMP_BLOCKTIME="0", OMP_WAIT_POLICY="passive", OPENAI_API_KEY="none")
+
+
+class Server:
+    def __init__(self, model, log):
+        self.log = open(log, "w")
+        self.process = subprocess.Popen(
+            [ROOT / "bin/serve", "-tuned", model, "-base", model, "-tuned-as", "chat", "-base-as", "raw", "-dtype", "f32", "-listen", "127.0.0.1:0"],
+            stdout=subprocess.PIPE, stderr=self.log, text=True)
+        line = self.process.stdout.readline()
+        if not line.startswith("serve: "):
+            sys.exit(f"accept: the server did not start: {pathlib.Path(log).read_text()[-2000:]}")
+        self.url = line.removeprefix("serve: ").strip()
+
+    def stop(self):
+        self.process.terminate()
+        code = self.process.wait(60)
+        self.log.close()
+        return code
+
+
+def call(argv, cwd=None):
+    """Runs a program to its end and returns what it printed; its errors end the check."""
+    done = subprocess.run([str(a) for a in argv], cwd=cwd, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, argv[:6]))} ...: exit code {done.returncode}\n{(done.stdout + done.stderr)[-3000:]}")
+    return done.stdout
+
+
+def lm_eval(folder, name, *args):
+    """Runs lm-eval as a user does. Returns for each task its metrics and, by item, the numbers."""
+    out = folder / name
+    start = time.monotonic()
+    call([sys.executable, "-m", "lm_eval", "run", *args, "--tasks", "accept_choice,accept_rolling", "--include_path", folder,
+          "--output_path", out, "--log_samples"])
+    seconds = time.monotonic() - start
+    [results] = out.rglob("results_*.json")
+    metrics = json.loads(results.read_text())["results"]
+    items = {}
+    for path in out.rglob("samples_*.jsonl"):
+        task = re.match(r"samples_(accept_[a-z]+)_", path.name)[1]
+        rows = sorted(map(json.loads, path.read_text().splitlines()), key=lambda row: row["doc_id"])
+        items[task] = [list(numbers(row["filtered_resps"])) for row in rows]
+    return metrics, items, seconds
+
+
+def numbers(value):
+    """The log-likelihoods among the answers of an item: lm-eval logs them as numbers or as strings, with
+    True or False where the text was the likeliest."""
+    if isinstance(value, list):
+        for v in value:
+            yield from numbers(v)
+    elif str(value) not in ("True", "False"):
+        yield float(value)
+
+
+def check_lm_eval(s):
+    hf, want, hf_seconds = lm_eval(s.folder, "hf", "--model", "hf", "--batch_size", "32", "--device", "cpu",
+                                   "--model_args", f"pretrained={s.model},dtype=float32,max_length={WINDOW}")
+    # local-completions leaves room for a token to be written: its window is two smaller than max_length.
+    ours, got, seconds = lm_eval(s.folder, "local", "--model", "local-completions", "--batch_size", "1",
+                                 "--model_args", f"model={s.model},base_url={s.url}/v1/completions,num_concurrent=16,max_length={WINDOW + 2}")
+    s.want = want["accept_choice"]
+    for task, at_least in [("accept_choice", 200), ("accept_rolling", 20)]:
+        a, b = want[task], got[task]
+        assert len(a) == len(b) >= at_least and list(map(len, a)) == list(map(len, b)), f"{task}: {len(a)} and {len(b)} items"
+        most = max(abs(x - y) for p, q in zip(a, b) for x, y in zip(p, q))
+        assert most <= CLOSE, f"{task}: log-likelihoods differ by up to {most:.2g}, wanted {CLOSE:g}"
+        s.row(f"lm-eval, {task}", f"{len(a)} items, {sum(map(len, a))} log-likelihoods, differ by at most {most:.1e}")
+    for metric in ("acc,none", "acc_norm,none"):
+        a, b = (m["accept_choice"][metric] for m in (hf, ours))
+        assert a == b, f"{metric}: {a} of hf, {b} of the server"
+        s.row(f"lm-eval, {metric.split(',')[0]}", f"{a:.4f} of both")
+    s.row("lm-eval, time", f"hf {hf_seconds:.0f} s, local-completions {seconds:.0f} s, both with start and loading")
+
+
+def some(s):
+    """Texts of the choice task with lm-eval's own log-likelihoods."""
+    rows = [json.loads(line) for line in (s.folder / "accept_choice.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [(row["question"], " " + choice, lnp) for row, values in zip(rows[:8], s.want) for choice, lnp in zip(row["choices"], values)]
+
+
+def check_openai(s):
+    import openai
+    import requests
+
+    client = openai.OpenAI(base_url=s.url + "/v1", api_key="none", max_retries=0)
+    model = client.models.list().data[0].id
+    cases, most, tokens = some(s), 0.0, 0
+    answer = client.completions.create(model=model, prompt=[q + c for q, c, _ in cases], max_tokens=0, echo=True, logprobs=5, temperature=0)
+    assert len(answer.choices) == len(cases)
+    for (q, c, want), choice in zip(cases, answer.choices):
+        l, text = choice.logprobs, choice.text
+        assert text == q + c and len(l.tokens) == len(l.token_logprobs) == len(l.top_logprobs) == len(l.text_offset)
+        # The server puts the BOS before a text; lm-eval does not, and sends ids. The BOS is no part of the text.
+        assert l.token_logprobs[0] is None and l.top_logprobs[0] is None
+        assert all(len(top) in (5, 6) and max(top.values()) >= v - 1e-6 for top, v in zip(l.top_logprobs[1:], l.token_logprobs[1:]))
+        offsets = l.text_offset + [len(text)]
+        assert offsets == sorted(offsets)
+        assert all(t == text[a:b] or "\ufffd" in t or t.startswith("bytes:") or i == 0 for i, (t, a, b) in enumerate(zip(l.tokens, offsets, offsets[1:]))), l.tokens
+        tokens += len(l.tokens)
+    # The same as ids without a BOS is what lm-eval's hf model scored.
+    for q, c, want in cases:
+        ids = requests.post(s.url + "/tokenize", json={"prompt": q + c, "add_special_tokens": False}).json()["tokens"]
+        [choice] = client.completions.create(model=model, prompt=ids, max_tokens=0, echo=True, logprobs=0).choices
+        start = next(i for i, at in enumerate(choice.logprobs.text_offset) if at >= len(q))
+        most = max(most, abs(sum(choice.logprobs.token_logprobs[start:]) - want))
+    assert most <= CLOSE, f"differ from lm-eval's hf model by up to {most:.2g}"
+    try:
+        client.completions.create(model=model, prompt="a", max_tokens=16)
+        raise AssertionError("16 tokens were not refused")
+    except openai.BadRequestError as e:
+        assert e.param == "max_tokens", e
+    s.row("openai, completions", f"{len(cases)} texts, {tokens} tokens, differ from hf by at most {most:.1e}; what is not done is a BadRequestError")
+
+
+def check_inspect(s):
+    from inspect_ai.model import ChatMessageUser, GenerateConfig, get_model
+
+    model = get_model(f"openai-api-completions/local/{s.model}", base_url=s.url + "/v1", api_key="none")
+
+    async def score(q, c):
+        config = GenerateConfig(max_tokens=1, logprobs=True, top_logprobs=1, extra_body={"echo": True, "add_special_tokens": False})
+        output = await model.generate([ChatMessageUser(content=q + c)], config=config)
+        content, end = output.choices[0].logprobs.content[:-1], ""  # the last one is the token that was written
+        total = 0.0
+        for token in reversed(content):
+            total, end = total + token.logprob, token.token + end
+            if len(end) >= len(c):
+                break
+        return total if end == c else None
+
+    async def all_of():
+        return [(await score(q, c), want) for q, c, want in some(s)]
+
+    pairs = [(got, want) for got, want in asyncio.run(all_of()) if got is not None]  # tokens that are no whole characters do not join
+    assert len(pairs) >= 8, f"{len(pairs)} texts whose tokens are the reply's"
+    most = max(abs(got - want) for got, want in pairs)
+    assert most <= CLOSE, f"differ from lm-eval's hf model by up to {most:.2g}"
+    s.row("inspect_ai, openai-api-completions", f"{len(pairs)} texts with echo in extra_body, differ from hf by at most {most:.1e}")
+
+
+def check_trainer(s):
+    """Posts as OpenRLHF's request_api_wrapper does and compares with score -pairs."""
+    import requests
+
+    pairs = [{"prompt": q, "reply": c} for q, c, _ in some(s)]
+    (s.folder / "pairs.jsonl").write_text("".join(json.dumps(p) + "\n" for p in pairs))
+    call([ROOT / "bin/score", "-tuned", s.model, "-base", s.model, "-dtype", "f32", "-beta", "0.5", "-pairs", s.folder / "pairs.jsonl", "-out", s.folder / "scored.jsonl"])
+    want = [json.loads(line)["reward"] for line in (s.folder / "scored.jsonl").read_text().splitlines()]
+    got = []
+    for at in range(0, len(pairs), 8):
+        batch = pairs[at:at + 8]
+        data = {"query": [p["prompt"] + p["reply"] for p in batch], "prompts": [p["prompt"] for p in batch], "labels": ["" for _ in batch]}
+        response = requests.post(s.url + "/get_reward?beta=0.5", json=data, headers={}, timeout=180)
+        response.raise_for_status()
+        got += response.json()["rewards"]
+    assert len(got) == len(want) > 0 and max(map(abs, want)) > 0.1, (len(got), len(want))
+    most = max(abs(a - b) for a, b in zip(got, want))
+    assert most <= EQUAL, f"differ from score by up to {most:.2g}"
+    s.row("trainer, as OpenRLHF posts", f"{len(got)} rewards of {min(want):.1f} to {max(want):.1f}, differ from score -pairs by at most {most:.1e}")
+
+
+def check_schemathesis(s):
+    printed = call([sys.executable, "-m", "schemathesis.cli", "run", s.url + "/openapi.json", "--checks", "not_a_server_error", "--workers", "2",
+                    "--max-examples", "60", "--max-time", str(60 * MINUTES_SCHEMATHESIS), "--seed", "6", "--generation-database", "none",
+                    "--request-timeout", "60", "--warnings", "off"], cwd=s.folder)
+    summary = [line.strip() for line in printed.splitlines() if re.search(r"generated|[Tt]ested", line)]
+    s.row("schemathesis, not_a_server_error", "; ".join(summary) or "passed")
+
+
+def check_still_there(s):
+    assert urllib.request.urlopen(s.url + "/readyz").status == 200
+    metrics = urllib.request.urlopen(s.url + "/metrics").read().decode()
+    [panics] = re.findall(r"^\w*panics_total (\S+)$", metrics, re.M)
+    errors = sum(float(n) for n in re.findall(r'^\w*requests_total\{.*"5\d\d".*\} (\S+)$', metrics, re.M))
+    asked = sum(float(n) for n in re.findall(r"^\w*requests_total\{.*\} (\S+)$", metrics, re.M))
+    assert float(panics) == 0 and errors == 0 and asked > 1000, f"{panics} panics, {errors} server errors of {asked} requests"
+    s.row("server, its own count", f"{asked:.0f} requests, no panic, no server error")
+
+
+class Session:
+    def __init__(self, model, folder, url):
+        self.model, self.folder, self.url = model, folder, url
+
+    def row(self, what, result):
+        print(f"{what:38} {result}", flush=True)
+
+
+def main():
+    model = str(pathlib.Path(sys.argv[1]).resolve())
+    only = sys.argv[2:]
+    failed = []
+    with tempfile.TemporaryDirectory(prefix="accept") as folder:
+        folder = pathlib.Path(folder)
+        os.environ.update(HF_HOME=str(folder / "hf"), INSPECT_LOG_DIR=str(folder / "inspect"))
+        tasks.write(folder)
+        server = Server(model, folder / "log")
+        s = Session(model, folder, server.url)
+        try:
+            for check in (check_lm_eval, check_openai, check_inspect, check_trainer, check_schemathesis, check_still_there):
+                if only and check.__name__.removeprefix("check_") not in only:
+                    continue
+                try:
+                    check(s)
+                except Exception as e:
+                    failed.append(check.__name__.removeprefix("check_"))
+                    s.row(failed[-1], f"FAILED: {type(e).__name__}: {e}")
+        finally:
+            code = server.stop()
+        if code != 0:
+            failed.append("end")
+            print(f"the server ended with code {code}: {(folder / 'log').read_text()[-2000:]}")
+    if failed:
+        sys.exit(f"accept: failed: {', '.join(failed)}")
+    print("accept: everything agrees")
+
+
+main()
