@@ -6,7 +6,7 @@ ifneq ($(SIMD),)
 export GOEXPERIMENT := $(if $(GOEXPERIMENT),$(GOEXPERIMENT),simd)
 endif
 
-.PHONY: help deps build test demo real fuzz bench clean distclean
+.PHONY: help deps build test demo real fuzz bench accept clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,11 @@ bench: build ## measure beside transformers, lm-eval and minicons, into internal
 	@setup/real.sh || echo "bench: going on without the real model"
 	@setup/peers.sh || echo "bench: going on without the peers"
 	@go run ./internal/bench $(if $(BIG),-big) -date "$$(date +%F)" -o internal/bench/RESULTS.md
+
+accept: build ## hold bin/serve to lm-eval, openai, inspect_ai, a trainer and schemathesis as they are (4 minutes and more)
+	@setup/real.sh
+	@setup/accept.sh
+	@PYTHONDONTWRITEBYTECODE=1 .deps/venv-accept/bin/python setup/accept/accept.py .deps/models/smollm2-135m-instruct
 
 clean: ## remove bin/
 	@rm -rf bin
