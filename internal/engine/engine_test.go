@@ -54,6 +54,14 @@ func open(t testing.TB, name string) *Engine {
 	return e
 }
 
+// some leaves the first alone under -short, which the race detector's slowness asks for.
+func some(names ...string) []string {
+	if testing.Short() {
+		return names[:1]
+	}
+	return names
+}
+
 // randomTexts makes texts with many common beginnings, duplicates, empty replies and
 // replies that begin others.
 func randomTexts(r *rand.Rand, n, context, vocabulary int) []Text {
@@ -98,7 +106,11 @@ func TestTree(t *testing.T) {
 				}
 				alone[i] = one[0]
 			}
-			for _, size := range [][2]int{{1, 1}, {20, 7}, {100, 32}, {200, 64}, {4096, 100}, {4096, 512}} {
+			sizes := [][2]int{{1, 1}, {20, 7}, {100, 32}, {200, 64}, {4096, 100}, {4096, 512}}
+			if testing.Short() {
+				sizes = sizes[1:3]
+			}
+			for _, size := range sizes {
 				e.passNodes, e.batchNodes = size[0], size[1]
 				together, err := e.Run(t.Context(), texts, nil)
 				if err != nil {
@@ -268,7 +280,7 @@ func TestManyShapes(t *testing.T) {
 func TestScoreBytes(t *testing.T) {
 	defer func(bytes int) { scoreBytes = bytes }(scoreBytes)
 	r := rand.New(rand.NewPCG(15, 16))
-	for _, name := range []string{"gemma3-written", "mistral-window", "gpt2-plain"} {
+	for _, name := range some("gemma3-written", "mistral-window", "gpt2-plain") {
 		var texts []Text
 		var want []Result
 		for _, bytes := range []int{scoreBytes, 1 << 16, 1} {
@@ -279,7 +291,11 @@ func TestScoreBytes(t *testing.T) {
 			}
 			if texts == nil {
 				texts = randomTexts(r, 300, min(e.model.Context, 60), e.model.V)
-				long := make([]int32, min(e.model.Context, 700))
+				n := 700
+				if testing.Short() {
+					n = 300
+				}
+				long := make([]int32, min(e.model.Context, n))
 				for i := range long {
 					long[i] = int32(r.IntN(e.model.V))
 				}

@@ -9,7 +9,7 @@ import (
 // TestPrompts: calls that find a prompt, or its beginning, from an earlier one give what an
 // engine without memory gives, and compute little more than what is new.
 func TestPrompts(t *testing.T) {
-	for _, name := range []string{"llama-linear", "gemma3-written", "mistral-window", "gpt_neox-hub"} {
+	for _, name := range some("llama-linear", "gemma3-written", "mistral-window", "gpt_neox-hub") {
 		plain, with := open(t, name), open(t, name)
 		with.prompts = newPrompts(1 << 30)
 		for _, e := range []*Engine{plain, with} {
@@ -25,11 +25,15 @@ func TestPrompts(t *testing.T) {
 			return ids
 		}
 		system := random(150)
-		list := [][]int32{random(20), slices.Concat(system, random(30)), slices.Concat(system, random(300)), random(900), random(128), system}
-		for round := range 6 {
+		rounds, replies, longest := 6, 40, 900
+		if testing.Short() {
+			rounds, replies, longest = 4, 12, 200
+		}
+		list := [][]int32{random(20), slices.Concat(system, random(30)), slices.Concat(system, random(longest/3)), random(longest), random(128), system}
+		for round := range rounds {
 			var texts []Text
 			fresh := 0
-			for i := range 40 {
+			for i := range replies {
 				prompt := list[r.IntN(len(list))]
 				reply := random(r.IntN(5))
 				fresh += len(reply) + 1

@@ -50,7 +50,7 @@ func openWith(t testing.TB, dir string, memory int64) (*Engine, error) {
 func TestMemory(t *testing.T) {
 	defer func(rows int) { sliceRows = rows }(sliceRows)
 	sliceRows = 40 // several slices of a small vocabulary
-	for _, name := range []string{"llama-gqa-tied", "gemma2-base", "gpt2-plain", "mistral-window"} {
+	for _, name := range some("llama-gqa-tied", "gemma2-base", "gpt2-plain", "mistral-window") {
 		matches, err := filepath.Glob(filepath.Join(families, name+"*"))
 		if err != nil || len(matches) == 0 {
 			t.Fatalf("no checkpoint %s", name)
@@ -153,7 +153,7 @@ func TestStreamedErrors(t *testing.T) {
 // the likeliest token too, whatever its slice.
 func TestSlices(t *testing.T) {
 	defer func(rows int) { sliceRows = rows }(sliceRows)
-	for _, name := range []string{"llama-mha", "gemma2-base", "gpt_neox-hub"} {
+	for _, name := range some("llama-mha", "gemma2-base", "gpt_neox-hub") {
 		var results [][]Result
 		for _, rows := range []int{1 << 20, 1000, 48, 16} {
 			sliceRows = rows
@@ -190,7 +190,11 @@ func TestTop(t *testing.T) {
 		sliceRows = rows
 		e := open(t, "gemma2-base")
 		r := rand.New(rand.NewPCG(13, 14))
-		texts := randomTexts(r, 30, min(e.model.Context, 30), e.model.V)
+		n := 30
+		if testing.Short() {
+			n = 8
+		}
+		texts := randomTexts(r, n, min(e.model.Context, 30), e.model.V)
 		for i := range texts {
 			texts[i].Row, texts[i].Top = false, []int{0, 1, 5, e.model.V + 3}[i%4]
 		}
