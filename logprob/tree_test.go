@@ -77,12 +77,12 @@ func alike(got, want logprob.Score) error {
 	if len(got.LogProb) != len(want.LogProb) || got.Greedy != want.Greedy {
 		return fmt.Errorf("%d values, greedy %v, wanted %d, %v", len(got.LogProb), got.Greedy, len(want.LogProb), want.Greedy)
 	}
-	return close5(got.LogProb, want.LogProb)
+	return within(1e-5, got.LogProb, want.LogProb)
 }
 
-func close5(got, want []float32) error {
+func within(nats float64, got, want []float32) error {
 	for i, v := range got {
-		if !(math.Abs(float64(v-want[i])) <= 1e-5) {
+		if !(math.Abs(float64(v-want[i])) <= nats) {
 			return fmt.Errorf("value %d is %v, wanted %v", i, v, want[i])
 		}
 	}
@@ -123,11 +123,23 @@ func TestTreeAlone(t *testing.T) {
 			}
 		}
 
-		// Rows, with the same sharing.
+		// Rows, with the same sharing. A row is what one state says of all tokens, and a few
+		// states magnify rounding: after [1 92], gemma3-inner, transformers' own float32 is
+		// 3.5e-6 from its float64. XLA takes few states and many through the same products;
+		// the pure-Go backend through different ones, which there part by 1.1e-5.
 		few := texts[:number(12)]
-		for i, row := range rows(t, m, few...) {
-			if err := close5(row, rows(t, m, few[i])[0]); err != nil {
-				t.Fatalf("the row after text %v: %v", few[i], err)
+		for i, backend := range backends(t) {
+			m, nats := m, 2e-5
+			if i > 0 {
+				if filepath.Base(dir) != "gemma3-inner" {
+					continue // compiling takes two seconds a checkpoint
+				}
+				m, nats = load(t, dir, backend, dtypes.Float32), 1e-5
+			}
+			for i, row := range rows(t, m, few...) {
+				if err := within(nats, row, rows(t, m, few[i])[0]); err != nil {
+					t.Fatalf("%s: the row after text %v: %v", logprob.BackendName(backend), few[i], err)
+				}
 			}
 		}
 	})
