@@ -13,6 +13,7 @@ import (
 type keys struct {
 	shape
 	depth, seen, exit *Node // [T]
+	base              *Node // [T], nil unless Pool
 	path              *Node // [S P], nil if there is but one chunk or P is 0
 	pastK, pastV      *Node // [P G K] of the path to the batch's first node
 	next              *Node // [N], nil if N is 0
@@ -44,7 +45,11 @@ func (b *keys) attend(q, k, v *Node, a arch.Attention) *Node {
 	chunk := func(x *Node) *Node { // [T ..] -> [S C ..]
 		return Reshape(x, append([]int{s, c}, x.Shape().Dimensions[1:]...)...)
 	}
-	sees := b.mask(chunk(b.depth), chunk(b.seen), chunk(b.exit), a.Window)         // [S C P+C]
+	var base *Node
+	if b.Pool {
+		base = chunk(b.base)
+	}
+	sees := b.mask(chunk(b.depth), chunk(b.seen), chunk(b.exit), base, a.Window)   // [S C P+C]
 	qs := TransposeAllAxes(Reshape(q, s, c, groups, m, width), 0, 2, 3, 1, 4)      // [S G M C K]
 	ks, vs := b.visible(allK, chunk(k), groups), b.visible(allV, chunk(v), groups) // [S G P+C K]
 
@@ -97,7 +102,7 @@ func (b *keys) visible(all, own *Node, groups int) *Node {
 var scoreBytes = 32 << 20
 
 // mask tells which keys each node of some chunks sees, path first: [S C P+C].
-func (b *keys) mask(depth, seen, exit *Node, window int) *Node {
+func (b *keys) mask(depth, seen, exit, base *Node, window int) *Node {
 	g := depth.Graph()
 	s, c := depth.Shape().Dimensions[0], depth.Shape().Dimensions[1]
 	window = min(window, math.MaxInt32)
@@ -112,6 +117,11 @@ func (b *keys) mask(depth, seen, exit *Node, window int) *Node {
 	}
 	place := Iota(g, int32s(s, c, b.P), 2) // a key's place on its path is its depth
 	path := LessThan(place, BroadcastToDims(InsertAxes(seen, 2), s, c, b.P))
+	if base != nil { // it is so counted from where the node's prompt begins
+		base = BroadcastToDims(InsertAxes(base, 2), s, c, b.P)
+		path = LogicalAnd(path, GreaterOrEqual(place, base))
+		place = Sub(place, base)
+	}
 	if window > 0 {
 		distance := Sub(BroadcastToDims(InsertAxes(depth, 2), s, c, b.P), place)
 		path = LogicalAnd(path, LessThan(distance, Scalar(g, dtypes.Int32, window)))

@@ -20,6 +20,9 @@ type batch struct {
 	// indices in the pass, the first token first.
 	paths [][]int32
 	next  []int32 // the same for the first node of the batch that follows
+	// Of a pooled batch (pool.go), nil otherwise: where each node's prompt begins among the
+	// keys before the batch, and its depth below the first node after the prompt.
+	base, below []int32
 }
 
 // batches cuts a pass into batches of size nodes, the last of what is left.
@@ -48,8 +51,10 @@ func (t *tree) batches(p pass, size int) []batch {
 		}
 		if end := from + b.n; end < len(p.nodes) {
 			b.next = append([]int32(nil), open[:t.depth[p.nodes[end]]]...)
-		} else if p.keep != nil { // a prompt is on the path to all that follows it
-			b.next = append([]int32(nil), open[:len(p.keep.ids)]...)
+		} else { // a kept prompt is on the path to all that follows it
+			for _, k := range p.keeps {
+				b.next = append(b.next, k.nodes...)
+			}
 		}
 		all = append(all, b)
 	}
@@ -62,14 +67,18 @@ func (t *tree) batches(p pass, size int) []batch {
 // paths part: what is above is on the path to both.
 func (b *batch) mask(c int) (seen, exit []int32) {
 	seen, exit = make([]int32, b.n), make([]int32, b.n)
+	depth := b.depth
+	if b.below != nil {
+		depth = b.below
+	}
 	for start := 0; start < b.n; start += c {
 		end := min(start+c, b.n)
-		least := b.depth[start]
+		least := depth[start]
 		var open []int
 		for i := start; i < end; i++ {
-			least = min(least, b.depth[i])
+			least = min(least, depth[i])
 			seen[i] = least
-			for len(open) > 0 && b.depth[open[len(open)-1]] >= b.depth[i] {
+			for len(open) > 0 && depth[open[len(open)-1]] >= depth[i] {
 				exit[open[len(open)-1]] = int32(i - start)
 				open = open[:len(open)-1]
 			}
@@ -78,6 +87,9 @@ func (b *batch) mask(c int) (seen, exit []int32) {
 		for _, i := range open {
 			exit[i] = int32(end - start)
 		}
+	}
+	for i, base := range b.base { // all of its prompt: a pooled batch is one chunk
+		seen[i] = base + b.depth[i] - b.below[i]
 	}
 	return seen, exit
 }
@@ -88,6 +100,8 @@ type shape struct {
 	C int // of a chunk
 	P int // keys of a path, 0 where no chunk has one
 	N int // keys of the next batch's path, 0 where there is no next batch, or it has none
+	// Pool: the P keys are those of several prompts, one after the other (pool.go).
+	Pool bool
 }
 
 // gathers tells whether chunks have paths of their own. The path of the only chunk is that

@@ -199,47 +199,103 @@ func (e *Engine) Run(ctx context.Context, texts []Text, ends []bool) ([]Result, 
 			}
 		}
 	}
+	r := &call{e: e, ctx: ctx, texts: texts, ends: ends, results: results}
 	if e.prompts == nil {
-		t := newTree()
-		for n, text := range texts {
-			t.add(n, text)
+		all := make([]int, len(texts))
+		for n := range all {
+			all[n] = n
 		}
-		if err := e.runTree(ctx, t, ends, results); err != nil {
+		if err := r.tree(r.treeOf(all)); err != nil {
 			return nil, err
 		}
 		return results, nil
 	}
 	for _, group := range groups(texts) {
-		t := newTree()
-		for _, n := range group {
-			t.add(n, texts[n])
+		run := r.short
+		if texts[group[0]].From >= shortPrompt {
+			run = r.long
 		}
-		if first := texts[group[0]]; first.From >= shortPrompt && len(t.id) > 0 {
-			ids := first.IDs[:first.From]
-			// The last token's state is wanted, so it is computed in any case.
-			t.given, t.from = e.prompts.longest(ids[:len(ids)-1])
-			if t.from < len(ids)-1 {
-				t.keep = &prompt{ids: slices.Clone(ids)}
-			}
-		}
-		if err := e.runTree(ctx, t, ends, results); err != nil {
+		if err := run(group); err != nil {
 			return nil, err
-		}
-		if t.keep != nil {
-			e.prompts.add(t.keep)
 		}
 	}
 	return results, nil
 }
 
-func (e *Engine) runTree(ctx context.Context, t *tree, ends []bool, results []Result) error {
-	for _, p := range t.passes(e.passNodes) {
-		e.computed += len(p.nodes)
-		if err := e.run(ctx, t, p, ends, results); err != nil {
+// call is what a call of Run asks for.
+type call struct {
+	e       *Engine
+	ctx     context.Context
+	texts   []Text
+	ends    []bool
+	results []Result
+}
+
+func (r *call) treeOf(numbers []int) *tree {
+	t := newTree()
+	for _, n := range numbers {
+		t.add(n, r.texts[n])
+	}
+	return t
+}
+
+func (r *call) tree(t *tree) error { return r.passes(t, t.passes(r.e.passNodes)) }
+
+func (r *call) passes(t *tree, passes []pass) error {
+	for _, p := range passes {
+		r.e.computed += len(p.nodes)
+		if err := r.e.run(r.ctx, t, p, r.ends, r.results); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// long computes texts, by number, that have a long prompt in common.
+func (r *call) long(group []int) error {
+	t := r.treeOf(group)
+	if len(t.id) > 0 {
+		first := r.texts[group[0]]
+		ids := first.IDs[:first.From]
+		// The last token's state is wanted, so it is computed in any case.
+		t.given, t.from = r.e.prompts.longest(ids[:len(ids)-1])
+		if t.from < len(ids)-1 {
+			t.keep = &prompt{ids: slices.Clone(ids)}
+		}
+	}
+	if err := r.tree(t); err != nil {
+		return err
+	}
+	if t.keep != nil {
+		r.e.prompts.add(t.keep)
+	}
+	return nil
+}
+
+// short computes texts, by number, whose prompts are short.
+func (r *call) short(group []int) error {
+	var some, rest []int
+	for _, n := range group {
+		if poolable(r.texts[n]) {
+			some = append(some, n)
+		} else {
+			rest = append(rest, n)
+		}
+	}
+	t, keeps, worth := r.e.pool(r.texts, some, len(r.treeOf(some).id))
+	if !worth {
+		return r.tree(r.treeOf(group))
+	}
+	passes := t.pooledPasses(r.e.batchNodes, keeps)
+	if err := r.passes(t, passes); err != nil {
+		return err
+	}
+	for _, p := range passes {
+		for _, k := range p.keeps {
+			r.e.prompts.add(k.prompt)
+		}
+	}
+	return r.tree(r.treeOf(rest))
 }
 
 // Check tells why a text cannot be computed, nil if it can.

@@ -13,7 +13,7 @@ type inputs struct {
 	batch
 	shape
 	x     *tensors.Tensor     // [T D], the residual stream before the next block
-	where []*tensors.Tensor   // depth, seen, exit [T]; path [S P] if S > 1 and P > 0; next [N] if N > 0
+	where []*tensors.Tensor   // depth, seen, exit [T]; base [T] if Pool; path [S P] if S > 1 and P > 0; next [N] if N > 0
 	ropes [][]*tensors.Tensor // cos and sin [T R/2] of each of the model's ropes
 }
 
@@ -27,8 +27,15 @@ func (in *inputs) release() {
 
 // run computes one pass and puts its numbers in their places.
 func (e *Engine) run(ctx context.Context, t *tree, p pass, ends []bool, results []Result) error {
-	batches := t.batches(p, e.batchNodes)
-	shapes := shapesOf(batches, e.store.params)
+	var batches []batch
+	var shapes []shape
+	if t.pooled != nil {
+		b := t.pooledBatch(p)
+		batches, shapes = []batch{b}, []shape{b.pooledShape(p)}
+	} else {
+		batches = t.batches(p, e.batchNodes)
+		shapes = shapesOf(batches, e.store.params)
+	}
 	all := make([]*inputs, len(batches))
 	defer func() {
 		for _, in := range all {
@@ -85,6 +92,9 @@ func (e *Engine) inputs(t *tree, p pass, b batch, s shape) (*inputs, error) {
 	add(depth, s.T)
 	add(seen, s.T)
 	add(exit, s.T)
+	if s.Pool {
+		add(padded(b.base, s.T), s.T)
+	}
 	// An ancestor before the batch lies on the path to its first node, where its
 	// place is its depth.
 	place := func(path []int32, n int) []int32 {
@@ -159,7 +169,7 @@ func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, t *tree
 			return err
 		}
 		if i == 0 && in.P > 0 {
-			past = e.before(t, piece, in.P)
+			past = e.before(p.pool, piece, in.P)
 		}
 		args := slices.Concat([]*tensors.Tensor{in.x}, in.where, past)
 		if part.Rope >= 0 {
@@ -173,20 +183,24 @@ func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, t *tree
 		releaseAll(past)
 		in.x, past = out[0], out[1:]
 	}
-	if p.keep != nil {
-		return p.keep.keep(past, e.model.G, e.model.K)
-	}
-	return nil
+	return keep(p.keeps, past, e.model.G*e.model.K)
 }
 
-// before returns the keys and values of a block that stand before a pass: nothing, or
-// what is given of a prompt.
-func (e *Engine) before(t *tree, piece *piece, size int) []*tensors.Tensor {
-	if t.given == nil {
-		nothing := &prompt{k: [][]float32{nil}, v: [][]float32{nil}}
-		return nothing.past(0, 0, size, e.model.G, e.model.K)
+// before returns the keys and values of a block that stand before a pass, those of one
+// prompt after the other, each [P G K].
+func (e *Engine) before(pool []given, piece *piece, size int) []*tensors.Tensor {
+	width := e.model.G * e.model.K
+	k, v := make([]float32, size*width), make([]float32, size*width)
+	at := 0
+	for _, g := range pool {
+		copy(k[at:], g.k[piece.block][:g.n*width])
+		copy(v[at:], g.v[piece.block][:g.n*width])
+		at += g.n * width
 	}
-	return t.given.past(piece.block, t.from, size, e.model.G, e.model.K)
+	return []*tensors.Tensor{
+		tensors.FromFlatDataAndDimensions(k, size, e.model.G, e.model.K),
+		tensors.FromFlatDataAndDimensions(v, size, e.model.G, e.model.K),
+	}
 }
 
 func releaseAll(all []*tensors.Tensor) {

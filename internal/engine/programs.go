@@ -90,6 +90,9 @@ func blockGraph(part *arch.Part, inOut []bool, s shape) func([]*Node) []*Node {
 		}
 		x := next()
 		b := &keys{shape: s, depth: next(), seen: next(), exit: next()}
+		if s.Pool {
+			b.base = next()
+		}
 		if s.gathers() {
 			b.path = next()
 		}

@@ -7,13 +7,15 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// prompts keeps the keys and values of long prompts from one call to the next, the
-// least recently used going first: a call that comes with other replies to a prompt
-// computes the replies alone. What it has is used as far as a prompt's beginning agrees.
+// prompts keeps the keys and values of prompts from one call to the next, the least
+// recently used going first: a call that comes with other replies to a prompt computes the
+// replies alone. Long prompts are kept when they first come, and used as far as a prompt's
+// beginning agrees; short ones (pool.go) when they come again, and used as a whole.
 type prompts struct {
 	limit, used int64 // bytes
 	order       *list.List
 	states      map[string]*list.Element // of *prompt, by ids
+	asked       map[string]bool          // short prompts that came before, some thousands of them
 }
 
 // prompt is a path's keys and values, on the host.
@@ -28,7 +30,7 @@ type prompt struct {
 const shortPrompt = 128
 
 func newPrompts(limit int64) *prompts {
-	return &prompts{limit: limit, order: list.New(), states: map[string]*list.Element{}}
+	return &prompts{limit: limit, order: list.New(), states: map[string]*list.Element{}, asked: map[string]bool{}}
 }
 
 func keyOf(ids []int32) string {
@@ -62,6 +64,21 @@ func (c *prompts) longest(ids []int32) (best *prompt, n int) {
 	}
 	c.order.MoveToFront(found)
 	return found.Value.(*prompt), n
+}
+
+// known returns a short prompt's state, or nil, and whether the prompt came before.
+func (c *prompts) known(key string) (state *prompt, again bool) {
+	if e, ok := c.states[key]; ok {
+		c.order.MoveToFront(e)
+		return e.Value.(*prompt), true
+	}
+	if again = c.asked[key]; !again {
+		if len(c.asked) == 1<<14 {
+			clear(c.asked)
+		}
+		c.asked[key] = true
+	}
+	return nil, again
 }
 
 // add keeps a state, at the cost of older ones.
@@ -113,27 +130,21 @@ func groups(texts []Text) [][]int {
 	return all
 }
 
-// past returns the first n keys and values of one block, [P G K] on the device.
-func (p *prompt) past(block, n, size, groups, width int) []*tensors.Tensor {
-	var both []*tensors.Tensor
-	for _, from := range [][]float32{p.k[block], p.v[block]} {
-		flat := make([]float32, size*groups*width)
-		copy(flat, from[:n*groups*width])
-		both = append(both, tensors.FromFlatDataAndDimensions(flat, size, groups, width))
-	}
-	return both
-}
-
-// keep takes over the keys and values that a block leaves behind, of a path as long as
-// the prompt.
-func (p *prompt) keep(past []*tensors.Tensor, groups, width int) error {
-	for i, to := range []*[][]float32{&p.k, &p.v} {
-		err := tensors.ConstFlatData(past[i], func(flat []float32) {
-			*to = append(*to, slices.Clone(flat[:len(p.ids)*groups*width]))
-		})
-		if err != nil {
-			return err
+// keep gives prompts the keys and values that a block leaves behind, one prompt's after
+// the other, width numbers a token.
+func keep(all []kept, past []*tensors.Tensor, width int) error {
+	at := 0
+	for _, p := range all {
+		end := at + len(p.nodes)*width
+		for i, to := range []*[][]float32{&p.k, &p.v} {
+			err := tensors.ConstFlatData(past[i], func(flat []float32) {
+				*to = append(*to, slices.Clone(flat[at:end]))
+			})
+			if err != nil {
+				return err
+			}
 		}
+		at = end
 	}
 	return nil
 }

@@ -60,6 +60,69 @@ func TestPrompts(t *testing.T) {
 	}
 }
 
+// TestPool: calls with replies to short prompts, some of them known from earlier calls, give
+// what an engine without memory gives, in batches and pools of any size, with windows
+// smaller than the prompts and learned positions, and compute no known prompt again.
+func TestPool(t *testing.T) {
+	defer func(keys int) { poolKeys = keys }(poolKeys)
+	poolKeys = 200
+	for _, name := range some("llama-linear", "gemma3-written", "mistral-window", "gpt2-hub", "gpt_neox-hub", "gemma2-base") {
+		plain, with := open(t, name), open(t, name)
+		with.prompts = newPrompts(1 << 30)
+		with.batchNodes = 40
+		longest := min(plain.model.Context-9, 60)
+		r := rand.New(rand.NewPCG(19, 20))
+		random := func(n int) []int32 {
+			ids := make([]int32, n)
+			for i := range ids {
+				ids[i] = int32(r.IntN(plain.model.V))
+			}
+			return ids
+		}
+		var list [][]int32
+		for i := range 16 {
+			list = append(list, random(1+r.IntN(longest)))
+			if i > 8 { // prompts that begin as others do, or are their beginnings
+				copy(list[i], list[i-8])
+			}
+		}
+		var last []Text
+		for round := range 5 {
+			texts := last
+			for i := range 40 {
+				prompt := list[r.IntN(len(list))]
+				reply := random(r.IntN(9))
+				texts = append(texts, Text{IDs: slices.Concat(prompt, reply), From: len(prompt), Row: i%7 == 0, Top: i % 3, Ends: i%5 == 0})
+			}
+			if round == 3 {
+				last = texts
+			}
+			before := with.computed
+			ends := make([]bool, plain.model.V)
+			ends[3], ends[17] = true, true
+			got, err := with.Run(t.Context(), texts, ends)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := plain.Run(t.Context(), texts, ends)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fresh := 0
+			for i := range got {
+				if err := near(got[i], want[i], 1e-5); err != nil || len(got[i].Top) != len(want[i].Top) {
+					t.Fatalf("%s: round %d: text %d: %v", name, round, i, err)
+				}
+				fresh += len(texts[i].IDs) - max(texts[i].From-1, 0)
+			}
+			// Beside what is new: prompts too short to be kept, and paths at the cuts.
+			if n := with.computed - before; round > 2 && n > fresh+leastPrompt*len(list)+fresh/2 {
+				t.Errorf("%s: round %d: %d nodes computed for %d new ones", name, round, n, fresh)
+			}
+		}
+	}
+}
+
 // TestPromptsBounded: what is kept stays within its bytes, the least recently used goes.
 func TestPromptsBounded(t *testing.T) {
 	state := func(first int32) *prompt {

@@ -21,17 +21,22 @@ func (t Text) After() bool { return t.Row || t.Ends || t.Top > 0 }
 // are numbered as they are added, so that a parent precedes its children.
 type tree struct {
 	id     []int32
-	parent []int32 // -1 for a text's first token
+	parent []int32 // -1 for a text's first token, -2-i for the first after pool[i]
 	depth  []int32 // position of the token in its texts
 	next   map[edge]int32
 	wants  map[int32]*want
 
-	// Of a tree whose texts have a prompt in common: the first from nodes need not be
+	// Of a tree whose texts have a long prompt in common: the first from nodes need not be
 	// computed, since their keys and values are given; those of the whole prompt are to
 	// be kept.
 	given *prompt
 	from  int
 	keep  *prompt
+
+	// Of a pooled tree (pool.go): the prompts whose keys and values are given, and their
+	// numbers by ids.
+	pool   []given
+	pooled map[string]int32
 }
 
 type edge struct{ parent, id int32 }
@@ -62,8 +67,13 @@ func (t *tree) add(n int, text Text) {
 	} else if text.From >= len(text.IDs) {
 		return
 	}
-	node := int32(-1)
-	for i := range last {
+	node, start := int32(-1), 0
+	if t.pooled != nil {
+		if i, ok := t.pooled[keyOf(text.IDs[:text.From])]; ok {
+			node, start = -2-i, t.pool[i].n
+		}
+	}
+	for i := start; i < last; i++ {
 		e := edge{node, text.IDs[i]}
 		child, ok := t.next[e]
 		if !ok {
@@ -158,7 +168,21 @@ func (t *tree) order() []int32 {
 type pass struct {
 	nodes []int32 // tree numbers
 	own   int     // nodes[own:] are the pass's own, those before are ancestors
-	keep  *prompt // takes the keys and values of its path, nil mostly
+	pool  []given // what stands before it
+	keeps []kept  // what it leaves behind
+}
+
+// given are the keys and values of the first n tokens of a prompt.
+type given struct {
+	*prompt
+	n int
+}
+
+// kept is a prompt that takes the keys and values of its nodes, indices in the pass, -1 for
+// those that stand before it.
+type kept struct {
+	*prompt
+	nodes []int32
 }
 
 // passes cuts the tree into passes of at most size nodes; one is larger only where a
@@ -183,8 +207,16 @@ func (t *tree) passes(size int) []pass {
 			n = len(order)
 		}
 		p.nodes = append(p.nodes, order[:n]...)
+		if t.given != nil {
+			p.pool = []given{{t.given, t.from}}
+		}
 		if t.keep != nil && slices.Contains(order[:n], int32(len(t.keep.ids)-1)) {
-			p.keep = t.keep // its nodes were the first to be numbered
+			// Its nodes were the first to be numbered, and are the first of the pass.
+			k := kept{prompt: t.keep}
+			for i := range t.keep.ids {
+				k.nodes = append(k.nodes, int32(max(i-t.from, -1)))
+			}
+			p.keeps = []kept{k}
 		}
 		order = order[n:]
 		all = append(all, p)
