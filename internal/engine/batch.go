@@ -17,7 +17,7 @@ type batch struct {
 	from, n int     // nodes[from:from+n] of the pass
 	depth   []int32 // [n]
 	// paths lead to every node whose number in the batch is a multiple of chunkNodes, as
-	// indices in the pass, the first token first.
+	// indices in the pass (or see before), the first token first.
 	paths [][]int32
 	next  []int32 // the same for the first node of the batch that follows
 	// Of a pooled batch (pool.go), nil otherwise: where each node's prompt begins among the
@@ -25,12 +25,15 @@ type batch struct {
 	base, below []int32
 }
 
+// before stands for key i of those before a pass, where its nodes have their indices.
+func before(i int) int32 { return int32(-1 - i) }
+
 // batches cuts a pass into batches of size nodes, the last of what is left.
 func (t *tree) batches(p pass, size int) []batch {
 	var all []batch
 	open := make([]int32, 0, 64) // indices in the pass of the ancestors of node i
-	for range t.from {
-		open = append(open, -1) // before the pass
+	for i := range t.from {
+		open = append(open, before(i))
 	}
 	paths := func(from, to int) (starts [][]int32) {
 		for i := from; i < to; i++ {

@@ -95,12 +95,17 @@ func (e *Engine) inputs(t *tree, p pass, b batch, s shape) (*inputs, error) {
 	if s.Pool {
 		add(padded(b.base, s.T), s.T)
 	}
-	// An ancestor before the batch lies on the path to its first node, where its
-	// place is its depth.
+	// A node of an earlier batch lies on the path to this one's first, where its place is
+	// its depth.
 	place := func(path []int32, n int) []int32 {
 		at := make([]int32, n)
 		for i, node := range path {
-			if at[i] = int32(i); int(node) >= b.from {
+			switch {
+			case node < 0:
+				at[i] = before(int(node))
+			case int(node) < b.from:
+				at[i] = int32(i)
+			default:
 				at[i] = int32(s.P) + node - int32(b.from)
 			}
 		}

@@ -10,7 +10,7 @@ import "slices"
 // A pooled batch is a pass of its own, and one chunk, since it is small.
 
 const (
-	// Shorter prompts are computed anew.
+	// Prompts of fewer tokens before their last are computed anew.
 	leastPrompt = 8
 	// Texts in a pooled tree are not longer than this, so that a path leaves room in a batch.
 	pooledText = shortPrompt + 64
@@ -23,43 +23,47 @@ var poolKeys = 1024
 func poolable(text Text) bool { return text.From < shortPrompt && len(text.IDs) <= pooledText }
 
 // pool makes the pooled tree of some of texts, by number, and returns the prompts that are
-// to be kept, and whether the tree is worth it: because it saves a quarter of the nodes of
-// the tree without a pool, or because there is something to keep.
+// to be kept, by their last nodes, and whether the tree is worth it: because it saves a
+// quarter of the nodes of the tree without a pool, or because there is something to keep.
+//
+// What is kept of a prompt ends before its last token, whose state is wanted. A text that
+// goes on from there makes use of it too.
 func (e *Engine) pool(texts []Text, numbers []int, without int) (t *tree, keeps map[int32]*prompt, worth bool) {
 	t, keeps = newTree(), map[int32]*prompt{}
-	t.pooled = map[string]int32{}
+	t.pooled = map[int]int32{}
+	at := map[*prompt]int32{} // in the pool
 	for _, n := range numbers {
 		text := texts[n]
-		ids := text.IDs[:text.From]
-		if len(ids) < leastPrompt || len(ids) == len(text.IDs) && !text.After() {
+		if text.From <= leastPrompt || text.From == len(text.IDs) && !text.After() {
 			t.add(n, text)
 			continue
 		}
-		key := keyOf(ids)
-		if _, ok := t.pooled[key]; ok {
-			t.add(n, text)
-			continue
-		}
-		state, again := e.prompts.known(key)
+		ids := text.IDs[:text.From-1]
+		state, again := e.prompts.known(ids)
 		if state != nil {
-			t.pooled[key] = int32(len(t.pool))
-			t.pool = append(t.pool, given{state, len(ids) - 1}) // the last token's state is wanted
+			i, ok := at[state]
+			if !ok {
+				i = int32(len(t.pool))
+				at[state] = i
+				t.pool = append(t.pool, given{state, len(state.ids)})
+			}
+			t.pooled[n] = i
 		}
 		t.add(n, text)
-		if state == nil && again {
-			keeps[t.node(ids)] = &prompt{ids: slices.Clone(ids)}
+		if again && (state == nil || len(ids) >= len(state.ids)+leastPrompt) {
+			node, rest := int32(-1), ids
+			if state != nil {
+				node, rest = -2-at[state], ids[len(state.ids):]
+			}
+			for _, id := range rest {
+				node = t.next[edge{node, id}]
+			}
+			if keeps[node] == nil {
+				keeps[node] = &prompt{ids: slices.Clone(ids)}
+			}
 		}
 	}
 	return t, keeps, len(keeps) > 0 || 4*len(t.id) <= 3*without
-}
-
-// node returns the node of the last of ids, which are in the tree from the first token.
-func (t *tree) node(ids []int32) int32 {
-	node := int32(-1)
-	for _, id := range ids {
-		node = t.next[edge{node, id}]
-	}
-	return node
 }
 
 // pooledPasses cuts a pooled tree into passes of at most size nodes, unless a path is
@@ -71,6 +75,7 @@ func (t *tree) pooledPasses(size int, keeps map[int32]*prompt) []pass {
 		p := pass{nodes: t.path(order[0])}
 		p.own = len(p.nodes)
 		keys, n := 0, 0
+		begin := map[int32]int{} // where a prompt of the pool begins among the keys, by -2-i
 		for ; n < len(order); n++ {
 			if n > 0 && len(p.nodes) >= size {
 				break
@@ -85,6 +90,7 @@ func (t *tree) pooledPasses(size int, keeps map[int32]*prompt) []pass {
 				if n > 0 && keys+g.n > poolKeys {
 					break
 				}
+				begin[parent] = keys
 				keys += g.n
 				p.pool = append(p.pool, g)
 			}
@@ -97,7 +103,11 @@ func (t *tree) pooledPasses(size int, keeps map[int32]*prompt) []pass {
 		for _, node := range order[:n] {
 			if prompt := keeps[node]; prompt != nil {
 				k := kept{prompt: prompt}
-				for _, ancestor := range append(t.path(node), node) {
+				path := append(t.path(node), node)
+				for i := range t.depth[path[0]] {
+					k.nodes = append(k.nodes, before(begin[t.parent[path[0]]]+int(i)))
+				}
+				for _, ancestor := range path {
 					k.nodes = append(k.nodes, at[ancestor])
 				}
 				p.keeps = append(p.keeps, k)

@@ -10,11 +10,12 @@ import (
 // prompts keeps the keys and values of prompts from one call to the next, the least
 // recently used going first: a call that comes with other replies to a prompt computes the
 // replies alone. Long prompts are kept when they first come, and used as far as a prompt's
-// beginning agrees; short ones (pool.go) when they come again, and used as a whole.
+// beginning agrees; short ones (pool.go) when they come again, without their last token.
 type prompts struct {
 	limit, used int64 // bytes
 	order       *list.List
 	states      map[string]*list.Element // of *prompt, by ids
+	short       [shortPrompt]int         // states by length
 	asked       map[string]bool          // short prompts that came before, some thousands of them
 }
 
@@ -66,11 +67,17 @@ func (c *prompts) longest(ids []int32) (best *prompt, n int) {
 	return found.Value.(*prompt), n
 }
 
-// known returns a short prompt's state, or nil, and whether the prompt came before.
-func (c *prompts) known(key string) (state *prompt, again bool) {
-	if e, ok := c.states[key]; ok {
-		c.order.MoveToFront(e)
-		return e.Value.(*prompt), true
+// known returns the longest state that ids begin with, or nil, and whether they came before.
+func (c *prompts) known(ids []int32) (state *prompt, again bool) {
+	key := keyOf(ids)
+	for n := len(ids); n >= leastPrompt && state == nil; n-- {
+		if c.short[n] == 0 {
+			continue
+		}
+		if e, ok := c.states[key[:4*n]]; ok {
+			c.order.MoveToFront(e)
+			state = e.Value.(*prompt)
+		}
 	}
 	if again = c.asked[key]; !again {
 		if len(c.asked) == 1<<14 {
@@ -78,7 +85,7 @@ func (c *prompts) known(key string) (state *prompt, again bool) {
 		}
 		c.asked[key] = true
 	}
-	return nil, again
+	return state, again
 }
 
 // add keeps a state, at the cost of older ones.
@@ -92,10 +99,18 @@ func (c *prompts) add(p *prompt) {
 		last := c.order.Back()
 		old := c.order.Remove(last).(*prompt)
 		delete(c.states, old.key)
+		c.count(old, -1)
 		c.used -= old.bytes()
 	}
 	c.states[p.key] = c.order.PushFront(p)
+	c.count(p, 1)
 	c.used += size
+}
+
+func (c *prompts) count(p *prompt, by int) {
+	if len(p.ids) < shortPrompt {
+		c.short[len(p.ids)] += by
+	}
 }
 
 func (p *prompt) bytes() int64 {

@@ -33,10 +33,10 @@ type tree struct {
 	from  int
 	keep  *prompt
 
-	// Of a pooled tree (pool.go): the prompts whose keys and values are given, and their
-	// numbers by ids.
+	// Of a pooled tree (pool.go): the prompts whose keys and values are given, and, by
+	// number, which of them a text begins with.
 	pool   []given
-	pooled map[string]int32
+	pooled map[int]int32
 }
 
 type edge struct{ parent, id int32 }
@@ -68,10 +68,8 @@ func (t *tree) add(n int, text Text) {
 		return
 	}
 	node, start := int32(-1), 0
-	if t.pooled != nil {
-		if i, ok := t.pooled[keyOf(text.IDs[:text.From])]; ok {
-			node, start = -2-i, t.pool[i].n
-		}
+	if i, ok := t.pooled[n]; ok {
+		node, start = -2-i, t.pool[i].n
 	}
 	for i := start; i < last; i++ {
 		e := edge{node, text.IDs[i]}
@@ -178,8 +176,8 @@ type given struct {
 	n int
 }
 
-// kept is a prompt that takes the keys and values of its nodes, indices in the pass, -1 for
-// those that stand before it.
+// kept is a prompt that takes the keys and values of its nodes, indices in the pass (or see
+// before).
 type kept struct {
 	*prompt
 	nodes []int32
@@ -214,7 +212,11 @@ func (t *tree) passes(size int) []pass {
 			// Its nodes were the first to be numbered, and are the first of the pass.
 			k := kept{prompt: t.keep}
 			for i := range t.keep.ids {
-				k.nodes = append(k.nodes, int32(max(i-t.from, -1)))
+				if i < t.from {
+					k.nodes = append(k.nodes, before(i))
+				} else {
+					k.nodes = append(k.nodes, int32(i-t.from))
+				}
 			}
 			p.keeps = []kept{k}
 		}
