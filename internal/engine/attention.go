@@ -15,7 +15,7 @@ type keys struct {
 	depth, seen, exit *Node // [T]
 	base              *Node // [T], nil unless Pool
 	path              *Node // [S P], nil if there is but one chunk or P is 0
-	pastK, pastV      *Node // [P G K] of the path to the batch's first node
+	pastK, pastV      *Node // [Q G K] of the path to the batch's first node, or of a pool
 	next              *Node // [N], nil if N is 0
 	nextK, nextV      *Node // [N G K], set by attend
 }
@@ -87,7 +87,7 @@ func (b *keys) attend(q, k, v *Node, a arch.Attention) *Node {
 }
 
 // visible gathers the keys (or values) of each chunk, those of its path first: all is
-// [P+T G K], own [S C G K], the result [S G P+C K].
+// [Q+T G K], own [S C G K], the result [S G P+C K].
 func (b *keys) visible(all, own *Node, groups int) *Node {
 	switch {
 	case b.C == b.T: // one path for all

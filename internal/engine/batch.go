@@ -20,8 +20,8 @@ type batch struct {
 	// indices in the pass (or see before), the first token first.
 	paths [][]int32
 	next  []int32 // the same for the first node of the batch that follows
-	// Of a pooled batch (pool.go), nil otherwise: where each node's prompt begins among the
-	// keys before the batch, and its depth below the first node after the prompt.
+	// Of a pooled batch (pool.go), nil otherwise: where each node's prompt begins in the path
+	// of its chunk, and its depth below the first node after the prompt.
 	base, below []int32
 }
 
@@ -91,8 +91,8 @@ func (b *batch) mask(c int) (seen, exit []int32) {
 			exit[i] = int32(end - start)
 		}
 	}
-	for i, base := range b.base { // all of its prompt: a pooled batch is one chunk
-		seen[i] = base + b.depth[i] - b.below[i]
+	for i, base := range b.base {
+		seen[i] += base + b.depth[i] - b.below[i] // all of its prompt
 	}
 	return seen, exit
 }
@@ -102,8 +102,9 @@ type shape struct {
 	T int // nodes
 	C int // of a chunk
 	P int // keys of a path, 0 where no chunk has one
+	Q int // keys before the batch, among which those of paths are: P of them unless Pool
 	N int // keys of the next batch's path, 0 where there is no next batch, or it has none
-	// Pool: the P keys are those of several prompts, one after the other (pool.go).
+	// Pool: the keys before the batch, and those of a path, are of several prompts (pool.go).
 	Pool bool
 }
 
@@ -138,6 +139,7 @@ func shapesOf(batches []batch, params int64) []shape {
 		}
 	}
 	for i := range all { // the last one too, so that it needs no executable of its own
+		all[i].Q = all[i].P
 		if len(all) > 1 {
 			all[i].N = all[min(i+1, len(all)-1)].P
 		}

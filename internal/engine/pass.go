@@ -30,8 +30,8 @@ func (e *Engine) run(ctx context.Context, t *tree, p pass, ends []bool, results 
 	var batches []batch
 	var shapes []shape
 	if t.pooled != nil {
-		b := t.pooledBatch(p)
-		batches, shapes = []batch{b}, []shape{b.pooledShape(p)}
+		b, s := t.pooledBatch(p)
+		batches, shapes = []batch{b}, []shape{s}
 	} else {
 		batches = t.batches(p, e.batchNodes)
 		shapes = shapesOf(batches, e.store.params)
@@ -106,7 +106,7 @@ func (e *Engine) inputs(t *tree, p pass, b batch, s shape) (*inputs, error) {
 			case int(node) < b.from:
 				at[i] = int32(i)
 			default:
-				at[i] = int32(s.P) + node - int32(b.from)
+				at[i] = int32(s.Q) + node - int32(b.from)
 			}
 		}
 		return at
@@ -167,14 +167,14 @@ func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
 // batch's first node come from the batch before it.
 func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, t *tree, p pass) error {
 	part := piece.part
-	var past []*tensors.Tensor // keys and values [P G K]
+	var past []*tensors.Tensor // keys and values [Q G K]
 	defer func() { releaseAll(past) }()
 	for i, in := range all {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if i == 0 && in.P > 0 {
-			past = e.before(p.pool, piece, in.P)
+			past = e.before(p.pool, piece, in.Q)
 		}
 		args := slices.Concat([]*tensors.Tensor{in.x}, in.where, past)
 		if part.Rope >= 0 {
@@ -192,7 +192,7 @@ func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, t *tree
 }
 
 // before returns the keys and values of a block that stand before a pass, those of one
-// prompt after the other, each [P G K].
+// prompt after the other, each [Q G K].
 func (e *Engine) before(pool []given, piece *piece, size int) []*tensors.Tensor {
 	width := e.model.G * e.model.K
 	k, v := make([]float32, size*width), make([]float32, size*width)

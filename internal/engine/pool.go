@@ -7,7 +7,7 @@ import "slices"
 // side by side, and each node sees those of its own prompt. A prompt asked for again and
 // again then costs its last token, in whatever company its replies come.
 //
-// A pooled batch is a pass of its own, and one chunk, since it is small.
+// A pooled batch is a pass of its own.
 
 const (
 	// Prompts of fewer tokens before their last are computed anew.
@@ -119,48 +119,70 @@ func (t *tree) pooledPasses(size int, keeps map[int32]*prompt) []pass {
 	return all
 }
 
-// pooledBatch is the batch that a pass of a pooled tree is.
-func (t *tree) pooledBatch(p pass) batch {
-	b := batch{n: len(p.nodes), paths: [][]int32{nil}}
-	pool, end, start := 0, int32(0), int32(0) // of the prompts so far; where the last begins
-	first := int32(0)                         // depth of the first node after it
-	for _, node := range p.nodes {
+// pooledChunk is C in a pooled batch, where a node has few relatives.
+const pooledChunk = 32
+
+// pooledBatch is the batch that a pass of a pooled tree is, and its shape. The path of a
+// chunk is that to its first node and, after it, the prompts of the pool that begin nodes
+// of the chunk.
+func (t *tree) pooledBatch(p pass) (batch, shape) {
+	b := batch{n: len(p.nodes)}
+	s := shape{T: four(16, b.n)}
+	s.C = min(s.T, pooledChunk)
+	pool, keys := 0, 0          // prompts so far, and their keys
+	var own []int32             // keys of the prompt that node i comes after, or none
+	var open []int32            // and the nodes from there to node i
+	var path []int32            // of the chunk
+	start, first := 0, int32(0) // where own begins in path; the depth of open[0]
+	for i, node := range p.nodes {
 		if parent := t.parent[node]; parent < 0 {
-			start, first = end, t.depth[node]
+			own, open, first = nil, nil, t.depth[node]
 			if parent < -1 {
-				end += int32(p.pool[pool].n)
+				for range p.pool[pool].n {
+					own = append(own, before(keys))
+					keys++
+				}
 				pool++
 			}
 		}
+		open = open[:t.depth[node]-first]
+		switch {
+		case i%s.C == 0:
+			start, path = 0, slices.Concat(own, open)
+			b.paths = append(b.paths, path)
+		case t.parent[node] < 0:
+			start, path = len(path), append(path, own...)
+			b.paths[i/s.C] = path
+		}
+		open = append(open, int32(i))
 		b.depth = append(b.depth, t.depth[node])
 		b.below = append(b.below, t.depth[node]-first)
-		b.base = append(b.base, start)
+		b.base = append(b.base, int32(start))
+	}
+	longest := 0
+	for _, path := range b.paths {
+		longest = max(longest, len(path))
+	}
+	if s.Pool = longest > 0; s.Pool {
+		s.P, s.Q = four(64, longest), four(256, keys)
+		if s.C == s.T { // the only path is all that stands before
+			s.P = s.Q
+		}
 	}
 	for _, k := range p.keeps {
 		b.next = append(b.next, k.nodes...)
 	}
-	return b
-}
-
-// pooledShape is one of few, so that a server has compiled them all soon.
-func (b *batch) pooledShape(p pass) shape {
-	four := func(least, n int) int { // the first of least, 4*least, ... with room for n
-		for least < n {
-			least *= 4
-		}
-		return least
-	}
-	s := shape{T: four(16, b.n), Pool: len(p.pool) > 0}
-	s.C = s.T
-	if s.Pool {
-		keys := 0
-		for _, g := range p.pool {
-			keys += g.n
-		}
-		s.P = four(256, keys)
-	}
 	if len(b.next) > 0 {
 		s.N = four(s.T, len(b.next))
 	}
-	return s
+	return b, s
+}
+
+// four is the first of least, 4*least, 16*least, ... with room for n: few shapes, so that a
+// server has compiled them all soon.
+func four(least, n int) int {
+	for least < n {
+		least *= 4
+	}
+	return least
 }
