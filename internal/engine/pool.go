@@ -127,7 +127,10 @@ const pooledChunk = 32
 // of the chunk.
 func (t *tree) pooledBatch(p pass) (batch, shape) {
 	b := batch{n: len(p.nodes)}
-	s := shape{T: four(16, b.n)}
+	s := shape{T: doubled(64, b.n)}
+	if b.n <= 16 {
+		s.T = 16
+	}
 	s.C = min(s.T, pooledChunk)
 	pool, keys := 0, 0          // prompts so far, and their keys
 	var own []int32             // keys of the prompt that node i comes after, or none
@@ -164,7 +167,7 @@ func (t *tree) pooledBatch(p pass) (batch, shape) {
 		longest = max(longest, len(path))
 	}
 	if s.Pool = longest > 0; s.Pool {
-		s.P, s.Q = four(64, longest), four(256, keys)
+		s.P, s.Q = doubled(128, longest), doubled(1024, keys)
 		if s.C == s.T { // the only path is all that stands before
 			s.P = s.Q
 		}
@@ -173,16 +176,16 @@ func (t *tree) pooledBatch(p pass) (batch, shape) {
 		b.next = append(b.next, k.nodes...)
 	}
 	if len(b.next) > 0 {
-		s.N = four(s.T, len(b.next))
+		s.N = doubled(s.T, len(b.next))
 	}
 	return b, s
 }
 
-// four is the first of least, 4*least, 16*least, ... with room for n: few shapes, so that a
-// server has compiled them all soon.
-func four(least, n int) int {
+// doubled is the first of least, 2*least, 4*least, ... with room for n: few shapes, so that
+// a server has compiled them all soon.
+func doubled(least, n int) int {
 	for least < n {
-		least *= 4
+		least *= 2
 	}
 	return least
 }
