@@ -61,10 +61,11 @@ type Options struct {
 	// the last bit. A limit too small for the largest block is an error that says what
 	// would do.
 	MemoryLimit int64
-	// PromptCache bounds the bytes, in main memory, of the keys and values of long prompts
-	// (from 128 tokens) that are kept from one call to the next, for services that are
-	// asked for other replies to the same prompts, or for prompts that begin alike: what
-	// is kept is not computed again. 0 keeps none. Numbers may then differ in their last
+	// PromptCache bounds the bytes, in main memory, of the keys and values of prompts
+	// (those of 128 tokens when they first come, shorter ones when they come again) that
+	// are kept from one call to the next, for services that are asked for other replies to
+	// the same prompts, or for prompts that begin alike: what is kept is not computed
+	// again. 0 keeps none. Numbers may then differ in their last
 	// bits with what was asked before, so it goes with no Store.
 	PromptCache int64
 	// Store, if not nil, keeps what is computed and gives it back to a later run of the

@@ -69,7 +69,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.BoolVar(&o.logTexts, "log-texts", false, "log the body of each request too, prompts and all")
 	f.StringVar(&o.body, "max-body", "16MiB", "`size` of a request's body at most")
 	f.StringVar(&o.bodies, "max-bodies", "256MiB", "`size` of all bodies held at a time at most")
-	f.StringVar(&o.prompts, "prompt-cache", "256MiB", "`size` of what is kept, for each model, of prompts of 128 tokens and more, so that other replies to them cost little")
+	f.StringVar(&o.prompts, "prompt-cache", "256MiB", "`size` of what is kept, for each model, of prompts, long ones when they first come and short ones when they come again, so that other replies to them cost little")
 	f.IntVar(&o.limits.Texts, "max-texts", 10_000, "`number` of texts of a request at most")
 	f.IntVar(&o.limits.Tokens, "max-tokens", 1_000_000, "`number` of tokens of a request at most, for each model")
 	f.IntVar(&o.limits.Requests, "max-requests", 1024, "`number` of requests that wait at most; more are answered with 429")

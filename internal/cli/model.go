@@ -114,7 +114,7 @@ func (w *watch) batch(texts int, stored bool) {
 	}
 }
 
-// KeepPrompts lets models that are loaded from now on keep long prompts' keys and values
+// KeepPrompts lets models that are loaded from now on keep prompts' keys and values
 // from one call to the next, in this many bytes each.
 func (l *Loader) KeepPrompts(bytes int64) { l.promptCache = bytes }
 

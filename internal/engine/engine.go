@@ -18,6 +18,10 @@
 // streams through it, each block read once a pass (store.go). The head runs only
 // where a log-probability is wanted, over a slice of the vocabulary at a time
 // (head.go); whole rows leave the device only where they are asked for.
+//
+// An engine may keep prompts' keys and values from one call to the next (prompts.go). A
+// long prompt's stand before a tree of its own; short prompts' stand side by side before
+// batches of replies to them all (pool.go).
 package engine
 
 import (
@@ -76,7 +80,7 @@ type Options struct {
 	// the device shares its memory. A model that needs more streams its blocks. The
 	// numbers do not depend on it.
 	Memory int64
-	// Prompts bounds the bytes of long prompts' keys and values that are kept for later
+	// Prompts bounds the bytes of prompts' keys and values that are kept for later
 	// calls; 0 keeps none.
 	Prompts int64
 	// Progress, if not nil, is told the bytes of weights that have been loaded.
