@@ -2,9 +2,7 @@ package implicit
 
 import (
 	"bufio"
-	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -15,6 +13,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/parquetfile"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -266,18 +265,7 @@ func ReadParquet(r io.ReaderAt, size int64) (rows []Row, m Meta, err error) {
 			rows, err = nil, fmt.Errorf("implicit: rewards: broken Parquet file: %v", p)
 		}
 	}()
-	// parquet-go v0.32.0 makes room for as much metadata as the last bytes promise.
-	var tail [8]byte
-	if size < 12 {
-		return nil, m, fmt.Errorf("implicit: rewards: %d bytes, wanted a Parquet file", size)
-	}
-	if _, err := r.ReadAt(tail[:], size-8); err != nil && !errors.Is(err, io.EOF) {
-		return nil, m, fmt.Errorf("implicit: rewards: %w", err)
-	}
-	if n := binary.LittleEndian.Uint32(tail[:4]); int64(n) > size-12 {
-		return nil, m, fmt.Errorf("implicit: rewards: %d bytes of metadata in a file of %d bytes", n, size)
-	}
-	file, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	file, err := parquetfile.Open(r, size)
 	if err != nil {
 		return nil, m, fmt.Errorf("implicit: rewards: %w", err)
 	}

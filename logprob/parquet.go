@@ -1,7 +1,6 @@
 package logprob
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/implicitreward/implicitreward/internal/parquetfile"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -128,10 +128,7 @@ func ReadParquet(r io.ReaderAt, size int64) (t *Table, err error) {
 			t, err = nil, fmt.Errorf("logprob: Parquet: damaged file: %v", p)
 		}
 	}()
-	if err := checkFooter(r, size); err != nil {
-		return nil, fmt.Errorf("logprob: Parquet: %w", err)
-	}
-	file, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	file, err := parquetfile.Open(r, size)
 	if err != nil {
 		return nil, fmt.Errorf("logprob: Parquet: %w", err)
 	}
@@ -139,25 +136,6 @@ func ReadParquet(r io.ReaderAt, size int64) (t *Table, err error) {
 		return nil, fmt.Errorf("logprob: Parquet: %w", err)
 	}
 	return t, nil
-}
-
-// checkFooter refuses a file that is no Parquet, or whose last bytes promise more
-// metadata than it has, for which parquet-go v0.32.0 would set memory aside.
-func checkFooter(r io.ReaderAt, size int64) error {
-	var tail [8]byte
-	if size < 12 {
-		return fmt.Errorf("%d bytes, wanted a Parquet file", size)
-	}
-	if _, err := r.ReadAt(tail[:], size-8); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if string(tail[4:]) != "PAR1" {
-		return fmt.Errorf("the file ends in %q, wanted PAR1 (is it cut off, or no Parquet?)", tail[4:])
-	}
-	if n := binary.LittleEndian.Uint32(tail[:4]); int64(n) > size-12 {
-		return fmt.Errorf("%d bytes of metadata in a file of %d bytes", n, size)
-	}
-	return nil
 }
 
 func readParquet(file *parquet.File) (*Table, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/implicitreward/implicitreward/internal/parquetfile"
 )
 
 // columns are those that are read.
@@ -30,11 +31,7 @@ func readParquet(in io.Reader) (list []pair, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// The library makes room for a footer of any size that the file claims (8 bytes: size, "PAR1").
-	if n := len(b); n < 12 || int64(binary.LittleEndian.Uint32(b[n-8:])) > int64(n-12) {
-		return nil, fmt.Errorf("%d bytes and no footer that fits into them, wanted a whole Parquet file", n)
-	}
-	file, err := parquet.OpenFile(bytes.NewReader(b), int64(len(b)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	file, err := parquetfile.Open(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		return nil, err
 	}

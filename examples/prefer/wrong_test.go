@@ -60,7 +60,7 @@ func TestWrongUse(t *testing.T) {
 		{"empty data", []string{"-data", write(t, "e.jsonl", "\n\n")}, "e.jsonl: empty, wanted pairs {\"prompt\": ..., \"chosen\": ..., \"rejected\": ...}\n", 1},
 		{"no column", []string{"-data", broken}, "broken.parquet: no column rejected, wanted prompt, chosen, rejected\n", 1},
 		{"half a file", []string{"-data", torn}, "torn.parquet: ", 1},
-		{"a footer of 4 GB", []string{"-data", write(t, "f.parquet", "PAR1\xff\xff\xff\xffPAR1")}, "f.parquet: 12 bytes and no footer that fits into them, wanted a whole Parquet file\n", 1},
+		{"a footer of 4 GB", []string{"-data", write(t, "f.parquet", "PAR1\xff\xff\xff\xffPAR1")}, "f.parquet: 4294967295 bytes of metadata in a file of 12 bytes\n", 1},
 		{"bytes", []string{"-data", binary}, "binary.parquet: row 2: column chosen: not valid UTF-8\n", 1},
 		{"base without a template", []string{"-base-as", "chat"}, " as chat: tokenize: the checkpoint has no chat template ", 1},
 		{"missing model", []string{"-base", "./no-model"}, "prefer: checkpoint: \"./no-model\": no such folder\n", 1},

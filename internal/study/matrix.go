@@ -2,7 +2,6 @@ package study
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/parquetfile"
 )
 
 // Matrix is a file of numbers with a text to each row: scores of replies after
@@ -154,11 +154,7 @@ func (m *Matrix) readParquet(data []byte, o matrixOptions) (err error) {
 			err = fmt.Errorf("damaged Parquet file: %v", p)
 		}
 	}()
-	n := len(data)
-	if n < 12 || string(data[n-4:]) != "PAR1" || int64(binary.LittleEndian.Uint32(data[n-8:])) > int64(n-12) {
-		return errors.New("no Parquet file, or one cut off")
-	}
-	file, err := parquet.OpenFile(bytes.NewReader(data), int64(n), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	file, err := parquetfile.Open(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return err
 	}

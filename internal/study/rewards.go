@@ -11,10 +11,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/parquet-go/parquet-go"
-
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/parquetfile"
 )
 
 // Reward is a file of implicit rewards: of a corpus' words after prompts, of one or of
@@ -158,7 +157,7 @@ func isReward(path string) bool {
 		return false // the reader says why
 	}
 	if strings.HasSuffix(path, ".parquet") {
-		file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+		file, err := parquetfile.Open(bytes.NewReader(data), int64(len(data)))
 		if err != nil {
 			return false
 		}
