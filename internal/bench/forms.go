@@ -3,26 +3,30 @@ package main
 import (
 	"math/rand/v2"
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/implicitreward/implicitreward/implicit"
 )
 
 // forms lists the texts that a word is scored as: as written, lower, Capitalised and
 // UPPER, each without and with a space before it; those that are the same count once.
 func forms(word string) []string {
-	lower := strings.ToLower(word)
-	first, size := utf8.DecodeRuneInString(lower)
 	var all []string
-	for _, w := range []string{word, lower, string(unicode.ToUpper(first)) + lower[size:], strings.ToUpper(word)} {
-		for _, space := range []string{"", " "} {
-			if f := space + w; !slices.Contains(all, f) {
-				all = append(all, f)
-			}
+	for _, f := range wordForms {
+		if text := f.Of(word); !slices.Contains(all, text) {
+			all = append(all, text)
 		}
 	}
 	return all
 }
+
+// wordForms are in the order in which the benchmarks have always taken them.
+var wordForms = func() []implicit.Form {
+	list, err := implicit.ParseForms("{}, {},{lower}, {lower},{title}, {title},{upper}, {upper}")
+	if err != nil {
+		panic(err)
+	}
+	return list
+}()
 
 // allForms lists the forms of all words in order, each once.
 func allForms(words []string) []string {

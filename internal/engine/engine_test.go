@@ -12,11 +12,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
 	_ "github.com/gomlx/compute/gobackend"
-
-	"github.com/implicitreward/implicitreward/internal/arch"
-	"github.com/implicitreward/implicitreward/internal/checkpoint"
 )
 
 // families are the reference checkpoints of package logprob, which also compares
@@ -30,27 +26,10 @@ var pureGo = sync.OnceValues(func() (compute.Backend, error) {
 func open(t testing.TB, name string) *Engine {
 	t.Helper()
 	dir := filepath.Join(families, name)
-	config, err := checkpoint.ReadConfig(dir)
+	e, err := openWith(t, dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := checkpoint.OpenWeights(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := arch.New(config, func(name string) bool { _, ok := w.Get(name); return ok })
-	if err != nil {
-		t.Fatal(err)
-	}
-	backend, err := pureGo()
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := New(t.Context(), backend, m, w, Options{DType: dtypes.Float32})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.Close(); w.Close() })
 	return e
 }
 

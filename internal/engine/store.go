@@ -73,8 +73,8 @@ func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *ch
 		}
 		s.pieces = append(s.pieces, p)
 	}
-	slices := (m.V + sliceRows - 1) / sliceRows
-	step := (m.V + slices - 1) / slices
+	n := (m.V + sliceRows - 1) / sliceRows
+	step := (m.V + n - 1) / n
 	step = (step + 15) / 16 * 16
 	for from := 0; from < m.V; from += step {
 		s.pieces = append(s.pieces, &piece{part: m.Head, from: from, to: min(from+step, m.V)})

@@ -44,7 +44,6 @@ type completionsRequest struct {
 // check refuses what is not done, rather than ignore it.
 func (r *completionsRequest) check() error {
 	one := func(n *int) bool { return n == nil || *n == 1 }
-	null := func(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 	switch {
 	case r.Stream:
 		return refuse("stream", "stream: true, wanted false: answers are not streamed")

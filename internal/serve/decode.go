@@ -41,6 +41,9 @@ func decode(body []byte, to any) error {
 	return nil
 }
 
+// null tells whether a field is not there.
+func null(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
+
 // notDecoded says what was wrong with the JSON, in the client's words, not Go's.
 func notDecoded(err error) error {
 	if e, ok := errors.AsType[*apiError](err); ok {

@@ -104,7 +104,7 @@ func pick(row []float32, ids []int32) values {
 
 // wantedIDs reads the field ids; nil for all.
 func (s *Server) wantedIDs(raw json.RawMessage, m *Model) ([]int32, error) {
-	if len(raw) == 0 || string(raw) == "null" {
+	if null(raw) {
 		return nil, nil
 	}
 	if raw[0] != '[' {
@@ -127,10 +127,10 @@ func (s *Server) wantedIDs(raw json.RawMessage, m *Model) ([]int32, error) {
 
 // readOrRender reads a prompt, or renders messages.
 func (s *Server) readOrRender(raw, messages json.RawMessage, m *Model, bos bool) ([]prompt, error) {
-	if len(messages) == 0 || string(messages) == "null" {
+	if null(messages) {
 		return s.read(raw, "prompt", m, bos)
 	}
-	if len(raw) > 0 && string(raw) != "null" {
+	if !null(raw) {
 		return nil, refuse("prompt", "prompt and messages, wanted one of them")
 	}
 	if m.Tokenizer() == nil {

@@ -19,7 +19,7 @@ type prompt struct {
 // of such lists. One of texts and ids is not nil.
 func prompts(raw json.RawMessage, field string, limits Limits) (texts []string, ids [][]int32, err error) {
 	switch {
-	case len(raw) == 0 || string(raw) == "null":
+	case null(raw):
 		return nil, nil, refuse(field, "%s is missing, wanted a string, a list of strings, a list of token ids or a list of such lists", field)
 	case raw[0] == '"':
 		var s string

@@ -152,7 +152,7 @@ func (s *Server) betaOf(beta *float64) (float64, error) {
 
 // chat is the prompt as messages.
 func (r *rewardRequest) chat() ([]tokenize.Message, error) {
-	messages := len(r.Messages) > 0 && string(r.Messages) != "null"
+	messages := !null(r.Messages)
 	switch {
 	case messages == (r.Prompt != nil):
 		return nil, refuse("prompt", "wanted prompt or messages, one of them")
@@ -175,7 +175,7 @@ func (r *rewardRequest) chat() ([]tokenize.Message, error) {
 }
 
 func (r *rewardRequest) replies(limits Limits) ([]string, error) {
-	list := len(r.Replies) > 0 && string(r.Replies) != "null"
+	list := !null(r.Replies)
 	switch {
 	case list == (r.Reply != nil):
 		return nil, refuse("reply", "wanted reply or replies, one of them")

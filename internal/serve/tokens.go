@@ -35,7 +35,7 @@ func (s *Server) tokenize(_ context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	chat := len(r.Messages) > 0 && string(r.Messages) != "null"
+	chat := !null(r.Messages)
 	var ids []int32
 	switch bos := r.AddSpecialTokens == nil || *r.AddSpecialTokens; {
 	case chat == (r.Prompt != nil):
