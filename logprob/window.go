@@ -1,6 +1,9 @@
 package logprob
 
-import "github.com/implicitreward/implicitreward/internal/engine"
+import (
+	"github.com/implicitreward/implicitreward/internal/engine"
+	"github.com/implicitreward/implicitreward/internal/prefix"
+)
 
 // The bounds of a window, which is computed in one go and kept in one piece by a Store:
 // large enough that what its texts share is mostly computed once, and no more than is
@@ -17,17 +20,15 @@ const (
 type window struct {
 	limit  int // of nodes
 	texts  []engine.Text
-	next   map[edge]int32
+	tree   prefix.Tree
 	tokens int
 	rows   int
 }
 
-type edge struct{ parent, id int32 }
-
 func (w *window) reset() {
 	clear(w.texts) // ids are the caller's
 	w.texts, w.tokens, w.rows = w.texts[:0], 0, 0
-	clear(w.next)
+	w.tree.Reset()
 }
 
 // add takes a text, or answers false if it would make the window too large. An empty
@@ -41,26 +42,11 @@ func (w *window) add(t engine.Text) bool {
 	default:
 		states--
 	}
-	node, shared := int32(-1), 0
-	for shared < states {
-		n, ok := w.next[edge{node, t.IDs[shared]}]
-		if !ok {
-			break
-		}
-		node = n
-		shared++
-	}
-	if len(w.texts) > 0 && (len(w.next)+states-shared > w.limit || w.tokens+len(t.IDs) >= windowTokens || t.Row && w.rows == windowRows) {
+	needed := t.IDs[:states]
+	if len(w.texts) > 0 && (w.tree.Len()+states-w.tree.Shared(needed) > w.limit || w.tokens+len(t.IDs) >= windowTokens || t.Row && w.rows == windowRows) {
 		return false
 	}
-	if w.next == nil {
-		w.next = map[edge]int32{}
-	}
-	for _, id := range t.IDs[shared:states] {
-		n := int32(len(w.next))
-		w.next[edge{node, id}] = n
-		node = n
-	}
+	w.tree.Add(needed)
 	w.texts = append(w.texts, t)
 	w.tokens += len(t.IDs) + 1 // a text of no tokens takes room too
 	if t.Row {

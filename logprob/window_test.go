@@ -51,8 +51,8 @@ func TestWindow(t *testing.T) {
 					t.Fatal("an empty window refused a text")
 				}
 			}
-			if n := states(w.texts); n != len(w.next) || n > limit && len(w.texts) > 1 {
-				t.Fatalf("%d states in %d texts, counted %d, limit %d", n, len(w.texts), len(w.next), limit)
+			if n := states(w.texts); n != w.tree.Len() || n > limit && len(w.texts) > 1 {
+				t.Fatalf("%d states in %d texts, counted %d, limit %d", n, len(w.texts), w.tree.Len(), limit)
 			}
 		}
 	}

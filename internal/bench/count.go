@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/implicitreward/implicitreward/internal/prefix"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -15,12 +16,12 @@ type counts struct {
 // counter counts texts as they come.
 type counter struct {
 	counts
-	children map[[2]int32]int32 // parent, id -> node; 0 is the root
-	heads    map[int32]bool
+	tree  prefix.Tree
+	after map[int32]bool // nodes after which something is predicted
 }
 
 func newCounter() *counter {
-	return &counter{children: map[[2]int32]int32{}, heads: map[int32]bool{}}
+	return &counter{after: map[int32]bool{}}
 }
 
 // add counts a text whose tokens from reply on are predicted, and with after what comes
@@ -32,23 +33,17 @@ func (c *counter) add(ids []int32, reply int, after bool) {
 	if !after {
 		needed-- // the last token is predicted and never read
 	}
-	at := int32(0)
+	node := prefix.Root
 	for i := range needed {
-		key := [2]int32{at, ids[i]}
-		next, ok := c.children[key]
-		if !ok {
-			next = int32(len(c.children) + 1)
-			c.children[key] = next
-		}
-		at = next
+		node, _ = c.tree.Grow(node, ids[i])
 		if i+1 >= reply {
-			c.heads[at] = true
+			c.after[node] = true
 		}
 	}
 }
 
 func (c *counter) total() counts {
-	c.counts.nodes, c.counts.heads = len(c.children), len(c.heads)
+	c.counts.nodes, c.counts.heads = c.tree.Len(), len(c.after)
 	return c.counts
 }
 

@@ -1,6 +1,10 @@
 package engine
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/implicitreward/implicitreward/internal/prefix"
+)
 
 // A pooled tree is that of texts whose prompts are short, and many of them known from
 // earlier calls: the keys and values of all prompts that a batch needs stand before it,
@@ -51,12 +55,12 @@ func (e *Engine) pool(texts []Text, numbers []int, without int) (t *tree, keeps 
 		}
 		t.add(n, text)
 		if again && (state == nil || len(ids) >= len(state.ids)+leastPrompt) {
-			node, rest := int32(-1), ids
+			node, rest := prefix.Root, ids
 			if state != nil {
 				node, rest = -2-at[state], ids[len(state.ids):]
 			}
 			for _, id := range rest {
-				node = t.next[edge{node, id}]
+				node, _ = t.nodes.Child(node, id)
 			}
 			if keeps[node] == nil {
 				keeps[node] = &prompt{ids: slices.Clone(ids)}

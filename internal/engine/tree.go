@@ -1,6 +1,10 @@
 package engine
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/implicitreward/implicitreward/internal/prefix"
+)
 
 // Text is a token sequence and what is wanted of it: the log-probabilities of
 // IDs[From:], each after the tokens before it, and what is asked for after the last.
@@ -23,7 +27,7 @@ type tree struct {
 	id     []int32
 	parent []int32 // -1 for a text's first token, -2-i for the first after pool[i]
 	depth  []int32 // position of the token in its texts
-	next   map[edge]int32
+	nodes  prefix.Tree
 	wants  map[int32]*want
 
 	// Of a tree whose texts have a long prompt in common: the first from nodes need not be
@@ -38,8 +42,6 @@ type tree struct {
 	pool   []given
 	pooled map[int]int32
 }
-
-type edge struct{ parent, id int32 }
 
 // want is what is wanted after one node.
 type want struct {
@@ -56,7 +58,7 @@ type want struct {
 type target struct{ text, i int }
 
 func newTree() *tree {
-	return &tree{next: map[edge]int32{}, wants: map[int32]*want{}}
+	return &tree{wants: map[int32]*want{}}
 }
 
 // add enters text number n.
@@ -67,17 +69,14 @@ func (t *tree) add(n int, text Text) {
 	} else if text.From >= len(text.IDs) {
 		return
 	}
-	node, start := int32(-1), 0
+	node, start := prefix.Root, 0
 	if i, ok := t.pooled[n]; ok {
 		node, start = -2-i, t.pool[i].n
 	}
 	for i := start; i < last; i++ {
-		e := edge{node, text.IDs[i]}
-		child, ok := t.next[e]
-		if !ok {
-			child = int32(len(t.id))
-			t.next[e] = child
-			t.id = append(t.id, e.id)
+		child, fresh := t.nodes.Grow(node, text.IDs[i])
+		if fresh {
+			t.id = append(t.id, text.IDs[i])
 			t.parent = append(t.parent, node)
 			t.depth = append(t.depth, int32(i))
 		}

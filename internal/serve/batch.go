@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/implicitreward/implicitreward/internal/prefix"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -22,7 +23,7 @@ const (
 type batch struct {
 	model int
 	items []item
-	nodes map[node]int32 // the prefix tree of the texts: what they share counts once
+	tree  prefix.Tree // of the texts: what they share counts once
 	rows  int
 }
 
@@ -32,31 +33,15 @@ type item struct {
 	i    int
 }
 
-type node struct{ parent, id int32 }
-
-func newBatch(model int) *batch { return &batch{model: model, nodes: map[node]int32{}} }
-
 // add takes a query, or answers false if it would make the batch too large. An empty one
 // takes any.
 func (b *batch) add(w *work, i int) bool {
 	q := w.queries[i]
-	at, shared := int32(-1), 0
-	for shared < len(q.Text.IDs) {
-		n, ok := b.nodes[node{at, q.Text.IDs[shared]}]
-		if !ok {
-			break
-		}
-		at = n
-		shared++
-	}
-	if len(b.items) > 0 && (len(b.items) == batchTexts || len(b.nodes)+len(q.Text.IDs)-shared > batchNodes || q.Row && b.rows == batchRows) {
+	fresh := len(q.Text.IDs) - b.tree.Shared(q.Text.IDs)
+	if len(b.items) > 0 && (len(b.items) == batchTexts || b.tree.Len()+fresh > batchNodes || q.Row && b.rows == batchRows) {
 		return false
 	}
-	for _, id := range q.Text.IDs[shared:] {
-		n := int32(len(b.nodes))
-		b.nodes[node{at, id}] = n
-		at = n
-	}
+	b.tree.Add(q.Text.IDs)
 	b.items = append(b.items, item{w, i})
 	if q.Row {
 		b.rows++
@@ -198,7 +183,7 @@ func (q *queue) measure(b *batch, took time.Duration) {
 	name := q.models[b.model].Name
 	q.metrics.texts.WithLabelValues(name).Add(float64(len(b.items)))
 	q.metrics.tokens.WithLabelValues(name).Add(float64(tokens))
-	q.metrics.nodes.WithLabelValues(name).Add(float64(len(b.nodes)))
+	q.metrics.nodes.WithLabelValues(name).Add(float64(b.tree.Len()))
 	q.metrics.batchTexts.Observe(float64(len(b.items)))
 	q.metrics.batchSeconds.Observe(took.Seconds())
 	now := float64(tokens) / max(took.Seconds(), 1e-6)

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/implicitreward/implicitreward/internal/prefix"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -20,16 +21,17 @@ type known struct {
 	most       int // bytes of a generation
 }
 
-// beginnings is a tree of token sequences. Node 0 is the empty one.
+// beginnings is a tree of token sequences, and what is known of each, at its node's number
+// plus 1: the empty one comes first.
 type beginnings struct {
-	next    map[node]int32
-	logProb []float32          // by node: ln p of its last token after those before it; NaN where it is not known
-	top     [][]logprob.Likely // by node: the likeliest after it, as many as were ever asked for
+	tree    prefix.Tree
+	logProb []float32          // ln p of its last token after those before it; NaN where it is not known
+	top     [][]logprob.Likely // the likeliest after it, as many as were ever asked for
 	bytes   int
 }
 
 func newBeginnings() *beginnings {
-	return &beginnings{next: map[node]int32{}, logProb: []float32{float32(math.NaN())}, top: [][]logprob.Likely{nil}}
+	return &beginnings{logProb: []float32{float32(math.NaN())}, top: [][]logprob.Likely{nil}}
 }
 
 // newKnown makes one that takes about so many bytes.
@@ -53,11 +55,11 @@ func (k *known) find(q logprob.Query) (a logprob.Answer, all bool) {
 }
 
 func (b *beginnings) find(q logprob.Query) (a logprob.Answer, all bool) {
-	ids, at := q.Text.IDs, int32(0)
+	ids, at := q.Text.IDs, prefix.Root
 	for i := 0; ; i++ {
 		var top []logprob.Likely
 		if i >= q.Text.Reply && q.Top > 0 {
-			if top = b.top[at]; len(top) < q.Top {
+			if top = b.top[at+1]; len(top) < q.Top {
 				return a, false
 			}
 			top = top[:q.Top]
@@ -68,12 +70,12 @@ func (b *beginnings) find(q logprob.Query) (a logprob.Answer, all bool) {
 			}
 			return a, true
 		}
-		child, ok := b.next[node{at, ids[i]}]
+		child, ok := b.tree.Child(at, ids[i])
 		if !ok {
 			return a, false
 		}
 		if i >= q.Text.Reply {
-			v := b.logProb[child]
+			v := b.logProb[child+1]
 			if v != v {
 				return a, false
 			}
@@ -103,25 +105,23 @@ func (k *known) learn(q logprob.Query, a logprob.Answer) {
 
 func (b *beginnings) learn(ids []int32, from int, a logprob.Answer) {
 	const nodeBytes, likelyBytes = 96, 8 // about: an entry of the map, and of the two lists
-	at := int32(0)
+	at := prefix.Root
 	for i := range min(len(ids), from+len(a.LogProb)) + 1 {
-		if n := i - from; n >= 0 && n < len(a.Top) && len(a.Top[n]) > len(b.top[at]) {
-			b.bytes += likelyBytes * (len(a.Top[n]) - len(b.top[at]))
-			b.top[at] = a.Top[n]
+		if n := i - from; n >= 0 && n < len(a.Top) && len(a.Top[n]) > len(b.top[at+1]) {
+			b.bytes += likelyBytes * (len(a.Top[n]) - len(b.top[at+1]))
+			b.top[at+1] = a.Top[n]
 		}
 		if i == min(len(ids), from+len(a.LogProb)) {
 			return
 		}
-		child, ok := b.next[node{at, ids[i]}]
-		if !ok {
-			child = int32(len(b.logProb))
-			b.next[node{at, ids[i]}] = child
+		child, fresh := b.tree.Grow(at, ids[i])
+		if fresh {
 			b.logProb = append(b.logProb, float32(math.NaN()))
 			b.top = append(b.top, nil)
 			b.bytes += nodeBytes
 		}
 		if i >= from {
-			b.logProb[child] = a.LogProb[i-from]
+			b.logProb[child+1] = a.LogProb[i-from]
 		}
 		at = child
 	}

@@ -166,7 +166,7 @@ func (q *queue) take() *batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for range q.models {
-		b := newBatch(q.turn)
+		b := &batch{model: q.turn}
 		q.turn = (q.turn + 1) % len(q.models)
 		for idle := 0; idle < len(q.clients); {
 			c := q.clients[0]
@@ -197,8 +197,8 @@ func (c *client) take(b *batch) (taken, full bool) {
 		return false, false
 	}
 	w := c.works[at]
-	nodes := len(b.nodes)
-	for n := 0; n < turnTexts && len(b.nodes)-nodes < turnNodes && w.next < len(w.queries); n++ {
+	nodes := b.tree.Len()
+	for n := 0; n < turnTexts && b.tree.Len()-nodes < turnNodes && w.next < len(w.queries); n++ {
 		if !b.add(w, w.next) {
 			return taken, true
 		}
