@@ -258,8 +258,10 @@ func TestStopped(t *testing.T) {
 	if second.code() != 0 {
 		t.Error(second.stderr.String())
 	}
-	if r := second.reused(t); r[0] < 2 || r[0] != r[1] {
-		t.Errorf("%d batches found, %d reused", r[0], r[1])
+	// A batch may have been seen to grow in pieces, so that the second was not there yet; one
+	// that was begun is written to its end.
+	if r := second.reused(t); r[0] == 0 || r[0] != r[1] {
+		t.Errorf("%d batches found, %d reused, wanted some, and all of them", r[0], r[1])
 	}
 	if p := start(t, append(args[:len(args)-1], filepath.Join(clean, "t.parquet"))...); p.code() != 0 {
 		t.Fatal(p.stderr.String())
