@@ -286,9 +286,13 @@ func (r *call) short(group []int) error {
 			rest = append(rest, n)
 		}
 	}
-	t, keeps, worth := r.e.pool(r.texts, some, len(r.treeOf(some).id))
+	plain := r.treeOf(some)
+	t, keeps, worth := r.e.pool(r.texts, some, len(plain.id))
 	if !worth {
-		return r.tree(r.treeOf(group))
+		if len(rest) > 0 {
+			plain = r.treeOf(group)
+		}
+		return r.tree(plain)
 	}
 	passes := t.pooledPasses(r.e.batchNodes, keeps)
 	if err := r.passes(t, passes); err != nil {

@@ -54,7 +54,7 @@ func (e *Engine) run(ctx context.Context, t *tree, p pass, ends []bool, results 
 	defer func() { head.release() }()
 	err := e.store.each(ctx, func(piece *piece) error {
 		if piece.part != e.model.Head {
-			return e.block(ctx, piece, all, t, p)
+			return e.block(ctx, piece, all, p)
 		}
 		if head == nil {
 			var err error
@@ -165,7 +165,7 @@ func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
 
 // block takes all batches through one block. The keys and values of the path to a
 // batch's first node come from the batch before it.
-func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, t *tree, p pass) error {
+func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, p pass) error {
 	part := piece.part
 	var past []*tensors.Tensor // keys and values [Q G K]
 	defer func() { releaseAll(past) }()
