@@ -3,6 +3,7 @@ package implicit
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -280,8 +281,7 @@ func ReadParquet(r io.ReaderAt, size int64) (rows []Row, m Meta, err error) {
 			return nil, m, fmt.Errorf("implicit: rewards: metadata %s: %w", metaKey, err)
 		}
 	}
-	rows, err = parquet.Read[Row](r, size)
-	if err != nil {
+	if rows, err = readRows(file); err != nil {
 		return nil, m, fmt.Errorf("implicit: rewards: %w", err)
 	}
 	for i := range rows {
@@ -295,4 +295,22 @@ func ReadParquet(r io.ReaderAt, size int64) (rows []Row, m Meta, err error) {
 		}
 	}
 	return rows, m, nil
+}
+
+// readRows reads all rows, a thousand at a time: a damaged file may promise any number.
+func readRows(file *parquet.File) ([]Row, error) {
+	r := parquet.NewGenericReader[Row](file)
+	defer r.Close()
+	all, some := []Row{}, make([]Row, 1000)
+	for {
+		clear(some)
+		n, err := r.Read(some)
+		all = append(all, some[:n]...)
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 }
