@@ -65,8 +65,8 @@ type Options struct {
 	// (those of 128 tokens when they first come, shorter ones when they come again) that
 	// are kept from one call to the next, for services that are asked for other replies to
 	// the same prompts, or for prompts that begin alike: what is kept is not computed
-	// again. 0 keeps none. Numbers may then differ in their last
-	// bits with what was asked before, so it goes with no Store.
+	// again. 0 keeps none. Numbers may then differ in their last bits with what was asked
+	// before, so it goes with no Store.
 	PromptCache int64
 	// Store, if not nil, keeps what is computed and gives it back to a later run of the
 	// same texts: see there. The weights are then hashed, which reads all of them once.

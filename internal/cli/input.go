@@ -84,18 +84,26 @@ func jsonPrompts(ctx context.Context, r io.Reader, from string) ([]implicit.Name
 
 // Corpus reads a corpus file and its sha256; its doubts go to stderr.
 func Corpus(path string, stderr io.Writer) (*implicit.Corpus, string, error) {
+	c, hash, err := hashed("corpus", path, implicit.ReadCorpus)
+	if err != nil {
+		return nil, "", err
+	}
+	warn(stderr, path, c.Warnings)
+	return c, hash, nil
+}
+
+// hashed reads a file of some kind and its sha256.
+func hashed[T any](kind, path string, read func(io.Reader) (T, error)) (v T, sum string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, "", fmt.Errorf("corpus: %w", err)
+		return v, "", fmt.Errorf("%s: %w", kind, err)
 	}
 	defer f.Close()
 	hash := sha256.New()
-	c, err := implicit.ReadCorpus(io.TeeReader(f, hash))
-	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", path, err)
+	if v, err = read(io.TeeReader(f, hash)); err != nil {
+		return v, "", fmt.Errorf("%s: %w", path, err)
 	}
-	warn(stderr, path, c.Warnings)
-	return c, hex.EncodeToString(hash.Sum(nil)), nil
+	return v, hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 func warn(stderr io.Writer, path string, warnings []error) {
@@ -111,19 +119,13 @@ func warn(stderr io.Writer, path string, warnings []error) {
 // Expand replaces the wildcards of a corpus by the words of the list in that file, and
 // returns the file's sha256; new doubts go to stderr.
 func Expand(c *implicit.Corpus, path string, stderr io.Writer) (*implicit.Corpus, string, error) {
-	f, err := os.Open(path)
+	words, hash, err := hashed("word list", path, implicit.ReadWordList)
 	if err != nil {
-		return nil, "", fmt.Errorf("word list: %w", err)
-	}
-	defer f.Close()
-	hash := sha256.New()
-	words, err := implicit.ReadWordList(io.TeeReader(f, hash))
-	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", path, err)
+		return nil, "", err
 	}
 	expanded := c.Expand(words)
 	warn(stderr, path, expanded.Warnings[len(c.Warnings):])
-	return expanded, hex.EncodeToString(hash.Sum(nil)), nil
+	return expanded, hash, nil
 }
 
 // Given returns the first of the named flags that the command line sets, "" if it sets none.
