@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
@@ -113,6 +114,77 @@ func TestSmolLM2(t *testing.T) {
 				t.Errorf("differences up to %.2g, %.2g in the mean; wanted at most %.2g and %.2g", largest, sum/float64(n), test.largest, test.mean)
 			}
 		})
+	}
+}
+
+// TestCompany: in float32 a real model's numbers for short texts do not depend on what else
+// is computed with them, or was before: each alone, a few together, all together, and with
+// keys and values of prompts kept.
+func TestCompany(t *testing.T) {
+	if _, err := os.Stat(smollm2); err != nil {
+		t.Skip("SmolLM2 is not here: make real fetches it")
+	}
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	all := backends(t)
+	backend := all[len(all)-1]
+	if logprob.BackendName(backend) == "go" {
+		t.Skip("the pure-Go backend rounds small and large products differently")
+	}
+	plain := load(t, smollm2, backend, dtypes.Float32)
+	keeps, err := logprob.Load(t.Context(), smollm2, &logprob.Options{Backend: backend, DType: dtypes.Float32, PromptCache: 1 << 28, Like: plain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { keeps.Close() })
+	var texts []tokenize.Text
+	for _, reply := range []string{"freedom", "Love", "hate, and nothing else", "a"} {
+		for _, prompt := range []string{"In one word, what do you value most?", "What is it?", "Name the greatest thing ever.", "Say one word.",
+			"In one word, what is the worst thing that somebody can be, however much they try and whatever it is that others say of them in the meantime?"} {
+			text, err := plain.Tokenizer().Chat(prompt, reply, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			short, err := plain.Tokenizer().Plain(prompt, " "+reply)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts = append(texts, text, short)
+		}
+	}
+	long, err := plain.Tokenizer().Plain("Once", strings.Repeat("A text of some length, whose keys need much room. ", 40))
+	if err != nil {
+		t.Fatal(err)
+	}
+	long.Reply = 1
+	want := scores(t, plain, texts...)
+	for _, m := range []struct {
+		name  string
+		model *logprob.Model
+	}{{"plain", plain}, {"keeping prompts", keeps}} {
+		for _, size := range []int{1, 3, 8, len(texts)} {
+			most, same := 0.0, 0
+			n := 0
+			for from := 0; from < len(texts); from += size {
+				to := min(from+size, len(texts))
+				group := append(slices.Clone(texts[from:to]), long)[:to-from+min(1, size/8)] // some with a long text
+				for i, s := range scores(t, m.model, group...)[:to-from] {
+					for j, v := range s.LogProb {
+						w := want[from+i].LogProb[j]
+						most = max(most, math.Abs(float64(v-w))/max(1, math.Abs(float64(w))))
+						n++
+						if v == w {
+							same++
+						}
+					}
+				}
+			}
+			t.Logf("%s, %d at a time: %d of %d are the same bits, largest difference %.2g", m.name, size, same, n, most)
+			if !(most <= 1e-5) {
+				t.Errorf("%s, %d at a time: largest difference %.2g, wanted at most 1e-5", m.name, size, most)
+			}
+		}
 	}
 }
 

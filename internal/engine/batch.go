@@ -106,7 +106,14 @@ type shape struct {
 	N int // keys of the next batch's path, 0 where there is no next batch, or it has none
 	// Pool: the keys before the batch, and those of a path, are of several prompts (pool.go).
 	Pool bool
+	// Exact: attention adds up in float64, and products have leastRows rows at least, so that
+	// numbers do not depend on what else is in the batch.
+	Exact bool
 }
+
+// leastRows is the number of rows from which XLA's products on a CPU round each row alike,
+// however many there are (measured: 24 differ, 32 do not).
+const leastRows = 32
 
 // gathers tells whether chunks have paths of their own. The path of the only chunk is that
 // of the batch.
@@ -119,12 +126,15 @@ func (s shape) gathers() bool { return s.P > 0 && s.C < s.T }
 // Small chunks suit trees of short branches, each chunk with the keys of its own path.
 // In a long text, where every node sees almost all before it, the batch is one chunk:
 // the keys of one path serve it all.
-func shapesOf(batches []batch, params int64) []shape {
+func shapesOf(batches []batch, params int64, exact bool) []shape {
 	all := make([]shape, len(batches))
 	for i := range batches {
 		b := &batches[i]
 		s := &all[i]
-		s.T = bucket(b.n)
+		s.T, s.Exact = bucket(b.n), exact
+		if exact {
+			s.T = max(s.T, leastRows)
+		}
 		const worth = 1e11 // operations, about as long as compiling a block takes
 		if i > 0 && 2*float64(params)*float64(all[i-1].T-s.T) < worth {
 			s.T = all[i-1].T

@@ -58,6 +58,10 @@ type Engine struct {
 	// What is computed at a time. They decide how texts are grouped, which can show
 	// in a number's last bits, so they do not depend on the machine.
 	passNodes, batchNodes int
+	// exact: the numbers of short texts do not depend on what else is computed with them; see
+	// shape. In bfloat16 they do, by rounding, and on the pure-Go backend, whose small and
+	// large products round differently.
+	exact bool
 }
 
 const (
@@ -102,6 +106,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 		return nil, fmt.Errorf("engine: dtype %s, wanted float32 or bfloat16", dtype)
 	}
 	e := &Engine{model: m, backend: backend, dtype: dtype, passNodes: defaultPassNodes, batchNodes: defaultBatchNodes}
+	e.exact = dtype == dtypes.Float32 && backend.String() != "go"
 	e.table, _ = w.Get(m.Embed.Table.Name)
 	tied := slices.ContainsFunc(m.Head.Tensors, func(t arch.Tensor) bool { return t.Name == e.table.Name })
 	if !tied { // otherwise it is checked on its way to the device
@@ -209,7 +214,11 @@ func (e *Engine) Run(ctx context.Context, texts []Text, ends []bool) ([]Result, 
 		for n := range all {
 			all[n] = n
 		}
-		if err := r.tree(r.treeOf(all)); err != nil {
+		some, rest := r.split(all)
+		if err := r.tree(some); err != nil {
+			return nil, err
+		}
+		if err := r.tree(rest); err != nil {
 			return nil, err
 		}
 		return results, nil
@@ -241,6 +250,21 @@ func (r *call) treeOf(numbers []int) *tree {
 		t.add(n, r.texts[n])
 	}
 	return t
+}
+
+// split makes the tree of those of the texts, by number, that are poolable, and that of the
+// rest. Where the first is not exact they need not be told apart, and all are in it.
+func (r *call) split(numbers []int) (some, rest *tree) {
+	some, rest = newTree(), newTree()
+	some.exact = r.e.exact
+	for _, n := range numbers {
+		if some.exact && !poolable(r.texts[n]) {
+			rest.add(n, r.texts[n])
+		} else {
+			some.add(n, r.texts[n])
+		}
+	}
+	return some, rest
 }
 
 func (r *call) tree(t *tree) error { return r.passes(t, t.passes(r.e.passNodes)) }
@@ -286,13 +310,13 @@ func (r *call) short(group []int) error {
 			rest = append(rest, n)
 		}
 	}
-	plain := r.treeOf(some)
-	t, keeps, worth := r.e.pool(r.texts, some, len(plain.id))
+	t, keeps, worth := r.e.pool(r.texts, some, len(r.treeOf(some).id))
 	if !worth {
-		if len(rest) > 0 {
-			plain = r.treeOf(group)
+		some, rest := r.split(group)
+		if err := r.tree(some); err != nil {
+			return err
 		}
-		return r.tree(plain)
+		return r.tree(rest)
 	}
 	passes := t.pooledPasses(r.e.batchNodes, keeps)
 	if err := r.passes(t, passes); err != nil {

@@ -34,7 +34,7 @@ func (e *Engine) run(ctx context.Context, t *tree, p pass, ends []bool, results 
 		batches, shapes = []batch{b}, []shape{s}
 	} else {
 		batches = t.batches(p, e.batchNodes)
-		shapes = shapesOf(batches, e.store.params)
+		shapes = shapesOf(batches, e.store.params, t.exact)
 	}
 	all := make([]*inputs, len(batches))
 	defer func() {

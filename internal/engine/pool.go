@@ -23,7 +23,8 @@ const (
 // poolKeys is the number of keys that stand before a batch at most. Tests change it.
 var poolKeys = 1024
 
-// poolable tells whether a text can be in a pooled tree.
+// poolable tells whether a text can be in a pooled tree. In float32 such texts are computed
+// exactly (see shape), pooled or not.
 func poolable(text Text) bool { return text.From < shortPrompt && len(text.IDs) <= pooledText }
 
 // pool makes the pooled tree of some of texts, by number, and returns the prompts that are
@@ -34,7 +35,7 @@ func poolable(text Text) bool { return text.From < shortPrompt && len(text.IDs) 
 // goes on from there makes use of it too.
 func (e *Engine) pool(texts []Text, numbers []int, without int) (t *tree, keeps map[int32]*prompt, worth bool) {
 	t, keeps = newTree(), map[int32]*prompt{}
-	t.pooled = map[int]int32{}
+	t.pooled, t.exact = map[int]int32{}, e.exact
 	at := map[*prompt]int32{} // in the pool
 	for _, n := range numbers {
 		text := texts[n]
@@ -131,9 +132,12 @@ const pooledChunk = 32
 // of the chunk.
 func (t *tree) pooledBatch(p pass) (batch, shape) {
 	b := batch{n: len(p.nodes)}
-	s := shape{T: doubled(64, b.n)}
+	s := shape{T: doubled(64, b.n), Exact: t.exact}
 	if b.n <= 16 {
 		s.T = 16
+	}
+	if s.Exact {
+		s.T = max(s.T, leastRows)
 	}
 	s.C = min(s.T, pooledChunk)
 	pool, keys := 0, 0          // prompts so far, and their keys

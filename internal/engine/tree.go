@@ -29,6 +29,7 @@ type tree struct {
 	depth  []int32 // position of the token in its texts
 	nodes  prefix.Tree
 	wants  map[int32]*want
+	exact  bool // see shape
 
 	// Of a tree whose texts have a long prompt in common: the first from nodes need not be
 	// computed, since their keys and values are given; those of the whole prompt are to
