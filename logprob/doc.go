@@ -32,5 +32,7 @@
 // float32 numbers than transformers in bfloat16 does. Both models of a pair should run
 // in the same type; a model against itself gives exactly 0.
 //
-// Numbers do not depend on what else is scored in a call beyond float32 rounding.
+// Numbers do not depend on what else is scored in a call beyond float32 rounding. In
+// float32 on XLA's CPU client, those of texts of at most 192 tokens with a reply that begins
+// before token 128 came out the same to the last bit (SmolLM2-135M; TestCompany).
 package logprob

@@ -200,7 +200,7 @@ def check_trainer(s):
 
 
 def check_schemathesis(s):
-    printed = call([sys.executable, "-m", "schemathesis.cli", "run", s.url + "/openapi.json", "--checks", "not_a_server_error", "--workers", "2",
+    printed = call([sys.executable, "-m", "schemathesis.cli", "run", s.url + "/openapi.json", "--checks", "not_a_server_error", "--workers", "1",
                     "--max-examples", "60", "--max-time", str(60 * MINUTES_SCHEMATHESIS), "--seed", "6", "--generation-database", "none",
                     "--request-timeout", "60", "--warnings", "off",
                     "--suppress-health-check", "filter_too_much"],  # about what it drew and did not send
