@@ -27,6 +27,7 @@
 // # Numbers
 //
 // They are logprob's: float32, natural logarithms, and do not depend on what else is in a
-// batch beyond rounding (1e-5 in float32). JSON holds them with the fewest digits that give
-// back the same float32.
+// batch beyond rounding: in float32 by less than 1e-5 of their size for texts of at most 192
+// tokens with prompts of fewer than 128, about 2e-5 for longer ones. JSON holds them with the
+// fewest digits that give back the same float32.
 package serve
