@@ -79,6 +79,9 @@ func (h *head) one(r *rows, piece *piece, ends []bool, results []Result) error {
 	e := h.e
 	if r.onDev == nil {
 		size := 1 << bits(len(r.wants))
+		if size > chunkNodes {
+			size = bucket(len(r.wants))
+		}
 		if e.exact {
 			size = max(size, leastHeadRows)
 		}

@@ -30,7 +30,7 @@ func (e *Engine) run(ctx context.Context, t *tree, p pass, ends []bool, results 
 	var batches []batch
 	var shapes []shape
 	if t.pooled != nil {
-		b, s := t.pooledBatch(p)
+		b, s := t.pooledBatch(p, e.model.N/e.model.G)
 		batches, shapes = []batch{b}, []shape{s}
 	} else {
 		batches = t.batches(p, e.batchNodes)

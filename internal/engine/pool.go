@@ -124,22 +124,28 @@ func (t *tree) pooledPasses(size int, keeps map[int32]*prompt) []pass {
 	return all
 }
 
-// pooledChunk is C in a pooled batch, where a node has few relatives.
-const pooledChunk = 32
+// pooledChunk is C in a pooled batch, where a node has few relatives: few, for the paths of
+// a chunk are then short, but leastRows of each key's m heads in a product, where exact.
+func pooledChunk(m int, exact bool) int {
+	if exact && 16*m < leastRows {
+		return leastRows
+	}
+	return 16
+}
 
 // pooledBatch is the batch that a pass of a pooled tree is, and its shape. The path of a
 // chunk is that to its first node and, after it, the prompts of the pool that begin nodes
-// of the chunk.
-func (t *tree) pooledBatch(p pass) (batch, shape) {
+// of the chunk. m is N/G.
+func (t *tree) pooledBatch(p pass, m int) (batch, shape) {
 	b := batch{n: len(p.nodes)}
-	s := shape{T: doubled(64, b.n), Exact: t.exact}
+	s := shape{T: keyBucket(b.n), Exact: t.exact}
 	if b.n <= 16 {
 		s.T = 16
 	}
 	if s.Exact {
 		s.T = max(s.T, leastRows)
 	}
-	s.C = min(s.T, pooledChunk)
+	s.C = min(s.T, pooledChunk(m, s.Exact))
 	pool, keys := 0, 0          // prompts so far, and their keys
 	var own []int32             // keys of the prompt that node i comes after, or none
 	var open []int32            // and the nodes from there to node i
