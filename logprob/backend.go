@@ -36,12 +36,8 @@ func chooseBackend(b compute.Backend) (compute.Backend, error) {
 
 // sequential reads the setting, of a type that compute does not export.
 func sequential(b compute.Backend) bool {
-	v := reflect.ValueOf(b)
-	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
-		return true // another backend of that name: nothing is known against it
-	}
-	f := v.Elem().FieldByName("OpsExecutionType")
-	return !f.IsValid() || !f.CanInt() || f.Int() == opsSequential
+	f := fieldOf(reflect.ValueOf(b), "OpsExecutionType")
+	return !f.IsValid() || !f.CanInt() || f.Int() == opsSequential // without it, another backend of that name: nothing is known against it
 }
 
 // opsSequential is compute's OpsExecutionSequential; a test holds it.

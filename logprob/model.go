@@ -87,13 +87,12 @@ type Model struct {
 	weights *checkpoint.Weights
 	engine  *engine.Engine
 	tok     *tokenize.Tokenizer
-	backend string
+	backend compute.Backend
 	longest int
 	window  int // hidden states that are computed in one go
 
-	store     Store
-	batch     func(texts int, stored bool)
-	described string // the backend, with its version
+	store Store
+	batch func(texts int, stored bool)
 
 	hashing sync.Mutex
 	hash    string // of the weights, once Meta has been asked for
@@ -142,7 +141,7 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	m.backend, m.described = BackendName(backend), backend.Description()
+	m.backend = backend
 	var like *engine.Engine
 	if o.Like != nil {
 		like = o.Like.engine
@@ -202,8 +201,8 @@ func (m *Model) Context() int { return m.longest }
 // Rows is the number of logits, which can exceed the tokenizer's vocabulary.
 func (m *Model) Rows() int { return m.arch.V }
 
-// Meta says how this model's numbers are made. Its first call reads all weights once,
-// to hash them.
+// Meta says how this model's numbers are made. Its first call reads all weights once, and
+// the first of a process XLA's plugin, to hash them.
 func (m *Model) Meta(ctx context.Context) (Meta, error) {
 	m.hashing.Lock()
 	defer m.hashing.Unlock()
@@ -219,9 +218,18 @@ func (m *Model) Meta(ctx context.Context) (Meta, error) {
 		ModelType:   m.arch.Type,
 		WeightsHash: m.hash,
 		DType:       DTypeName(m.engine.DType()),
-		Backend:     m.backend,
+		Backend:     BackendName(m.backend),
+		Description: describe(m.backend),
+		Processor:   Processor(),
 		Version:     Version,
 		VocabRows:   m.arch.V,
+	}
+	if path := pluginPath(m.backend); path != "" {
+		meta.Plugin = filepath.Base(path)
+		var err error
+		if meta.PluginHash, err = pluginHash(ctx, path); err != nil {
+			return Meta{}, fmt.Errorf("logprob: %s: %w", m.dir, err)
+		}
 	}
 	if m.tok != nil {
 		meta.TokenizerHash = m.tok.Hash()

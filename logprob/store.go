@@ -15,7 +15,8 @@ import (
 // may be called from several goroutines. An error of either ends the work.
 //
 // Keys are SHA-256 sums over everything that decides the numbers: the weights, the
-// tokenizer, the dtype, the backend, this library's version, and of every text of the
+// tokenizer, the dtype, the backend, its plugin's file, the kind of processor (another
+// rounds differently), this library's version, and of every text of the
 // batch its ids, where its reply begins and what is wanted of it. Values are exact. So
 // one Store may serve several models and runs, and what it answers is what would have
 // been computed.
@@ -77,8 +78,9 @@ func (m *Model) key(ctx context.Context, texts []engine.Text, ends []bool) (key 
 		return key, err
 	}
 	h := sha256.New()
-	// The backend's description holds the version of a plugin, its name in Meta does not.
-	fmt.Fprintf(h, "logprob.Store 1\n%q %q %q %q %q %q %d %d %d\n", meta.WeightsHash, meta.TokenizerHash, meta.DType, meta.Backend, m.described, meta.Version, m.arch.V, len(texts), len(ends))
+	// Another processor, plugin or build may round differently.
+	fmt.Fprintf(h, "logprob.Store 2\n%q %q %q %q %q %q %q %q %q %d %d %d\n", meta.WeightsHash, meta.TokenizerHash, meta.DType, meta.Backend,
+		meta.Description, meta.Plugin, meta.PluginHash, meta.Processor, meta.Version, m.arch.V, len(texts), len(ends))
 	var b []byte
 	for _, end := range ends {
 		b = append(b, bit(end))

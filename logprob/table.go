@@ -37,6 +37,10 @@ type Meta struct {
 	TokenizerHash string            `json:"tokenizer_hash,omitempty"` // sha256, hex, of the files that decide token ids
 	DType         string            `json:"dtype,omitempty"`          // of the computation: "f32", "bf16"
 	Backend       string            `json:"backend,omitempty"`        // "xla:cpu", "go"
+	Description   string            `json:"description,omitempty"`    // of the backend, in its own words, without folders
+	Plugin        string            `json:"plugin,omitempty"`         // file name of XLA's plugin; "" on the pure-Go backend
+	PluginHash    string            `json:"plugin_hash,omitempty"`    // sha256, hex, of that file
+	Processor     string            `json:"processor,omitempty"`      // see Processor
 	Rendering     string            `json:"rendering,omitempty"`      // "raw" or "chat"
 	Date          string            `json:"date,omitempty"`           // the date a chat template was given, 2006-01-02; "" for the template's own
 	Version       string            `json:"version,omitempty"`        // of this library

@@ -1,0 +1,126 @@
+package logprob
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/gomlx/compute"
+	"golang.org/x/sys/cpu"
+)
+
+// Processor names this machine's kind of processor: its architecture, the features by
+// which backends choose their code, and where the system tells it the model's name, such
+// as "amd64 avx2 fma: AMD EPYC 7763 64-Core Processor". Two that differ may round
+// differently.
+var Processor = sync.OnceValue(func() string {
+	features := []string{runtime.GOARCH}
+	for _, f := range []struct {
+		has  bool
+		name string
+	}{
+		{cpu.X86.HasAVX2, "avx2"}, {cpu.X86.HasFMA, "fma"}, {cpu.X86.HasAVXVNNI, "avx_vnni"},
+		{cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL, "avx512"},
+		{cpu.X86.HasAVX512VNNI, "avx512_vnni"}, {cpu.X86.HasAVX512BF16, "avx512_bf16"}, {cpu.X86.HasAMXBF16, "amx_bf16"},
+		{cpu.ARM64.HasASIMD, "neon"}, {cpu.ARM64.HasSVE, "sve"}, {cpu.ARM64.HasSVE2, "sve2"},
+	} {
+		if f.has {
+			features = append(features, f.name)
+		}
+	}
+	name := strings.Join(features, " ")
+	if model := processorModel(); model != "" {
+		name += ": " + model
+	}
+	return name
+})
+
+// processorModel is what Linux calls the first processor; "" where it does not say.
+func processorModel() string {
+	f, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if key, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(key) == "model name" {
+			return strings.Join(strings.Fields(value), " ")
+		}
+	}
+	return ""
+}
+
+// pluginPath is the file that XLA was loaded from, of fields that go-xla does not export;
+// "" for another backend, and where XLA is linked into the program. A test holds it.
+func pluginPath(b compute.Backend) string {
+	path := fieldOf(fieldOf(reflect.ValueOf(b), "plugin"), "path")
+	if path.Kind() != reflect.String || path.String() == "_preloaded_" {
+		return ""
+	}
+	return path.String()
+}
+
+// fieldOf is a field of a struct or of what a pointer or an interface leads to; the zero
+// Value where there is none.
+func fieldOf(v reflect.Value, name string) reflect.Value {
+	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		v = v.Elem()
+	}
+	if v.Kind() != reflect.Struct {
+		return reflect.Value{}
+	}
+	return v.FieldByName(name)
+}
+
+// describe is the backend's own description, without folders; of a device that is no
+// processor its name too, and of the pure-Go backend Go's version, which tells whether
+// it was built with vector code.
+func describe(b compute.Backend) string {
+	text := b.Description()
+	if path := pluginPath(b); path != "" {
+		text = strings.ReplaceAll(text, path, filepath.Base(path))
+	}
+	switch BackendName(b) {
+	case "xla:cpu":
+	case "go":
+		text += ", " + runtime.Version()
+	default:
+		text += ", " + b.DeviceDescription(0)
+	}
+	return text
+}
+
+// hashes are the plugins' by path: a plugin of 250 MB takes a fraction of a second.
+var hashes sync.Map // path -> func() (string, error), which hashes once
+
+// pluginHash is the SHA-256, in hex, of the plugin's file.
+func pluginHash(ctx context.Context, path string) (string, error) {
+	once, _ := hashes.LoadOrStore(path, sync.OnceValues(func() (string, error) { return hashFile(path) }))
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	return once.(func() (string, error))()
+}
+
+func hashFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("the XLA plugin, to be hashed: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("the XLA plugin, to be hashed: %w", err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
