@@ -27,7 +27,7 @@ import (
 func Once(p Policy, ends bool) (Policy, error) {
 	o := &once{from: p.Scorer, known: map[onceKey]onceScore{}}
 	if !ends {
-		return Policy{Scorer: o, Encode: p.Encode}, nil
+		return Policy{Scorer: o, Encode: p.Encode, Conversation: p.Conversation}, nil
 	}
 	var ok bool
 	if o.withEnds, ok = p.Scorer.(EndScorer); ok && p.Ends != nil {
@@ -36,7 +36,7 @@ func Once(p Policy, ends bool) (Policy, error) {
 	if o.ends == nil {
 		return Policy{}, errors.New("implicit: once: the model does not say where words end (EndScorer, Policy.Ends)")
 	}
-	return Policy{Scorer: onceEnds{o}, Encode: p.Encode, Ends: func() []bool { return o.ends }}, nil
+	return Policy{Scorer: onceEnds{o}, Encode: p.Encode, Conversation: p.Conversation, Ends: func() []bool { return o.ends }}, nil
 }
 
 // once is a scorer with a memory.

@@ -37,6 +37,9 @@ type Model interface {
 type Policy struct {
 	Scorer Scorer
 	Encode func(prompt, reply string) (tokenize.Text, error)
+	// Conversation, where it is not nil, is Encode after several messages: of items that
+	// have some, and of nothing else.
+	Conversation func(messages []tokenize.Message, reply string) (tokenize.Text, error)
 	// Ends, where it is not nil, returns which of the model's tokens may follow a
 	// finished word, as the function Ends does. MeasureEnded needs it, and nothing else.
 	Ends func() []bool
@@ -45,8 +48,14 @@ type Policy struct {
 // Plain is m reading the prompt as it stands, the reply right after it: the paper's
 // rendering for base models.
 func Plain(m Model) Policy {
-	return policy(m, func(t *tokenize.Tokenizer, prompt, reply string) (tokenize.Text, error) {
-		return t.Plain(prompt, reply)
+	return policy(m, func(t *tokenize.Tokenizer, messages []tokenize.Message, reply string) (tokenize.Text, error) {
+		if len(messages) != 1 || messages[0].Role != "user" {
+			return tokenize.Text{}, fmt.Errorf("%d messages, the first of the %s, wanted one of the user, as the rendering is raw", len(messages), messages[0].Role)
+		}
+		if len(messages[0].Extra) > 0 {
+			return tokenize.Text{}, fmt.Errorf("a message with %q, wanted role and content, as the rendering is raw", messages[0].Extra[0].Name)
+		}
+		return t.Plain(messages[0].Content, reply)
 	})
 }
 
@@ -54,19 +63,26 @@ func Plain(m Model) Policy {
 // reply as the assistant's, raw: the paper's rendering for tuned models. nil options
 // are tokenize's defaults.
 func Chat(m Model, o *tokenize.ChatOptions) Policy {
-	return policy(m, func(t *tokenize.Tokenizer, prompt, reply string) (tokenize.Text, error) {
-		return t.Chat(prompt, reply, o)
+	return policy(m, func(t *tokenize.Tokenizer, messages []tokenize.Message, reply string) (tokenize.Text, error) {
+		return t.Conversation(messages, reply, o)
 	})
 }
 
-func policy(m Model, encode func(t *tokenize.Tokenizer, prompt, reply string) (tokenize.Text, error)) Policy {
-	p := Policy{Scorer: m, Encode: func(prompt, reply string) (tokenize.Text, error) {
+func policy(m Model, encode func(t *tokenize.Tokenizer, messages []tokenize.Message, reply string) (tokenize.Text, error)) Policy {
+	p := Policy{Scorer: m}
+	p.Conversation = func(messages []tokenize.Message, reply string) (tokenize.Text, error) {
 		t := m.Tokenizer()
 		if t == nil {
 			return tokenize.Text{}, errors.New("no tokenizer, wanted one to make tokens of text")
 		}
-		return encode(t, prompt, reply)
-	}}
+		if len(messages) == 0 {
+			return tokenize.Text{}, errors.New("no messages, wanted at least one")
+		}
+		return encode(t, messages, reply)
+	}
+	p.Encode = func(prompt, reply string) (tokenize.Text, error) {
+		return p.Conversation([]tokenize.Message{{Role: "user", Content: prompt}}, reply)
+	}
 	if m.Tokenizer() != nil {
 		p.Ends = func() []bool { return Ends(m.Tokenizer()) }
 	}
@@ -77,10 +93,11 @@ func policy(m Model, encode func(t *tokenize.Tokenizer, prompt, reply string) (t
 // carried along to the results.
 type Item struct {
 	Prompt, Reply string
-	PromptName    string   // of a NamedPrompt
-	Word          string   // the corpus entry of which Reply is a form
-	Categories    []string // of that entry
-	Wildcard      bool     // the reply is a pattern such as "abandon*", which Rewards refuses
+	Messages      []tokenize.Message // instead of Prompt: a conversation, mostly with the user's message last
+	PromptName    string             // of a NamedPrompt
+	Word          string             // the corpus entry of which Reply is a form
+	Categories    []string           // of that entry
+	Wildcard      bool               // the reply is a pattern such as "abandon*", which Rewards refuses
 }
 
 // Reward is an item as both models score it.
@@ -262,6 +279,19 @@ func rewards(ctx context.Context, tuned, base Policy, scoreTuned, scoreBase scor
 	}
 }
 
+// encode makes a model's text of an item.
+func (p Policy) encode(it Item) (tokenize.Text, error) {
+	switch {
+	case it.Messages == nil:
+		return p.Encode(it.Prompt, it.Reply)
+	case it.Prompt != "":
+		return tokenize.Text{}, errors.New("messages and a prompt, wanted one of them")
+	case p.Conversation == nil:
+		return tokenize.Text{}, errors.New("messages, and the policy reads none (Policy.Conversation), wanted a prompt")
+	}
+	return p.Conversation(it.Messages, it.Reply)
+}
+
 // encode makes the two texts of an item, or says why there are none.
 func encode(tuned, base Policy, it Item) entry {
 	e := entry{Reward: Reward{Item: it}}
@@ -279,7 +309,7 @@ func encode(tuned, base Policy, it Item) entry {
 		text *tokenize.Text
 	}{{"tuned", tuned, &e.TunedText}, {"base", base, &e.BaseText}} {
 		var err error
-		*m.text, err = m.Encode(it.Prompt, it.Reply)
+		*m.text, err = m.encode(it)
 		limit, limited := m.Scorer.(interface{ Context() int })
 		switch n := len(m.text.IDs); {
 		case err != nil:

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/implicittest"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -332,6 +333,33 @@ func TestLogRatioZero(t *testing.T) {
 	}{{zero, zero, 0}, {some, zero, math.Inf(1)}, {zero, some, math.Inf(-1)}, {some, some, 0}} {
 		if got := (implicit.Reward{Tuned: c.tuned, Base: c.base}).LogRatio(); got != c.want {
 			t.Errorf("%v - %v = %v, want %v", c.tuned, c.base, got, c.want)
+		}
+	}
+}
+
+// TestMessages: an item is a prompt or a conversation, which a policy may not read.
+func TestMessages(t *testing.T) {
+	chat, plain := (&implicittest.Fake{Seed: 1}).Chat(), (&implicittest.Fake{Seed: 2}).Plain()
+	user := []tokenize.Message{{Role: "user", Content: "Hi"}}
+	items := []implicit.Item{{Prompt: "Hi", Reply: "love"}, {Messages: user, Reply: "love"}, {Messages: user, Prompt: "Hi", Reply: "love"}, {Messages: []tokenize.Message{}, Reply: "love"}}
+	var got []float64
+	for r, err := range implicit.Rewards(t.Context(), chat, plain, slices.Values(items)) {
+		if n := len(got); n == 2 {
+			if err == nil || err.Error() != `implicit: reply "love": tuned model: messages and a prompt, wanted one of them` {
+				t.Errorf("item %d: %v", n, err)
+			}
+		} else if err != nil {
+			t.Errorf("item %d: %v", n, err)
+		}
+		got = append(got, r.LogRatio())
+	}
+	if len(got) != 4 || got[0] != got[1] || got[0] == got[3] {
+		t.Errorf("%v, wanted the same for a prompt and the one message of it", got)
+	}
+	chat.Conversation = nil
+	for _, err := range implicit.Rewards(t.Context(), chat, plain, slices.Values(items[1:2])) {
+		if err == nil || !strings.HasSuffix(err.Error(), "messages, and the policy reads none (Policy.Conversation), wanted a prompt") {
+			t.Error(err)
 		}
 	}
 }

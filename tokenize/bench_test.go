@@ -47,7 +47,7 @@ func BenchmarkChat(b *testing.B) {
 func BenchmarkRender(b *testing.B) {
 	tok := mustLoad(b, benchmarkFolder(b))
 	for b.Loop() {
-		if _, err := tok.Render([]Message{{"user", "What, in one word, is the greatest thing ever?"}}, nil); err != nil {
+		if _, err := tok.Render([]Message{{Role: "user", Content: "What, in one word, is the greatest thing ever?"}}, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

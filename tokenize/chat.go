@@ -38,7 +38,7 @@ type ChatOptions struct {
 // which templates trim. It fails as Plain does, and when there is no template or
 // the template fails.
 func (t *Tokenizer) Chat(prompt, reply string, o *ChatOptions) (Text, error) {
-	return t.Conversation([]Message{{"user", prompt}}, reply, o)
+	return t.Conversation([]Message{{Role: "user", Content: prompt}}, reply, o)
 }
 
 // Conversation is Chat after several messages, the last of which is mostly the user's:
@@ -56,6 +56,10 @@ func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOption
 		}
 		named = append(named, name, m.Content)
 		special += t.special.count(m.Content)
+		for _, e := range m.Extra {
+			named = append(named, name, string(e.Value))
+			special += t.special.count(string(e.Value))
+		}
 	}
 	if err := valid(named...); err != nil {
 		return Text{}, fmt.Errorf("tokenize: %w", err)
@@ -84,7 +88,9 @@ func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOption
 
 // Render returns messages as the checkpoint's chat template writes them, with the
 // generation prompt at the end, and after the system message of o if it has one.
-// The error of a template that raises one holds its message.
+// The error of a template that raises one holds its message. A further member of
+// a message that the template does not read, or the content of one that is not the user's,
+// is an error too: it would be lost.
 func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
 	if o == nil {
 		o = &ChatOptions{}
@@ -93,12 +99,16 @@ func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("tokenize: %w", err)
 	}
-	var list []any
 	if o.System != "" {
-		list = append(list, jinja.NewDict("role", "system", "content", o.System))
+		messages = append([]Message{{Role: "system", Content: o.System}}, messages...)
 	}
-	for _, m := range messages {
-		list = append(list, jinja.NewDict("role", m.Role, "content", m.Content))
+	var list []any
+	dicts := make([]*jinja.Dict, len(messages))
+	for i, m := range messages {
+		if dicts[i], err = m.dict(); err != nil {
+			return "", fmt.Errorf("tokenize: message %d of the %s: %w", i+1, m.Role, err)
+		}
+		list = append(list, dicts[i])
 	}
 	if len(list) == 0 {
 		return "", errors.New("tokenize: no messages, wanted at least one")
@@ -125,6 +135,11 @@ func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
 			return "", errors.New("tokenize: chat template: it prints today's date and has none of its own, wanted ChatOptions.Date")
 		}
 		return "", fmt.Errorf("tokenize: chat template: %w", err)
+	}
+	for i, m := range messages {
+		if name := m.unread(dicts[i]); name != "" {
+			return "", fmt.Errorf("tokenize: message %d of the %s: the chat template does not read its %q, which would be lost", i+1, m.Role, name)
+		}
 	}
 	return text, nil
 }

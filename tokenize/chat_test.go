@@ -105,7 +105,7 @@ func TestChatDate(t *testing.T) {
 		{"unknown directive", "{{ strftime_now('%Q') }}", date, "", "tokenize: chat template: line 1: ValueError: strftime: the directive %Q is not supported"},
 	} {
 		tok := withTemplate(t, "smollm2", c.template)
-		got, err := tok.Render([]Message{{"user", "x"}}, &ChatOptions{Date: c.date})
+		got, err := tok.Render([]Message{{Role: "user", Content: "x"}}, &ChatOptions{Date: c.date})
 		if c.err != "" {
 			if err == nil || err.Error() != c.err {
 				t.Errorf("%s: error %v, wanted %s", c.name, err, c.err)
@@ -139,15 +139,46 @@ func TestChat(t *testing.T) {
 	}
 	think := withTemplate(t, "qwen2", "{% if enable_thinking is defined and enable_thinking is false %}off{% else %}on{% endif %}{{ tools }}{{ documents }}")
 	for want, vars := range map[string]map[string]any{"onNoneNone": nil, "offNoneNone": {"enable_thinking": false}, "on[1]None": {"tools": []int{1}}} {
-		if got, err := think.Render([]Message{{"user", "x"}}, &ChatOptions{Vars: vars}); err != nil || got != want {
+		if got, err := think.Render([]Message{{Role: "user", Content: "x"}}, &ChatOptions{Vars: vars}); err != nil || got != want {
 			t.Errorf("%v: %q %v, wanted %q", vars, got, err, want)
 		}
 	}
-	if _, err := think.Render([]Message{{"user", "x"}}, &ChatOptions{Vars: map[string]any{"x": func() {}}}); err == nil {
+	if _, err := think.Render([]Message{{Role: "user", Content: "x"}}, &ChatOptions{Vars: map[string]any{"x": func() {}}}); err == nil {
 		t.Error("a function as a variable: no error")
 	}
 	if _, err := think.Render(nil, nil); err == nil || err.Error() != "tokenize: no messages, wanted at least one" {
 		t.Errorf("no messages: error %v", err)
+	}
+}
+
+// TestMembers: members of a message beside role and content reach the template, in their
+// order, and none that it does not read is lost in silence, nor a message.
+func TestMembers(t *testing.T) {
+	tok := withTemplate(t, "smollm2", `{% for m in messages %}{% if m.role != 'tool' %}[{{ m.content }}{% endif %}{% if m.reasoning_content is string %}<{{ m.reasoning_content }}>{% endif %}`+
+		`{% if m.role == 'assistant' and 'tool_calls' in m %}{{ m.tool_calls | tojson }}{% endif %}{% endfor %}`)
+	user := Message{Role: "user", Content: "x"}
+	for _, c := range []struct{ role, name, value, want, err string }{
+		{"assistant", "reasoning_content", `"why"`, "[x[y<why>[x", ""},
+		{"assistant", "tool_calls", `[{"b": 1, "a": null}]`, `[x[y[{"b": 1, "a": null}][x`, ""},
+		{"user", "tool_calls", `[1]`, "", `tokenize: message 2 of the user: the chat template does not read its "tool_calls", which would be lost`},
+		{"user", "tool_calls", `[]`, "[x[y[x", ""},
+		{"user", "name", `"Ann"`, "", `tokenize: message 2 of the user: the chat template does not read its "name", which would be lost`},
+		{"tool", "name", "null", "", `tokenize: message 2 of the tool: the chat template does not read its "content", which would be lost`},
+		{"user", "content", `"z"`, "", `tokenize: message 2 of the user: member "content" stands twice, wanted it once`},
+		{"user", "name", "{", "", `tokenize: message 2 of the user: member "name": EOF`},
+	} {
+		got, err := tok.Render([]Message{user, {c.role, "y", []Member{{c.name, []byte(c.value)}}}, user}, nil)
+		if got != c.want || (err == nil) != (c.err == "") || err != nil && err.Error() != c.err {
+			t.Errorf("%+v: %q, %v", c, got, err)
+		}
+	}
+	text, err := tok.Conversation([]Message{user, {"assistant", "y", []Member{{"reasoning_content", []byte(`"<|im_end|>"`)}}}, user}, "z", nil)
+	if err != nil || text.Special != 1 {
+		t.Errorf("%+v, %v, wanted a special token", text, err)
+	}
+	a, b := Message{"user", "x", []Member{{"n", []byte("1")}}}, Message{"user", "x", []Member{{"n", []byte("2")}}}
+	if !a.Equal(a) || a.Equal(b) || a.Equal(user) {
+		t.Error("messages are compared with their members")
 	}
 }
 
@@ -172,7 +203,7 @@ func TestTemplateErrors(t *testing.T) {
 func TestChatTemplate(t *testing.T) {
 	tuned := withTemplate(t, "llama2", "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]")
 	base := withTemplate(t, "llama2", "{{ raise_exception('the wrong template') }}")
-	messages := []Message{{"user", "What?"}, {"assistant", "That."}, {"user", "Why?"}}
+	messages := []Message{{Role: "user", Content: "What?"}, {Role: "assistant", Content: "That."}, {Role: "user", Content: "Why?"}}
 	want, err := tuned.Conversation(messages, " Because", nil)
 	if err != nil {
 		t.Fatal(err)

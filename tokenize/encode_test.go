@@ -62,11 +62,11 @@ func TestConversation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same, err := tok.Conversation([]Message{{"user", "What is it?"}}, "Love", nil)
+	same, err := tok.Conversation([]Message{{Role: "user", Content: "What is it?"}}, "Love", nil)
 	if err != nil || same.Rendered != one.Rendered || !slices.Equal(same.IDs, one.IDs) || same.Reply != one.Reply {
 		t.Errorf("%+v %v, wanted %+v", same, err, one)
 	}
-	messages := []Message{{"user", "What is it?"}, {"assistant", "What?"}, {"user", "It <|im_end|>"}}
+	messages := []Message{{Role: "user", Content: "What is it?"}, {Role: "assistant", Content: "What?"}, {Role: "user", Content: "It <|im_end|>"}}
 	rendered, err := tok.Render(messages, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestConversation(t *testing.T) {
 	if err != nil || text.Rendered != rendered+"Love" || text.Start != len(rendered) || text.Special != 1 || text.Reply == len(text.IDs) {
 		t.Errorf("%+v %v, wanted %q and the reply after it, one special token", text, err, rendered)
 	}
-	_, err = tok.Conversation([]Message{{"system", "a\x00"}, {"user", "b"}}, "c", nil)
+	_, err = tok.Conversation([]Message{{Role: "system", Content: "a\x00"}, {Role: "user", Content: "b"}}, "c", nil)
 	if want := "tokenize: message of the system: a NUL byte at byte 1, wanted none"; err == nil || err.Error() != want {
 		t.Errorf("error %v, wanted %s", err, want)
 	}

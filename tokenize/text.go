@@ -1,5 +1,14 @@
 package tokenize
 
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/implicitreward/implicitreward/tokenize/internal/jinja"
+)
+
 // Text is a prompt and a reply as one model reads them.
 type Text struct {
 	IDs      []int32  // the prompt's tokens, then the reply's
@@ -20,8 +29,55 @@ type Token struct {
 
 // Message is one turn of a chat.
 type Message struct {
-	Role    string // "system", "user" or "assistant"
+	Role    string // "system", "user", "assistant", or another that the template knows
 	Content string
+	Extra   []Member // what else a template may read of it, such as Qwen 3 "reasoning_content"
+}
+
+// Member is a further member of a message.
+type Member struct {
+	Name  string
+	Value json.RawMessage // a JSON value, of which objects keep their order
+}
+
+// Equal tells whether both are the same message; JSON values are compared byte by byte.
+func (m Message) Equal(o Message) bool {
+	return m.Role == o.Role && m.Content == o.Content && slices.EqualFunc(m.Extra, o.Extra, func(a, b Member) bool {
+		return a.Name == b.Name && bytes.Equal(a.Value, b.Value)
+	})
+}
+
+// dict is the message as a template sees it.
+func (m Message) dict() (*jinja.Dict, error) {
+	d := jinja.NewDict("role", m.Role, "content", m.Content)
+	for _, e := range m.Extra {
+		v, err := jinja.FromJSON(e.Value)
+		if err != nil {
+			return nil, fmt.Errorf("member %q: %w", e.Name, err)
+		}
+		if e.Name == "role" || e.Name == "content" {
+			return nil, fmt.Errorf("member %q stands twice, wanted it once", e.Name)
+		}
+		d.Set(e.Name, v)
+	}
+	d.Watch()
+	return d, nil
+}
+
+// unread returns a member that says something and that the template has not looked at, ""
+// where there is none.
+func (m Message) unread(d *jinja.Dict) string {
+	for _, name := range d.Unread() {
+		if name == "content" && m.Content != "" && m.Role != "user" { // all templates write the user's
+			return name
+		}
+		for _, e := range m.Extra {
+			if v := string(e.Value); e.Name == name && v != "null" && v != `""` && v != "[]" && v != "{}" {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // cover turns the spans of an encoder into a cover of a text of n bytes: starts

@@ -154,7 +154,7 @@ func conversation(members map[string]json.RawMessage) (messages []tokenize.Messa
 		replies[side] = reply
 		switch {
 		case len(before) == 0:
-		case messages != nil && !slices.Equal(messages, before):
+		case messages != nil && !slices.EqualFunc(messages, before, tokenize.Message.Equal):
 			return nil, replies, unfitf("chosen and rejected answer different conversations")
 		default:
 			messages = before
@@ -178,7 +178,7 @@ func conversation(members map[string]json.RawMessage) (messages []tokenize.Messa
 		if err != nil {
 			return nil, replies, err
 		}
-		if messages != nil && !slices.Equal(messages, list) {
+		if messages != nil && !slices.EqualFunc(messages, list, tokenize.Message.Equal) {
 			return nil, replies, unfitf("prompt is another conversation than that before the replies")
 		}
 		messages = list

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -57,14 +58,26 @@ func (f *Fake) Context() int {
 // Plain reads the prompt as it stands and the reply right after it.
 func (f *Fake) Plain() implicit.Policy { return f.policy("", "") }
 
-// Chat reads the prompt between "User: " and "\nAssistant: ", and then the reply.
+// Chat reads the prompt between "User: " and "\nAssistant: ", and then the reply; of a
+// conversation so every message but the assistant's, which follow as they stand.
 func (f *Fake) Chat() implicit.Policy { return f.policy("User: ", "\nAssistant: ") }
 
 func (f *Fake) policy(before, after string) implicit.Policy {
 	return implicit.Policy{
 		Scorer: f,
 		Encode: func(prompt, reply string) (tokenize.Text, error) { return f.encode(before+prompt+after, reply) },
-		Ends:   f.ends,
+		Conversation: func(messages []tokenize.Message, reply string) (tokenize.Text, error) {
+			var b strings.Builder
+			for _, m := range messages {
+				if m.Role == "assistant" {
+					b.WriteString(m.Content + "\n")
+				} else {
+					b.WriteString(before + m.Content + after)
+				}
+			}
+			return f.encode(b.String(), reply)
+		},
+		Ends: f.ends,
 	}
 }
 

@@ -22,6 +22,7 @@ type List struct {
 type Dict struct {
 	keys   []Value
 	values map[any]Value
+	read   map[any]bool // by key; nil unless watched
 }
 
 // NewDict returns a dict of strings: key, value, key, value ...
@@ -101,8 +102,28 @@ func tupleKey(l *List) any {
 }
 
 func (d *Dict) get(k Value) (Value, bool) {
-	v, ok := d.values[key(k)]
+	h := key(k)
+	if d.read != nil {
+		d.read[h] = true
+	}
+	v, ok := d.values[h]
 	return v, ok
+}
+
+// Set puts a value under a key, after those that are there.
+func (d *Dict) Set(name string, v Value) { d.set(name, v) }
+
+// Watch lets the dict remember from now on under which keys a template looks.
+func (d *Dict) Watch() { d.read = map[any]bool{} }
+
+// Unread returns, in their order, the keys under which nothing has looked since Watch.
+func (d *Dict) Unread() (names []string) {
+	for _, k := range d.keys {
+		if name, ok := k.(string); ok && !d.read[name] {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (d *Dict) set(k, v Value) {
