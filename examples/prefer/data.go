@@ -9,11 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -51,13 +51,14 @@ func dataName(path string) string {
 func read(ctx context.Context, path string, stdin io.Reader) ([]pair, string, error) {
 	name, in := dataName(path), stdin
 	if path != "-" {
-		f, err := os.Open(path)
+		f, _, err := regular.Open(path, regular.Scores)
 		if err != nil {
 			return nil, "", fmt.Errorf("data: %w", err)
 		}
 		defer f.Close()
 		in = f
 	}
+	in = regular.Limit(in, regular.Scores)
 	hash := sha256.New()
 	b := make([]byte, 4)
 	n, err := io.ReadFull(io.TeeReader(in, hash), b)

@@ -10,12 +10,12 @@ import (
 	"iter"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -36,7 +36,7 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 	}
 	in, name := stdin, "standard input"
 	if o.pairs != "-" {
-		file, err := os.Open(o.pairs)
+		file, _, err := regular.Open(o.pairs, 0) // read line by line
 		if err != nil {
 			return fmt.Errorf("pairs: %w", err)
 		}

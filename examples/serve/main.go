@@ -13,11 +13,11 @@ import (
 	"log/slog"
 	"math"
 	"net"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/serve"
 )
 
@@ -166,7 +166,7 @@ func sizeOrNone(s string) (int64, error) {
 func (o *flags) server(ctx context.Context, stderr io.Writer) (server *serve.Server, loader *cli.Loader, err error) {
 	options := serve.Options{Beta: o.beta, Limits: o.limits, LogTexts: o.logTexts}
 	if o.tokenFile != "" {
-		b, err := os.ReadFile(o.tokenFile)
+		b, err := regular.Read(o.tokenFile, 1<<20)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -49,7 +50,7 @@ func token(getenv func(string) string, home string) string {
 	if path == "" {
 		path = filepath.Join(home, "token")
 	}
-	b, _ := os.ReadFile(path) // no file, no token
+	b, _ := regular.Read(path, 1<<20) // no file, no token
 	return strings.TrimSpace(string(b))
 }
 

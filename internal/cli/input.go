@@ -7,11 +7,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // Prompts are the built-in 54 of the paper, by the name "paper", those of a file, or those
@@ -22,9 +22,9 @@ func Prompts(ctx context.Context, name string, stdin io.Reader) ([]implicit.Name
 	case "paper":
 		return implicit.PaperPrompts(), nil
 	case "-":
-		return jsonPrompts(ctx, stdin, "standard input")
+		return jsonPrompts(ctx, regular.Limit(stdin, regular.Text), "standard input")
 	}
-	f, err := os.Open(name)
+	f, _, err := regular.Open(name, regular.Text)
 	if err != nil {
 		return nil, fmt.Errorf("prompts: %w (or paper, for the 54 built-in ones)", err)
 	}
@@ -94,13 +94,13 @@ func Corpus(path string, stderr io.Writer) (*implicit.Corpus, string, error) {
 
 // hashed reads a file of some kind and its sha256.
 func hashed[T any](kind, path string, read func(io.Reader) (T, error)) (v T, sum string, err error) {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path, regular.Text)
 	if err != nil {
 		return v, "", fmt.Errorf("%s: %w", kind, err)
 	}
 	defer f.Close()
 	hash := sha256.New()
-	if v, err = read(io.TeeReader(f, hash)); err != nil {
+	if v, err = read(io.TeeReader(regular.Limit(f, regular.Text), hash)); err != nil {
 		return v, "", fmt.Errorf("%s: %w", path, err)
 	}
 	return v, hex.EncodeToString(hash.Sum(nil)), nil

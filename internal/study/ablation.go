@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/internal/csv"
 	"github.com/implicitreward/implicitreward/internal/plot"
+	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // Ablation is a file of median ranks over the checkpoints of models trained on one
@@ -52,7 +52,7 @@ var published = map[string]Ablation{
 // paper's files, known by name, may lack. Where base_model is NA the family is told
 // from the model's name.
 func ReadAblation(path string) (*Ablation, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Scores)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // Config says what a study is made from, and how. A path is a file, or a folder that
@@ -54,7 +56,7 @@ type CorpusConfig struct {
 // ReadConfig reads a YAML file into c, over what is there. Unknown keys are errors.
 // Relative paths are relative to the file.
 func ReadConfig(path string, c *Config) error {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Text)
 	if err != nil {
 		return err
 	}

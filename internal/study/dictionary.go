@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // Dictionary is a corpus in which every word has one category.
@@ -39,7 +39,7 @@ type Word struct {
 // A word without a category, a word that stands in two categories and a category with
 // fewer than two words are errors; those of one word name line and column.
 func ReadDictionary(name, path string, compat bool) (*Dictionary, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Text)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/internal/csv"
 	"github.com/implicitreward/implicitreward/internal/parquetfile"
+	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // Matrix is a file of numbers with a text to each row: scores of replies after
@@ -41,7 +41,7 @@ type matrixOptions struct {
 // no columns of numbers, what is no finite number, a column that stands twice and a
 // file without rows are errors that name file, line and column (Parquet: the row).
 func readMatrix(path string, o matrixOptions) (*Matrix, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Scores)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +259,7 @@ func listed(names []string, n int) string {
 
 // readTexts reads one column of a CSV file.
 func readTexts(path, name string) ([]string, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Scores)
 	if err != nil {
 		return nil, err
 	}

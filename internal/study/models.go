@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // Model names a model of the study.
@@ -60,7 +60,7 @@ var paperModels = []Model{
 // type}, or CSV with these columns, of which name and family are needed. A name that
 // stands twice, and a model without a family, are errors.
 func ReadModels(path string) ([]Model, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Text)
 	if err != nil {
 		return nil, err
 	}

@@ -10,11 +10,11 @@ import (
 	"fmt"
 	"html/template"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -40,7 +40,7 @@ func NewReport(c *Config, in *Inputs, results []*Result) (*Report, error) {
 		if path == "" || slices.ContainsFunc(r.Inputs, func(f InputFile) bool { return f.Path == path }) {
 			return nil
 		}
-		data, err := os.ReadFile(path)
+		data, err := regular.Read(path, regular.Scores)
 		if err != nil {
 			return err
 		}

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/csv"
 	"github.com/implicitreward/implicitreward/internal/parquetfile"
+	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // Reward is a file of implicit rewards: of a corpus' words after prompts, of one or of
@@ -35,7 +35,7 @@ type Reward struct {
 // paper and exact, and the name says which. A word that is missing after a prompt, stands
 // twice after it, or has an infinite log-probability is an error.
 func ReadReward(path string, models []Model) (*Reward, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Scores)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func oneMeasure(rows []implicit.Row) ([]implicit.Row, string) {
 }
 
 func readRewardMeta(path string) (m implicit.Meta, err error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Scores)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, nil
 	}
@@ -152,7 +152,7 @@ func (r *Reward) values(p int) []float64 { return minus(r.Tuned[p], r.Base[p]) }
 // isReward says whether a file begins as a rewards file does: CSV with its columns, or
 // Parquet with a column logp_tuned.
 func isReward(path string) bool {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Scores)
 	if err != nil {
 		return false // the reader says why
 	}

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -26,7 +26,7 @@ type Language struct {
 // (of a CSV file: file.csv.meta.json, if it is there). The model is found by the
 // metadata's name, or the file's.
 func ReadLanguage(path string, models []Model) (*Language, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Scores)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func ReadLanguage(path string, models []Model) (*Language, error) {
 }
 
 func readMeta(path string) (logprob.Meta, error) {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path, regular.Text)
 	if errors.Is(err, fs.ErrNotExist) {
 		return logprob.Meta{}, nil
 	}
