@@ -86,19 +86,19 @@ func TestWrongUse(t *testing.T) {
 // scored, whose reason is counted and told.
 func TestWrongData(t *testing.T) {
 	for in, want := range map[string]string{
-		"prompt,chosen,rejected":                                                                      "wanted an object {\"prompt\": ..., \"chosen\": ..., \"rejected\": ...}",
-		`{"prompt": "x"`:                                                                              "unexpected end of JSON input",
+		"prompt,chosen,rejected":                                                                      "byte 0: no JSON, wanted an object {\"prompt\": ..., \"chosen\": ..., \"rejected\": ...}",
+		`{"prompt": "x"`:                                                                              "byte 14: it ends too early",
 		`{"prompt": "x", "chosen": "y"}`:                                                              `wanted "chosen" and "rejected"`,
 		`{"chosen": "y", "rejected": "z"}`:                                                            `no "prompt", and no messages before the replies, wanted one of them`,
 		`{"prompt": 7, "chosen": "y", "rejected": "z"}`:                                               `wanted "prompt" as a string or a list of messages {"role": ..., "content": ...}`,
 		`{"prompt": "x", "chosen": {"a": "y"}, "rejected": "z"}`:                                      `wanted "chosen" as a string or a list of messages {"role": ..., "content": ...}`,
-		`{"prompt": "x", "chosen": ["y", "w"], "rejected": ["z"]}`:                                    `"chosen": message 1: wanted an object {"role": ..., "content": ...}`,
-		`{"prompt": "x", "chosen": "y", "rejected": "z", "prompt": 1}`:                                `"prompt" stands twice, wanted each member once`,
-		`{"prompt": "x", "chosen": "\ud83d", "rejected": "z"}`:                                        `"chosen" holds half of a surrogate pair, wanted text`,
+		`{"prompt": "x", "chosen": ["y", "w"], "rejected": ["z"]}`:                                    `"chosen": message 1: byte 0: a string, wanted an object {"role": ..., "content": ...}`,
+		`{"prompt": "x", "chosen": "y", "rejected": "z", "prompt": 1}`:                                `byte 48: key "prompt" comes twice, wanted once`,
+		`{"prompt": "x", "chosen": "\ud83d", "rejected": "z"}`:                                        `byte 27: chosen: half of a surrogate pair, wanted text`,
 		`{"prompt": "x", "chosen": "y", "rejected": "z", "subset": 1}`:                                `wanted "subset" as a string`,
 		`{"prompt": "x", "chosen": "y", "rejected": "z", "id": [1]}`:                                  `wanted "id" as a string or a number`,
-		"{\"prompt\": \"x\", \"chosen\": \"\xff\", \"rejected\": \"z\"}":                              "not valid UTF-8",
-		`{"prompt": [{"role": "user", "role": "x", "content": "x"}], "chosen": "y", "rejected": "z"}`: `"prompt": message 1: "role" stands twice, wanted each member once`,
+		"{\"prompt\": \"x\", \"chosen\": \"\xff\", \"rejected\": \"z\"}":                              "byte 27: not UTF-8, wanted text",
+		`{"prompt": [{"role": "user", "role": "x", "content": "x"}], "chosen": "y", "rejected": "z"}`: `byte 29: key "role" comes twice in prompt/0, wanted once`,
 	} {
 		_, _, err := read(t.Context(), "-", strings.NewReader("\n"+in+"\n"))
 		if err == nil || err.Error() != "standard input: line 2: "+want {

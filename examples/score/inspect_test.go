@@ -83,7 +83,7 @@ func TestInspectWrong(t *testing.T) {
 		`{"prompt": "x", "reply": "y"} {"id": "7", "prompt": "x", "reply": "y"}`:                                "line 2: some pairs have an \"id\" and some have none, wanted all or none",
 		`{"id": 1.5, "prompt": "x", "reply": "y"}`:                                                              "line 1: \"id\" is 1.5, wanted a string or a whole number",
 		`{"id": ["x"], "prompt": "x", "reply": "y"}`:                                                            "line 1: \"id\" is [\"x\"], wanted a string or a whole number",
-		`{"id": "\ud83d", "prompt": "x", "reply": "y"}`:                                                         "line 1: \"id\" holds half of a surrogate pair, wanted text",
+		`{"id": "\ud83d", "prompt": "x", "reply": "y"}`:                                                         "line 1: byte 8: id: half of a surrogate pair, wanted text",
 		`{"id": 1, "epoch": "1", "prompt": "x", "reply": "y"}`:                                                  "line 1: \"epoch\" is \"1\", wanted a whole number",
 		`{"id": 1, "epoch": 1, "prompt": "x", "reply": "y"} {"id": 1, "epoch": 1, "prompt": "x", "reply": "y"}`: "line 2: the \"id\" \"1\" stands in line 1 already, wanted one pair a sample (and \"epoch\")",
 	} {

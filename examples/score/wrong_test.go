@@ -217,13 +217,13 @@ func TestWrongPairs(t *testing.T) {
 		{"", "score: standard input: empty, wanted lines {\"prompt\": ..., \"reply\": ...}\n"},
 		{"{\"prompt\": \"x\"}\n", "score: standard input: line 1: wanted both \"prompt\" and \"reply\", as strings\n"},
 		{"\n{\"prompt\": \"x\", \"reply\": 1}\n", "score: standard input: line 2: wanted both \"prompt\" and \"reply\", as strings\n"},
-		{"[1]\n", "score: standard input: line 1: wanted an object {\"prompt\": ..., \"reply\": ...}\n"},
+		{"[1]\n", "score: standard input: line 1: byte 0: a list, wanted an object {\"prompt\": ..., \"reply\": ...}\n"},
 		{"{\"Prompt\": \"x\", \"reply\": \"y\"}\n", "score: standard input: line 1: wanted both \"prompt\" and \"reply\", as strings\n"},
-		{"{\"prompt\": \"x\", \"reply\": \"y\", \"prompt\": \"z\"}\n", "score: standard input: line 1: \"prompt\" stands twice, wanted each member once\n"},
+		{"{\"prompt\": \"x\", \"reply\": \"y\", \"prompt\": \"z\"}\n", "score: standard input: line 1: byte 30: key \"prompt\" comes twice, wanted once\n"},
 		{"{\"prompt\": \"x\", \"reply\": \"y\", \"reward\": 1}\n", "score: standard input: line 1: \"reward\" is there already, wanted lines without the members that are added\n"},
-		{"{\"prompt\": \"x\", \"reply\": \"\xff\"}\n", "score: standard input: line 1: not valid UTF-8\n"},
-		{"{\"prompt\": \"x\", \"reply\": \"\\ud83d\"}\n", "score: standard input: line 1: \"reply\" holds half of a surrogate pair, wanted text\n"},
-		{"nonsense\n", "score: standard input: line 1: wanted an object {\"prompt\": ..., \"reply\": ...}\n"},
+		{"{\"prompt\": \"x\", \"reply\": \"\xff\"}\n", "score: standard input: line 1: byte 26: not UTF-8, wanted text\n"},
+		{"{\"prompt\": \"x\", \"reply\": \"\\ud83d\"}\n", "score: standard input: line 1: byte 26: reply: half of a surrogate pair, wanted text\n"},
+		{"nonsense\n", "score: standard input: line 1: byte 0: no JSON, wanted an object {\"prompt\": ..., \"reply\": ...}\n"},
 	} {
 		_, stderr, code := call(t, test.in, "-tuned", tuned, "-base", base, "-pairs", "-", "-out", "-")
 		if stderr != test.want || code != 1 {

@@ -157,11 +157,11 @@ func TestPipe(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		"":                                  "tabulate: standard input: no prompts, wanted lines {\"name\": ..., \"prompt\": ...}\n",
-		"name,prompt":                       "tabulate: standard input: line 1: wanted an object {\"name\": ..., \"prompt\": ...}\n",
+		"name,prompt":                       "tabulate: standard input: line 1: byte 0: no JSON, wanted an object {\"name\": ..., \"prompt\": ...}\n",
 		`{"best": "What is best?"}`:         "tabulate: standard input: line 1: wanted {\"name\": ..., \"prompt\": ...}, both text and not empty\n",
 		`{"name": "", "prompt": "x"}`:       "tabulate: standard input: line 1: wanted {\"name\": ..., \"prompt\": ...}, both text and not empty\n",
 		lines + "\n" + lines:                "tabulate: standard input: line 4: the name \"best\" stands twice\n",
-		`{"name": "x", "prompt": "\ud83d"}`: "tabulate: standard input: line 1: \"prompt\" holds half of a surrogate pair, wanted text\n",
+		`{"name": "x", "prompt": "\ud83d"}`: "tabulate: standard input: line 1: byte 25: prompt: half of a surrogate pair, wanted text\n",
 	} {
 		var out, errs bytes.Buffer
 		err := run(t.Context(), strings.NewReader(in), &out, &errs, []string{"-backend", "go", "-model", model, "-prompts", "-", "-out", "-"})

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
 // ReadConfig returns the top-level keys of dir/config.json with their values
@@ -16,7 +18,7 @@ func ReadConfig(dir string) (map[string]json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := decodeObject(data)
+	config, err := strictjson.Object(data, "")
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", path, err)
 	}

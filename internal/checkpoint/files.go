@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
 const (
@@ -45,7 +47,7 @@ func weightFiles(dir string) (files []string, index map[string]string, err error
 // parseIndex reads an index: {"metadata": ..., "weight_map": {tensor: file}}.
 // Its metadata, a sum of sizes that often is wrong, is not looked at.
 func parseIndex(data []byte) (map[string]string, error) {
-	object, err := decodeObject(data)
+	object, err := strictjson.Object(data, "")
 	if err != nil {
 		return nil, err
 	}

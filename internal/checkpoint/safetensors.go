@@ -11,6 +11,8 @@ import (
 	"math/bits"
 	"path/filepath"
 	"slices"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
 // Weights is the tensors of a checkpoint, mapped into memory. Its methods but
@@ -133,7 +135,7 @@ func parseSafetensors(path string, file []byte) ([]Tensor, error) {
 	if n == 0 || header[0] != '{' {
 		return nil, fail("header does not begin with {")
 	}
-	object, err := decodeObject(header)
+	object, err := strictjson.Object(header, "")
 	if err != nil {
 		return nil, fail("header: %w", err)
 	}

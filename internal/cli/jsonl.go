@@ -5,12 +5,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"strconv"
-	"unicode/utf8"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
 // maxLine bounds a line of a JSON Lines file.
@@ -55,83 +54,16 @@ func Lines(ctx context.Context, r io.Reader, name string) iter.Seq2[Line, error]
 	}
 }
 
-// Object reads a JSON object's members, and refuses what encoding/json alone would make
-// something else of: bytes that are not UTF-8, and a member that stands twice. wanted says in
-// errors what was wanted.
-func Object(text []byte, wanted string) (map[string]json.RawMessage, error) {
-	if !utf8.Valid(text) {
-		return nil, errors.New("not valid UTF-8")
-	}
-	if len(text) == 0 || text[0] != '{' {
-		return nil, fmt.Errorf("wanted an object %s", wanted)
-	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(text, &members); err != nil {
-		return nil, err
-	}
-	if key := twice(text); key != "" {
-		return nil, fmt.Errorf("%q stands twice, wanted each member once", key)
-	}
-	return members, nil
+// Object reads a JSON object's members, strictly; form is what it should look like.
+func Object(text []byte, form string) (map[string]json.RawMessage, error) {
+	return strictjson.Object(text, form)
 }
 
-// String reads a JSON string. ok is false where raw is no string. A half of a surrogate
-// pair, which encoding/json replaces, is an error; name is the string's.
+// String reads a JSON string, strictly; name is the string's, for the error. ok is false
+// where raw is no string.
 func String(raw json.RawMessage, name string) (s string, ok bool, err error) {
-	if len(raw) == 0 || raw[0] != '"' {
-		return "", false, nil
+	if s, ok, err = strictjson.String(raw); err != nil {
+		err = fmt.Errorf("%q: %w", name, err)
 	}
-	if half(raw) {
-		return "", true, fmt.Errorf("%q holds half of a surrogate pair, wanted text", name)
-	}
-	err = json.Unmarshal(raw, &s)
-	return s, true, err
-}
-
-// twice returns a member of a valid object that stands there twice, "" if none does.
-func twice(object []byte) string {
-	d := json.NewDecoder(bytes.NewReader(object))
-	d.Token() // the brace
-	seen := map[string]bool{}
-	for d.More() {
-		name, err := d.Token()
-		key, ok := name.(string)
-		var value json.RawMessage
-		if err != nil || !ok || d.Decode(&value) != nil {
-			return "" // json.Unmarshal has told of it
-		}
-		if seen[key] {
-			return key
-		}
-		seen[key] = true
-	}
-	return ""
-}
-
-// half tells whether a valid JSON string escapes a surrogate that has no partner.
-func half(s []byte) bool {
-	unit := func(i int) rune { // of the escape at i; 0 for anything else
-		if i+6 > len(s) || s[i] != '\\' || s[i+1] != 'u' {
-			return 0
-		}
-		v, _ := strconv.ParseUint(string(s[i+2:i+6]), 16, 16)
-		return rune(v)
-	}
-	for i := 0; i < len(s); i++ {
-		if s[i] != '\\' {
-			continue
-		}
-		switch u := unit(i); {
-		case u >= 0xd800 && u < 0xdc00:
-			if low := unit(i + 6); low < 0xdc00 || low > 0xdfff {
-				return true
-			}
-			i += 11
-		case u >= 0xdc00 && u <= 0xdfff:
-			return true
-		default:
-			i++ // the escaped character, which may be a backslash
-		}
-	}
-	return false
+	return s, ok, err
 }

@@ -10,46 +10,6 @@ import (
 	"time"
 )
 
-// TestHalf: pairs of surrogates and escaped backslashes are text.
-func TestHalf(t *testing.T) {
-	for in, want := range map[string]bool{
-		`"plain"`: false, `"\ud83d\ude00"`: false, `"\uD83D\uDE00x"`: false, `"\\ud83d"`: false, `"\\\ud83d"`: true,
-		`"\ud83d"`: true, `"\ude00\ud83d"`: true, `"\ud83dx"`: true, `"\ud83d\ud83d\ude00"`: true, `"\ufffd"`: false, `"\""`: false,
-	} {
-		if got := half([]byte(in)); got != want {
-			t.Errorf("%s: %v, wanted %v", in, got, want)
-		}
-		if s, ok, err := String([]byte(in), "x"); !ok || (err != nil) != want || !want && s == "" {
-			t.Errorf("%s: %q, %v, %v", in, s, ok, err)
-		}
-	}
-	if _, ok, err := String([]byte("7"), "x"); ok || err != nil {
-		t.Error(ok, err)
-	}
-	if _, ok, err := String(nil, "x"); ok || err != nil {
-		t.Error(ok, err)
-	}
-}
-
-// TestObject holds what is no object to its error.
-func TestObject(t *testing.T) {
-	for in, want := range map[string]string{
-		`{"a": 1, "b": {"a": 2, "a": 3}}`: "", `{}`: "",
-		`{"a": 1, "a": 2}`: `"a" stands twice, wanted each member once`, "[]": "wanted an object {...}", "": "wanted an object {...}",
-		"{\"a\": \"\xff\"}": "not valid UTF-8", `{"a"}`: "invalid character '}' after object key", `{} {}`: "invalid character '{' after top-level value",
-	} {
-		members, err := Object([]byte(in), "{...}")
-		if got := ""; err != nil {
-			got = err.Error()
-			if got != want {
-				t.Errorf("%s: %s, wanted %s", in, got, want)
-			}
-		} else if want != "" || len(members) != strings.Count(in, "{") && in != "{}" {
-			t.Errorf("%s: %v", in, members)
-		}
-	}
-}
-
 // TestLines: empty lines do not count, numbers go on, a mark is skipped.
 func TestLines(t *testing.T) {
 	var got []string
