@@ -46,8 +46,11 @@ type Policy struct {
 }
 
 // Plain is m reading the prompt as it stands, the reply right after it: the paper's
-// rendering for base models.
-func Plain(m Model) Policy {
+// rendering for base models. It begins as the checkpoint's tokenizer begins text.
+func Plain(m Model) Policy { return PlainBOS(m, tokenize.BOSAuto) }
+
+// PlainBOS is Plain with or without a BOS, whatever the checkpoint's tokenizer would do.
+func PlainBOS(m Model, bos tokenize.BOS) Policy {
 	return policy(m, func(t *tokenize.Tokenizer, messages []tokenize.Message, reply string) (tokenize.Text, error) {
 		if len(messages) != 1 || messages[0].Role != "user" {
 			return tokenize.Text{}, fmt.Errorf("%d messages, the first of the %s, wanted one of the user, as the rendering is raw", len(messages), messages[0].Role)
@@ -55,7 +58,7 @@ func Plain(m Model) Policy {
 		if len(messages[0].Extra) > 0 {
 			return tokenize.Text{}, fmt.Errorf("a message with %q, wanted role and content, as the rendering is raw", messages[0].Extra[0].Name)
 		}
-		return t.Plain(messages[0].Content, reply)
+		return t.PlainBOS(messages[0].Content, reply, bos)
 	})
 }
 

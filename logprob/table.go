@@ -43,6 +43,10 @@ type Meta struct {
 	Processor     string            `json:"processor,omitempty"`      // see Processor
 	Rendering     string            `json:"rendering,omitempty"`      // "raw" or "chat"
 	Date          string            `json:"date,omitempty"`           // the date a chat template was given, 2006-01-02; "" for the template's own
+	BOS           string            `json:"bos,omitempty"`            // whether texts begin with the BOS: "auto", "add" or "none", of tokenize.BOS
+	System        string            `json:"system,omitempty"`         // the system message of every chat
+	Vars          map[string]any    `json:"template_vars,omitempty"`  // variables that a chat template was given
+	Template      string            `json:"template,omitempty"`       // sha256, hex, of a chat template that was used in place of the checkpoint's default
 	Version       string            `json:"version,omitempty"`        // of this library
 	VocabRows     int               `json:"vocab_rows,omitempty"`     // rows of the logits, over which the softmax ran; may exceed the tokens
 	Rendered      map[string]string `json:"rendered,omitempty"`       // prompt name -> the exact text that was encoded

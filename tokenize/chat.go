@@ -9,6 +9,13 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize/internal/jinja"
 )
 
+// ErrDate and ErrTemplate are errors of a chat that options mend: ChatOptions.Date, and
+// ChatOptions.Template or, as raw text, Plain.
+var (
+	ErrDate     = errors.New("chat template: it prints today's date and has none of its own, wanted a date")
+	ErrTemplate = errors.New("no chat template")
+)
+
 // ChatOptions say how a chat is rendered. The zero value, or nil, is the
 // checkpoint's own way.
 type ChatOptions struct {
@@ -17,13 +24,16 @@ type ChatOptions struct {
 	// template with a fixed date of its own (Llama 3.1: "26 Jul 2024") prints that
 	// one, and a template without one fails.
 	Date time.Time
-	// System is the system message; "" sends none. Some templates (Gemma) fail on one.
+	// System is the system message; "" sends none. Some templates (Gemma) fail on one, and
+	// so does a conversation that has one itself.
 	System string
-	// NoBOS leaves out the BOS where the template does: see "Chat" in the package
+	// BOS is what becomes of a BOS that the template leaves out: see "Chat" in the package
 	// documentation.
-	NoBOS bool
+	BOS BOS
 	// Vars are further variables of the template, such as "enable_thinking": false
-	// for Qwen 3: nil, booleans, numbers, strings, and slices and maps of them.
+	// for Qwen 3: nil, booleans, numbers, strings, slices and maps of them, and
+	// json.RawMessage, whose objects keep their order. They come before the checkpoint's
+	// named tokens and the date, but cannot be "messages" or "add_generation_prompt".
 	Vars map[string]any
 	// Template is a chat template in place of the checkpoint's own, such as that of the
 	// model tuned from it (Tokenizer.Template), so that a base model reads the same
@@ -71,14 +81,16 @@ func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOption
 	if err := valid("rendered chat", rendered); err != nil {
 		return Text{}, fmt.Errorf("tokenize: %w", err)
 	}
-	if t.noBOS != nil && !o.NoBOS && !strings.HasPrefix(rendered, t.config.named["bos_token"]) {
-		return Text{}, fmt.Errorf("tokenize: chat: %w", t.noBOS)
+	var prefix []int32
+	if o.BOS == BOSAdd {
+		if prefix, err = t.front(BOSAdd); err != nil {
+			return Text{}, fmt.Errorf("tokenize: chat: %w", err)
+		}
+		if strings.HasPrefix(rendered, t.name(prefix[0])) {
+			prefix = nil
+		}
 	}
-	prefix := t.prefix
-	if o.NoBOS || len(prefix) > 0 && strings.HasPrefix(rendered, t.name(prefix[0])) {
-		prefix = nil
-	}
-	text, err := t.text(rendered+reply, len(rendered), prefix, !o.NoBOS)
+	text, err := t.text(rendered+reply, len(rendered), prefix, o.BOS == BOSAdd)
 	if err != nil {
 		return Text{}, fmt.Errorf("tokenize: chat: %w", err)
 	}
@@ -100,6 +112,9 @@ func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
 		return "", fmt.Errorf("tokenize: %w", err)
 	}
 	if o.System != "" {
+		if len(messages) > 0 && messages[0].Role == "system" {
+			return "", errors.New("tokenize: a system message in the conversation and one before it, wanted one of them")
+		}
 		messages = append([]Message{{Role: "system", Content: o.System}}, messages...)
 	}
 	var list []any
@@ -124,6 +139,9 @@ func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
 		})
 	}
 	for name, v := range o.Vars {
+		if name == "messages" || name == "add_generation_prompt" {
+			return "", fmt.Errorf("tokenize: variable %q of the chat template: it is set already, wanted another name", name)
+		}
 		vars[name] = v
 	}
 	vars["messages"] = list
@@ -132,7 +150,7 @@ func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
 	if err != nil {
 		var e *jinja.Error
 		if errors.As(err, &e) && e.Kind == "UndefinedError" && strings.HasPrefix(e.Message, "'strftime_now' ") {
-			return "", errors.New("tokenize: chat template: it prints today's date and has none of its own, wanted ChatOptions.Date")
+			return "", fmt.Errorf("tokenize: %w", ErrDate)
 		}
 		return "", fmt.Errorf("tokenize: chat template: %w", err)
 	}

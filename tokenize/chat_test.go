@@ -3,6 +3,9 @@
 package tokenize
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,11 +46,17 @@ func TestChatBOS(t *testing.T) {
 		err                    string
 	}{
 		{"template writes it", "llama2", "{{ bos_token }}" + user, nil, "<s> ▁What", ""},
-		{"template leaves it out: added", "llama2", user, nil, "<s> ▁What", ""},
-		{"left out as transformers does", "llama2", user, &ChatOptions{NoBOS: true}, "▁What", ""},
+		{"template leaves it out, as transformers does", "llama2", user, nil, "▁What", ""},
+		{"none", "llama2", user, &ChatOptions{BOS: BOSNone}, "▁What", ""},
+		{"added", "llama2", user, &ChatOptions{BOS: BOSAdd}, "<s> ▁What", ""},
+		{"added once", "llama2", "{{ bos_token }}" + user, &ChatOptions{BOS: BOSAdd}, "<s> ▁What", ""},
+		{"what the template writes stays", "llama2", "{{ bos_token }}" + user, &ChatOptions{BOS: BOSNone}, "<s> ▁What", ""},
 		{"template writes two", "llama2", "{{ bos_token }}{{ bos_token }}" + user, nil, "", `tokenize: chat: 2 BOS tokens "<s>" (id 1), wanted one: the text spells it out`},
-		{"not in front", "llama2", user + "{{ bos_token }}", &ChatOptions{NoBOS: true}, "", `tokenize: chat: the first token is not the BOS "<s>" (id 1)`},
-		{"a space before it", "llama2", " {{ bos_token }}" + user, nil, "", `tokenize: chat: 2 BOS tokens "<s>" (id 1), wanted one: the text spells it out`},
+		{"not in front", "llama2", user + "{{ bos_token }}", nil, "", `tokenize: chat: the first token is not the BOS "<s>" (id 1)`},
+		{"a space before it", "llama2", " {{ bos_token }}" + user, nil, "", `tokenize: chat: the first token is not the BOS "<s>" (id 1)`},
+		{"added before that", "llama2", " {{ bos_token }}" + user, &ChatOptions{BOS: BOSAdd}, "", `tokenize: chat: 2 BOS tokens "<s>" (id 1), wanted one: the text spells it out`},
+		{"the template's alone, added", "smollm2", user, &ChatOptions{BOS: BOSAdd}, "<|im_start|> What", ""},
+		{"none to add", "qwen2", user, &ChatOptions{BOS: BOSAdd}, "", "tokenize: chat: no BOS to add: the checkpoint names no bos_token"},
 		{"no BOS in the model", "qwen2", user, nil, "What", ""},
 		{"bos_token of the template alone", "smollm2", "{{ bos_token }}" + user, nil, "<|im_start|> What", ""},
 		{"twice", "smollm2", "{{ bos_token }}{{ bos_token }}" + user, nil, "", `tokenize: chat: the text begins with two BOS tokens "<|im_start|>" (id 1)`},
@@ -71,21 +80,23 @@ func TestChatBOS(t *testing.T) {
 }
 
 // TestChatBOSAsked is a checkpoint that asks for a BOS which its tokenizer.json does
-// not add: the template has to write it.
+// not add: of a chat nothing but the template decides.
 func TestChatBOSAsked(t *testing.T) {
 	const asks = `{"add_bos_token": true, "bos_token": "<|endoftext|>"}`
-	for template, want := range map[string]string{
-		"{{ bos_token }}x": "",
-		"x":                "tokenize: chat: no BOS: ",
-	} {
+	for _, c := range []struct {
+		template string
+		bos      BOS
+		want     int // BOS tokens in front
+	}{{"{{ bos_token }}x", BOSAuto, 1}, {"{{ bos_token }}x", BOSAdd, 1}, {"{{ bos_token }}x", BOSNone, 1}, {"x", BOSAuto, 0}, {"x", BOSAdd, 1}, {"x", BOSNone, 0}} {
 		config := asks
-		tok := mustLoad(t, variant(t, "smollm2", map[string]*string{"tokenizer_config.json": &config, "chat_template.jinja": &template}))
-		_, err := tok.Chat("a", "b", nil)
-		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
-			t.Errorf("%s: error %v, wanted %q", template, err, want)
+		tok := mustLoad(t, variant(t, "smollm2", map[string]*string{"tokenizer_config.json": &config, "chat_template.jinja": &c.template}))
+		text, err := tok.Chat("a", "b", &ChatOptions{BOS: c.bos})
+		got := 0
+		for got < len(text.IDs) && tok.name(text.IDs[got]) == "<|endoftext|>" {
+			got++
 		}
-		if _, err := tok.Chat("a", "b", &ChatOptions{NoBOS: true}); err != nil {
-			t.Errorf("%s, told to do without: %v", template, err)
+		if err != nil || got != c.want {
+			t.Errorf("%s, %v: %+v %v, wanted %d BOS", c.template, c.bos, text, err, c.want)
 		}
 	}
 }
@@ -100,7 +111,7 @@ func TestChatDate(t *testing.T) {
 		{"the template's own", "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% else %}26 Jul 2024{% endif %}", time.Time{}, "26 Jul 2024", ""},
 		{"a date", "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% else %}26 Jul 2024{% endif %}", date, "05 Nov 2026", ""},
 		{"date_string", "{% if not date_string is defined %}{% set date_string = '26 Jul 2024' %}{% endif %}{{ date_string }}", date, "05 Nov 2026", ""},
-		{"none of its own", "{{ strftime_now('%Y-%m-%d') }}", time.Time{}, "", "tokenize: chat template: it prints today's date and has none of its own, wanted ChatOptions.Date"},
+		{"none of its own", "{{ strftime_now('%Y-%m-%d') }}", time.Time{}, "", "tokenize: chat template: it prints today's date and has none of its own, wanted a date"},
 		{"given", "{{ strftime_now('%A, %-d. %B %Y') }}", date, "Thursday, 5. November 2026", ""},
 		{"unknown directive", "{{ strftime_now('%Q') }}", date, "", "tokenize: chat template: line 1: ValueError: strftime: the directive %Q is not supported"},
 	} {
@@ -142,6 +153,20 @@ func TestChat(t *testing.T) {
 		if got, err := think.Render([]Message{{Role: "user", Content: "x"}}, &ChatOptions{Vars: vars}); err != nil || got != want {
 			t.Errorf("%v: %q %v, wanted %q", vars, got, err, want)
 		}
+	}
+	ordered := withTemplate(t, "qwen2", "{{ v }} {{ n + 1 }}")
+	raw := map[string]any{"v": json.RawMessage(`{"b": [1, 2.5, null], "a": false}`), "n": json.RawMessage("2")}
+	if got, err := ordered.Render([]Message{{Role: "user", Content: "x"}}, &ChatOptions{Vars: raw}); err != nil || got != "{'b': [1, 2.5, None], 'a': False} 3" {
+		t.Errorf("%q %v", got, err)
+	}
+	for _, name := range []string{"messages", "add_generation_prompt"} {
+		want := fmt.Sprintf("tokenize: variable %q of the chat template: it is set already, wanted another name", name)
+		if _, err := think.Render([]Message{{Role: "user", Content: "x"}}, &ChatOptions{Vars: map[string]any{name: 1}}); err == nil || err.Error() != want {
+			t.Errorf("error %v, wanted %s", err, want)
+		}
+	}
+	if _, err := smollm2.Conversation([]Message{{Role: "system", Content: "x"}, {Role: "user", Content: "y"}}, "", &ChatOptions{System: "z"}); err == nil || err.Error() != "tokenize: a system message in the conversation and one before it, wanted one of them" {
+		t.Errorf("two system messages: error %v", err)
 	}
 	if _, err := think.Render([]Message{{Role: "user", Content: "x"}}, &ChatOptions{Vars: map[string]any{"x": func() {}}}); err == nil {
 		t.Error("a function as a variable: no error")
@@ -195,6 +220,33 @@ func TestTemplateErrors(t *testing.T) {
 		tok := withTemplate(t, "qwen2", c.template+"{# #}")
 		if _, err := tok.Chat("x", "y", nil); err == nil || err.Error() != c.want {
 			t.Errorf("%q: error %v, wanted %s", c.template, err, c.want)
+		}
+	}
+}
+
+// TestNamedTemplates: a list of templates without one for chats stops chats alone.
+func TestNamedTemplates(t *testing.T) {
+	for config, want := range map[string]string{
+		`{"chat_template": [{"name": "rag", "template": "R{{ messages[0].content }}"}, {"name": "tool_use", "template": "T"}]}`: `tokenize: no chat template: none of them is named default, but ["rag" "tool_use"]`,
+		`{"chat_template": 5}`: "tokenize: no chat template: chat_template of tokenizer_config.json is neither a text nor a list of {name, template}",
+		`{}`:                   "tokenize: no chat template in the checkpoint (chat_template.jinja, or chat_template in tokenizer_config.json)",
+	} {
+		tok := mustLoad(t, variant(t, "smollm2", map[string]*string{"tokenizer_config.json": &config}))
+		if text, err := tok.Plain("What", " is"); err != nil || text.Rendered != "What is" {
+			t.Errorf("%s: raw text: %+v %v", config, text, err)
+		}
+		if _, err := tok.Chat("What", " is", nil); !errors.Is(err, ErrTemplate) || err.Error() != want {
+			t.Errorf("%s: error %v, wanted %s", config, err, want)
+		}
+		if rag, ok := tok.TemplateNamed("rag"); ok != strings.Contains(config, "rag") {
+			t.Errorf("%s: template %q %v", config, rag, ok)
+		} else if ok {
+			if text, err := tok.Chat("What", " is", &ChatOptions{Template: rag}); err != nil || text.Rendered != "RWhat is" {
+				t.Errorf("by name: %+v %v", text, err)
+			}
+		}
+		if tok.Template() != "" {
+			t.Errorf("%s: template %q, wanted none", config, tok.Template())
 		}
 	}
 }

@@ -21,7 +21,8 @@ type config struct {
 	splitSpecial bool              // split_special_tokens: special tokens in a text are no tokens
 	named        map[string]string // bos_token, eos_token ...: what a chat template sees
 	added        []addedToken      // tokens that transformers adds to those of tokenizer.json
-	template     string            // "" without a chat template
+	templates    []namedTemplate   // chat templates
+	noTemplate   error             // why none of them is that of a chat, nil if one is
 }
 
 // namedTokens are SPECIAL_TOKENS_ATTRIBUTES of transformers, in its order.
@@ -70,7 +71,7 @@ func readConfig(dir string) (*config, error) {
 			c.added = append(c.added, addedToken{Content: s, Special: true})
 		}
 	}
-	c.template, err = readTemplate(dir, fields["chat_template"])
+	c.templates, c.noTemplate, err = readTemplates(dir, fields["chat_template"])
 	return c, err
 }
 
@@ -120,32 +121,37 @@ func (c *config) decoderTokens(raw json.RawMessage) error {
 	return nil
 }
 
-// readTemplate returns the chat template: the file first, then the entry of
-// tokenizer_config.json, which is a text or a list of named ones.
-func readTemplate(dir string, raw json.RawMessage) (string, error) {
+// namedTemplate is one of a checkpoint's chat templates. "default" is that of a chat.
+type namedTemplate struct{ Name, Template string }
+
+// readTemplates returns the chat templates: the file first, then the entry of
+// tokenizer_config.json, which is a text or a list of named ones. A checkpoint without one
+// for chats is fit for raw text, so that is not an error of reading.
+func readTemplates(dir string, raw json.RawMessage) (list []namedTemplate, missing, err error) {
 	data, err := os.ReadFile(filepath.Join(dir, "chat_template.jinja"))
-	if err == nil {
-		return string(data), nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	if none(raw) {
-		return "", nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
 	}
 	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text, nil
+	switch {
+	case err == nil:
+		list = []namedTemplate{{"default", string(data)}}
+	case none(raw):
+	case json.Unmarshal(raw, &text) == nil:
+		list = []namedTemplate{{"default", text}}
+	case json.Unmarshal(raw, &list) != nil:
+		return nil, fmt.Errorf("%w: chat_template of tokenizer_config.json is neither a text nor a list of {name, template}", ErrTemplate), nil
 	}
-	var list []struct{ Name, Template string }
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return "", errors.New("tokenizer_config.json: chat_template: wanted a text or a list of {name, template}")
-	}
+	list = slices.DeleteFunc(list, func(t namedTemplate) bool { return t.Template == "" })
 	var names []string
 	for _, t := range list {
 		if t.Name == "default" {
-			return t.Template, nil
+			return list, nil, nil
 		}
 		names = append(names, t.Name)
 	}
-	return "", fmt.Errorf("tokenizer_config.json: chat_template: no template named default among %q", names)
+	if len(names) > 0 {
+		return list, fmt.Errorf("%w: none of them is named default, but %q", ErrTemplate, names), nil
+	}
+	return nil, fmt.Errorf("%w in the checkpoint (chat_template.jinja, or chat_template in tokenizer_config.json)", ErrTemplate), nil
 }

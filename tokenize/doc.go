@@ -49,15 +49,17 @@
 //
 // # BOS
 //
-// Gemma without its BOS is not the model, and a second one is as bad. Whether raw
-// text begins with one is decided by the post_processor of tokenizer.json, as in
-// transformers 5, and [Tokenizer.BOS] returns it. Older versions let some tokenizer
-// classes decide by add_bos_token of tokenizer_config.json. Where that asks for a
-// BOS and tokenizer.json adds none, Plain fails and says so; where it asks for none
-// and tokenizer.json adds one, the BOS is added and [Tokenizer.Warnings] says so.
+// Gemma without its BOS is not the model, and a second one is as bad. Raw text begins as
+// transformers' tokenizer(text) begins it ([BOSAuto]): the post_processor of
+// tokenizer.json decides, and [Tokenizer.BOS] returns the BOS. In transformers 4 some
+// tokenizer classes (of Llama, Gemma, Cohere and GPT-NeoX) decide by add_bos_token of
+// tokenizer_config.json, or by a default of their own, instead: DeepSeek-R1-Distill-Qwen
+// gets a BOS from version 4 and none from version 5. Where the two disagree Plain fails
+// with [ErrBOS], and [Tokenizer.PlainBOS] takes the choice: [BOSAdd] or [BOSNone].
 //
-// The ids are checked: a model with a BOS has it first and nowhere else. A BOS
-// spelled out in a prompt or a reply is therefore an error. A model without one
+// The ids are checked: a model with a BOS has it first and nowhere else, or not at all
+// where the choice is BOSNone or a chat template leaves it out. A BOS spelled out in a
+// prompt or a reply is therefore an error. A model without one
 // (SmolLM2, Qwen, GPT-NeoX) begins with the text; its first token has no probability.
 // What a post-processor adds after a text is left out, with a warning: a reply ends
 // where its text ends.
@@ -75,12 +77,14 @@
 // add_generation_prompt, tools and documents as none, and the checkpoint's named
 // tokens), but with bounds on time, memory and depth, and without a clock: the date
 // is [ChatOptions].Date. A template that raises is an error with its message. Tools
-// are not passed.
+// are not passed but as a variable of ChatOptions.Vars. Of a list of named templates that
+// called "default" is used, or another by [Tokenizer.TemplateNamed]; without one, chats
+// fail with [ErrTemplate] and raw text does not.
 //
-// The rendered text is encoded as it stands when it begins with the BOS. When the
-// model has a BOS and the template leaves it out, the BOS is added, as it was when
-// such models were trained and as other text of theirs begins; transformers'
-// apply_chat_template adds none there, and ChatOptions.NoBOS does as it does.
+// The rendered text is encoded as it stands, with no BOS but that which the template
+// writes, as transformers' apply_chat_template does. Templates of some models that were
+// trained with a BOS leave it out (Zephyr's, TinyLlama's): ChatOptions.BOS = BOSAdd adds
+// it where the template does not begin with it.
 //
 // # Vocabulary
 //

@@ -29,4 +29,28 @@ func (t *Tokenizer) Named(name string) (token string, ok bool) {
 
 // Template returns the checkpoint's chat template as it stands in its files, "" where
 // there is none.
-func (t *Tokenizer) Template() string { return t.config.template }
+func (t *Tokenizer) Template() string {
+	text, _ := t.TemplateNamed("default")
+	return text
+}
+
+// TemplateNamed returns one of the checkpoint's chat templates, for ChatOptions.Template;
+// ok is false where there is none of that name. Template returns that named "default".
+func (t *Tokenizer) TemplateNamed(name string) (text string, ok bool) {
+	for _, c := range t.config.templates {
+		if c.Name == name {
+			return c.Template, true
+		}
+	}
+	return "", false
+}
+
+// TemplateNames returns the names of the checkpoint's chat templates, in the order of its
+// files.
+func (t *Tokenizer) TemplateNames() []string {
+	names := []string{}
+	for _, c := range t.config.templates {
+		names = append(names, c.Name)
+	}
+	return names
+}

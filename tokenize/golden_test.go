@@ -125,7 +125,7 @@ func TestGoldenChat(t *testing.T) {
 			continue
 		}
 		for _, c := range v.Chats {
-			o := &ChatOptions{NoBOS: true} // as apply_chat_template
+			o := &ChatOptions{} // as apply_chat_template
 			user := c.Messages[len(c.Messages)-1]
 			if len(c.Messages) == 2 {
 				o.System = c.Messages[0].Content

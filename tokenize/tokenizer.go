@@ -31,7 +31,7 @@ type Tokenizer struct {
 	decoder *decoder
 	config  *config
 	prefix  []int32 // what stands before a raw text: BOS
-	noBOS   error   // why a raw text has no BOS though it should have one
+	noBOS   error   // why it is not sure what stands there
 	chat    *jinja.Template
 	chatErr error // why there is no chat template
 	hash    string
@@ -133,38 +133,6 @@ func (t *Tokenizer) setVocab(s *spec) error {
 	return nil
 }
 
-// setPrefix decides the BOS; see "BOS" in the package documentation.
-func (t *Tokenizer) setPrefix(s *spec) error {
-	before, after, err := s.prefix()
-	if err != nil {
-		return err
-	}
-	for _, id := range append(slices.Clone(before), after...) {
-		if _, ok := t.index[id]; !ok {
-			return fmt.Errorf("post_processor: id %d, wanted one of the vocabulary", id)
-		}
-	}
-	t.prefix = before
-	if len(after) > 0 {
-		t.doubts = append(t.doubts, fmt.Errorf("tokenize: the post-processor ends a text with %s: left out, a reply ends where its text ends", t.names(after)))
-	}
-	c := t.config
-	family := strings.HasPrefix(c.class, "Llama") || strings.HasPrefix(c.class, "Gemma")
-	wanted := family && !c.v5 // the default of these classes in transformers 4
-	if c.addBOS != nil {
-		wanted = *c.addBOS
-	}
-	switch bos := c.named["bos_token"]; {
-	case len(before) == 0 && wanted && bos != "":
-		t.noBOS = fmt.Errorf("no BOS: tokenizer_config.json asks for %q before a text (add_bos_token or its tokenizer_class), but the post_processor of tokenizer.json adds none: set add_bos_token to false, or add it there", bos)
-	case len(before) > 0 && c.addBOS != nil && !*c.addBOS:
-		t.doubts = append(t.doubts, fmt.Errorf("tokenize: tokenizer_config.json has add_bos_token false, but the post_processor of tokenizer.json adds %s: added, as transformers 5 does", t.names(before)))
-	case len(before) > 0 && bos != "" && bos != t.name(before[0]):
-		t.doubts = append(t.doubts, fmt.Errorf("tokenize: bos_token is %q, but the post_processor of tokenizer.json adds %s", bos, t.names(before)))
-	}
-	return nil
-}
-
 func (t *Tokenizer) name(id int32) string { return t.tokens[t.index[id]].Name }
 
 func (t *Tokenizer) names(ids []int32) string {
@@ -186,30 +154,36 @@ func (t *Tokenizer) setHash(file []byte, more []addedToken) {
 }
 
 func (t *Tokenizer) setTemplate() {
-	if t.config.template == "" {
-		t.chatErr = errors.New("the checkpoint has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json): use Plain")
+	if t.chatErr = t.config.noTemplate; t.chatErr != nil {
 		return
 	}
-	if t.chat, t.chatErr = jinja.Parse(t.config.template); t.chatErr != nil {
+	if t.chat, t.chatErr = jinja.Parse(t.Template()); t.chatErr != nil {
 		t.chatErr = fmt.Errorf("chat template: %w", t.chatErr)
 	}
 }
 
 // Plain encodes prompt and reply as one raw text, with the BOS before it if the
-// model has one. Special tokens that are spelled out in the text become those
-// tokens, as in transformers, and are counted in Text.Special.
+// checkpoint's tokenizer puts one there (PlainBOS with BOSAuto). Special tokens that are
+// spelled out in the text become those tokens, as in transformers, and are counted in
+// Text.Special.
 //
 // Plain fails when the text is not UTF-8 or holds a NUL byte, when it brings a
 // second BOS, and when no token would stand before the reply: a model without BOS
-// needs a prompt.
+// needs a prompt. It fails with ErrBOS where it is not sure that there is a BOS.
 func (t *Tokenizer) Plain(prompt, reply string) (Text, error) {
+	return t.PlainBOS(prompt, reply, BOSAuto)
+}
+
+// PlainBOS is Plain with or without a BOS, whatever the checkpoint's tokenizer would do.
+func (t *Tokenizer) PlainBOS(prompt, reply string, bos BOS) (Text, error) {
 	if err := valid("prompt", prompt, "reply", reply); err != nil {
 		return Text{}, fmt.Errorf("tokenize: %w", err)
 	}
-	if t.noBOS != nil {
-		return Text{}, fmt.Errorf("tokenize: %w", t.noBOS)
+	prefix, err := t.front(bos)
+	if err != nil {
+		return Text{}, fmt.Errorf("tokenize: %w", err)
 	}
-	text, err := t.text(prompt+reply, len(prompt), t.prefix, true)
+	text, err := t.text(prompt+reply, len(prompt), prefix, bos != BOSNone)
 	if err != nil {
 		return Text{}, fmt.Errorf("tokenize: %w", err)
 	}
@@ -250,32 +224,6 @@ func (t *Tokenizer) text(s string, start int, prefix []int32, bos bool) (Text, e
 		return Text{}, errors.New("empty prompt, and the model has no BOS: no token stands before the reply, wanted a prompt")
 	}
 	return text, nil
-}
-
-// checkBOS makes sure that a model with a BOS reads exactly one, in front; without
-// must, at most one. A model whose bos_token only its template writes may hold it
-// again in the text (it often ends texts too), but not twice in front.
-func (t *Tokenizer) checkBOS(ids []int32, must bool) error {
-	bos, ok := t.BOS()
-	if !ok {
-		if len(ids) > 1 && ids[0] == ids[1] && t.name(ids[0]) == t.config.named["bos_token"] {
-			return fmt.Errorf("the text begins with two BOS tokens %s (id %d)", t.names(ids[:1]), ids[0])
-		}
-		return nil
-	}
-	n := 0
-	for _, id := range ids {
-		if id == bos {
-			n++
-		}
-	}
-	switch {
-	case n > 1:
-		return fmt.Errorf("%d BOS tokens %s (id %d), wanted one: the text spells it out", n, t.names(t.prefix[:1]), bos)
-	case n == 1 && ids[0] != bos, n == 0 && must:
-		return fmt.Errorf("the first token is not the BOS %s (id %d)", t.names(t.prefix[:1]), bos)
-	}
-	return nil
 }
 
 func (t *Tokenizer) encode(s string) ([]int32, [][2]int, error) {
@@ -356,15 +304,6 @@ func (t *Tokenizer) Vocab() iter.Seq[Token] {
 
 // Size returns the number of tokens that Vocab yields.
 func (t *Tokenizer) Size() int { return len(t.tokens) }
-
-// BOS returns the id that stands before every raw text; ok is false for a model
-// without one, whose first token is never predicted and has no log-probability.
-func (t *Tokenizer) BOS() (id int32, ok bool) {
-	if len(t.prefix) == 0 {
-		return 0, false
-	}
-	return t.prefix[0], true
-}
 
 // Hash returns the SHA-256 of tokenizer.json in hex: checkpoints with the same hash
 // cut text alike. Where tokenizer_config.json adds tokens to those of

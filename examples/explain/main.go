@@ -52,16 +52,19 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 	if err := cli.CheckRendering("base-as", *baseAs); err != nil {
 		return err
 	}
+	if err := models.CheckChat(f, *tunedAs, *baseAs); err != nil {
+		return err
+	}
 	loader, err := models.Loader(stderr)
 	if err != nil {
 		return err
 	}
 	defer loader.Close()
-	tunedModel, tuned, err := loader.Policy(ctx, *tunedName, *tunedAs)
+	tunedModel, tuned, err := loader.Policy(ctx, *tunedName, "tuned-as", *tunedAs)
 	if err != nil {
 		return err
 	}
-	baseModel, base, err := loader.Policy(ctx, *baseName, *baseAs)
+	baseModel, base, err := loader.Policy(ctx, *baseName, "base-as", *baseAs)
 	if err != nil {
 		return err
 	}

@@ -82,6 +82,9 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	if o.base == "" && f.Given("base-as") != "" {
 		return cli.Usagef("-base-as without -base, wanted both")
 	}
+	if err := o.models.CheckChat(f, o.tunedAs, o.baseAs); err != nil {
+		return err
+	}
 	if o.out != "" {
 		if err := cli.CheckOutput(o.out, ".csv", ".jsonl"); err != nil {
 			return err
@@ -160,11 +163,12 @@ func (o *flags) load(ctx context.Context, loader *cli.Loader) (tuned, base impli
 	if err != nil {
 		return
 	}
-	chat := *loader.Chat()
-	if tuned, err = policy(t, o.tuned, o.tunedAs, chat); err != nil {
+	chat, err := loader.Reads(t, o.tuned, "tuned-as", o.tunedAs)
+	if err != nil {
 		return
 	}
-	if m.Tuned, err = o.describe(ctx, t, o.tuned, o.tunedAs); err != nil {
+	tuned = policy(t, o.tunedAs, chat)
+	if m.Tuned, err = describe(ctx, loader, t, o.tuned, "tuned-as", o.tunedAs); err != nil {
 		return
 	}
 	if o.base == "" {
@@ -174,26 +178,30 @@ func (o *flags) load(ctx context.Context, loader *cli.Loader) (tuned, base impli
 	if err != nil {
 		return
 	}
-	as := o.baseAs
+	as, template := o.baseAs, ""
 	if as == "same" {
 		if as = o.tunedAs; as == "chat" {
-			chat.Template = t.Tokenizer().Template()
+			if template = chat.Template; template == "" {
+				template = t.Tokenizer().Template()
+			}
 		}
 	}
-	if base, err = policy(b, o.base, as, chat); err != nil {
+	if chat, err = loader.ReadsAs(b, o.base, "base-as", as, template); err != nil {
 		return
 	}
-	described, err := o.describe(ctx, b, o.base, as)
-	if o.baseAs == "same" && as == "chat" {
+	base = policy(b, as, chat)
+	described, err := describe(ctx, loader, b, o.base, "base-as", as)
+	if template != "" {
 		described.Rendering = "chat, by the tuned model's template"
 	}
 	m.Base = &described
 	return tuned, base, m, err
 }
 
-func (o *flags) describe(ctx context.Context, m *logprob.Model, name, as string) (logprob.Meta, error) {
+func describe(ctx context.Context, loader *cli.Loader, m *logprob.Model, name, flag, as string) (logprob.Meta, error) {
 	d, err := m.Meta(ctx)
-	d.Model, d.Rendering, d.Date = name, as, o.models.Date
+	d.Model = name
+	loader.Describe(&d, m, flag, as)
 	return d, err
 }
 

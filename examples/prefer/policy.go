@@ -13,29 +13,21 @@ import (
 )
 
 // policy is a model that reads conversations: an item's prompt is its messages, as encode
-// wrote them.
-func policy(m *logprob.Model, name, as string, chat tokenize.ChatOptions) (implicit.Policy, error) {
+// wrote them. chat is Loader.Reads'.
+func policy(m *logprob.Model, as string, chat *tokenize.ChatOptions) implicit.Policy {
 	t := m.Tokenizer()
-	if t == nil {
-		return implicit.Policy{}, fmt.Errorf("%s: no tokenizer.json, wanted one to make tokens of text", name)
-	}
-	if as == "chat" { // a template that is missing or fails would otherwise fail at every pair
-		if _, err := t.Chat("x", "", &chat); err != nil {
-			return implicit.Policy{}, fmt.Errorf("%s as chat: %w", name, err)
-		}
-	}
 	return implicit.Policy{Scorer: m, Encode: func(prompt, reply string) (tokenize.Text, error) {
 		messages, err := decode(prompt)
 		switch {
 		case err != nil:
 			return tokenize.Text{}, err
 		case as == "chat":
-			return t.Conversation(messages, reply, &chat)
+			return t.Conversation(messages, reply, chat)
 		case len(messages) > 1 || messages[0].Role != "user":
 			return tokenize.Text{}, fmt.Errorf("%d messages, the first of the %s, wanted one of the user, as the rendering is raw", len(messages), messages[0].Role)
 		}
-		return t.Plain(messages[0].Content, reply)
-	}}, nil
+		return t.PlainBOS(messages[0].Content, reply, chat.BOS)
+	}}
 }
 
 // encode writes a conversation as an item's prompt.

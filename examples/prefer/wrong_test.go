@@ -62,7 +62,7 @@ func TestWrongUse(t *testing.T) {
 		{"half a file", []string{"-data", torn}, "torn.parquet: ", 1},
 		{"a footer of 4 GB", []string{"-data", write(t, "f.parquet", "PAR1\xff\xff\xff\xffPAR1")}, "f.parquet: 4294967295 bytes of metadata in a file of 12 bytes\n", 1},
 		{"bytes", []string{"-data", binary}, "binary.parquet: row 2: column chosen: not valid UTF-8\n", 1},
-		{"base without a template", []string{"-base-as", "chat"}, " as chat: tokenize: the checkpoint has no chat template ", 1},
+		{"base without a template", []string{"-base-as", "chat"}, " as chat: tokenize: no chat template in the checkpoint ", 1},
 		{"missing model", []string{"-base", "./no-model"}, "prefer: checkpoint: \"./no-model\": no such folder\n", 1},
 		{"all refused", []string{"-data", write(t, "r.jsonl", `{"prompt": "x", "chosen": "", "rejected": "rain"}`)},
 			"r.jsonl: none of the 1 pairs could be scored; the first: chosen: empty, wanted text\n", 1},

@@ -39,11 +39,11 @@ func measure(ctx context.Context, loader *cli.Loader, pair demo.Pair, dir string
 	if err != nil {
 		return found, err
 	}
-	_, base, err := loader.Policy(ctx, baseDir, "raw")
+	_, base, err := loader.Policy(ctx, baseDir, "base-as", "raw")
 	if err != nil {
 		return found, err
 	}
-	_, tuned, err := loader.Policy(ctx, tunedDir, "raw")
+	_, tuned, err := loader.Policy(ctx, tunedDir, "tuned-as", "raw")
 	if err != nil {
 		return found, err
 	}

@@ -45,7 +45,7 @@ func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 		return err
 	}
 	defer loader.Close()
-	meta, err := o.meta(ctx, models)
+	meta, err := o.meta(ctx, loader, models)
 	if err != nil {
 		return err
 	}

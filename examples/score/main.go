@@ -96,6 +96,13 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	if err := cli.CheckRendering("base-as", o.baseAs); err != nil {
 		return err
 	}
+	as := []string{o.tunedAs, o.baseAs}
+	if *vary != "" {
+		as = append(as, "chat") // of -vary rendering
+	}
+	if err := o.models.CheckChat(f, as...); err != nil {
+		return err
+	}
 	var err error
 	if o.forms, err = implicit.ParseForms(*forms); err != nil {
 		return cli.Usagef("-forms: %v", err)
@@ -126,8 +133,8 @@ func (o *flags) load(ctx context.Context, stderr io.Writer) (tuned, base implici
 	if loader, err = o.models.LoaderFor(o.out, stderr); err != nil {
 		return
 	}
-	if m[0], tuned, err = loader.Policy(ctx, o.tuned, o.tunedAs); err == nil {
-		m[1], base, err = loader.Policy(ctx, o.base, o.baseAs)
+	if m[0], tuned, err = loader.Policy(ctx, o.tuned, "tuned-as", o.tunedAs); err == nil {
+		m[1], base, err = loader.Policy(ctx, o.base, "base-as", o.baseAs)
 	}
 	if err != nil {
 		loader.Close()
@@ -136,7 +143,7 @@ func (o *flags) load(ctx context.Context, stderr io.Writer) (tuned, base implici
 }
 
 // meta says how the rewards are made.
-func (o *flags) meta(ctx context.Context, m [2]*logprob.Model) (implicit.Meta, error) {
+func (o *flags) meta(ctx context.Context, loader *cli.Loader, m [2]*logprob.Model) (implicit.Meta, error) {
 	meta := implicit.Meta{Beta: o.beta}
 	for i, to := range []*logprob.Meta{&meta.Tuned, &meta.Base} {
 		var err error
@@ -144,8 +151,7 @@ func (o *flags) meta(ctx context.Context, m [2]*logprob.Model) (implicit.Meta, e
 			return meta, err
 		}
 		to.Model = []string{o.tuned, o.base}[i]
-		to.Rendering = []string{o.tunedAs, o.baseAs}[i]
-		to.Date = o.models.Date
+		loader.Describe(to, m[i], []string{"tuned-as", "base-as"}[i], []string{o.tunedAs, o.baseAs}[i])
 	}
 	return meta, nil
 }

@@ -48,7 +48,7 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 		return err
 	}
 	defer loader.Close()
-	meta, err := o.meta(ctx, models)
+	meta, err := o.meta(ctx, loader, models)
 	if err != nil {
 		return err
 	}

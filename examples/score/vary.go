@@ -125,31 +125,37 @@ func (v variant) same(w variant) bool {
 // rendering, over all forms that any variant asks for.
 type sharing struct {
 	loader   *cli.Loader
-	ends     map[[2]string]bool // of these models and renderings the ends of words are needed
-	policies map[[2]string]implicit.Policy
+	ends     map[reading]bool // of these the ends of words are needed
+	policies map[reading]implicit.Policy
 }
 
-func (s *sharing) policy(ctx context.Context, model, as string) (implicit.Policy, error) {
-	key := [2]string{model, as}
-	if p, ok := s.policies[key]; ok {
+// reading is a model in a rendering; flag is the rendering's, as the flags about texts
+// differ between the tuned and the base model.
+type reading struct{ model, flag, as string }
+
+func (s *sharing) policy(ctx context.Context, r reading) (implicit.Policy, error) {
+	if p, ok := s.policies[r]; ok {
 		return p, nil
 	}
-	_, p, err := s.loader.Policy(ctx, model, as)
+	_, p, err := s.loader.Policy(ctx, r.model, r.flag, r.as)
 	if err == nil {
-		p, err = implicit.Once(p, s.ends[key])
+		p, err = implicit.Once(p, s.ends[r])
 	}
 	if err == nil {
-		s.policies[key] = p
+		s.policies[r] = p
 	}
 	return p, err
 }
 
+func (o *flags) tunedIn(as string) reading { return reading{o.tuned, "tuned-as", as} }
+func (o *flags) baseIn(as string) reading  { return reading{o.base, "base-as", as} }
+
 // share returns the shared policies of the variants in a dtype.
 func (o *flags) share(loader *cli.Loader, variants []variant, dtype string) *sharing {
-	s := &sharing{loader: loader, ends: map[[2]string]bool{}, policies: map[[2]string]implicit.Policy{}}
+	s := &sharing{loader: loader, ends: map[reading]bool{}, policies: map[reading]implicit.Policy{}}
 	for _, v := range variants {
 		if v.dtype == dtype && (v.Measure == implicit.MeasureEnded || v.name == "default" && slices.Contains(o.measures, implicit.MeasureEnded)) {
-			s.ends[[2]string{o.tuned, v.tunedAs}], s.ends[[2]string{o.base, v.baseAs}] = true, true
+			s.ends[o.tunedIn(v.tunedAs)], s.ends[o.baseIn(v.baseAs)] = true, true
 		}
 	}
 	return s
@@ -210,10 +216,10 @@ func (o *flags) sensitivity(ctx context.Context, s *sharing, variants []variant,
 // the same renderings and dtype.
 func (o *flags) compute(ctx context.Context, s *sharing, variants []variant, first int, values [][][]float64, corpus *implicit.Corpus, prompts []implicit.NamedPrompt, stderr io.Writer) error {
 	v := &variants[first]
-	tuned, err := s.policy(ctx, o.tuned, v.tunedAs)
+	tuned, err := s.policy(ctx, o.tunedIn(v.tunedAs))
 	var base implicit.Policy
 	if err == nil {
-		base, err = s.policy(ctx, o.base, v.baseAs)
+		base, err = s.policy(ctx, o.baseIn(v.baseAs))
 	}
 	if err != nil && strings.HasPrefix(v.name, "rendering=") && ctx.Err() == nil {
 		v.why = err.Error()
@@ -254,8 +260,8 @@ func (o *flags) startVary(ctx context.Context, loader *cli.Loader, meta implicit
 	v := &varying{variants: o.variants(meta.Tuned.DType, meta.Base.DType), meta: meta}
 	v.sharing = o.share(loader, v.variants, "")
 	var err error
-	if *tuned, err = v.policy(ctx, o.tuned, o.tunedAs); err == nil {
-		*base, err = v.policy(ctx, o.base, o.baseAs)
+	if *tuned, err = v.policy(ctx, o.tunedIn(o.tunedAs)); err == nil {
+		*base, err = v.policy(ctx, o.baseIn(o.baseAs))
 	}
 	return v, err
 }

@@ -198,22 +198,28 @@ func (o *flags) server(ctx context.Context, stderr io.Writer) (server *serve.Ser
 func (o *flags) load(ctx context.Context, loader *cli.Loader, to *serve.Options) (err error) {
 	if o.model != "" {
 		m, err := loader.Load(ctx, o.model)
-		if err == nil {
-			to.Tuned = &serve.Model{LM: m, Name: o.model, As: "raw", Chat: loader.Chat()}
+		if err != nil {
+			return err
 		}
+		chat, err := loader.Chat(m, "model")
+		to.Tuned = &serve.Model{LM: m, Name: o.model, As: "raw", Chat: chat}
 		return err
 	}
-	if to.Tuned, err = policy(ctx, loader, o.tuned, o.tunedAs); err != nil {
+	if to.Tuned, err = policy(ctx, loader, o.tuned, "tuned-as", o.tunedAs); err != nil {
 		return err
 	}
-	to.Base, err = policy(ctx, loader, o.base, o.baseAs)
+	to.Base, err = policy(ctx, loader, o.base, "base-as", o.baseAs)
 	return err
 }
 
-func policy(ctx context.Context, loader *cli.Loader, name, as string) (*serve.Model, error) {
-	m, _, err := loader.Policy(ctx, name, as) // which fails where the rendering does
+func policy(ctx context.Context, loader *cli.Loader, name, flag, as string) (*serve.Model, error) {
+	m, err := loader.Load(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return &serve.Model{LM: m, Name: name, As: as, Chat: loader.Chat()}, nil
+	chat, err := loader.Reads(m, name, flag, as) // which fails where the rendering does
+	if err != nil {
+		return nil, err
+	}
+	return &serve.Model{LM: m, Name: name, As: as, Chat: chat}, nil
 }

@@ -47,6 +47,9 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	if err := cli.CheckRendering("as", *as); err != nil {
 		return err
 	}
+	if err := models.CheckChat(f, *as); err != nil {
+		return err
+	}
 	form, err := cli.OutputFormat(*out, *format, [2]string{"csv", ".csv"}, [2]string{"parquet", ".parquet"})
 	if err != nil {
 		return err
@@ -63,7 +66,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 		return err
 	}
 	defer loader.Close()
-	model, policy, err := loader.Policy(ctx, *name, *as)
+	model, policy, err := loader.Policy(ctx, *name, "as", *as)
 	if err != nil {
 		return err
 	}
@@ -82,7 +85,8 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	if err != nil {
 		return err
 	}
-	table.Meta.Model, table.Meta.Rendering, table.Meta.Date = *name, *as, models.Date
+	table.Meta.Model = *name
+	loader.Describe(&table.Meta, model, "as", *as)
 	written := *out
 	switch {
 	case *out == "-" && form == "parquet":

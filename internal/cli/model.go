@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -18,15 +17,16 @@ import (
 
 // ModelFlags are the flags of every program that runs a model.
 type ModelFlags struct {
-	DType, Backend, Date, Memory string
+	DType, Backend, Memory string
+	textFlags
 }
 
-// Register adds the flags.
+// Register adds the flags, after the program's own.
 func (m *ModelFlags) Register(f *Flags) {
 	f.StringVar(&m.DType, "dtype", "auto", "`type` to compute in: auto (the checkpoint's), f32 or bf16")
 	f.StringVar(&m.Backend, "backend", "auto", "`backend` that computes: auto, xla:cpu, xla:cuda or go")
 	f.StringVar(&m.Memory, "memory", "", "`size` that weights and buffers may take on the device, such as 2GiB: a larger model is read block by block; default: what the machine has")
-	f.StringVar(&m.Date, "date", "", "`date` (2006-01-02) that a chat template is given; default: the template's own fixed date")
+	m.register(f)
 }
 
 // Loader loads models onto one backend.
@@ -35,25 +35,24 @@ type Loader struct {
 	dtype       dtypes.DType
 	memory      int64
 	promptCache int64
-	date        time.Time
+	texts       texts
 	stderr      io.Writer
 	models      map[string]*logprob.Model // by folder
 	last        *logprob.Model
 	journal     *Journal // nil without an output to resume
 	watch       watch
+	told        map[string]bool // of these models that their template writes no BOS
 }
 
 // Loader checks the flags and opens the backend. Close frees it.
 func (m *ModelFlags) Loader(stderr io.Writer) (*Loader, error) {
-	l := &Loader{stderr: stderr, models: map[string]*logprob.Model{}}
+	l := &Loader{stderr: stderr, models: map[string]*logprob.Model{}, told: map[string]bool{}}
 	var err error
 	if l.dtype, err = parseDType(m.DType); err != nil {
 		return nil, err
 	}
-	if m.Date != "" {
-		if l.date, err = time.Parse(time.DateOnly, m.Date); err != nil {
-			return nil, Usagef("-date %q, wanted a date such as 2024-07-26", m.Date)
-		}
+	if l.texts, err = m.check(); err != nil {
+		return nil, err
 	}
 	if m.Memory != "" {
 		if l.memory, err = ParseSize(m.Memory); err != nil {
@@ -151,27 +150,67 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 	return m, nil
 }
 
-// Policy loads a model and pairs it with a rendering, which CheckRendering has passed.
-func (l *Loader) Policy(ctx context.Context, name, as string) (*logprob.Model, implicit.Policy, error) {
+// Policy loads a model and pairs it with a rendering, which CheckRendering has passed. flag
+// is the name of the flag that says it: "base-as" for the base model of a pair.
+func (l *Loader) Policy(ctx context.Context, name, flag, as string) (*logprob.Model, implicit.Policy, error) {
 	m, err := l.Load(ctx, name)
 	if err != nil {
 		return nil, implicit.Policy{}, err
 	}
-	if m.Tokenizer() == nil {
-		return nil, implicit.Policy{}, fmt.Errorf("%s: no tokenizer.json, wanted one to make tokens of text", name)
+	o, err := l.Reads(m, name, flag, as)
+	if err != nil {
+		return nil, implicit.Policy{}, err
 	}
 	if as == "raw" {
-		return m, implicit.Plain(m), nil
+		return m, implicit.PlainBOS(m, o.BOS), nil
 	}
-	// A template that is missing or fails would otherwise fail at every text.
-	if _, err := m.Tokenizer().Chat("x", "", l.Chat()); err != nil {
-		return nil, implicit.Policy{}, fmt.Errorf("%s as chat: %w", name, err)
-	}
-	return m, implicit.Chat(m, l.Chat()), nil
+	return m, implicit.Chat(m, o), nil
 }
 
-// Chat is how the -date flag renders chats.
-func (l *Loader) Chat() *tokenize.ChatOptions { return &tokenize.ChatOptions{Date: l.date} }
+// Reads returns how the flags let a model read prompts in a rendering: chats, and with
+// ChatOptions.BOS raw text too. What would fail at every text fails here.
+func (l *Loader) Reads(m *logprob.Model, name, flag, as string) (*tokenize.ChatOptions, error) {
+	return l.ReadsAs(m, name, flag, as, "")
+}
+
+// ReadsAs is Reads with the text of another chat template; "" is what the flags say.
+func (l *Loader) ReadsAs(m *logprob.Model, name, flag, as, template string) (*tokenize.ChatOptions, error) {
+	t := m.Tokenizer()
+	if t == nil {
+		return nil, fmt.Errorf("%s: no tokenizer.json, wanted one to make tokens of text", name)
+	}
+	o := l.texts.options(flag)
+	o.Template = template
+	if template == "" {
+		var err error
+		if o.Template, err = l.texts.template(t); err != nil && as != "raw" {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if as == "raw" {
+		if _, err := t.PlainBOS("x", "", o.BOS); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, advise(err, flag))
+		}
+		return o, nil
+	}
+	text, err := t.Chat("x", "", o)
+	if err != nil {
+		return nil, fmt.Errorf("%s as chat: %w", name, advise(err, flag))
+	}
+	if bos, ok := t.BOS(); ok && o.BOS == tokenize.BOSAuto && text.IDs[0] != bos && !l.told[name] {
+		l.told[name] = true
+		fmt.Fprintf(l.stderr, "%s: its chat template writes no %s, with which other text of this model begins: none is added, as in transformers (-bos add adds it)\n", name, t.Decode(bos))
+	}
+	return o, nil
+}
+
+// Chat is how the flags let a model read chats, without Reads' look at whether it can.
+func (l *Loader) Chat(m *logprob.Model, flag string) (*tokenize.ChatOptions, error) {
+	o := l.texts.options(flag)
+	var err error
+	o.Template, err = l.texts.template(m.Tokenizer())
+	return o, err
+}
 
 // CheckRendering is a UsageError unless as, the value of the named flag, is raw or chat.
 func CheckRendering(name, as string) error {

@@ -115,7 +115,7 @@ func plain(m *Model, text string, bos bool) (prompt, error) {
 	t := tokenize.Text{Rendered: text}
 	var err error
 	if bos {
-		t, err = m.Tokenizer().Plain(text, "")
+		t, err = m.raw(text, "")
 	} else {
 		t.IDs, t.Spans, err = m.Tokenizer().Encode(text)
 	}

@@ -219,7 +219,7 @@ func encodeReply(m *Model, as string, chat func(m *Model, as string) ([]tokenize
 	if as == "chat" {
 		text, err = t.Conversation(messages, reply, m.Chat)
 	} else {
-		text, err = t.Plain(messages[0].Content, reply)
+		text, err = m.raw(messages[0].Content, reply)
 	}
 	switch {
 	case err != nil:

@@ -20,7 +20,16 @@ type Model struct {
 	LM
 	Name string                // by which requests name it, and which /v1/models shows
 	As   string                // "raw" or "chat": how it reads a prompt where the request does not say
-	Chat *tokenize.ChatOptions // how chats are rendered; nil is the checkpoint's own way
+	Chat *tokenize.ChatOptions // how chats are rendered, and the BOS of raw text; nil is the checkpoint's own way
+}
+
+// raw encodes text as it stands.
+func (m *Model) raw(prompt, reply string) (tokenize.Text, error) {
+	bos := tokenize.BOSAuto
+	if m.Chat != nil {
+		bos = m.Chat.BOS
+	}
+	return m.Tokenizer().PlainBOS(prompt, reply, bos)
 }
 
 // Options say what is served. Models or Tuned and Base are needed.

@@ -53,7 +53,7 @@ func (s *Server) tokenize(_ context.Context, c *call) (any, error) {
 		}
 		ids = text.IDs
 	case bos && *r.Prompt != "":
-		text, err := t.Plain(*r.Prompt, "")
+		text, err := m.raw(*r.Prompt, "")
 		if err != nil {
 			return nil, refuse("prompt", "prompt: %v", err)
 		}

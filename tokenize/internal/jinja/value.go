@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -147,12 +148,15 @@ func (r *run) put(d *Dict, k, v Value) {
 func (r *rangeValue) at(i int64) int64 { return r.start + i*r.step }
 
 // FromGo returns a Value for nil, booleans, integers, floats, strings, slices and
-// maps with string keys, which are put in the order of their keys; a Value is
-// returned as it is. The error says what else was met.
+// maps with string keys, which are put in the order of their keys, and for a
+// json.RawMessage that of its JSON; a Value is returned as it is. The error says what else
+// was met.
 func FromGo(v any) (Value, error) {
 	switch v := v.(type) {
 	case nil, bool, int64, float64, string, *List, *Dict, *builtin:
 		return v, nil
+	case json.RawMessage:
+		return FromJSON(v)
 	}
 	x := reflect.ValueOf(v)
 	switch {
