@@ -7,7 +7,7 @@
 // # The way of a request
 //
 //	server.go       routes; the outer shell: panics, logs, metrics, token, body limit
-//	decode.go       body -> request, strictly: unknown fields, lone surrogates, nulls
+//	decode.go       body -> request, strictly (package strictjson): unknown fields, keys twice, nulls
 //	prompts.go      a string, a list of them, ids or a list of these -> texts
 //	completions.go  next.go  reward.go  trainer.go  tokens.go    one endpoint or two a file
 //	queue.go        admits texts or answers 429; who is next

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -22,8 +23,8 @@ func prompts(raw json.RawMessage, field string, limits Limits) (texts []string, 
 	case null(raw):
 		return nil, nil, refuse(field, "%s is missing, wanted a string, a list of strings, a list of token ids or a list of such lists", field)
 	case raw[0] == '"':
-		var s string
-		if err := json.Unmarshal(raw, &s); err != nil {
+		s, _, err := strictjson.String(raw)
+		if err != nil {
 			return nil, nil, refuse(field, "%s: %v", field, err)
 		}
 		return []string{s}, nil, nil
@@ -58,21 +59,27 @@ func prompts(raw json.RawMessage, field string, limits Limits) (texts []string, 
 	return nil, ids, nil
 }
 
-// stringList reads a JSON list of strings. encoding/json would read null as "".
+// stringList reads a JSON list of strings.
 func stringList(raw json.RawMessage, limits Limits) ([]string, error) {
-	var list []*string
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, errors.New("wanted nothing but strings in the list")
+	list, err := strictjson.List(raw)
+	if err != nil {
+		return nil, errors.New("wanted a list of strings")
 	}
 	if len(list) > limits.Texts {
 		return nil, fmt.Errorf("%d texts, wanted at most %d, the limit of a request", len(list), limits.Texts)
 	}
 	texts := make([]string, len(list))
-	for i, s := range list {
-		if s == nil {
+	for i, raw := range list {
+		text, ok, err := strictjson.String(raw)
+		switch {
+		case null(raw):
 			return nil, errors.New("null among strings")
+		case err != nil:
+			return nil, err
+		case !ok:
+			return nil, errors.New("wanted nothing but strings in the list")
 		}
-		texts[i] = *s
+		texts[i] = text
 	}
 	return texts, nil
 }

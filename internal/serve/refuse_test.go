@@ -28,21 +28,34 @@ func TestRefusals(t *testing.T) {
 		// the body
 		{pair, "completions", ``, 400, "", "the body is empty, wanted a JSON object"},
 		{pair, "completions", `[]`, 400, "", "the body begins with '[', wanted a JSON object"},
-		{pair, "completions", `{`, 400, "", "the body is not JSON: it ends too early"},
-		{pair, "completions", `{"prompt":[1],}`, 400, "", "the body is not JSON: invalid character '}' looking for beginning of object key string"},
-		{pair, "completions", `{} {}`, 400, "", "the body goes on after the JSON object"},
-		{pair, "completions", "{\"prompt\":\"a\xff\"}", 400, "", "the body is not valid UTF-8"},
-		{pair, "completions", `{"prompt":"a\ud800b"}`, 400, "", "byte 12 of the body: half of a surrogate pair, wanted text"},
-		{pair, "completions", `{"prompt":"\ud83d\ude00\udc00"}`, 400, "", "byte 23 of the body: half of a surrogate pair, wanted text"},
-		{pair, "completions", `{"prompt":` + deep, 400, "", "the body is not JSON: invalid character '[' exceeded max depth"},
-		{pair, "completions", `{"prompt":` + deep + strings.Repeat("]", 100_000) + `}`, 400, "", "the body is not JSON: invalid character '[' exceeded max depth"},
+		{pair, "completions", `{`, 400, "", "the body: byte 1: it ends too early"},
+		{pair, "completions", `{"prompt":[1],}`, 400, "", "the body: byte 13: invalid character ',' at start of value"},
+		{pair, "completions", `{} {}`, 400, "", "the body: byte 3: text after the end of the value"},
+		{pair, "completions", "{\"prompt\":\"a\xff\"}", 400, "", "the body: byte 12: not UTF-8, wanted text"},
+		{pair, "completions", `{"prompt":"a\ud800b"}`, 400, "prompt", "the body: byte 12: prompt: half of a surrogate pair, wanted text"},
+		{pair, "completions", `{"prompt":"\ud83d\ude00\udc00"}`, 400, "prompt", "the body: byte 23: prompt: half of a surrogate pair, wanted text"},
+		{pair, "completions", `{"prompt":` + deep, 400, "", "the body: byte 1009: more than 1000 lists and objects in one another"},
+		{pair, "completions", `{"prompt":` + deep + strings.Repeat("]", 100_000) + `}`, 400, "", "the body: byte 1009: more than 1000 lists and objects in one another"},
 		{pair, "completions", `{"prompt":[1],"best":1}`, 400, "best", `unrecognized request argument: "best"`},
-		{pair, "completions", `{"prompt":[1],"max_tokens":"1"}`, 400, "max_tokens", "max_tokens: string, wanted an integer"},
-		{pair, "completions", `{"prompt":[1],"max_tokens":1.5}`, 400, "max_tokens", "max_tokens: number 1.5, wanted an integer"},
-		{pair, "completions", `{"prompt":[1],"max_tokens":1e30}`, 400, "max_tokens", "max_tokens: number 1e30, wanted an integer"},
-		{pair, "completions", `{"prompt":[1],"echo":1}`, 400, "echo", "echo: number, wanted true or false"},
-		{pair, "completions", `{"prompt":[1],"logit_bias":[]}`, 400, "logit_bias", "logit_bias: array, wanted an object"},
-		{pair, "completions", `{"prompt":[1],"presence_penalty":"x"}`, 400, "presence_penalty", "presence_penalty: string, wanted a number"},
+		{pair, "completions", `{"prompt":[1],"max_tokens":"1"}`, 400, "max_tokens", "max_tokens: a string, wanted an integer"},
+		{pair, "completions", `{"prompt":[1],"max_tokens":1.5}`, 400, "max_tokens", "max_tokens: the number 1.5, wanted an integer"},
+		{pair, "completions", `{"prompt":[1],"max_tokens":1e30}`, 400, "max_tokens", "max_tokens: the number 1e30, wanted an integer"},
+		{pair, "completions", `{"prompt":[1],"echo":1}`, 400, "echo", "echo: a number, wanted true or false"},
+		{pair, "completions", `{"prompt":[1],"logit_bias":[]}`, 400, "logit_bias", "logit_bias: a list, wanted an object"},
+		{pair, "completions", `{"prompt":[1],"presence_penalty":"x"}`, 400, "presence_penalty", "presence_penalty: a string, wanted a number"},
+		// keys that come twice, at any depth, and keys in another case
+		{pair, "completions", `{"prompt":[1],"max_tokens":0,"prompt":[2]}`, 400, "prompt", `the body: byte 29: key "prompt" comes twice, wanted once`},
+		{pair, "completions", `{"prompt":[1],"logit_bias":{"5":1,"5":2}}`, 400, "5", `the body: byte 34: key "5" comes twice in logit_bias, wanted once`},
+		{pair, "completions", `{"Prompt":[1],"max_tokens":0}`, 400, "Prompt", `unrecognized request argument: "Prompt"`},
+		{pair, "implicit_reward", `{"prompt":"a","prompt":"b","reply":"Love"}`, 400, "prompt", `the body: byte 14: key "prompt" comes twice, wanted once`},
+		{pair, "implicit_reward", `{"Prompt":"b","reply":"Love"}`, 400, "Prompt", `unrecognized request argument: "Prompt"`},
+		{pair, "implicit_reward", `{"prompt":"b","reply":"Love","rendering":{"Tuned":"raw"}}`, 400, "rendering.Tuned", `unrecognized request argument: "rendering.Tuned"`},
+		{pair, "implicit_reward", `{"messages":[{"role":"user","content":"a","content":"b"}],"reply":"c"}`, 400, "content", `the body: byte 42: key "content" comes twice in messages/0, wanted once`},
+		{pair, "implicit_reward", `{"messages":[{"role":"user","Content":"a"}],"reply":"c"}`, 400, "messages", `messages: message 0 has "Content", wanted it in lower case`},
+		{pair, "next_token_logprobs", `{"prompt":[1],"ids":[1],"ids":[2]}`, 400, "ids", `the body: byte 24: key "ids" comes twice, wanted once`},
+		{pair, "../get_reward", `{"query":["ab"],"prompts":["a"],"query":["ac"]}`, 400, "query", `the body: byte 32: key "query" comes twice, wanted once`},
+		{pair, "../tokenize", `{"prompt":"a","prompt":"b"}`, 400, "prompt", `the body: byte 14: key "prompt" comes twice, wanted once`},
+		{pair, "../detokenize", `{"tokens":[1],"Tokens":[2]}`, 400, "Tokens", `unrecognized request argument: "Tokens"`},
 		// prompts
 		{pair, "completions", `{"max_tokens":0}`, 400, "prompt", "prompt is missing, wanted a string, a list of strings, a list of token ids or a list of such lists"},
 		{pair, "completions", `{"max_tokens":0,"prompt":null}`, 400, "prompt", "prompt is missing, wanted a string, a list of strings, a list of token ids or a list of such lists"},
@@ -107,7 +120,9 @@ func TestRefusals(t *testing.T) {
 		{pair, "implicit_reward", `{"prompt":"a","reply":"b","rendering":{"base":"x"}}`, 400, "rendering", `rendering: "x", wanted raw or chat`},
 		{pair, "implicit_reward", `{"messages":[],"reply":"b"}`, 400, "messages", "messages: an empty list, wanted at least one message"},
 		{pair, "implicit_reward", `{"messages":[{"role":"user"}],"reply":"b"}`, 400, "messages", "messages: message 0 has no content, wanted a string"},
-		{pair, "implicit_reward", `{"messages":[{"role":"user","content":["b"]}],"reply":"b"}`, 400, "messages", "messages: wanted a list of objects with role and content, both strings"},
+		{pair, "implicit_reward", `{"messages":[{"role":"user","content":["b"]}],"reply":"b"}`, 400, "messages", "messages: message 0 has a content that is no string, wanted one"},
+		{pair, "implicit_reward", `{"messages":["b"],"reply":"b"}`, 400, "messages", "messages: message 0 is no object, wanted one with role and content, both strings"},
+		{pair, "implicit_reward", `{"messages":{"role":"user"},"reply":"b"}`, 400, "messages", "messages: wanted a list of objects with role and content, both strings"},
 		{pair, "implicit_reward", `{"messages":[{"role":"tool","content":"b"}],"reply":"b"}`, 400, "messages", `messages: message 0 has the role "tool", wanted system, user or assistant`},
 		{pair, "implicit_reward", `{"messages":[{"role":"assistant","content":"b"}],"reply":"b"}`, 400, "messages", "messages: the last one is the assistant's, wanted it as the reply"},
 		{pair, "implicit_reward", `{"messages":[{"role":"system","content":"a"},{"role":"user","content":"b"}],"reply":"b","rendering":{"tuned":"chat"}}`, 400, "rendering", "the base model reads raw text, and messages of several turns are none: wanted rendering chat for both models, or one prompt"},
@@ -303,17 +318,6 @@ func TestAuth(t *testing.T) {
 	} {
 		if status := do(local, "POST", "/v1/completions", c.header...); status != c.want {
 			t.Errorf("%q: %d, wanted %d", c.header, status, c.want)
-		}
-	}
-}
-
-func TestLoneSurrogate(t *testing.T) {
-	for body, want := range map[string]int{
-		`{"a":"x"}`: -1, `{"a":"\ud83d\ude00"}`: -1, `{"a":"\\ud83d"}`: -1, `{"a":"\uD83D\uDE00"}`: -1, `{"a":"\ufffd"}`: -1, `{"a":"\n\"\\"}`: -1,
-		`{"a":"\ud83d"}`: 6, `{"a":"\ude00\ud83d"}`: 6, `{"a":"\ud83dx\ude00"}`: 6, `{"a":"\ud83d\ud83d\ude00"}`: 6, `{"a":"\\\ud83d"}`: 8, `{"\udfff":1}`: 2,
-	} {
-		if at := loneSurrogate([]byte(body)); at != want {
-			t.Errorf("%s: %d, wanted %d", body, at, want)
 		}
 	}
 }

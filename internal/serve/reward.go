@@ -216,9 +216,12 @@ func encodeReply(m *Model, as string, chat func(m *Model, as string) ([]tokenize
 	if err != nil {
 		return text, err
 	}
-	if as == "chat" {
+	switch {
+	case as == "chat":
 		text, err = t.Conversation(messages, reply, m.Chat)
-	} else {
+	case len(messages[0].Extra) > 0:
+		err = fmt.Errorf("the message's %.40q has no place in raw text: wanted rendering chat, or a message without it", messages[0].Extra[0].Name)
+	default:
 		text, err = m.raw(messages[0].Content, reply)
 	}
 	switch {

@@ -3,8 +3,12 @@ package serve
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -147,30 +151,62 @@ func (s *Server) tokenizerInfo(w http.ResponseWriter, r *http.Request) {
 }
 
 // readMessages reads a chat: text in turns, the last of them not the assistant's, whose
-// reply is what is scored.
+// reply is what is scored. Further members of a message are for the template, which must
+// read them: see tokenize.Message.
 func readMessages(raw json.RawMessage) ([]tokenize.Message, error) {
-	var list []struct {
-		Role    string  `json:"role"`
-		Content *string `json:"content"`
-	}
-	if err := json.Unmarshal(raw, &list); err != nil {
+	list, err := strictjson.List(raw)
+	if err != nil {
 		return nil, refuse("messages", "messages: wanted a list of objects with role and content, both strings")
 	}
 	if len(list) == 0 {
 		return nil, refuse("messages", "messages: an empty list, wanted at least one message")
 	}
 	messages := make([]tokenize.Message, len(list))
-	for i, m := range list {
-		switch {
-		case m.Content == nil:
-			return nil, refuse("messages", "messages: message %d has no content, wanted a string", i)
-		case m.Role != "user" && m.Role != "system" && m.Role != "assistant":
-			return nil, refuse("messages", "messages: message %d has the role %.20q, wanted system, user or assistant", i, m.Role)
+	for i, raw := range list {
+		if messages[i], err = readMessage(raw); err != nil {
+			return nil, refuse("messages", "messages: message %d %v", i, err)
 		}
-		messages[i] = tokenize.Message{Role: m.Role, Content: *m.Content}
 	}
 	if messages[len(messages)-1].Role == "assistant" {
 		return nil, refuse("messages", "messages: the last one is the assistant's, wanted it as the reply")
 	}
 	return messages, nil
+}
+
+func readMessage(raw json.RawMessage) (m tokenize.Message, err error) {
+	members, err := strictjson.Members(raw, "")
+	if err != nil {
+		return m, errors.New("is no object, wanted one with role and content, both strings")
+	}
+	content := false
+	for _, member := range members {
+		switch member.Key {
+		case "role", "content":
+			text, ok, err := strictjson.String(member.Value)
+			switch {
+			case err != nil:
+				return m, fmt.Errorf("has a %s that is no text: %w", member.Key, err)
+			case !ok && !null(member.Value):
+				return m, fmt.Errorf("has a %s that is no string, wanted one", member.Key)
+			case member.Key == "role":
+				m.Role = text
+			default:
+				m.Content, content = text, ok
+			}
+		default:
+			if strings.EqualFold(member.Key, "role") || strings.EqualFold(member.Key, "content") {
+				return m, fmt.Errorf("has %.40q, wanted it in lower case", member.Key)
+			}
+			if !null(member.Value) {
+				m.Extra = append(m.Extra, tokenize.Member{Name: member.Key, Value: member.Value})
+			}
+		}
+	}
+	switch {
+	case m.Role != "user" && m.Role != "system" && m.Role != "assistant":
+		return m, fmt.Errorf("has the role %.20q, wanted system, user or assistant", m.Role)
+	case !content:
+		return m, errors.New("has no content, wanted a string")
+	}
+	return m, nil
 }

@@ -18,11 +18,12 @@ const MaxDepth = 1000
 
 // Error says what in JSON was refused, and where.
 type Error struct {
-	Reason  string // in the user's words
-	Key     string // the key that the error is about, "" for none
-	Unknown bool   // Unmarshal: the struct has no field Key
-	Offset  int    // bytes of the text before the place
-	Line    int    // of the place, from 1; 0 where the text has one line
+	Reason   string // in the user's words
+	Key      string // the key that the error is about, "" for none
+	Unknown  bool   // Unmarshal: the struct has no field Key
+	Mistyped bool   // Unmarshal: the value of Key is of another type than the field
+	Offset   int    // bytes of the text before the place
+	Line     int    // of the place, from 1; 0 where the text has one line
 }
 
 func (e *Error) Error() string {

@@ -55,7 +55,9 @@ func mistyped(data []byte, err error) error {
 	if name == "" {
 		name = "the text"
 	}
-	return at(data, int(e.ByteOffset), name, "%s: %s, wanted %s", cut(name), got, kindOf(e.GoType))
+	refusal := at(data, int(e.ByteOffset), name, "%s: %s, wanted %s", cut(name), got, kindOf(e.GoType))
+	refusal.Mistyped = true
+	return refusal
 }
 
 // kindOf says what JSON a Go type takes.
