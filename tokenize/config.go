@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/implicitreward/implicitreward/internal/regular"
 )
+
+// maxFile bounds each file of a tokenizer; the largest in use have a third of it.
+const maxFile = 100_000_000
 
 // config is what tokenizer_config.json, special_tokens_map.json and
 // chat_template.jinja say, as far as it decides ids.
@@ -77,7 +81,7 @@ func readConfig(dir string) (*config, error) {
 
 // readFields reads a JSON object; a file that is not there is an empty one.
 func readFields(path string) (map[string]json.RawMessage, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
@@ -128,7 +132,7 @@ type namedTemplate struct{ Name, Template string }
 // tokenizer_config.json, which is a text or a list of named ones. A checkpoint without one
 // for chats is fit for raw text, so that is not an error of reading.
 func readTemplates(dir string, raw json.RawMessage) (list []namedTemplate, missing, err error) {
-	data, err := os.ReadFile(filepath.Join(dir, "chat_template.jinja"))
+	data, err := regular.Read(filepath.Join(dir, "chat_template.jinja"), maxFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
 	}

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
 
+	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/tokenize/internal/jinja"
 )
 
@@ -55,7 +55,7 @@ func Load(dir string) (*Tokenizer, error) {
 }
 
 func load(dir string) (*Tokenizer, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "tokenizer.json"))
+	data, err := regular.Read(filepath.Join(dir, "tokenizer.json"), maxFile)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // repo is a model of the hub and its place in the cache.
@@ -41,7 +43,7 @@ func (r *repo) cached() (string, error) {
 	}
 	commit := r.revision
 	if !fullCommit.MatchString(commit) {
-		ref, err := os.ReadFile(filepath.Join(r.dir, "refs", filepath.FromSlash(r.revision)))
+		ref, err := regular.Read(filepath.Join(r.dir, "refs", filepath.FromSlash(r.revision)), 1000)
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", r.errorf("not in the cache %s%s: %s", r.options.CacheDir, r.revisions(), how)
 		}
@@ -102,7 +104,7 @@ func (r *repo) writeRef(commit string) error {
 		return nil
 	}
 	path := filepath.Join(r.dir, "refs", filepath.FromSlash(r.revision))
-	if old, err := os.ReadFile(path); err == nil && string(old) == commit {
+	if old, err := regular.Read(path, 1000); err == nil && string(old) == commit {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
@@ -57,12 +58,12 @@ func OpenWeights(dir string) (*Weights, error) {
 
 // add maps one file and takes in its tensors. A nil index lists none.
 func (w *Weights) add(path, file string, index map[string]string) error {
-	f, size, err := openRegular(path)
+	f, size, err := regular.Open(path, 0)
 	if errors.Is(err, fs.ErrNotExist) && index != nil {
 		return fmt.Errorf("checkpoint: %s: missing, though %s names it: get the folder anew (%w)", path, indexFile, fs.ErrNotExist)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("checkpoint: %w", err)
 	}
 	defer f.Close() // the mapping stays
 	m, err := mapFile(f, size)

@@ -179,7 +179,7 @@ func TestSymlink(t *testing.T) {
 	open(t, dir)
 	os.Remove(filepath.Join(blobs, "abc"))
 	_, err := OpenWeights(dir)
-	wantError(t, err, dir, "checkpoint: stat model.safetensors: no such file or directory")
+	wantError(t, err, dir, "checkpoint: open model.safetensors: no such file or directory")
 }
 
 func TestWrongFiles(t *testing.T) {
@@ -380,7 +380,7 @@ func TestNoWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = OpenWeights(dir)
-	wantError(t, err, dir, "checkpoint: model.safetensors: mode drwxr-xr-x, wanted a regular file")
+	wantError(t, err, dir, "checkpoint: open model.safetensors: a folder, wanted a regular file")
 }
 
 // A header that claims much takes no memory for it.

@@ -4,6 +4,7 @@
 package regular
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -29,7 +30,7 @@ func Open(path string, limit int64) (f *os.File, size int64, err error) {
 	}
 	info, err := os.Stat(path) // before Open, which would wait for the writer of a pipe
 	if err != nil {
-		return nil, 0, err
+		return fail(errors.Unwrap(err)) // "open", as people say it
 	}
 	if err := check(info); err != nil {
 		return fail(err)
