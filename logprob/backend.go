@@ -2,12 +2,12 @@ package logprob
 
 import (
 	"fmt"
-	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/gomlx/compute"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
 // goBackend is the pure-Go backend as it can be used here. By default it runs
@@ -44,15 +44,4 @@ func sequential(b compute.Backend) bool {
 const opsSequential = 2
 
 // BackendName is how results name a backend: "go", "xla:cpu", "xla:cuda".
-func BackendName(b compute.Backend) string {
-	xla, ok := b.(interface{ PluginName() string })
-	if !ok {
-		return b.String()
-	}
-	for _, platform := range []string{"cuda", "rocm", "tpu", "cpu"} {
-		if strings.Contains(strings.ToLower(filepath.Base(xla.PluginName())), platform) {
-			return b.String() + ":" + platform
-		}
-	}
-	return b.String() + ":" + xla.PluginName()
-}
+func BackendName(b compute.Backend) string { return arch.BackendName(b) }

@@ -51,13 +51,7 @@ func (l linear) of(p *Pass, x *Node) *Node {
 	if p.InOut[l.weight] {
 		axis = 0
 	}
-	dot := Dot(ConvertDType(x, w.DType()), w)
-	if w.DType() != dtypes.Float32 {
-		// The products add up in float32, the output's type. Saying so as the accumulator's
-		// type makes go-xla v0.4.5 copy the matrix at every call, adding 0*x[0] to it.
-		dot = dot.WithOutputDType(dtypes.Float32).WithAccumulatorDType(w.DType())
-	}
-	y := dot.General([]int{-1}, nil, []int{axis}, nil)
+	y := Product(x, w, axis)
 	if l.bias >= 0 {
 		y = Add(y, ExpandLeftToRank(float32Of(p.Weights[l.bias]), y.Rank()))
 	}

@@ -60,7 +60,7 @@ type Engine struct {
 	passNodes, batchNodes int
 	// exact: the numbers of short texts do not depend on what else is computed with them; see
 	// shape. In bfloat16 they do, by rounding, and on the pure-Go backend, whose small and
-	// large products round differently.
+	// large products round differently. Of accelerators it is not known.
 	exact bool
 }
 
@@ -106,7 +106,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 		return nil, fmt.Errorf("engine: dtype %s, wanted float32 or bfloat16", dtype)
 	}
 	e := &Engine{model: m, backend: backend, dtype: dtype, passNodes: defaultPassNodes, batchNodes: defaultBatchNodes}
-	e.exact = dtype == dtypes.Float32 && backend.String() != "go"
+	e.exact = dtype == dtypes.Float32 && arch.BackendName(backend) == "xla:cpu"
 	e.table, _ = w.Get(m.Embed.Table.Name)
 	tied := slices.ContainsFunc(m.Head.Tensors, func(t arch.Tensor) bool { return t.Name == e.table.Name })
 	if !tied { // otherwise it is checked on its way to the device
@@ -139,16 +139,21 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 // workBytes is about what a pass needs beside the weights.
 func (e *Engine) workBytes() int64 {
 	m := e.model
-	widest := m.D
+	widest, largest := m.D, int64(0)
 	for _, p := range m.Blocks[:1] {
 		for _, t := range p.Tensors {
 			widest = max(widest, slices.Max(t.Shape))
+			largest = max(largest, elements(t.Shape))
 		}
+	}
+	converted := int64(0) // see arch.Product
+	if e.dtype == dtypes.BFloat16 && arch.BackendName(e.backend) == "go" {
+		converted = 4 * max(largest, int64(m.D)*int64(min(m.V, sliceRows)))
 	}
 	stream := 2 * e.passNodes * m.D * 4                // residual stream, and what the head wants of it
 	block := e.batchNodes * (4*widest + 4*m.N*m.K) * 4 // one block's values
 	logits := 3 * headRows * min(m.V, sliceRows) * 4
-	return int64(stream + block + logits + 3*scoreBytes)
+	return int64(stream+block+logits+3*scoreBytes) + converted
 }
 
 // DType is the type of the matrix products' operands.
