@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"internal/engine":         {"internal/arch", "internal/checkpoint", "internal/prefix"},
 	"logprob":                 {"tokenize", "internal/arch", "internal/checkpoint", "internal/engine", "internal/csv", "internal/parquetfile", "internal/prefix", "internal/regular"},
 	"implicit":                {"tokenize", "logprob", "internal/csv", "internal/parquetfile"},
+	"implicit/preference":     {"tokenize", "logprob", "implicit", "stats", "internal/csv", "internal/parquetfile", "internal/strictjson"},
 	"implicit/implicittest":   {"tokenize", "logprob", "implicit"},
 	"stats":                   {},
 	"internal/plot":           {"stats"},
@@ -157,7 +158,7 @@ func TestQuiet(t *testing.T) {
 // TestExportedDocs: every exported name of the public packages has a doc comment.
 func TestExportedDocs(t *testing.T) {
 	for _, s := range sources(t) {
-		if dir := path.Dir(s.path); dir != "tokenize" && dir != "logprob" && dir != "implicit" && dir != "implicit/implicittest" && dir != "stats" {
+		if dir := path.Dir(s.path); dir != "tokenize" && dir != "logprob" && dir != "implicit" && dir != "implicit/implicittest" && dir != "implicit/preference" && dir != "stats" {
 			continue
 		}
 		for _, decl := range s.file.Decls {

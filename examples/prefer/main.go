@@ -6,28 +6,37 @@ package main
 
 import (
 	"context"
-	"errors"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
-	"strings"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/preference"
 	"github.com/implicitreward/implicitreward/internal/cli"
-	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 func main() { cli.Main("prefer", run) }
 
 const purpose = `counts how often the implicit reward of a pair of models, ln p_tuned(reply | conversation) -
 ln p_base(reply | conversation), is greater for the reply that was chosen than for the one that
-was rejected. The file holds one pair a line (JSON Lines) or row (Parquet), as RewardBench does:
+was rejected. The file is JSON Lines, a JSON array (each also with gzip) or Parquet, a pair a
+line or row, as RewardBench, TRL, hh-rlhf, UltraFeedback and LLaMA-Factory have them:
 
-  prompt             text, the user's only message; or the messages so far, [{"role", "content"} ...],
-                     the user's last
-  chosen, rejected   the two replies: text, or messages that end with the reply; where more than
-                     that is in them, it is the conversation, and there need be no prompt
+  chosen, rejected   the two replies: text; a message; messages that end with the reply; a
+                     transcript "\n\nHuman: ... \n\nAssistant: ..."; or lists of replies, of
+                     which the best chosen one must beat all that were rejected (RewardBench 2)
+  prompt             the user's text, or the messages so far, the user's last (or question,
+                     instruction and input, messages, conversations); not needed where the
+                     messages of chosen and rejected hold the conversation
+  system             text before it, or not there
   subset, id         text, or not there
+
+A message is {"role", "content"} or {"from", "value"}; its other members (reasoning_content)
+go to the chat template, which must read them. A line that is none of this, or cannot be
+scored, is refused by itself, with its reason; the program then ends with exit code 3.
 
 It prints, for each subset and all together, the share of pairs with the greater value for the
 chosen reply, a tie counting as half, and Wilson's 95 % interval, by each of
@@ -41,9 +50,8 @@ chosen reply, a tie counting as half, and Wilson's 95 % interval, by each of
 A conversation is rendered once, by the tuned model's chat template, up to where the
 assistant's reply begins; the base model reads the same text (-base-as same). The reply is
 scored as it stands, without an end of turn. Nothing is cut: a pair of which a text is longer
-than a model's context, or that cannot be rendered, is refused as a whole, with the reason,
-and counted. A run that was stopped goes on where it was when the same command with -out is
-started again.`
+than a model's context, or that cannot be rendered, is refused as a whole. A run that was
+stopped goes on where it was when the same command with -out is started again.`
 
 const examples = `  prefer -tuned google/gemma-2-2b-it -base google/gemma-2-2b -data pairs.jsonl
   prefer -tuned ./tuned -base ./base -data filtered.parquet -out margins.csv -json
@@ -63,7 +71,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.StringVar(&o.base, "base", "", "base `model`, likewise, as the reference; without it the tuned model is measured alone")
 	f.StringVar(&o.tunedAs, "tuned-as", "chat", "`rendering` of a conversation for the tuned model: chat, by its template, or raw, the user's only message as it stands")
 	f.StringVar(&o.baseAs, "base-as", "same", "`rendering` for the base model: same, as the tuned model's; chat, by a template of its own; or raw")
-	f.StringVar(&o.data, "data", "", "`file` of preferences, JSON Lines or Parquet; - for JSON Lines from standard input")
+	f.StringVar(&o.data, "data", "", "`file` of preferences, JSON or Parquet; - for standard input")
 	f.StringVar(&o.out, "out", "", "`file` for the margins of each pair, .csv or .jsonl")
 	f.BoolVar(&o.json, "json", false, "print JSON instead of a table")
 	o.models.Register(f)
@@ -93,15 +101,46 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 			return err
 		}
 	}
-	list, hash, err := read(ctx, o.data, stdin)
+	rows, hash, err := o.read(ctx, stdin)
 	if err != nil {
 		return err
 	}
-	return prefer(ctx, &o, list, hash, stdout, stderr)
+	return o.prefer(ctx, rows, hash, stdout, stderr)
 }
 
-// prefer scores the pairs and writes what there is to say of them.
-func prefer(ctx context.Context, o *flags, list []pair, hash string, stdout, stderr io.Writer) error {
+// name is what errors call the data.
+func (o *flags) name() string {
+	if o.data == "-" {
+		return "standard input"
+	}
+	return o.data
+}
+
+// read reads the file of preferences, and its sha256.
+func (o *flags) read(ctx context.Context, stdin io.Reader) (rows []preference.Row, hash string, err error) {
+	in := stdin
+	if o.data != "-" {
+		f, _, err := regular.Open(o.data, regular.Scores)
+		if err != nil {
+			return nil, "", fmt.Errorf("data: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	sum := sha256.New()
+	in = io.TeeReader(regular.Limit(in, regular.Scores), sum)
+	for row, err := range preference.Read(ctx, in) {
+		if err != nil {
+			return nil, "", fmt.Errorf("%s: %w", o.name(), err)
+		}
+		rows = append(rows, row)
+	}
+	_, err = io.Copy(io.Discard, in) // what stands after the last row
+	return rows, hex.EncodeToString(sum.Sum(nil)), err
+}
+
+// prefer scores the rows and writes what there is to say of them.
+func (o *flags) prefer(ctx context.Context, rows []preference.Row, hash string, stdout, stderr io.Writer) error {
 	out := o.out
 	if out == "" {
 		out = "-" // nothing to resume
@@ -111,135 +150,66 @@ func prefer(ctx context.Context, o *flags, list []pair, hash string, stdout, std
 		return err
 	}
 	defer loader.Close()
-	tuned, base, meta, err := o.load(ctx, loader)
+	r := report{reference: o.base != ""}
+	tuned, base, err := o.load(ctx, loader, &r.Meta)
 	if err != nil {
 		return err
 	}
-	meta.Data = hash
+	r.Meta.Data = hash
 
 	progress := cli.NewProgress(stderr, "scoring", false)
 	defer progress.Done()
-	passes := 2
-	if o.base == "" {
-		passes = 1
+	replies, passes := 0, 1
+	if r.reference {
+		passes = 2
 	}
-	loader.Watch(progress, 2*count(list), passes)
-	if err := score(ctx, tuned, base, list); err != nil {
-		return err
+	for _, row := range rows {
+		replies += len(row.Chosen) + len(row.Rejected)
+	}
+	loader.Watch(progress, replies, passes)
+	for s, err := range preference.Score(ctx, tuned, base, each(rows)) {
+		if err != nil {
+			return err
+		}
+		r.rows = append(r.rows, s)
 	}
 	progress.Done()
 
-	r := summarize(list, o.base != "")
-	r.Meta = meta
+	r.Summary = preference.Summarize(r.rows, r.reference)
 	if r.All.Pairs == 0 {
 		if err := loader.Complete(); err != nil { // no other run would come further
 			return err
 		}
-		return fmt.Errorf("%s: none of the %d pairs could be scored; the first: %s", dataName(o.data), len(list), list[0].refused)
+		return fmt.Errorf("%s: none of the %d pairs could be scored; the first: %d: %v", o.name(), len(r.rows), r.rows[0].Number, r.rows[0].Err)
 	}
 	if o.out != "" {
-		write := func(w io.Writer) error { return writeCSV(w, list, o.base != "") }
-		if strings.HasSuffix(o.out, ".jsonl") {
-			write = func(w io.Writer) error { return writeJSONL(w, list, o.base != "") }
-		}
-		if err := cli.WriteWithMeta(o.out, write, meta.writeJSON); err != nil {
+		if err := cli.WriteWithMeta(o.out, r.rowsTo(o.out), r.Meta.writeJSON); err != nil {
 			return err
 		}
 		if err := loader.Complete(); err != nil {
 			return err
 		}
 	}
-	tell(stderr, list)
+	r.tell(stderr)
+	write := r.writeTable
 	if o.json {
-		return r.writeJSON(stdout)
+		write = r.writeJSON
 	}
-	return r.writeTable(stdout)
-}
-
-// load loads the models. Without a base model the base policy gives every reply
-// probability 1, so that the reward is ln p_tuned.
-func (o *flags) load(ctx context.Context, loader *cli.Loader) (tuned, base implicit.Policy, m meta, err error) {
-	t, err := loader.Load(ctx, o.tuned)
-	if err != nil {
-		return
+	if err := write(stdout); err != nil {
+		return err
 	}
-	chat, err := loader.Reads(t, o.tuned, "tuned-as", o.tunedAs)
-	if err != nil {
-		return
-	}
-	tuned = policy(t, o.tunedAs, chat)
-	if m.Tuned, err = describe(ctx, loader, t, o.tuned, "tuned-as", o.tunedAs); err != nil {
-		return
-	}
-	if o.base == "" {
-		return tuned, implicit.Policy{Scorer: certain{}, Encode: tuned.Encode}, m, nil
-	}
-	b, err := loader.Load(ctx, o.base)
-	if err != nil {
-		return
-	}
-	as, template := o.baseAs, ""
-	if as == "same" {
-		if as = o.tunedAs; as == "chat" {
-			if template = chat.Template; template == "" {
-				template = t.Tokenizer().Template()
-			}
-		}
-	}
-	if chat, err = loader.ReadsAs(b, o.base, "base-as", as, template); err != nil {
-		return
-	}
-	base = policy(b, as, chat)
-	described, err := describe(ctx, loader, b, o.base, "base-as", as)
-	if template != "" {
-		described.Rendering = "chat, by the tuned model's template"
-	}
-	m.Base = &described
-	return tuned, base, m, err
-}
-
-func describe(ctx context.Context, loader *cli.Loader, m *logprob.Model, name, flag, as string) (logprob.Meta, error) {
-	d, err := m.Meta(ctx)
-	d.Model = name
-	loader.Describe(&d, m, flag, as)
-	return d, err
-}
-
-// score fills in the scores of all pairs that are not refused, and refuses those that
-// cannot be scored.
-func score(ctx context.Context, tuned, base implicit.Policy, list []pair) error {
-	items := func(yield func(implicit.Item) bool) {
-		for i := range list {
-			p := &list[i]
-			if p.conversation == "" {
-				continue
-			}
-			for _, reply := range p.replies {
-				if !yield(implicit.Item{Prompt: p.conversation, Reply: reply}) {
-					return
-				}
-			}
-		}
-	}
-	i, side := -1, 1
-	for r, err := range implicit.Rewards(ctx, tuned, base, items) {
-		var bad *implicit.ItemError
-		if err != nil && !errors.As(err, &bad) {
-			return err
-		}
-		if side = 1 - side; side == 0 {
-			for i++; list[i].conversation == ""; i++ { // as items skips them
-			}
-		}
-		p := &list[i]
-		switch {
-		case bad == nil:
-			p.scored[side] = r
-		case p.refused == "" && bad.Model == "":
-			p.refused = fmt.Sprintf("%s: %v", sides[side], bad.Err)
-		case p.refused == "":
-			p.refused = fmt.Sprintf("%s: %s model: %v", sides[side], bad.Model, bad.Err)
-		}
+	if r.All.Refused > 0 {
+		return cli.Incompletef("%s: %d of %d pairs refused", o.name(), r.All.Refused, len(r.rows))
 	}
 	return nil
+}
+
+func each(rows []preference.Row) iter.Seq2[preference.Row, error] {
+	return func(yield func(preference.Row, error) bool) {
+		for _, row := range rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
 }

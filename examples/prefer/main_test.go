@@ -89,7 +89,7 @@ func TestGolden(t *testing.T) {
 		{"alone", []string{"-out", filepath.Join(dir, "alone.jsonl"), "-json"}},
 	} {
 		stdout, stderr, code := call(t, mixed(), append([]string{"-tuned", tuned, "-data", "-"}, test.args...)...)
-		if code != 0 {
+		if code != 3 {
 			t.Fatal(stderr)
 		}
 		file := test.args[slices.Index(test.args, "-out")+1]
@@ -166,7 +166,7 @@ func run1(t *testing.T, data string, args ...string) (report, []map[string]strin
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "m.csv")
 	stdout, stderr, code := call(t, data, append([]string{"-data", "-", "-json", "-out", out}, args...)...)
-	if code != 0 {
+	if code != 0 && code != 3 {
 		t.Fatal(stderr)
 	}
 	var r report
@@ -239,7 +239,7 @@ func TestSwapped(t *testing.T) {
 	for i, s := range append(a.Subsets, a.All) {
 		for k, x := range s.Measures {
 			y := append(b.Subsets, b.All)[i].Measures[k]
-			if s.Pairs > 0 && (math.Abs(float64(x.Accuracy+y.Accuracy-1)) > 1e-15 || math.Abs(float64(x.Lower+y.Upper-1)) > 1e-12 || x.Ties != y.Ties || x.Margin != -y.Margin) {
+			if s.Pairs > 0 && (math.Abs(float64(x.Accuracy+y.Accuracy-1)) > 1e-15 || math.Abs(float64(x.Lower+y.Upper-1)) > 1e-12 || x.Ties != y.Ties || x.MeanMargin != -y.MeanMargin) {
 				t.Errorf("%s, %s: %+v and %+v", s.Subset, x.Measure, x, y)
 			}
 		}
@@ -259,7 +259,7 @@ func TestSelf(t *testing.T) {
 `
 	r, _ := run1(t, data, "-tuned", tuned, "-base", tuned)
 	for _, a := range r.All.Measures {
-		if reward := strings.HasPrefix(a.Measure, "reward"); reward != (a.Ties == 2) || reward && (a.Accuracy != 0.5 || a.Margin != 0 || a.Wins != 0) {
+		if reward := strings.HasPrefix(a.Measure, "reward"); reward != (a.Ties == 2) || reward && (a.Accuracy != 0.5 || a.MeanMargin != 0 || a.Wins != 0) {
 			t.Errorf("%+v", a)
 		}
 	}
@@ -288,17 +288,17 @@ func TestTexts(t *testing.T) {
 		}
 		defer loader.Close()
 		o := &flags{tuned: tuned, base: base, tunedAs: "chat", baseAs: "same"}
-		a, b, _, err := o.load(t.Context(), loader)
+		a, b, err := o.load(t.Context(), loader, &meta{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		messages := []tokenize.Message{{Role: "user", Content: "Hello"}, {Role: "assistant", Content: "Hi"}, {Role: "user", Content: "What?"}}
 		for _, reply := range []string{"love", " power and rain \n", "é"} {
-			x, err := a.Encode(encode(messages), reply)
+			x, err := a.Conversation(messages, reply)
 			if err != nil {
 				t.Fatal(err)
 			}
-			y, err := b.Encode(encode(messages), reply)
+			y, err := b.Conversation(messages, reply)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -312,14 +312,14 @@ func TestTexts(t *testing.T) {
 	}
 }
 
-// message and preference are rows of a Parquet file, with columns in another order and
+// message and nested are rows of a Parquet file, with columns in another order and
 // further ones, as data sets have them.
 type message struct {
 	Content string `parquet:"content"`
 	Role    string `parquet:"role"`
 }
 
-type preference struct {
+type nested struct {
 	Source   string    `parquet:"source"`
 	Rejected []message `parquet:"rejected,list,optional"`
 	Chosen   []message `parquet:"chosen,list,optional"`
@@ -332,7 +332,7 @@ func TestParquet(t *testing.T) {
 	tuned, base := models(t, "llama")
 	subset := "turns"
 	side := func(reply string) []message { return []message{{"What?", "user"}, {reply, "assistant"}} }
-	rows := []preference{{"x", side("rain"), side("power"), &subset, 7}, {"y", side("love"), side("freedom"), nil, 8}, {"z", side("love"), nil, nil, 9}}
+	rows := []nested{{"x", side("rain"), side("power"), &subset, 7}, {"y", side("love"), side("freedom"), nil, 8}, {"z", side("love"), nil, nil, 9}}
 	type flat struct {
 		ID       int64   `parquet:"id"`
 		Prompt   string  `parquet:"prompt"`
@@ -347,24 +347,24 @@ func TestParquet(t *testing.T) {
 {"id": 9, "prompt": "What?", "chosen": null, "rejected": "love"}
 `
 	dir := t.TempDir()
-	nested, plain := filepath.Join(dir, "nested.parquet"), filepath.Join(dir, "plain.parquet")
-	if err := parquet.WriteFile(nested, rows); err != nil {
+	messages, plain := filepath.Join(dir, "nested.parquet"), filepath.Join(dir, "plain.parquet")
+	if err := parquet.WriteFile(messages, rows); err != nil {
 		t.Fatal(err)
 	}
 	if err := parquet.WriteFile(plain, texts); err != nil {
 		t.Fatal(err)
 	}
 	var want string
-	for _, path := range []string{write(t, "pairs.jsonl", lines), plain, nested} {
+	for _, path := range []string{write(t, "pairs.jsonl", lines), plain, messages} {
 		stdout, stderr, code := call(t, "", "-tuned", tuned, "-base", base, "-data", path, "-out", filepath.Join(dir, "m.csv"))
-		if code != 0 {
+		if code != 3 {
 			t.Fatal(stderr)
 		}
 		b, err := os.ReadFile(filepath.Join(dir, "m.csv"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := stdout + stderr + string(b)
+		got := strings.ReplaceAll(strings.ReplaceAll(stdout+stderr+string(b), path, "pairs"), "members that are not read: source\n", "")
 		if want == "" {
 			want = got
 			if !strings.Contains(got, "2 pairs scored, 1 refused") || !strings.Contains(got, "\n1,7,turns,") {

@@ -4,55 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/preference"
 	"github.com/implicitreward/implicitreward/logprob"
-	"github.com/implicitreward/implicitreward/stats"
 )
-
-// measure is a value of a reply by which the two are compared.
-type measure struct {
-	name      string
-	reference bool // it needs a base model
-	value     func(r implicit.Reward) float64
-}
-
-var measures = []measure{
-	{"reward", true, implicit.Reward.LogRatio},
-	{"reward_per_token", true, implicit.Reward.MeanLogRatio},
-	{"reward_per_byte", true, implicit.Reward.PerByte},
-	{"tuned", false, func(r implicit.Reward) float64 { return r.Tuned.Sum() }},
-	{"tuned_per_token", false, func(r implicit.Reward) float64 { return r.Tuned.Mean() }},
-	{"tuned_per_byte", false, func(r implicit.Reward) float64 { return r.Tuned.Sum() / float64(len(r.Reply)) }},
-}
-
-// measuresOf are those that there are with or without a base model.
-func measuresOf(reference bool) []measure {
-	return slices.DeleteFunc(slices.Clone(measures), func(m measure) bool { return m.reference && !reference })
-}
-
-// margin is chosen - rejected, 0 where both are the same infinity.
-func (p *pair) margin(m measure) float64 {
-	a, b := m.value(p.scored[0]), m.value(p.scored[1])
-	if a == b {
-		return 0
-	}
-	return a - b
-}
-
-// flags are those of the replies, each with the side before it.
-func (p *pair) flags() []string {
-	all := []string{}
-	for side, r := range p.scored {
-		for _, f := range r.Flags() {
-			all = append(all, sides[side]+":"+f)
-		}
-	}
-	return all
-}
 
 // meta says how the numbers were made.
 type meta struct {
@@ -72,105 +31,39 @@ func writeJSON(w io.Writer, v any) error {
 
 // report is what is printed.
 type report struct {
-	Meta    meta     `json:"meta"`
-	All     subset   `json:"all"`
-	Subsets []subset `json:"subsets"` // in the order of the file
+	Meta meta `json:"meta"`
+	preference.Summary
+	rows      []preference.Scored
+	reference bool
 }
 
-// subset is the accuracy on the pairs of a subset.
-type subset struct {
-	Subset   string     `json:"subset"`  // "" where a pair names none, and for all
-	Pairs    int        `json:"pairs"`   // scored
-	Refused  int        `json:"refused"` // not scored
-	Measures []accuracy `json:"measures"`
-}
+func (r *report) writeJSON(w io.Writer) error { return writeJSON(w, r) }
 
-// accuracy is the share of pairs with the greater value for the chosen reply.
-type accuracy struct {
-	Measure  string  `json:"measure"`
-	Accuracy number  `json:"accuracy"` // (Wins + Ties/2) / pairs
-	Lower    number  `json:"lower"`    // Wilson's interval
-	Upper    number  `json:"upper"`
-	Level    float64 `json:"level"`
-	Wins     int     `json:"wins"` // pairs with a margin above 0
-	Ties     int     `json:"ties"` // with a margin of 0
-	Margin   number  `json:"mean_margin"`
-}
-
-// number is a JSON number, null where it is no finite one.
-type number float64
-
-func (x number) MarshalJSON() ([]byte, error) {
-	if math.IsInf(float64(x), 0) || math.IsNaN(float64(x)) {
-		return []byte("null"), nil
+// rowsTo writes the rows as the name of their file ends.
+func (r *report) rowsTo(name string) func(io.Writer) error {
+	write := preference.WriteCSV
+	if strings.HasSuffix(name, ".jsonl") {
+		write = preference.WriteJSONL
 	}
-	return json.Marshal(float64(x))
+	return func(w io.Writer) error { return write(w, r.rows, r.reference) }
 }
-
-// level is that of the intervals.
-const level = 0.95
-
-// summarize counts.
-func summarize(list []pair, reference bool) report {
-	r := report{All: summary("", list, reference)}
-	var names []string
-	of := map[string][]pair{}
-	for _, p := range list {
-		if _, ok := of[p.subset]; !ok {
-			names = append(names, p.subset)
-		}
-		of[p.subset] = append(of[p.subset], p)
-	}
-	r.Subsets = []subset{}
-	for _, name := range names {
-		r.Subsets = append(r.Subsets, summary(name, of[name], reference))
-	}
-	return r
-}
-
-func summary(name string, list []pair, reference bool) subset {
-	s := subset{Subset: name, Pairs: count(list)}
-	s.Refused = len(list) - s.Pairs
-	for _, m := range measuresOf(reference) {
-		a := accuracy{Measure: m.name, Level: level}
-		sum := 0.0
-		for i := range list {
-			if list[i].refused != "" {
-				continue
-			}
-			margin := list[i].margin(m)
-			switch sum += margin; {
-			case margin > 0:
-				a.Wins++
-			case margin == 0:
-				a.Ties++
-			}
-		}
-		a.Margin = number(sum / float64(s.Pairs))
-		share, err := stats.Wilson(float64(a.Wins)+float64(a.Ties)/2, s.Pairs, &stats.TestOptions{Level: level})
-		if err != nil { // no pairs
-			share = stats.ProportionResult{Estimate: math.NaN(), Interval: stats.Interval{Lower: math.NaN(), Upper: math.NaN()}}
-		}
-		a.Accuracy, a.Lower, a.Upper = number(share.Estimate), number(share.Interval.Lower), number(share.Interval.Upper)
-		s.Measures = append(s.Measures, a)
-	}
-	return s
-}
-
-func (r report) writeJSON(w io.Writer) error { return writeJSON(w, r) }
 
 // writeTable prints a line a subset and measure; all pairs come last.
-func (r report) writeTable(w io.Writer) error {
+func (r *report) writeTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "subset\tpairs\trefused\tmeasure\taccuracy\t95 % interval\tties\tmean margin")
-	lines := func(name string, s subset) {
+	var ties []string
+	lines := func(name string, s preference.Subset) {
 		for _, a := range s.Measures {
 			share, interval, margin := "-", "-", "-"
 			if s.Pairs > 0 {
 				share, interval = fmt.Sprintf("%.3f", a.Accuracy), fmt.Sprintf("%.3f to %.3f", a.Lower, a.Upper)
-				margin = fmt.Sprintf("%+.4g", a.Margin)
+				margin = fmt.Sprintf("%+.4g", a.MeanMargin)
 			}
 			fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%d\t%s\n", name, s.Pairs, s.Refused, a.Measure, share, interval, a.Ties, margin)
+			if a.Score != nil {
+				ties = append(ties, fmt.Sprintf("%s %.3f", a.Measure, a.Score.Score))
+			}
 		}
 	}
 	if len(r.Subsets) > 1 || r.Subsets[0].Subset != "" {
@@ -184,22 +77,46 @@ func (r report) writeTable(w io.Writer) error {
 	}
 	lines("(all)", r.All)
 	fmt.Fprintln(t, "\nA tie counts as half. Margins are chosen - rejected, in nats.")
+	if slices.ContainsFunc(r.rows, func(s preference.Scored) bool { return len(s.Chosen)+len(s.Rejected) > 2 }) {
+		fmt.Fprintln(t, "Of several replies the best counts, and where several are the best, the share of chosen ones among them.")
+	}
+	if ties != nil {
+		fmt.Fprintf(t, "RewardBench 2's own score of its subset Ties: %s\n", strings.Join(ties, ", "))
+	}
 	return t.Flush()
 }
 
-// tell says which pairs were refused.
-func tell(w io.Writer, list []pair) {
-	refused := len(list) - count(list)
-	fmt.Fprintf(w, "%d pairs scored, %d refused\n", len(list)-refused, refused)
-	told := 0
-	for _, p := range list {
-		if p.refused == "" {
+// tell says which pairs were refused, and what else was not read.
+func (r *report) tell(w io.Writer) {
+	fmt.Fprintf(w, "%d pairs scored, %d refused\n", r.All.Pairs, r.All.Refused)
+	told, special := 0, 0
+	var unread []string
+	for _, s := range r.rows {
+		for _, name := range s.Unread {
+			if !slices.Contains(unread, name) {
+				unread = append(unread, name)
+			}
+		}
+		if slices.Contains(s.Flags(), "chosen:"+implicit.FlagTunedSpecial) || slices.Contains(s.Flags(), "rejected:"+implicit.FlagTunedSpecial) {
+			special++
+		}
+		if s.Err == nil {
 			continue
 		}
-		if told++; told > 10 {
-			fmt.Fprintf(w, "  and %d more\n", refused-10)
-			return
+		if told++; told <= 10 {
+			fmt.Fprintf(w, "  %d: %v\n", s.Number, s.Err)
 		}
-		fmt.Fprintf(w, "  %d: %s\n", p.number, p.refused)
+	}
+	if told > 10 {
+		fmt.Fprintf(w, "  and %d more\n", told-10)
+	}
+	if unread != nil {
+		if len(unread) > 20 {
+			unread = append(unread[:20], fmt.Sprintf("and %d more", len(unread)-20))
+		}
+		fmt.Fprintf(w, "members that are not read: %s\n", strings.Join(unread, ", "))
+	}
+	if special > 0 {
+		fmt.Fprintf(w, "%d pairs spell out special tokens of the tuned model: where the prompts are rendered already, wanted -tuned-as raw\n", special)
 	}
 }

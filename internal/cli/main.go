@@ -22,8 +22,9 @@ import (
 // else to stderr.
 type Run func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) error
 
-// Main runs a program and exits: 0 after success or -h, 2 after wrong use, 130 after
-// Ctrl-C (143 after SIGTERM), 1 after any other error, which is printed in one line.
+// Main runs a program and exits: 0 after success or -h, 2 after wrong use, 3 after work
+// that left something out, 130 after Ctrl-C (143 after SIGTERM), 1 after any other error,
+// which is printed in one line.
 // Ctrl-C ends the context, so that the program stops at the next point where nothing is
 // lost; a second one ends the process.
 func Main(name string, run Run) {
@@ -77,7 +78,22 @@ func Report(name string, err error, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "%s -h lists the flags\n", name)
 		return 2
 	}
+	if errors.As(err, new(*IncompleteError)) {
+		return 3
+	}
 	return 1
+}
+
+// IncompleteError says that a program has done its work and written its output, but for
+// some of its input.
+type IncompleteError struct{ message string }
+
+// Error is what was left out.
+func (e *IncompleteError) Error() string { return e.message }
+
+// Incompletef makes an IncompleteError.
+func Incompletef(format string, args ...any) error {
+	return &IncompleteError{fmt.Sprintf(format, args...)}
 }
 
 // UsageError is a wrong use of a program.

@@ -1,0 +1,170 @@
+package preference
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/stats"
+)
+
+// Measure is a value of a reply by which chosen and rejected replies are compared.
+type Measure struct {
+	Name      string
+	Reference bool // it needs a base model
+	Value     func(implicit.Reward) float64
+}
+
+// Measures returns reward, reward_per_token and reward_per_byte, those of the implicit reward,
+// where there is a reference, and always tuned, tuned_per_token and tuned_per_byte, those of
+// ln p_tuned alone.
+func Measures(reference bool) []Measure {
+	all := []Measure{
+		{"reward", true, implicit.Reward.LogRatio},
+		{"reward_per_token", true, implicit.Reward.MeanLogRatio},
+		{"reward_per_byte", true, implicit.Reward.PerByte},
+		{"tuned", false, func(r implicit.Reward) float64 { return r.Tuned.Sum() }},
+		{"tuned_per_token", false, func(r implicit.Reward) float64 { return r.Tuned.Mean() }},
+		{"tuned_per_byte", false, func(r implicit.Reward) float64 { return r.Tuned.Sum() / float64(len(r.Reply)) }},
+	}
+	return slices.DeleteFunc(all, func(m Measure) bool { return m.Reference && !reference })
+}
+
+// values are a measure's of the chosen replies and of the rejected.
+func (s *Scored) values(m Measure) (values [2][]float64) {
+	for side, rewards := range s.Rewards {
+		for _, r := range rewards {
+			values[side] = append(values[side], m.Value(r))
+		}
+	}
+	return values
+}
+
+// Margin is the best chosen reply's value less the best rejected one's, 0 where both are the
+// same infinity. s must have been scored.
+func (s *Scored) Margin(m Measure) float64 {
+	v := s.values(m)
+	return minus(slices.Max(v[0]), slices.Max(v[1]))
+}
+
+// credit is 1 where the best reply is a chosen one, 0 where it is a rejected one, and where
+// several are the best the share of chosen ones among them: half for a pair, 1/k for one
+// chosen among k, as RewardBench 2 has it.
+func (s *Scored) credit(m Measure) float64 {
+	v := s.values(m)
+	best := max(slices.Max(v[0]), slices.Max(v[1]))
+	var at [2]float64
+	for side := range v {
+		for _, x := range v[side] {
+			if x == best {
+				at[side]++
+			}
+		}
+	}
+	return at[0] / (at[0] + at[1])
+}
+
+// minus is a - b, and 0 where both are the same infinity.
+func minus(a, b float64) float64 {
+	if a == b {
+		return 0
+	}
+	return a - b
+}
+
+// Number is a float64 that JSON writes as null where it is not finite.
+type Number float64
+
+// MarshalJSON writes a number, or null.
+func (x Number) MarshalJSON() ([]byte, error) {
+	if math.IsInf(float64(x), 0) || math.IsNaN(float64(x)) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(x))
+}
+
+// Summary is the accuracy on all rows and on those of each subset.
+type Summary struct {
+	All     Subset   `json:"all"`
+	Subsets []Subset `json:"subsets"` // in the order of the file
+}
+
+// Subset is the accuracy on the rows of a subset.
+type Subset struct {
+	Subset   string     `json:"subset"`  // "" where a row names none, and for all
+	Pairs    int        `json:"pairs"`   // rows that were scored
+	Refused  int        `json:"refused"` // rows that were not
+	Measures []Accuracy `json:"measures"`
+}
+
+// Accuracy is the share of rows of which the best reply by a measure is a chosen one.
+type Accuracy struct {
+	Measure    string  `json:"measure"`
+	Accuracy   Number  `json:"accuracy"` // a row where several are the best counts as the share of chosen ones among them
+	Lower      Number  `json:"lower"`    // Wilson's interval
+	Upper      Number  `json:"upper"`
+	Level      float64 `json:"level"` // of the interval
+	Wins       int     `json:"wins"`  // rows with a margin above 0
+	Ties       int     `json:"ties"`  // with a margin of 0
+	MeanMargin Number  `json:"mean_margin"`
+	// Score is RewardBench 2's of its subset Ties, nil elsewhere.
+	Score *TiesScore `json:"ties_score,omitempty"`
+}
+
+// level is that of the intervals.
+const level = 0.95
+
+// Summarize counts, by every measure that there is with or without a base model.
+func Summarize(rows []Scored, reference bool) Summary {
+	s := Summary{All: summarize("", rows, reference), Subsets: []Subset{}}
+	var names []string
+	of := map[string][]Scored{}
+	for _, row := range rows {
+		if _, ok := of[row.Subset]; !ok {
+			names = append(names, row.Subset)
+		}
+		of[row.Subset] = append(of[row.Subset], row)
+	}
+	for _, name := range names {
+		s.Subsets = append(s.Subsets, summarize(name, of[name], reference))
+	}
+	return s
+}
+
+func summarize(name string, rows []Scored, reference bool) Subset {
+	s := Subset{Subset: name}
+	for i := range rows {
+		if rows[i].Err == nil {
+			s.Pairs++
+		}
+	}
+	s.Refused = len(rows) - s.Pairs
+	for _, m := range Measures(reference) {
+		a := Accuracy{Measure: m.Name, Level: level}
+		margins, credits := 0.0, 0.0
+		for i := range rows {
+			if rows[i].Err != nil {
+				continue
+			}
+			margin := rows[i].Margin(m)
+			margins += margin
+			credits += rows[i].credit(m)
+			switch {
+			case margin > 0:
+				a.Wins++
+			case margin == 0:
+				a.Ties++
+			}
+		}
+		a.MeanMargin = Number(margins / float64(s.Pairs))
+		share, err := stats.Wilson(credits, s.Pairs, &stats.TestOptions{Level: level})
+		if err != nil { // no rows
+			share = stats.ProportionResult{Estimate: math.NaN(), Interval: stats.Interval{Lower: math.NaN(), Upper: math.NaN()}}
+		}
+		a.Accuracy, a.Lower, a.Upper = Number(share.Estimate), Number(share.Interval.Lower), Number(share.Interval.Upper)
+		a.Score = tiesOf(name, rows, m)
+		s.Measures = append(s.Measures, a)
+	}
+	return s
+}

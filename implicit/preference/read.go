@@ -1,0 +1,228 @@
+package preference
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// Bounds of what a file can cost in memory.
+const (
+	maxRow     = 64 << 20 // bytes of a line, or of an element of an array
+	maxParquet = 4 << 30  // bytes of a Parquet file
+	maxRows    = 1 << 22  // of a Parquet file
+)
+
+// wanted is what a row looks like, for errors.
+const wanted = `{"prompt": ..., "chosen": ..., "rejected": ...}`
+
+// Row is a preference: of replies to a conversation some were chosen, others rejected.
+type Row struct {
+	Number           int // of the line, or of the row of a table or an array, from 1
+	ID, Subset       string
+	Messages         []tokenize.Message // the conversation, mostly with the user's message last
+	Chosen, Rejected []string           // one reply each, mostly
+	Unread           []string           // names of members that are not read, such as "source"
+	Err              error              // why the row cannot be used; it has no messages then
+}
+
+// Read yields the rows of a file of preferences: see the package documentation. A row that
+// cannot be used has its Err, and the next one follows. An error of the whole file (it cannot
+// be read on, or holds no row) is yielded last. The end of ctx ends the rows, also while a
+// read waits for more, as from someone who types; the read itself is left behind.
+func Read(ctx context.Context, r io.Reader) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		n, stopped := 0, false
+		err := read(&until{ctx: ctx, r: r}, true, func(row Row) bool {
+			n++
+			stopped = !yield(row, nil)
+			return !stopped
+		})
+		if err == nil && n == 0 {
+			err = errors.New("empty, wanted rows " + wanted)
+		}
+		if err != nil && !stopped {
+			yield(Row{}, fmt.Errorf("preference: %w", err))
+		}
+	}
+}
+
+// others are beginnings of files that are no preferences, and what such files are.
+var others = []struct{ magic, name string }{
+	{"\x28\xb5\x2f\xfd", "compressed by Zstandard, wanted it unpacked, or gzip"},
+	{"BZh", "compressed by bzip2, wanted it unpacked, or gzip"},
+	{"\xfd7zXZ", "compressed by xz, wanted it unpacked, or gzip"},
+	{"PK\x03\x04", "a zip archive, wanted the file in it"},
+	{"ARROW1", "an Arrow file, wanted JSON Lines or Parquet (in Python: Dataset.to_parquet)"},
+	{"\xff\xff\xff\xff", "an Arrow stream, wanted JSON Lines or Parquet (in Python: Dataset.to_parquet)"},
+	{"\xff\xfe", "UTF-16, wanted UTF-8"},
+	{"\xfe\xff", "UTF-16, wanted UTF-8"},
+	{"version https://git-lfs", "a pointer of Git LFS, wanted the file itself"},
+}
+
+// read hands rows to use until that answers false. packed says whether gzip is unpacked.
+func read(r io.Reader, packed bool, use func(Row) bool) error {
+	in := bufio.NewReaderSize(r, 1<<16)
+	head, err := in.Peek(24)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	for _, o := range others {
+		if bytes.HasPrefix(head, []byte(o.magic)) {
+			return errors.New(o.name)
+		}
+	}
+	switch {
+	case bytes.HasPrefix(head, []byte("PAR1")):
+		return readParquet(in, use)
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")) && packed:
+		unpacked, err := gzip.NewReader(in)
+		if err != nil {
+			return fmt.Errorf("gzip: %w", err)
+		}
+		return read(unpacked, false, use)
+	case bytes.HasPrefix(head, []byte("\ufeff")):
+		in.Discard(3)
+	}
+	for {
+		b, err := in.Peek(1)
+		if err != nil || !bytes.ContainsAny(b, " \t\r") { // line ends are counted as lines
+			break
+		}
+		in.Discard(1)
+	}
+	array, err := isArray(in)
+	if err != nil {
+		return err
+	}
+	if array {
+		return readArray(in, use)
+	}
+	return readLines(in, use)
+}
+
+// isArray looks past empty lines, so far as the buffer goes.
+func isArray(in *bufio.Reader) (bool, error) {
+	for n := 1; n <= in.Size(); n++ {
+		b, err := in.Peek(n)
+		if len(b) < n {
+			if err == io.EOF {
+				err = nil
+			}
+			return false, err
+		}
+		if !bytes.ContainsAny(b[n-1:], " \t\r\n") {
+			return b[n-1] == '[', nil
+		}
+	}
+	return false, nil
+}
+
+func readLines(in io.Reader, use func(Row) bool) error {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxRow)
+	n := 0
+	for lines.Scan() {
+		n++
+		text := bytes.TrimSpace(lines.Bytes())
+		if len(text) == 0 {
+			continue
+		}
+		row := parse(text)
+		if row.Number = n; !use(row) {
+			return nil
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("line %d: %w", n+1, err)
+	}
+	return nil
+}
+
+func readArray(in io.Reader, use func(Row) bool) error {
+	bound := &bounded{r: in, left: maxRow}
+	d := json.NewDecoder(bound)
+	if _, err := d.Token(); err != nil {
+		return err
+	}
+	for n := 1; d.More(); n++ {
+		bound.left = maxRow
+		var text json.RawMessage
+		if err := d.Decode(&text); err != nil {
+			return fmt.Errorf("row %d of the array: %w", n, noEOF(err))
+		}
+		row := parse(text)
+		if row.Number = n; !use(row) {
+			return nil
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return fmt.Errorf("array: %w", noEOF(err))
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("text after the array, wanted its end")
+	}
+	return nil
+}
+
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// bounded fails where more than left bytes are read.
+type bounded struct {
+	r    io.Reader
+	left int
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, fmt.Errorf("more than %d MiB, wanted less in a row", maxRow>>20)
+	}
+	n, err := b.r.Read(p)
+	b.left -= n
+	return n, err
+}
+
+// until is a reader that the end of ctx ends, also while it waits.
+type until struct {
+	ctx context.Context
+	r   io.Reader
+	buf []byte // of the reader's own: a Read that is left behind may still write to it
+}
+
+func (u *until) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if u.buf == nil {
+		u.buf = make([]byte, 1<<16)
+	}
+	buf := u.buf[:min(len(p), len(u.buf))]
+	type result struct {
+		n   int
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		n, err := u.r.Read(buf)
+		done <- result{n, err}
+	}()
+	select {
+	case <-u.ctx.Done():
+		return 0, u.ctx.Err()
+	case got := <-done:
+		return copy(p, buf[:got.n]), got.err
+	}
+}

@@ -1,0 +1,317 @@
+package preference
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// sides name the replies that were chosen, and those that were rejected.
+var sides = [2]string{"chosen", "rejected"}
+
+// Names of members, by what they are.
+var (
+	chosenNames   = []string{"chosen", "chosen_response"}
+	rejectedNames = []string{"rejected", "rejected_response"}
+	promptNames   = []string{"prompt", "question", "instruction", "input", "messages", "conversations", "conversation"}
+	systemNames   = []string{"system", "system_prompt"}
+	otherNames    = []string{"history", "subset", "id"}
+	// refusedNames belong to a conversation, and are not read.
+	refusedNames = []string{"tools", "functions", "documents", "image", "images", "video", "videos", "audio", "audios", "chat_template_kwargs"}
+)
+
+var knownNames = slices.Concat(chosenNames, rejectedNames, promptNames, systemNames, otherNames, refusedNames)
+
+// fields are the members of a row that say something, by name.
+type fields map[string]json.RawMessage
+
+// parse makes a row of a JSON object, or says in its Err why there is none.
+func parse(text []byte) (row Row) {
+	members, err := strictjson.Members(text, wanted)
+	if err != nil {
+		return Row{Err: err}
+	}
+	f := fields{}
+	for _, m := range members {
+		folded := strings.ToLower(m.Key)
+		switch {
+		case slices.Contains(knownNames, m.Key):
+			if !strictjson.Null(m.Value) || slices.Contains(chosenNames, m.Key) || slices.Contains(rejectedNames, m.Key) {
+				f[m.Key] = m.Value
+			}
+		case slices.Contains(knownNames, folded) && row.Err == nil:
+			row.Err = fmt.Errorf("%q, wanted %q in small letters", m.Key, folded)
+		default:
+			row.Unread = append(row.Unread, m.Key)
+		}
+	}
+	if err := f.name(&row); row.Err == nil {
+		row.Err = err
+	}
+	if row.Err == nil {
+		row.Messages, row.Chosen, row.Rejected, row.Err = f.conversation(members)
+	}
+	if row.Err != nil {
+		row.Messages, row.Chosen, row.Rejected = nil, nil, nil
+	}
+	return row
+}
+
+// name reads id and subset.
+func (f fields) name(row *Row) (err error) {
+	var ok bool
+	if raw, given := f["subset"]; given {
+		if row.Subset, ok, err = strictjson.String(raw); err != nil || !ok {
+			return fmt.Errorf("subset: %s, wanted text", kind(raw))
+		}
+	}
+	if raw, given := f["id"]; given {
+		if row.ID, ok, err = strictjson.String(raw); err != nil {
+			return fmt.Errorf("id: %w", err)
+		} else if !ok {
+			if row.ID = string(raw); raw[0] == '{' || raw[0] == '[' {
+				row.ID = ""
+				return fmt.Errorf("id: %s, wanted text or a number", kind(raw))
+			}
+		}
+	}
+	return nil
+}
+
+// one returns the member of several names for one thing, "" where there is none.
+func (f fields) one(names []string) (name string, err error) {
+	for _, n := range names {
+		if _, ok := f[n]; !ok {
+			continue
+		}
+		if name != "" {
+			return "", fmt.Errorf("%s and %s, wanted one of them", name, n)
+		}
+		name = n
+	}
+	return name, nil
+}
+
+// conversation reads the messages before the replies, which several members may tell, and
+// the replies.
+func (f fields) conversation(members []strictjson.Member) (messages []tokenize.Message, chosen, rejected []string, err error) {
+	for _, name := range refusedNames {
+		if raw, ok := f[name]; ok && !empty(raw) {
+			return nil, nil, nil, fmt.Errorf("%s: not read, and a conversation without it is another one, wanted none", name)
+		}
+	}
+	for _, side := range []struct {
+		names   []string
+		replies *[]string
+	}{{chosenNames, &chosen}, {rejectedNames, &rejected}} {
+		name, err := f.one(side.names)
+		switch {
+		case err != nil:
+			return nil, nil, nil, err
+		case name == "":
+			return nil, nil, nil, fmt.Errorf("no %q, found %s", side.names[0], found(members))
+		}
+		before, replies, err := repliesOf(f[name], name)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		*side.replies = replies
+		if before != nil {
+			if messages != nil && !slices.EqualFunc(messages, before, tokenize.Message.Equal) {
+				return nil, nil, nil, errors.New("chosen and rejected answer different conversations")
+			}
+			messages = before
+		}
+	}
+	transcript := false
+	if messages, transcript, err = f.prompts(messages, chosen); err != nil {
+		return nil, nil, nil, err
+	}
+	if messages == nil {
+		return nil, nil, nil, fmt.Errorf("no \"prompt\", and no messages before the replies, wanted one of them, found %s", found(members))
+	}
+	if messages, err = f.before(messages); err != nil {
+		return nil, nil, nil, err
+	}
+	if len(messages) == 0 {
+		return nil, nil, nil, errors.New("prompt: no messages, wanted at least one")
+	}
+	if last := messages[len(messages)-1].Role; last != "user" && last != "tool" {
+		return nil, nil, nil, fmt.Errorf("the last message before the replies is of the %s, wanted the user's", last)
+	}
+	if !slices.ContainsFunc(messages, func(m tokenize.Message) bool { return m.Role == "user" }) {
+		return nil, nil, nil, errors.New("no message of the user before the replies, wanted one")
+	}
+	for side, replies := range [][]string{chosen, rejected} {
+		for i := range replies {
+			if transcript {
+				replies[i] = strings.TrimSpace(replies[i])
+			}
+			if replies[i] == "" {
+				return nil, nil, nil, fmt.Errorf("%s: empty, wanted text", sides[side])
+			}
+		}
+	}
+	return messages, chosen, rejected, nil
+}
+
+// prompts adds what the members for prompts tell to the messages that stand before the
+// replies, nil where none do. transcript says that a prompt is one.
+func (f fields) prompts(before []tokenize.Message, chosen []string) (messages []tokenize.Message, transcript bool, err error) {
+	messages = before
+	for _, name := range promptNames {
+		raw, ok := f[name]
+		if !ok {
+			continue
+		}
+		text, isText, err := strictjson.String(raw)
+		if err != nil {
+			return nil, false, fmt.Errorf("%s: %w", name, err)
+		}
+		if name == "instruction" && isText {
+			if text, err = f.input(text); err != nil {
+				return nil, false, err
+			}
+		}
+		if _, ok := f["instruction"]; name == "input" && ok || isText && text == "" && messages != nil {
+			continue
+		}
+		turns, isTranscript := transcriptOf(text)
+		switch {
+		case isTranscript:
+			if n := len(turns); turns[n-1].Role == "assistant" && turns[n-1].Content == "" {
+				turns = turns[:n-1]
+			}
+			transcript = true
+		case isText && messages == nil:
+			turns = []tokenize.Message{{Role: "user", Content: text}}
+		case isText && (len(messages) == 0 || messages[len(messages)-1].Content != text):
+			return nil, false, fmt.Errorf("%s is another text than the last message before the replies", name)
+		case isText:
+			continue
+		default:
+			if turns, err = messagesOf(raw, name); err != nil {
+				return nil, false, err
+			}
+		}
+		if messages != nil && !slices.EqualFunc(messages, turns, tokenize.Message.Equal) && !answered(turns, messages, chosen) {
+			return nil, false, fmt.Errorf("%s is another conversation than that before the replies", name)
+		}
+		if messages == nil {
+			messages = turns
+		}
+	}
+	return messages, transcript, nil
+}
+
+// answered tells whether turns are the messages and the chosen reply: UltraFeedback's column
+// messages, beside its prompt.
+func answered(turns, messages []tokenize.Message, chosen []string) bool {
+	n := len(messages)
+	return len(turns) == n+1 && slices.EqualFunc(turns[:n], messages, tokenize.Message.Equal) &&
+		turns[n].Role == "assistant" && slices.Contains(chosen, turns[n].Content)
+}
+
+// input is an instruction with the text after it, as LLaMA-Factory joins them.
+func (f fields) input(instruction string) (string, error) {
+	raw, ok := f["input"]
+	if !ok {
+		return instruction, nil
+	}
+	text, isText, err := strictjson.String(raw)
+	if err != nil || !isText {
+		return "", fmt.Errorf("input: %s, wanted text after the instruction", kind(raw))
+	}
+	if text == "" {
+		return instruction, nil
+	}
+	return instruction + "\n" + text, nil
+}
+
+// before puts the earlier turns of history, and a system text, before the messages.
+func (f fields) before(messages []tokenize.Message) ([]tokenize.Message, error) {
+	if raw, ok := f["history"]; ok && !empty(raw) {
+		if len(messages) != 1 {
+			return nil, errors.New("history beside a conversation, wanted one of them")
+		}
+		turns, err := strictjson.List(raw)
+		if err != nil {
+			return nil, fmt.Errorf("history: %s, wanted pairs of texts", kind(raw))
+		}
+		var earlier []tokenize.Message
+		for i, turn := range turns {
+			pair, err := strictjson.List(turn)
+			if err != nil || len(pair) != 2 {
+				return nil, fmt.Errorf("history: turn %d: wanted a pair of texts", i+1)
+			}
+			for k, role := range []string{"user", "assistant"} {
+				text, ok, err := strictjson.String(pair[k])
+				if err != nil || !ok {
+					return nil, fmt.Errorf("history: turn %d: wanted a pair of texts", i+1)
+				}
+				earlier = append(earlier, tokenize.Message{Role: role, Content: text})
+			}
+		}
+		messages = append(earlier, messages...)
+	}
+	name, err := f.one(systemNames)
+	if err != nil || name == "" {
+		return messages, err
+	}
+	text, ok, err := strictjson.String(f[name])
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", name, err)
+	case !ok:
+		return nil, fmt.Errorf("%s: %s, wanted text", name, kind(f[name]))
+	case text == "" || len(messages) > 0 && messages[0].Role == "system" && messages[0].Content == text:
+		return messages, nil
+	case len(messages) > 0 && messages[0].Role == "system":
+		return nil, fmt.Errorf("%s is another text than the system message", name)
+	}
+	return append([]tokenize.Message{{Role: "system", Content: text}}, messages...), nil
+}
+
+// found lists the members of a row, for errors.
+func found(members []strictjson.Member) string {
+	if len(members) == 0 {
+		return "nothing"
+	}
+	names := make([]string, 0, len(members))
+	for i, m := range members {
+		if i == 10 {
+			names = append(names, fmt.Sprintf("and %d more", len(members)-i))
+			break
+		}
+		names = append(names, fmt.Sprintf("%.40q", m.Key))
+	}
+	return strings.Join(names, ", ")
+}
+
+// empty tells whether a value says nothing.
+func empty(raw json.RawMessage) bool {
+	compact := strings.NewReplacer(" ", "", "\t", "", "\n", "", "\r", "").Replace(string(raw[:min(len(raw), 64)]))
+	return strictjson.Null(raw) || compact == `""` || compact == "[]" || compact == "{}"
+}
+
+// kind is what a value is, for errors.
+func kind(raw json.RawMessage) string {
+	switch {
+	case strictjson.Null(raw):
+		return "null"
+	case raw[0] == '"':
+		return "text"
+	case raw[0] == '[':
+		return "a list"
+	case raw[0] == '{':
+		return "an object"
+	case raw[0] == 't' || raw[0] == 'f':
+		return "true or false"
+	}
+	return "a number"
+}

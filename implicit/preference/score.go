@@ -1,0 +1,128 @@
+package preference
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// Scored is a row as the models score it.
+type Scored struct {
+	Row
+	Rewards [2][]implicit.Reward // of the chosen replies, and of the rejected; nothing where Err is set
+}
+
+// Score scores the rows that Read yields under both models of a pair, or under tuned alone
+// where base is nil: their rewards then have log-probabilities of 0 for the base model. Rows
+// come in their order, each with its Err: one of which a text cannot be rendered, or is longer
+// than a context, is refused as a whole. Any other error (the file's, a model's, ctx's) is
+// yielded last.
+func Score(ctx context.Context, tuned implicit.Policy, base *implicit.Policy, rows iter.Seq2[Row, error]) iter.Seq2[Scored, error] {
+	if base == nil {
+		base = &implicit.Policy{Scorer: certain{}, Encode: tuned.Encode, Conversation: tuned.Conversation}
+	}
+	return func(yield func(Scored, error) bool) {
+		var waiting []Scored // drawn, and not yet scored
+		var last error       // of the rows
+		items := func(yield func(implicit.Item) bool) {
+			for row, err := range rows {
+				if err != nil {
+					last = err
+					return
+				}
+				waiting = append(waiting, Scored{Row: row})
+				for _, replies := range [][]string{row.Chosen, row.Rejected} {
+					for _, reply := range replies {
+						if !yield(implicit.Item{Messages: row.Messages, Reply: reply}) {
+							return
+						}
+					}
+				}
+			}
+		}
+		// done yields the rows before the first that waits for a reward.
+		done := func() bool {
+			for len(waiting) > 0 && waiting[0].complete() {
+				s := waiting[0]
+				if waiting = waiting[1:]; s.Err != nil {
+					s.Rewards = [2][]implicit.Reward{}
+				}
+				if !yield(s, nil) {
+					return false
+				}
+			}
+			return true
+		}
+		for r, err := range implicit.Rewards(ctx, tuned, *base, items) {
+			bad := new(implicit.ItemError)
+			if err != nil && !errors.As(err, &bad) {
+				yield(Scored{}, err)
+				return
+			}
+			if !done() { // rows without items stand before r's
+				return
+			}
+			waiting[0].add(r, err, bad)
+		}
+		if done() && last != nil {
+			yield(Scored{}, last)
+		}
+	}
+}
+
+// complete tells whether every reply has its reward.
+func (s *Scored) complete() bool {
+	return len(s.Rewards[0]) == len(s.Chosen) && len(s.Rewards[1]) == len(s.Rejected)
+}
+
+// add is the reward of the next reply, or why there is none.
+func (s *Scored) add(r implicit.Reward, err error, bad *implicit.ItemError) {
+	side, replies := 0, s.Chosen
+	if len(s.Rewards[0]) == len(s.Chosen) {
+		side, replies = 1, s.Rejected
+	}
+	s.Rewards[side] = append(s.Rewards[side], r)
+	if err == nil || s.Err != nil {
+		return
+	}
+	where := sides[side]
+	if len(replies) > 1 {
+		where += fmt.Sprintf(": reply %d", len(s.Rewards[side]))
+	}
+	if bad.Model != "" {
+		where += ": " + bad.Model + " model"
+	}
+	s.Err = fmt.Errorf("%s: %w", where, bad.Err)
+}
+
+// Flags are those of the replies (see implicit.Reward.Flags), each with the side before it:
+// "chosen:tuned-straddle".
+func (s *Scored) Flags() []string {
+	all := []string{}
+	for side, rewards := range s.Rewards {
+		for _, r := range rewards {
+			for _, f := range r.Flags() {
+				all = append(all, sides[side]+":"+f)
+			}
+		}
+	}
+	return all
+}
+
+// certain is the reference of a reward without one: it gives every reply probability 1.
+type certain struct{}
+
+func (certain) Score(_ context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
+	return func(yield func(logprob.Score, error) bool) {
+		for t := range texts {
+			if !yield(logprob.Score{LogProb: make([]float32, len(t.IDs)-t.Reply)}, nil) {
+				return
+			}
+		}
+	}
+}
