@@ -11,7 +11,7 @@ import (
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// completionsRequest is OpenAI's, with two fields of vLLM's. Pointers and raw JSON tell a
+// completionsRequest is OpenAI's, with some fields of vLLM's. Pointers and raw JSON tell a
 // field that was sent from one that was not.
 type completionsRequest struct {
 	Model     string          `json:"model"`
@@ -21,6 +21,7 @@ type completionsRequest struct {
 	MaxTokens *int            `json:"max_tokens"`
 
 	AddSpecialTokens *bool `json:"add_special_tokens"`         // vLLM: strings get the BOS; default true
+	PromptLogprobs   *int  `json:"prompt_logprobs"`            // vLLM: see promptLogprobs
 	TokensAsIDs      bool  `json:"return_tokens_as_token_ids"` // vLLM: "token_id:42" for tokens
 
 	// These change nothing where nothing is sampled.
@@ -55,6 +56,8 @@ func (r *completionsRequest) check() error {
 		return refuse("max_tokens", "max_tokens: %d, wanted 0, or 1 for the likeliest next token: this server scores and does not write", *r.MaxTokens)
 	case r.Logprobs != nil && (*r.Logprobs < 0 || *r.Logprobs > logprobsMost):
 		return refuse("logprobs", "logprobs: %d, wanted 0 to %d", *r.Logprobs, logprobsMost)
+	case r.PromptLogprobs != nil && (*r.PromptLogprobs < 0 || *r.PromptLogprobs > logprobsMost):
+		return refuse("prompt_logprobs", "prompt_logprobs: %d, wanted 0 to %d", *r.PromptLogprobs, logprobsMost)
 	case !one(r.N):
 		return refuse("n", "n: %d, wanted 1", *r.N)
 	case !one(r.BestOf):
@@ -93,6 +96,8 @@ type completionChoice struct {
 	Index        int                 `json:"index"`
 	Logprobs     *completionLogprobs `json:"logprobs"`
 	FinishReason string              `json:"finish_reason"`
+
+	PromptLogprobs promptLogprobs `json:"prompt_logprobs,omitempty"` // where asked for
 }
 
 // completionLogprobs has one value a token in each list. Nothing predicts the first token
@@ -177,7 +182,7 @@ func (s *Server) completions(ctx context.Context, c *call) (any, error) {
 	for i, p := range list {
 		w.queries[i] = r.query(p)
 	}
-	if *r.MaxTokens == 0 && (!r.Echo || r.Logprobs == nil) {
+	if *r.MaxTokens == 0 && (!r.Echo || r.Logprobs == nil) && r.PromptLogprobs == nil {
 		w.queries = nil // nothing of the model's is wanted
 	}
 	if err := s.run(ctx, c, w); err != nil {
@@ -206,6 +211,10 @@ func (r *completionsRequest) query(p prompt) logprob.Query {
 		if r.Logprobs != nil {
 			q.Top = max(1, *r.Logprobs)
 		}
+	}
+	if r.PromptLogprobs != nil {
+		q.Text.Reply = 1
+		q.Top = max(q.Top, *r.PromptLogprobs)
 	}
 	return q
 }
@@ -242,6 +251,9 @@ func (r *completionsRequest) choice(i int, p prompt, a logprob.Answer, spelling 
 			return a.Top[n]
 		}
 		return nil
+	}
+	if r.PromptLogprobs != nil {
+		choice.PromptLogprobs = promptLogprobsOf(p.ids, a, *r.PromptLogprobs, speller{tok: spelling.tok})
 	}
 	if r.Echo {
 		choice.Text = p.text

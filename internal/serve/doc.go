@@ -9,7 +9,7 @@
 //	server.go       routes; the outer shell: panics, logs, metrics, token, body limit
 //	decode.go       body -> request, strictly (package strictjson): unknown fields, keys twice, nulls
 //	prompts.go      a string, a list of them, ids or a list of these -> texts
-//	completions.go  next.go  reward.go  trainer.go  tokens.go    one endpoint or two a file
+//	completions.go  promptlogprobs.go  next.go  reward.go  trainer.go  tokens.go    the endpoints
 //	queue.go        admits texts or answers 429; who is next
 //	batch.go        the batches that the models compute
 //	known.go        what was asked before is not computed again

@@ -208,6 +208,13 @@ func strict(t testing.TB, body []byte, to any) {
 	}
 }
 
+// rankedAnswer is a token of prompt_logprobs as a client reads it.
+type rankedAnswer struct {
+	Logprob float64
+	Rank    *int
+	Token   string `json:"decoded_token"`
+}
+
 // completionsAnswer is completionsResponse as a client reads it.
 type completionsAnswer struct {
 	ID      string
@@ -223,7 +230,8 @@ type completionsAnswer struct {
 			TopLogprobs   []map[string]float64 `json:"top_logprobs"`
 			TextOffset    []int                `json:"text_offset"`
 		}
-		FinishReason string `json:"finish_reason"`
+		FinishReason   string                    `json:"finish_reason"`
+		PromptLogprobs []map[string]rankedAnswer `json:"prompt_logprobs"`
 	}
 	Usage usage
 }
