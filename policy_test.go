@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"internal/parquetfile":    {},
 	"internal/prefix":         {},
 	"internal/regular":        {},
+	"internal/output":         {"internal/parquetfile", "internal/regular"},
 	"internal/strictjson":     {},
 	"internal/checkpoint":     {"internal/regular", "internal/strictjson"},
 	"internal/arch":           {},
@@ -36,12 +37,12 @@ var arrows = map[string][]string{
 	"implicit/implicittest":   {"tokenize", "logprob", "implicit"},
 	"stats":                   {},
 	"internal/plot":           {"stats"},
-	"internal/study":          {"stats", "internal/plot", "implicit", "logprob", "tokenize", "internal/csv", "internal/parquetfile", "internal/regular"},
+	"internal/study":          {"stats", "internal/plot", "implicit", "logprob", "tokenize", "internal/csv", "internal/parquetfile", "internal/regular", "internal/output"},
 	"internal/demo":           {},
 	"internal/demo/make":      {"internal/checkpoint", "internal/demo"},
-	"internal/cli":            {"tokenize", "logprob", "implicit", "internal/regular", "internal/strictjson"},
+	"internal/cli":            {"tokenize", "logprob", "implicit", "internal/output", "internal/regular", "internal/strictjson"},
 	"internal/serve":          {"tokenize", "logprob", "implicit", "internal/prefix", "internal/strictjson"},
-	"internal/bench":          {"internal/cli", "internal/prefix", "implicit", "logprob", "tokenize"},
+	"internal/bench":          {"internal/cli", "internal/output", "internal/prefix", "implicit", "logprob", "tokenize"},
 	"setup/pjrt":              {},
 }
 

@@ -89,6 +89,11 @@ func (e *EntryCoverage) because(err error) {
 	}
 }
 
+// CoverageColumns is the first line of what WordCoverage.WriteCSV writes: the names of its
+// columns.
+const CoverageColumns = "entry,wildcard,category,status,reason,prompts,forms,refused_forms," +
+	"one_token_tuned,one_token_base,one_token_both,several_tokens,pooled\n"
+
 // WriteCSV writes a row an entry, under the header
 // entry,wildcard,category,status,reason,prompts,forms,refused_forms,one_token_tuned,one_token_base,one_token_both,several_tokens,pooled.
 // status is "scored" or "refused", wildcard the corpus' entry from which this one was
@@ -96,8 +101,7 @@ func (e *EntryCoverage) because(err error) {
 // EntryCoverage.
 func (c *WordCoverage) WriteCSV(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	line := csv.AppendRecord(nil, "entry", "wildcard", "category", "status", "reason", "prompts", "forms", "refused_forms",
-		"one_token_tuned", "one_token_base", "one_token_both", "several_tokens", "pooled")
+	line := []byte(CoverageColumns)
 	b.Write(line) // an error stays, and Flush returns it
 	for _, e := range c.Entries {
 		status := "scored"

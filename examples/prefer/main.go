@@ -15,6 +15,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit/preference"
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
@@ -60,6 +61,7 @@ const examples = `  prefer -tuned google/gemma-2-2b-it -base google/gemma-2-2b -
 // flags are the program's own.
 type flags struct {
 	tuned, base, tunedAs, baseAs, data, out string
+	file                                    output.File
 	json                                    bool
 	models                                  cli.ModelFlags
 }
@@ -74,6 +76,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.StringVar(&o.data, "data", "", "`file` of preferences, JSON or Parquet; - for standard input")
 	f.StringVar(&o.out, "out", "", "`file` for the margins of each pair, .csv or .jsonl")
 	f.BoolVar(&o.json, "json", false, "print JSON instead of a table")
+	force := f.Force()
 	o.models.Register(f)
 	if err := f.Parse(args, stdout); err != nil {
 		return err
@@ -98,6 +101,10 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 			return err
 		}
 		if err := cli.CheckApart(o.out, o.data); err != nil {
+			return err
+		}
+		o.file = output.File{Path: o.out, Force: *force}
+		if err := output.Check(o.file); err != nil {
 			return err
 		}
 	}
@@ -183,7 +190,7 @@ func (o *flags) prefer(ctx context.Context, rows []preference.Row, hash string, 
 		return fmt.Errorf("%s: none of the %d pairs could be scored; the first: %d: %v", o.name(), len(r.rows), r.rows[0].Number, r.rows[0].Err)
 	}
 	if o.out != "" {
-		if err := cli.WriteWithMeta(o.out, r.rowsTo(o.out), r.Meta.writeJSON); err != nil {
+		if err := o.file.WriteWithMeta(r.rowsTo(o.out), r.Meta.writeJSON); err != nil {
 			return err
 		}
 		if err := loader.Complete(); err != nil {

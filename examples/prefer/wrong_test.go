@@ -56,7 +56,7 @@ func TestWrongUse(t *testing.T) {
 		{"output ending", []string{"-out", "m.parquet"}, "prefer: output \"m.parquet\", wanted a name that ends in .csv or .jsonl\n" + usage, 2},
 		{"output folder", []string{"-out", "no/such/m.csv"}, "prefer: output no/such/m.csv: there is no folder no/such\n", 1},
 		{"output is the data", []string{"-out", good}, " would replace the input ", 2},
-		{"missing data", []string{"-data", "no.jsonl"}, "prefer: data: stat no.jsonl: no such file or directory\n", 1},
+		{"missing data", []string{"-data", "no.jsonl"}, "prefer: data: open no.jsonl: no such file or directory\n", 1},
 		{"empty data", []string{"-data", write(t, "e.jsonl", "\n\n")}, "e.jsonl: preference: empty, wanted rows {\"prompt\": ..., \"chosen\": ..., \"rejected\": ...}\n", 1},
 		{"no column", []string{"-data", broken}, "broken.parquet: preference: no column rejected, wanted prompt, chosen, rejected, found ", 1},
 		{"half a file", []string{"-data", torn}, "torn.parquet: ", 1},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/output"
 )
 
 // scoreCorpus scores every word after every prompt.
@@ -23,6 +24,17 @@ func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 	}
 	for _, out := range []string{o.out, coveragePath(o.out), varyPath(o.out)} {
 		if err := cli.CheckApart(out, o.corpus, o.prompts, o.wordlist); err != nil {
+			return err
+		}
+	}
+	file := output.File{Path: o.out, Force: o.force}
+	coverage := output.File{Path: coveragePath(o.out), Force: o.force, Columns: implicit.CoverageColumns}
+	files := []output.File{file, coverage}
+	if o.vary != nil {
+		files = append(files, o.varyFile())
+	}
+	if o.out != "-" {
+		if err := output.Check(files...); err != nil {
 			return err
 		}
 	}
@@ -84,7 +96,7 @@ func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 		if o.out == "-" {
 			return nil
 		}
-		if err := cli.WriteFile(coveragePath(o.out), sum.coverage.WriteCSV); err != nil || vary == nil {
+		if err := coverage.Write(sum.coverage.WriteCSV); err != nil || vary == nil {
 			return err
 		}
 		return vary.finish(ctx, o, corpus, prompts, stdout, stderr)
@@ -93,9 +105,9 @@ func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 		return write(stdout)
 	}
 	if format == "parquet" {
-		err = cli.WriteFile(o.out, write)
+		err = file.Write(write)
 	} else {
-		err = cli.WriteWithMeta(o.out, write, meta.WriteJSON)
+		err = file.WriteWithMeta(write, meta.WriteJSON)
 	}
 	if err != nil {
 		return err

@@ -63,6 +63,7 @@ type flags struct {
 	measures                              []implicit.Measure
 	vary                                  []string
 	beta                                  float64
+	force                                 bool
 	models                                cli.ModelFlags
 }
 
@@ -83,6 +84,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.StringVar(&o.out, "out", "", "`file` to write: .csv or .parquet with -corpus, .jsonl with -pairs; - for standard output")
 	f.StringVar(&o.format, "format", "", "`form` of the output: csv or parquet with -corpus, jsonl or inspect with -pairs; default: by the file's ending, csv or jsonl on standard output")
 	f.Float64Var(&o.beta, "beta", 1, "`factor` of the rewards, above 0")
+	force := f.Force()
 	o.models.Register(f)
 	if err := f.Parse(args, stdout); err != nil {
 		return err
@@ -103,6 +105,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	if err := o.models.CheckChat(f, as...); err != nil {
 		return err
 	}
+	o.force = *force
 	var err error
 	if o.forms, err = implicit.ParseForms(*forms); err != nil {
 		return cli.Usagef("-forms: %v", err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
@@ -34,14 +35,20 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 			return err
 		}
 	}
+	file := output.File{Path: o.out, Force: o.force}
+	if o.out != "-" {
+		if err := output.Check(file); err != nil {
+			return err
+		}
+	}
 	in, name := stdin, "standard input"
 	if o.pairs != "-" {
-		file, _, err := regular.Open(o.pairs, 0) // read line by line
+		f, _, err := regular.Open(o.pairs, 0) // read line by line
 		if err != nil {
 			return fmt.Errorf("pairs: %w", err)
 		}
-		defer file.Close()
-		in, name = file, o.pairs
+		defer f.Close()
+		in, name = f, o.pairs
 	}
 	tuned, base, models, loader, err := o.load(ctx, stderr)
 	if err != nil {
@@ -110,7 +117,7 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 	if o.out == "-" {
 		return write(stdout)
 	}
-	if err := cli.WriteWithMeta(o.out, write, meta.WriteJSON); err != nil {
+	if err := file.WriteWithMeta(write, meta.WriteJSON); err != nil {
 		return err
 	}
 	return loader.Complete()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/stats"
 )
 
@@ -274,12 +275,12 @@ func (v *varying) finish(ctx context.Context, o *flags, corpus *implicit.Corpus,
 		return err
 	}
 	r := &varyReport{base: o.describe(v.meta), variants: v.variants, categories: corpus.Categories, results: results}
-	path := varyPath(o.out)
-	if err := cli.WriteWithMeta(path, r.writeCSV, v.meta.WriteJSON); err != nil {
+	file := o.varyFile()
+	if err := file.WriteWithMeta(r.writeCSV, v.meta.WriteJSON); err != nil {
 		return err
 	}
 	b := bufio.NewWriter(stdout)
-	r.print(b, path)
+	r.print(b, file.Path)
 	return b.Flush()
 }
 
@@ -300,6 +301,9 @@ func (o *flags) describe(meta implicit.Meta) string {
 	}
 	return fmt.Sprintf("rendering=%s/%s forms=%s measure=%s dtype=%s", o.baseAs, o.tunedAs, forms, o.measures[0], dtype)
 }
+
+// varyFile is where the sensitivity goes.
+func (o *flags) varyFile() output.File { return output.File{Path: varyPath(o.out), Force: o.force} }
 
 // varyPath is where the sensitivity of an output goes: R.vary.csv for R.csv.
 func varyPath(out string) string {

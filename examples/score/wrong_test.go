@@ -71,6 +71,9 @@ func TestWrong(t *testing.T) {
 			path := write(t, "w.csv", words)
 			return []string{"-corpus", path, "-out", path}
 		}, " would replace the input ", 2},
+		{"output of somebody else", func(t *testing.T, _ string) []string {
+			return []string{"-out", write(t, "precious.csv", "my data\n")}
+		}, "precious.csv: there already, and not made by this program, or changed since: -force replaces it\n", 1},
 		{"form", func(*testing.T, string) []string { return []string{"-forms", "{lower},word"} },
 			"score: -forms: implicit: form \"word\", wanted one of {}, {lower}, {title}, {upper} in it, where the word goes\n" + usage, 2},
 		{"form twice", func(*testing.T, string) []string { return []string{"-forms", "{},{}"} },

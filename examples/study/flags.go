@@ -14,9 +14,10 @@ import (
 )
 
 // configure reads the flags, over the YAML file that -config names.
-func configure(args []string, stdout io.Writer) (*study.Config, error) {
+func configure(args []string, stdout io.Writer) (config *study.Config, force bool, err error) {
 	f := cli.NewFlags("study", purpose, examples())
 	var c study.Config
+	replace := f.Force()
 	var file string
 	var set []func(*study.Config) error // what the flags do, in order
 	f.StringVar(&file, "config", "", "YAML `file` with the flags' names as keys")
@@ -131,12 +132,12 @@ func configure(args []string, stdout io.Writer) (*study.Config, error) {
 	f.Uint64Var(&c.Seed, "seed", 1, "seed of every random `number`")
 	f.IntVar(&c.Draws, "draws", 9999, "random arrangements and resamples a test, `number`")
 	if err := f.Parse(args, stdout); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	seed, draws := c.Seed, c.Draws
 	if file != "" {
 		if err := study.ReadConfig(file, &c); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		f.Visit(func(g *flag.Flag) { // flags win over the file
 			switch g.Name {
@@ -149,10 +150,10 @@ func configure(args []string, stdout io.Writer) (*study.Config, error) {
 	}
 	for _, do := range set {
 		if err := do(&c); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return &c, addScores(&c, scores)
+	return &c, *replace, addScores(&c, scores)
 }
 
 // parts reads numbers with commas between them.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/internal/study"
 )
 
@@ -35,12 +36,16 @@ func examples() string {
 }
 
 func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) error {
-	c, err := configure(args, stdout)
+	c, force, err := configure(args, stdout)
 	if err != nil {
 		return err
 	}
 	if c.Out == "" {
 		return cli.Usagef("flag -out is missing: folder to write")
+	}
+	folder := output.Folder{Path: c.Out, Force: force}
+	if err := folder.Check(); err != nil {
+		return err
 	}
 	in, err := study.Read(c)
 	if err != nil {
@@ -54,7 +59,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	if err != nil {
 		return err
 	}
-	if err := study.Write(ctx, c.Out, report); err != nil {
+	if err := study.Write(ctx, folder, report); err != nil {
 		return err
 	}
 	figures, tables, tests := 0, 0, 0

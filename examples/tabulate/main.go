@@ -11,6 +11,7 @@ import (
 	"io"
 
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -37,6 +38,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	as := f.String("as", "raw", "`rendering` of a prompt: raw, as it stands, or chat, as the user's turn of the checkpoint's template")
 	out := f.String("out", "", "`file` to write, .csv or .parquet; - for standard output")
 	format := f.String("format", "", "`form` of the output: csv or parquet; default: by the file's ending, csv on standard output")
+	force := f.Force()
 	models.Register(f)
 	if err := f.Parse(args, stdout); err != nil {
 		return err
@@ -56,6 +58,12 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	}
 	if err := cli.CheckApart(*out, *promptsFrom); err != nil {
 		return err
+	}
+	file := output.File{Path: *out, Force: *force}
+	if *out != "-" {
+		if err := output.Check(file); err != nil {
+			return err
+		}
 	}
 	prompts, err := cli.Prompts(ctx, *promptsFrom, stdin)
 	if err != nil {
@@ -94,9 +102,9 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	case *out == "-":
 		written, err = "standard output", table.WriteCSV(stdout)
 	case form == "parquet":
-		err = cli.WriteFile(*out, table.WriteParquet)
+		err = file.Write(table.WriteParquet)
 	default:
-		err = cli.WriteWithMeta(*out, table.WriteCSV, table.Meta.WriteJSON)
+		err = file.WriteWithMeta(table.WriteCSV, table.Meta.WriteJSON)
 	}
 	if err != nil {
 		return err

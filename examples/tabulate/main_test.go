@@ -93,7 +93,7 @@ func TestWrong(t *testing.T) {
 		{nil, "tabulate: flag -model is missing: `model`: a folder, or org/name[@revision] on the hub\ntabulate -h lists the flags\n", 2},
 		{[]string{"-model", "m", "-out", "t.txt"}, "tabulate: output \"t.txt\", wanted a name that ends in .csv or .parquet\ntabulate -h lists the flags\n", 2},
 		{[]string{"-model", "m", "-out", "t.csv", "-as", "x"}, "tabulate: -as \"x\", wanted raw or chat\ntabulate -h lists the flags\n", 2},
-		{[]string{"-model", "m", "-out", "t.csv", "-prompts", "."}, "tabulate: .: implicit: prompts: read .: is a directory\n", 1},
+		{[]string{"-model", "m", "-out", "t.csv", "-prompts", "."}, "tabulate: prompts: open .: a folder, wanted a regular file (or paper, for the 54 built-in ones)\n", 1},
 	} {
 		stdout, stderr, code := call(t, test.args...)
 		if stderr != test.want || code != test.code || stdout != "" {

@@ -229,7 +229,7 @@ func TestStopped(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	args := []string{"-model", model, "-prompts", prompts, "-out", out}
+	args := []string{"-force", "-model", model, "-prompts", prompts, "-out", out}
 	first := start(t, args...)
 	if !first.after(2, out+".part") {
 		t.Fatalf("ended before its second batch: %s", first.stderr.String())

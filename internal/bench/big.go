@@ -15,7 +15,7 @@ import (
 
 	"github.com/gomlx/compute/dtypes/bfloat16"
 
-	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/output"
 )
 
 // bigConfig is a Llama of 3.0 billion parameters (the shape of Llama 3.2 3B with SmolLM2's
@@ -80,7 +80,7 @@ func writeRandom(ctx context.Context, dir, tokenizer string, c config, stderr io
 			return err
 		}
 	}
-	err := cli.WriteFile(filepath.Join(dir, "model.safetensors"), func(w io.Writer) error {
+	err := output.WriteFile(filepath.Join(dir, "model.safetensors"), func(w io.Writer) error {
 		out := bufio.NewWriterSize(w, 1<<20)
 		h, err := json.Marshal(header)
 		if err != nil {
@@ -109,7 +109,7 @@ func writeRandom(ctx context.Context, dir, tokenizer string, c config, stderr io
 	if err != nil {
 		return err
 	}
-	return cli.WriteFile(filepath.Join(dir, "config.json"), func(w io.Writer) error { return json.NewEncoder(w).Encode(c) })
+	return output.WriteFile(filepath.Join(dir, "config.json"), func(w io.Writer) error { return json.NewEncoder(w).Encode(c) })
 }
 
 // normal draws bfloat16 numbers from a normal distribution by the 65,536 midpoints of its

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/output"
 )
 
 func main() { cli.Main("bench", start) }
@@ -113,7 +114,7 @@ func start(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args 
 	results := b.heading(*date) + b.text.String() + rest
 	fmt.Fprint(stdout, results)
 	if *out != "" {
-		if err := cli.WriteFile(*out, func(w io.Writer) error { _, err := io.WriteString(w, results); return err }); err != nil {
+		if err := output.WriteFile(*out, func(w io.Writer) error { _, err := io.WriteString(w, results); return err }); err != nil {
 			return err
 		}
 	}

@@ -52,40 +52,6 @@ func TestHubOptions(t *testing.T) {
 	}
 }
 
-// TestWriteFile: a file has its name only when it is complete; after an error the old
-// one stays, and nothing else.
-func TestWriteFile(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "r.csv")
-	say := func(s string) func(io.Writer) error {
-		return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
-	}
-	fail := func(w io.Writer) error { io.WriteString(w, "half"); return errors.New("no") }
-	if err := WriteWithMeta(path, say("one"), say("meta")); err != nil {
-		t.Fatal(err)
-	}
-	if err := WriteFile(path, fail); err == nil || err.Error() != "no" {
-		t.Errorf("error %v, wanted no", err)
-	}
-	if err := WriteWithMeta(path, say("two"), fail); err == nil {
-		t.Error("a failing sidecar gave no error")
-	}
-	if err := WriteWithMeta(path, fail, say("other")); err == nil {
-		t.Error("a failing file gave no error")
-	}
-	for name, want := range map[string]string{"r.csv": "one", "r.csv.meta.json": "meta"} {
-		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != want {
-			t.Errorf("%s: %q (%v), wanted %q", name, b, err, want)
-		}
-	}
-	if files, _ := os.ReadDir(dir); len(files) != 2 {
-		t.Errorf("%v left, wanted 2 files", files)
-	}
-	if err := WriteFile(filepath.Join(dir, "no", "x"), say("x")); err == nil {
-		t.Error("a missing folder gave no error")
-	}
-}
-
 func TestCheckOutput(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "d.csv"), 0o755); err != nil {

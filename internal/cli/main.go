@@ -147,6 +147,11 @@ func (f *Flags) help(w io.Writer) {
 	}
 }
 
+// Force registers the flag -force, for what output.File and output.Folder do with it.
+func (f *Flags) Force() *bool {
+	return f.Bool("force", false, "replace an output that is there and that this program did not make, or that was changed since")
+}
+
 // Need is a UsageError if one of the named flags was left empty.
 func (f *Flags) Need(names ...string) error {
 	for _, name := range names {

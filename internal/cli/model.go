@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -39,7 +40,7 @@ type Loader struct {
 	stderr      io.Writer
 	models      map[string]*logprob.Model // by folder
 	last        *logprob.Model
-	journal     *Journal // nil without an output to resume
+	journal     *output.Journal // nil without an output to resume
 	watch       watch
 	told        map[string]bool // of these models that their template writes no BOS
 }
@@ -64,14 +65,14 @@ func (m *ModelFlags) Loader(stderr io.Writer) (*Loader, error) {
 }
 
 // LoaderFor is Loader for a program whose output can take long to compute: what its models
-// compute is kept in a Journal beside it until Complete is called, so that the same
+// compute is kept in an output.Journal beside it until Complete is called, so that the same
 // command, started again, goes on from there. Of "-", standard output, nothing is kept.
 func (m *ModelFlags) LoaderFor(out string, stderr io.Writer) (*Loader, error) {
 	l, err := m.Loader(stderr)
 	if err != nil || out == "-" {
 		return l, err
 	}
-	if l.journal, err = OpenJournal(out, stderr); err != nil {
+	if l.journal, err = output.OpenJournal(out, stderr); err != nil {
 		l.Close()
 		return nil, err
 	}

@@ -5,9 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
@@ -16,6 +13,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -26,71 +24,22 @@ type file struct {
 }
 
 // Write writes a folder: report.html and report.md, figures/ as PNG and SVG, tables/
-// as CSV and Parquet, tests.csv and tests.parquet with every test of all analyses. It
-// appears under its name only when all of it is there. A folder of that name is
-// replaced if it is empty or a report of this program, and refused otherwise.
-func Write(ctx context.Context, dir string, r *Report) error {
-	if err := replaceable(dir); err != nil {
+// as CSV and Parquet, tests.csv and tests.parquet with every test of all analyses, and
+// SHA256SUMS of them. It appears under its name only when all of it is there. What of an
+// earlier folder of that name becomes: see output.Folder.
+func Write(ctx context.Context, dir output.Folder, r *Report) error {
+	if err := dir.Check(); err != nil {
 		return err
 	}
 	files, err := r.files(ctx)
 	if err != nil {
 		return err
 	}
-	parent := filepath.Dir(filepath.Clean(dir))
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return fmt.Errorf("output %s: %w", dir, err)
+	entries := make([]output.Entry, len(files))
+	for i, f := range files {
+		entries[i] = output.Entry{Name: f.name, Data: f.data}
 	}
-	made, err := os.MkdirTemp(parent, ".study-")
-	if err != nil {
-		return fmt.Errorf("output %s: %w", dir, err)
-	}
-	defer os.RemoveAll(made)
-	if err := os.Chmod(made, 0o755); err != nil {
-		return fmt.Errorf("output %s: %w", dir, err)
-	}
-	for _, f := range files {
-		path := filepath.Join(made, filepath.FromSlash(f.name))
-		err := os.MkdirAll(filepath.Dir(path), 0o755)
-		if err == nil {
-			err = os.WriteFile(path, f.data, 0o644)
-		}
-		if err != nil {
-			return fmt.Errorf("output %s: %w", dir, err)
-		}
-	}
-	old := made + "-old"
-	if err := os.Rename(dir, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("output %s: %w", dir, err)
-	}
-	if err := os.Rename(made, dir); err != nil {
-		return errors.Join(fmt.Errorf("output %s: %w", dir, err), os.Rename(old, dir))
-	}
-	if err := os.RemoveAll(old); err != nil {
-		return fmt.Errorf("output %s: %w", dir, err)
-	}
-	return nil
-}
-
-func replaceable(dir string) error {
-	if dir == "" {
-		return errors.New("study: no output folder")
-	}
-	entries, err := os.ReadDir(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("output %s: %w, wanted a folder", dir, err)
-	case len(entries) == 0:
-		return nil
-	}
-	for _, name := range []string{"report.html", "report.md", "tests.csv"} {
-		if !exists(filepath.Join(dir, name)) {
-			return fmt.Errorf("output %s: a folder with other things in it, wanted a new one, an empty one or an earlier report", dir)
-		}
-	}
-	return nil
+	return dir.Write(entries)
 }
 
 // files renders everything.

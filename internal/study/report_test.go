@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/implicitreward/implicitreward/internal/output"
 )
 
 // TestSameBytes: all of the synthetic study, twice.
@@ -58,7 +60,7 @@ func TestWrite(t *testing.T) {
 	}
 	out := filepath.Join(t.TempDir(), "deep", "report")
 	for range 2 {
-		if err := Write(t.Context(), out, r); err != nil {
+		if err := Write(t.Context(), output.Folder{Path: out}, r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -94,7 +96,7 @@ func TestWrite(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(foreign, "thesis.tex"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(t.Context(), foreign, r); err == nil {
+	if err := Write(t.Context(), output.Folder{Path: foreign}, r); err == nil {
 		t.Error("a folder with other things in it was replaced")
 	}
 }

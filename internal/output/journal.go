@@ -1,4 +1,4 @@
-package cli
+package output
 
 import (
 	"encoding/binary"
@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // Journal is a logprob.Store in a file beside an output, OUT.part: what a run has
@@ -61,7 +63,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func OpenJournal(out string, stderr io.Writer) (*Journal, error) {
 	j := &Journal{out: out, path: out + ".part", stderr: stderr, found: map[[32]byte]bool{}, at: map[[32]byte]extent{}}
 	for {
-		f, err := os.OpenFile(j.path, os.O_RDWR|os.O_CREATE, 0o644)
+		f, err := os.OpenFile(j.path, os.O_RDWR|os.O_CREATE, 0o666)
 		if err != nil {
 			return nil, fmt.Errorf("output %s: %w", out, err)
 		}
@@ -86,7 +88,7 @@ func OpenJournal(out string, stderr io.Writer) (*Journal, error) {
 	}
 	j.synced = time.Now()
 	if n := len(j.at); n > 0 || j.torn {
-		fmt.Fprintf(stderr, "%s: an earlier run has left %s (%s)", j.path, batches(n), Size(j.end))
+		fmt.Fprintf(stderr, "%s: an earlier run has left %s (%d bytes)", j.path, batches(n), j.end)
 		if j.torn {
 			fmt.Fprint(stderr, " and one that it did not finish")
 		}
@@ -140,6 +142,18 @@ func (j *Journal) scan() error {
 		}
 	}
 	return nil
+}
+
+// IsJournal says whether a file begins as a journal does.
+func IsJournal(path string) bool {
+	f, _, err := regular.Open(path, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, len(journalMagic))
+	_, err = io.ReadFull(f, head)
+	return err == nil && string(head) == journalMagic
 }
 
 func (j *Journal) unreadable(err error) error {

@@ -1,4 +1,4 @@
-package cli
+package output
 
 import (
 	"bufio"
@@ -21,6 +21,41 @@ func names(t *testing.T, dir string) string {
 		all = append(all, f.Name())
 	}
 	return strings.Join(all, " ")
+}
+
+// TestWriteFile: a file has its name only when it is complete; after an error the old
+// one stays, and nothing else.
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "r.csv")
+	file := File{Path: path}
+	say := func(s string) func(io.Writer) error {
+		return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
+	}
+	fail := func(w io.Writer) error { io.WriteString(w, "half"); return errors.New("no") }
+	if err := file.WriteWithMeta(say("one"), say("{\"a\": 1}\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(path, fail); err == nil || err.Error() != "no" {
+		t.Errorf("error %v, wanted no", err)
+	}
+	if err := file.WriteWithMeta(say("two"), fail); err == nil {
+		t.Error("a failing sidecar gave no error")
+	}
+	if err := file.WriteWithMeta(fail, say("{}")); err == nil {
+		t.Error("a failing file gave no error")
+	}
+	for name, want := range map[string]string{"r.csv": "one", "r.csv.meta.json": "{\"a\": 1,\n  \"file_hash\": \"7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed\"\n}\n"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != want {
+			t.Errorf("%s: %q (%v), wanted %q", name, b, err, want)
+		}
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 2 {
+		t.Errorf("%v left, wanted 2 files", files)
+	}
+	if err := WriteFile(filepath.Join(dir, "no", "x"), say("x")); err == nil {
+		t.Error("a missing folder gave no error")
+	}
 }
 
 // TestWriteFileLeft: what killed processes left is cleared away by the next one that writes

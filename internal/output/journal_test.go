@@ -1,4 +1,4 @@
-package cli
+package output
 
 import (
 	"bytes"
@@ -80,7 +80,7 @@ func TestJournal(t *testing.T) {
 	if err := j.Complete(); err != nil {
 		t.Fatal(err)
 	}
-	want := part + ": an earlier run has left 3 batches (185 B)\n" +
+	want := part + ": an earlier run has left 3 batches (185 bytes)\n" +
 		part + ": of the earlier run's 3 batches, 2 reused; 1 computed\n"
 	if said.String() != want {
 		t.Errorf("said %q, wanted %q", said.String(), want)
