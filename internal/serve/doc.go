@@ -10,6 +10,7 @@
 //	decode.go       body -> request, strictly (package strictjson): unknown fields, keys twice, nulls
 //	prompts.go      a string, a list of them, ids or a list of these -> texts
 //	completions.go  promptlogprobs.go  next.go  reward.go  trainer.go  tokens.go    the endpoints
+//	boundary.go     where a reply begins in a trainer's query
 //	queue.go        admits texts or answers 429; who is next
 //	batch.go        the batches that the models compute
 //	known.go        what was asked before is not computed again

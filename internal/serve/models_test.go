@@ -234,6 +234,41 @@ func TestTrainerBOS(t *testing.T) {
 	}
 }
 
+// TestTrainerDecoded: queries as a trainer's tokenizer decodes them, with spaces cleaned up,
+// with the BOS in front, and in the normal form of the tokenizer, have the rewards of those
+// that begin with their prompt; one that cannot be told apart does not hold up the others.
+func TestTrainerDecoded(t *testing.T) {
+	s, _, _ := demoServer(t, "gemma2", nil)
+	ask := func(address string, queries, prompts []string) trainerResponse {
+		b, _ := json.Marshal(map[string]any{"query": queries, "prompts": prompts, "labels": make([]string, len(prompts))})
+		return object[trainerResponse](t, post(s.Handler(), "/get_reward?tuned=raw&base=raw"+address, string(b)))
+	}
+	prompt := "Hello , world . I 'm here\n"
+	want := ask("", []string{prompt + "power", "What? fame", prompt + "fame"}, []string{prompt, "What?", prompt})
+	queries := []string{"Hello, world. I'm here\npower", "<bos>What? fame", "Bye, world. power", "Hello, world. I'm here\nfame"}
+	prompts := []string{prompt, "What?", prompt, prompt}
+	got := ask("", queries, prompts)
+	for i, of := range []int{0, 1, -1, 2} {
+		switch {
+		case of < 0 && (got.Rewards[i] != nil || got.Logs["logp_base"][i] != nil):
+			t.Errorf("query %d has a reward", i)
+		case of >= 0 && (got.Rewards[i] == nil || off(*got.Rewards[i], *want.Rewards[of]) || off(*got.Logs["logp_tuned"][i], *want.Logs["logp_tuned"][of])):
+			t.Errorf("query %d: %v, wanted %v", i, got.Rewards[i], *want.Rewards[of])
+		}
+	}
+	if len(want.Errors) != 0 || len(got.Errors) != 1 || got.Errors[0] != (trainerError{2, errNoPrompt.Error()}) {
+		t.Errorf("errors %v and %v", want.Errors, got.Errors)
+	}
+	got = ask("&missing=-2.5", queries, prompts)
+	if *got.Rewards[2] != -2.5 || *got.Scores[2] != -2.5 || *got.Logs["logp_base"][2] != -2.5 || off(*got.Rewards[0], *want.Rewards[0]) {
+		t.Errorf("%v, wanted -2.5 in place of null", *got.Rewards[2])
+	}
+	long := strings.Repeat("a b ", 4000)
+	if got = ask("", []string{prompt + "power", "What?" + long}, []string{prompt, "What?"}); got.Rewards[0] == nil || got.Rewards[1] != nil || !strings.Contains(got.Errors[0].Message, "the model's context") {
+		t.Errorf("%v", got.Errors)
+	}
+}
+
 // TestAlone: a text's numbers, in float32, do not depend on what else is computed with it
 // beyond 1e-5: alone, and among the texts of 16 other clients.
 func TestAlone(t *testing.T) {

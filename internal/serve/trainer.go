@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
@@ -20,16 +22,27 @@ type trainerRequest struct {
 	Labels  json.RawMessage `json:"labels"`
 }
 
-// trainerResponse has a value a query in each list, as OpenRLHF reads it.
+// trainerResponse has a value a query in each list, as OpenRLHF reads it, and null for a
+// query without a reward, or what the address says in place of null. Errors, which OpenRLHF
+// does not read, say why there is none.
 type trainerResponse struct {
 	Rewards []*float64            `json:"rewards"`
 	Scores  []*float64            `json:"scores"`
 	Logs    map[string][]*float64 `json:"extra_logs"`
+	Errors  []trainerError        `json:"errors,omitempty"`
+}
+
+type trainerError struct {
+	Index   int    `json:"index"`
+	Message string `json:"message"`
 }
 
 // trainer is the pair as the reward model of a training run. A reply is what a query holds
 // after its prompt, its end-of-text token included where the trainer sends it; a reply of
 // nothing has the reward 0.
+//
+// A query whose reply cannot be found or scored does not keep the others from their rewards;
+// where no query can be scored, the request is refused.
 //
 // A trainer that applies a chat template sends prompts that hold it. They are read as they
 // stand, raw; to render them once more would be wrong, so that they are refused where the
@@ -44,7 +57,7 @@ func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
 	if err := s.needPair(); err != nil {
 		return nil, err
 	}
-	as, beta, err := s.trainerOptions(c)
+	o, err := s.trainerOptions(c)
 	if err != nil {
 		return nil, err
 	}
@@ -59,58 +72,88 @@ func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
 	if len(queries) != len(prompts) {
 		return nil, refuse("prompts", "%d prompts for %d queries, wanted one each", len(prompts), len(queries))
 	}
-	pairs := make([]*implicit.Reward, len(queries))
+	pairs := make([]*implicit.Reward, len(queries)) // nil for one without a reward
 	var toScore []*implicit.Reward
-	for i, q := range queries {
-		reply, ok := strings.CutPrefix(q, prompts[i])
-		if !ok {
-			return nil, refuse("query", "query %d does not begin with its prompt: was it cut?", i)
+	var bad []trainerError
+	for i, query := range queries {
+		reply, err := replyOf(query, prompts[i], s.models[s.tuned].Tokenizer(), s.models[s.base].Tokenizer())
+		p := &implicit.Reward{Item: implicit.Item{Prompt: prompts[i], Reply: reply}}
+		if err == nil && reply != "" { // ln 1 - ln 1
+			if err = s.encodeTrainer(p, o.as); err == nil {
+				toScore = append(toScore, p)
+			}
 		}
-		pairs[i] = &implicit.Reward{Item: implicit.Item{Prompt: prompts[i], Reply: reply}}
-		if reply == "" { // ln 1 - ln 1
+		if err != nil {
+			bad = append(bad, trainerError{i, err.Error()})
 			continue
 		}
-		if err := s.encodeTrainer(pairs[i], as); err != nil {
-			return nil, refuse("query", "query %d: %v", i, err)
-		}
-		toScore = append(toScore, pairs[i])
+		pairs[i] = p
+	}
+	if len(bad) == len(queries) {
+		return nil, refuse("query", "query 0: %s", bad[0].Message)
+	}
+	for _, e := range bad {
+		s.log.Warn("no reward", "path", c.URL.Path, "query", e.Index, "of", len(queries), "error", e.Message)
 	}
 	if err := s.scorePairs(ctx, c, "", toScore); err != nil {
 		return nil, err
 	}
-	out := trainerResponse{Rewards: make([]*float64, len(pairs)), Logs: map[string][]*float64{"logp_tuned": make([]*float64, len(pairs)), "logp_base": make([]*float64, len(pairs))}}
-	out.Scores = out.Rewards
-	for i, p := range pairs {
-		out.Rewards[i] = number(p.Value(beta))
-		out.Logs["logp_tuned"][i], out.Logs["logp_base"][i] = number(p.Tuned.Sum()), number(p.Base.Sum())
+	out := trainerResponse{Logs: map[string][]*float64{}, Errors: bad}
+	list := func(value func(p *implicit.Reward) float64) []*float64 {
+		values := make([]*float64, len(pairs))
+		for i, p := range pairs {
+			if p != nil {
+				values[i] = number(value(p))
+			}
+			if values[i] == nil {
+				values[i] = o.missing
+			}
+		}
+		return values
 	}
+	out.Rewards = list(func(p *implicit.Reward) float64 { return p.Value(o.beta) })
+	out.Scores = out.Rewards
+	out.Logs["logp_tuned"] = list(func(p *implicit.Reward) float64 { return p.Tuned.Sum() })
+	out.Logs["logp_base"] = list(func(p *implicit.Reward) float64 { return p.Base.Sum() })
 	return out, nil
 }
 
 // trainerOptions are those of the address.
-func (s *Server) trainerOptions(c *call) (as rendering, beta float64, err error) {
-	var given *float64
+type trainerOptions struct {
+	as      rendering
+	beta    float64
+	missing *float64 // in place of null
+}
+
+func (s *Server) trainerOptions(c *call) (o trainerOptions, err error) {
+	var beta *float64
 	for name, values := range c.URL.Query() {
 		switch {
 		case len(values) > 1 || values[0] == "":
-			return as, 0, refuse(name, "%.40q: wanted one value", name)
+			return o, refuse(name, "%.40q: wanted one value", name)
 		case name == "tuned":
-			as.Tuned = values[0]
+			o.as.Tuned = values[0]
 		case name == "base":
-			as.Base = values[0]
-		case name == "beta":
-			if err := json.Unmarshal([]byte(values[0]), &given); err != nil || given == nil {
-				return as, 0, refuse("beta", "beta: %.20q, wanted a number above 0", values[0])
+			o.as.Base = values[0]
+		case name == "beta" || name == "missing":
+			v, err := strconv.ParseFloat(values[0], 64)
+			if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+				return o, refuse(name, "%s: %.20q, wanted a number", name, values[0])
+			}
+			if name == "beta" {
+				beta = &v
+			} else {
+				o.missing = &v
 			}
 		default:
-			return as, 0, refuse(name, "unrecognized parameter of the address: %.40q, wanted tuned, base or beta", name)
+			return o, refuse(name, "unrecognized parameter of the address: %.40q, wanted tuned, base, beta or missing", name)
 		}
 	}
-	if err := as.fill(s.models); err != nil {
-		return as, 0, err
+	if err := o.as.fill(s.models); err != nil {
+		return o, err
 	}
-	beta, err = s.betaOf(given)
-	return as, beta, err
+	o.beta, err = s.betaOf(beta)
+	return o, err
 }
 
 // encodeTrainer makes the texts of a query.
