@@ -10,8 +10,9 @@
 // attention is scaled, capped and windowed.
 //
 // Numerics: the residual stream, norms, rotary embeddings, attention and soft-caps
-// are float32 in every mode. Matrix products take both operands in the weights'
-// type and give float32 (bf16 x bf16 -> f32 for a bf16 checkpoint).
+// are float32 in every mode of the engine. Matrix products take both operands in the
+// weights' type and give float32 (bf16 x bf16 -> f32 for a bf16 checkpoint). Dense runs
+// the same graphs in float64, one text at a time: what the engine's numbers are held to.
 //
 // Legend of the shapes in comments: T positions of a batch, S scored positions,
 // D hidden width, N heads, G key/value heads, K width of a head, R rotated part of
@@ -25,6 +26,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
@@ -91,8 +93,11 @@ type Pass struct {
 	InOut   []bool  // whether a Linear weight is laid out [in out] on the device
 	Cos     *Node   // [T R/2] of the part's rope; nil for none
 	Sin     *Node   // [T R/2]
+	// DType is that of x, Cos and Sin and of all that is computed from them: Float32, which
+	// zero means, or Float64, in which products are computed then too.
+	DType dtypes.DType
 	// Attend computes softmax(mask(cap(scale*q.k)))v; q [T N K], k and v [T G K],
-	// all float32; the result is [T N*K].
+	// all of type DType; the result is [T N*K].
 	Attend func(q, k, v *Node, a Attention) *Node
 }
 

@@ -44,21 +44,32 @@ func (b *builder) conv1d(name string, in, out int) linear {
 	}
 }
 
-// of applies the layer to x [.. in], giving float32 [.. out].
+// of applies the layer to x [.. in], giving [.. out] in the pass's type.
 func (l linear) of(p *Pass, x *Node) *Node {
 	w := p.Weights[l.weight]
+	if p.DType == dtypes.Float64 {
+		w = p.float(w)
+	}
 	axis := 1
 	if p.InOut[l.weight] {
 		axis = 0
 	}
 	y := Product(x, w, axis)
 	if l.bias >= 0 {
-		y = Add(y, ExpandLeftToRank(float32Of(p.Weights[l.bias]), y.Rank()))
+		y = Add(y, ExpandLeftToRank(p.float(p.Weights[l.bias]), y.Rank()))
 	}
 	return y
 }
 
-func float32Of(x *Node) *Node { return ConvertDType(x, dtypes.Float32) }
+// dtype is what everything but the operands of products is computed in.
+func (p *Pass) dtype() dtypes.DType {
+	if p.DType == dtypes.InvalidDType {
+		return dtypes.Float32
+	}
+	return p.DType
+}
+
+func (p *Pass) float(x *Node) *Node { return ConvertDType(x, p.dtype()) }
 
 // rms is RMSNorm over the last axis: x / sqrt(mean(x^2) + eps) * (weight + offset).
 // Gemma stores weight-1 (offset 1), the others the weight.
@@ -72,9 +83,9 @@ func (b *builder) rms(name string, width int, eps, offset float64) rms {
 }
 
 func (n rms) of(p *Pass, x *Node) *Node {
-	x = float32Of(x)
+	x = p.float(x)
 	scale := Rsqrt(AddScalar(ReduceAndKeep(Square(x), ReduceMean, -1), n.eps))
-	w := float32Of(p.Weights[n.weight])
+	w := p.float(p.Weights[n.weight])
 	if n.offset != 0 {
 		w = AddScalar(w, n.offset)
 	}
@@ -96,11 +107,11 @@ func (b *builder) layerNorm(name string, width int, eps float64) layerNorm {
 }
 
 func (n layerNorm) of(p *Pass, x *Node) *Node {
-	x = float32Of(x)
+	x = p.float(x)
 	x = Sub(x, ReduceAndKeep(x, ReduceMean, -1))
 	scale := Rsqrt(AddScalar(ReduceAndKeep(Square(x), ReduceMean, -1), n.eps))
-	w := ExpandLeftToRank(float32Of(p.Weights[n.weight]), x.Rank())
-	bias := ExpandLeftToRank(float32Of(p.Weights[n.bias]), x.Rank())
+	w := ExpandLeftToRank(p.float(p.Weights[n.weight]), x.Rank())
+	bias := ExpandLeftToRank(p.float(p.Weights[n.bias]), x.Rank())
 	return Add(Mul(Mul(x, scale), w), bias)
 }
 

@@ -24,7 +24,8 @@ func BackendName(b compute.Backend) string {
 }
 
 // Product multiplies x [.. in], float32, by the matrix w of a linear layer, whose inputs
-// lie along the axis. It rounds x to w's type, and adds up and gives float32.
+// lie along the axis. It rounds x to w's type, and adds up and gives float32. Where both are
+// float64 (see Dense), so is everything.
 //
 // How backends are told to add bfloat16 products up in float32:
 //
@@ -38,11 +39,11 @@ func BackendName(b compute.Backend) string {
 //   - Other plugins are told float32, which is gomlx's default, since a bfloat16 product
 //     with a bfloat16 accumulator may be added up in bfloat16.
 func Product(x, w *Node, axis int) *Node {
-	half := w.DType() != dtypes.Float32
+	half := w.DType() != dtypes.Float32 && w.DType() != dtypes.Float64
 	x = ConvertDType(x, w.DType())
 	backend := BackendName(x.Graph().Backend())
 	if half && backend == "go" {
-		x, w, half = float32Of(x), float32Of(w), false
+		x, w, half = ConvertDType(x, dtypes.Float32), ConvertDType(w, dtypes.Float32), false
 	}
 	dot := Dot(x, w)
 	if half {

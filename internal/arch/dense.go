@@ -1,0 +1,331 @@
+package arch
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// Dense computes a model as its definition reads, to hold the engine's numbers to it: each
+// text alone, every position beside all others, no prefix tree, no keys and values of an
+// earlier batch, and nothing rounded to less than DType.
+//
+// In float64 the weights are those of the checkpoint, which float64 holds exactly, and
+// everything is computed in float64: embeddings, norms, products, attention, activations,
+// logits and log-softmax. Where transformers computes part of a model in float32 whatever
+// type it runs in, that rounding is part of the model: the frequencies, angles, cosines and
+// sines of rotary positions, and Gemma's factor of the embeddings. (transformers itself, in
+// float64, rounds norms and the softmax of attention to float32; Dense does not.)
+//
+// Only one block's weights are on the device at a time, and of the head's matrix denseRows
+// rows; attention needs 8*N*T*T bytes for a text of T tokens.
+type Dense struct {
+	Model   *Model
+	Backend compute.Backend
+	DType   dtypes.DType // Float64 or Float32
+	// Rows returns rows from..to of a tensor's first axis as the checkpoint has them;
+	// float32 holds every weight exactly. What it returns is not changed.
+	Rows func(t Tensor, from, to int) ([]float32, error)
+}
+
+const (
+	denseRows = 16_384 // of the vocabulary, at a time
+	// densePad is what a text's length is rounded up to, so that texts of about one length
+	// share executables: nothing sees what stands behind it.
+	densePad = 64
+)
+
+// LogProbs is what Dense says of a text.
+type LogProbs struct {
+	Tokens []float64 // ln p(ids[i+1] | ids[:i+1])
+	Next   []float64 // ln p of every row of the vocabulary after the text
+}
+
+// LogProbs computes each of the texts alone, of one token or more each.
+func (d *Dense) LogProbs(ctx context.Context, texts [][]int32) ([]LogProbs, error) {
+	all := make([]LogProbs, len(texts))
+	top, sum := make([][]float64, len(texts)), make([][]float64, len(texts)) // of each position
+	for i, ids := range texts {
+		all[i] = LogProbs{Tokens: make([]float64, max(len(ids)-1, 0)), Next: make([]float64, d.Model.V)}
+		top[i], sum[i] = slices.Repeat([]float64{math.Inf(-1)}, len(ids)), make([]float64, len(ids))
+	}
+	err := d.Logits(ctx, texts, func(text, from, to int, logits []float64) {
+		ids, width := texts[text], to-from
+		for t := range ids {
+			row := logits[t*width : (t+1)*width]
+			before := top[text][t]
+			now := max(before, slices.Max(row))
+			s := sum[text][t] * math.Exp(before-now)
+			for _, x := range row {
+				s += math.Exp(x - now)
+			}
+			top[text][t], sum[text][t] = now, s
+			switch {
+			case t == len(ids)-1:
+				copy(all[text].Next[from:to], row)
+			case from <= int(ids[t+1]) && int(ids[t+1]) < to:
+				all[text].Tokens[t] = row[int(ids[t+1])-from]
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, ids := range texts {
+		for t := range ids {
+			lse := top[i][t] + math.Log(sum[i][t])
+			if math.IsNaN(lse) || math.IsInf(lse, 0) {
+				return nil, fmt.Errorf("arch: %s: text %d: the logits after token %d are not finite", d.Model.Type, i, t)
+			}
+			if t < len(ids)-1 {
+				all[i].Tokens[t] -= lse
+				continue
+			}
+			for v := range all[i].Next {
+				all[i].Next[v] -= lse
+			}
+		}
+	}
+	return all, nil
+}
+
+// Logits computes each of the texts alone and hands their logits to use, those of rows
+// from..to of the vocabulary at a time: logits[t*(to-from)+v-from] is that of v after
+// ids[:t+1], for every t. Blocks go through memory once, in turn. ctx is checked between
+// executions.
+func (d *Dense) Logits(ctx context.Context, texts [][]int32, use func(text, from, to int, logits []float64)) error {
+	if err := d.check(texts); err != nil {
+		return err
+	}
+	r := denseRun{Dense: d, execs: map[string]*Exec{}}
+	defer r.release()
+	for _, ids := range texts {
+		if err := r.embed(ids); err != nil {
+			return fmt.Errorf("arch: dense: %w", err)
+		}
+	}
+	for i, part := range d.Model.Blocks {
+		if err := r.block(ctx, part); err != nil {
+			return fmt.Errorf("arch: dense: block %d: %w", i, err)
+		}
+	}
+	for from := 0; from < d.Model.V; from += denseRows {
+		if err := r.head(ctx, texts, from, min(from+denseRows, d.Model.V), use); err != nil {
+			return fmt.Errorf("arch: dense: head: %w", err)
+		}
+	}
+	return nil
+}
+
+func (d *Dense) check(texts [][]int32) error {
+	if d.DType != dtypes.Float64 && d.DType != dtypes.Float32 {
+		return fmt.Errorf("arch: dense: dtype %s, wanted float64 or float32", d.DType)
+	}
+	for i, ids := range texts {
+		if len(ids) == 0 || len(ids) > d.Model.Context {
+			return fmt.Errorf("arch: dense: text %d has %d tokens, wanted 1 to %d", i, len(ids), d.Model.Context)
+		}
+		for _, id := range ids {
+			if id < 0 || int(id) >= d.Model.V {
+				return fmt.Errorf("arch: dense: text %d has a token with id %d, wanted 0 to %d", i, id, d.Model.V-1)
+			}
+		}
+	}
+	return nil
+}
+
+// denseRun is a call of Logits: the texts on their way through the model.
+type denseRun struct {
+	*Dense
+	x     []*tensors.Tensor      // [T D], one a text
+	ropes [][][2]*tensors.Tensor // cos and sin [T R/2] of each rope, one a text
+	execs map[string]*Exec       // by kind of part
+}
+
+func (r *denseRun) release() {
+	free(r.x)
+	for _, text := range r.ropes {
+		for _, rope := range text {
+			free(rope[:])
+		}
+	}
+	for _, e := range r.execs {
+		e.Finalize()
+	}
+}
+
+func free(all []*tensors.Tensor) {
+	for _, t := range all {
+		if t != nil {
+			t.MustFinalizeAll()
+		}
+	}
+}
+
+// embed adds a text: x[t] = Scale*Table[id[t]] + Positions[t], and 0 behind its end.
+func (r *denseRun) embed(ids []int32) error {
+	m := r.Model
+	size := (len(ids) + densePad - 1) / densePad * densePad
+	x := make([]float64, size*m.D)
+	for t, id := range ids {
+		row, err := r.Rows(m.Embed.Table, int(id), int(id)+1)
+		if err != nil {
+			return err
+		}
+		for i, v := range row {
+			x[t*m.D+i] = float64(m.Embed.Scale) * float64(v)
+		}
+		if m.Embed.Positions == nil {
+			continue
+		}
+		if row, err = r.Rows(*m.Embed.Positions, t, t+1); err != nil {
+			return err
+		}
+		for i, v := range row {
+			x[t*m.D+i] += float64(v)
+		}
+	}
+	r.x = append(r.x, tensors.FromFlatDataAndDimensions(x, size, m.D))
+	positions := make([]int32, size)
+	for t := range positions {
+		positions[t] = int32(t)
+	}
+	var ropes [][2]*tensors.Tensor
+	for _, rope := range m.Ropes {
+		cos, sin := rope.Table(positions)
+		half := len(rope.InvFreq)
+		ropes = append(ropes, [2]*tensors.Tensor{
+			tensors.FromFlatDataAndDimensions(cos, size, half), tensors.FromFlatDataAndDimensions(sin, size, half),
+		})
+	}
+	r.ropes = append(r.ropes, ropes)
+	return nil
+}
+
+// block takes all texts through one block.
+func (r *denseRun) block(ctx context.Context, part *Part) error {
+	weights, err := r.weights(part, 0, 0)
+	defer func() { free(weights) }()
+	if err != nil {
+		return err
+	}
+	for i, x := range r.x {
+		args := []*tensors.Tensor{x}
+		if part.Rope >= 0 {
+			args = append(args, r.ropes[i][part.Rope][:]...)
+		}
+		out, err := r.call(ctx, part, append(args, weights...))
+		if err != nil {
+			return err
+		}
+		x.MustFinalizeAll()
+		r.x[i] = out
+	}
+	return nil
+}
+
+// head computes the logits of all texts over rows from..to of the vocabulary.
+func (r *denseRun) head(ctx context.Context, texts [][]int32, from, to int, use func(text, from, to int, logits []float64)) error {
+	weights, err := r.weights(r.Model.Head, from, to)
+	defer func() { free(weights) }()
+	if err != nil {
+		return err
+	}
+	for i, x := range r.x {
+		logits, err := r.call(ctx, r.Model.Head, append([]*tensors.Tensor{x}, weights...))
+		if err != nil {
+			return err
+		}
+		err = tensors.ConstFlatData(logits, func(flat []float64) { use(i, from, to, flat[:len(texts[i])*(to-from)]) })
+		logits.MustFinalizeAll()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// weights puts a part's tensors on the device, of the head (to > 0) rows from..to of its
+// matrix.
+func (r *denseRun) weights(part *Part, from, to int) (all []*tensors.Tensor, err error) {
+	for _, t := range part.Tensors {
+		shape := slices.Clone(t.Shape)
+		first := 0
+		if to > 0 && t.Linear {
+			first, shape[0] = from, to-from
+		}
+		values, err := r.Rows(t, first, first+shape[0])
+		if err != nil {
+			return all, err
+		}
+		all = append(all, tensors.FromFlatDataAndDimensions(values, shape...))
+	}
+	return all, nil
+}
+
+// call runs a part's graph on x, (cos, sin,) weights.
+func (r *denseRun) call(ctx context.Context, part *Part, in []*tensors.Tensor) (*tensors.Tensor, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	exec := r.execs[part.Kind]
+	if exec == nil {
+		var err error
+		if exec, err = NewExec(r.Backend, func(in []*Node) *Node { return r.graph(part, in) }); err != nil {
+			return nil, err
+		}
+		exec.SetMaxCache(-1) // of shapes
+		r.execs[part.Kind] = exec
+	}
+	args := make([]any, len(in))
+	for i, t := range in {
+		args[i] = t
+	}
+	out, err := exec.Call(args...)
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
+}
+
+func (r *denseRun) graph(part *Part, in []*Node) *Node {
+	p := &Pass{DType: r.DType, Attend: attendDense}
+	x, in := p.float(in[0]), in[1:]
+	if part.Rope >= 0 {
+		p.Cos, p.Sin, in = p.float(in[0]), p.float(in[1]), in[2:]
+	}
+	p.Weights = in
+	for _, t := range part.Tensors {
+		p.InOut = append(p.InOut, t.InOut)
+	}
+	y := part.Graph(p, x)
+	if part == r.Model.Head {
+		return ConvertDType(y, dtypes.Float64)
+	}
+	return y
+}
+
+// attendDense is Pass.Attend for one text whose positions see themselves and all before
+// them, as far as the window goes.
+func attendDense(q, k, v *Node, a Attention) *Node {
+	g, dims := q.Graph(), q.Shape().Dimensions
+	t, n, width := dims[0], dims[1], dims[2]
+	groups := k.Shape().Dimensions[1]
+	q = Reshape(MulScalar(q, a.Scale), t, groups, n/groups, width)
+	scores := softCap(Einsum("tgmk,sgk->gmts", q, k), a.SoftCap)
+	query, key := Iota(g, shapes.Make(dtypes.Int32, t, t), 0), Iota(g, shapes.Make(dtypes.Int32, t, t), 1)
+	sees := LessOrEqual(key, query)
+	if a.Window > 0 {
+		sees = LogicalAnd(sees, LessThan(Sub(query, key), Scalar(g, dtypes.Int32, min(a.Window, math.MaxInt32))))
+	}
+	sees = BroadcastToDims(InsertAxes(sees, 0, 0), groups, n/groups, t, t)
+	weights := Softmax(Where(sees, scores, Infinity(g, q.DType(), -1)), -1)
+	return Reshape(Einsum("gmts,sgk->tgmk", weights, v), t, n*width)
+}

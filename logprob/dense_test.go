@@ -1,0 +1,263 @@
+package logprob_test
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+	"github.com/implicitreward/implicitreward/internal/checkpoint"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// dense opens a checkpoint for the reference forward.
+func dense(t *testing.T, dir string, backend compute.Backend, dtype dtypes.DType) *arch.Dense {
+	t.Helper()
+	config, err := checkpoint.ReadConfig(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights, err := checkpoint.OpenWeights(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { weights.Close() })
+	model, err := arch.New(config, func(name string) bool {
+		_, ok := weights.Get(name)
+		return ok
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &arch.Dense{Model: model, Backend: backend, DType: dtype, Rows: func(tensor arch.Tensor, from, to int) ([]float32, error) {
+		w, ok := weights.Get(tensor.Name)
+		if !ok {
+			t.Fatalf("no tensor %s", tensor.Name)
+		}
+		size := len(w.Data) / w.Shape[0]
+		w.Data = w.Data[from*size : to*size]
+		return w.Float32s()
+	}}
+}
+
+// denseFamilies has one checkpoint of each kind of family.
+var denseFamilies = []string{"gemma2-base", "gemma3-hub", "gpt2-plain", "gpt_neox-serial", "llama-llama3", "mistral-window",
+	"olmo2-gqa-bias", "phi3-partial", "qwen2-window", "qwen3-bias-window"}
+
+// TestDense holds the reference forward in float64 to transformers in float32, for every
+// checkpoint, and its two backends to one another.
+func TestDense(t *testing.T) {
+	cases, err := filepath.Glob("testdata/families/*/golden.json")
+	if err != nil || len(cases) < 40 {
+		t.Fatalf("%d reference checkpoints (%v), wanted more than 40", len(cases), err)
+	}
+	all := backends(t)
+	for _, path := range cases {
+		dir := filepath.Dir(path)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			t.Parallel()
+			d := dense(t, dir, all[0], dtypes.Float64)
+			g := upTo(readGolden(t, dir), d.Model.Context)
+			var texts [][]int32
+			for _, text := range g.Texts {
+				texts = append(texts, text.IDs)
+			}
+			got, err := d.LogProbs(t.Context(), texts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := make([]arch.LogProbs, len(got))
+			for i, text := range g.Texts {
+				want[i].Tokens = text.LogProbs
+			}
+			want[0].Next = g.Next
+			if largest := furthest(t, got, want); !(largest <= 1e-5) {
+				t.Errorf("differs from transformers by up to %.2g nats, wanted at most 1e-5", largest)
+			}
+			if len(all) == 1 || !slices.Contains(denseFamilies, filepath.Base(dir)) {
+				return // XLA takes seconds to compile
+			}
+			other := dense(t, dir, all[1], dtypes.Float64)
+			if want, err = other.LogProbs(t.Context(), texts); err != nil {
+				t.Fatal(err)
+			}
+			if largest := furthest(t, got, want); !(largest <= 1e-11) {
+				t.Errorf("the backends differ by up to %.2g nats, wanted at most 1e-11", largest)
+			}
+		})
+	}
+}
+
+// furthest is the largest difference between two sets of log-probabilities. A row after a
+// text is compared where want has it.
+func furthest(t *testing.T, got, want []arch.LogProbs) float64 {
+	t.Helper()
+	largest := 0.0
+	compare := func(got, want []float64) {
+		if len(got) != len(want) {
+			t.Fatalf("%d log-probabilities, wanted %d", len(got), len(want))
+		}
+		for i, x := range got {
+			if d := math.Abs(x - want[i]); !(d <= largest) { // a NaN too
+				largest = d
+			}
+		}
+	}
+	for i := range want {
+		compare(got[i].Tokens, want[i].Tokens)
+		if want[i].Next != nil {
+			compare(got[i].Next, want[i].Next)
+		}
+	}
+	return largest
+}
+
+// TestEngineDense holds the engine in float32 to the reference on checkpoints with random
+// weights and texts that are larger than any golden: several slices of the vocabulary,
+// several batches, windows that a text outgrows, prompts that many replies share.
+func TestEngineDense(t *testing.T) {
+	all := backends(t)
+	for i, name := range denseFamilies {
+		backend := all[0]
+		if i == 0 { // one of them: XLA takes many seconds to compile
+			backend = all[len(all)-1]
+		}
+		t.Run(logprob.BackendName(backend)+"/"+name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			r := rand.New(rand.NewPCG(13, uint64(i)))
+			writeRandom(t, "testdata/families/"+name, dir, r)
+			d := dense(t, dir, backend, dtypes.Float64)
+			m := load(t, dir, backend, dtypes.Float32)
+			draw := func(n int) []int32 {
+				ids := make([]int32, n)
+				for i := range ids {
+					ids[i] = int32(r.IntN(m.Rows()))
+				}
+				return ids
+			}
+			long, short := draw(700), draw(9)
+			texts := [][]int32{long, slices.Concat(long[:150], draw(3)), slices.Concat(long[:150], draw(20)),
+				slices.Concat(short, draw(1)), slices.Concat(short, draw(5)), short[:1]}
+			var queries []logprob.Query
+			for _, ids := range texts {
+				queries = append(queries, logprob.Query{Text: tokenize.Text{IDs: ids, Reply: 1}, Row: true})
+			}
+			var got []arch.LogProbs
+			for a, err := range m.Query(t.Context(), slices.Values(queries)) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, arch.LogProbs{Tokens: float64s(a.LogProb), Next: float64s(a.Row)})
+			}
+			want, err := d.LogProbs(t.Context(), texts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			largest := furthest(t, got, want)
+			t.Logf("largest difference %.2g", largest)
+			if !(largest <= 5e-5) {
+				t.Errorf("the engine differs by up to %.2g nats, wanted at most 5e-5", largest)
+			}
+		})
+	}
+}
+
+func float64s(from []float32) []float64 {
+	to := make([]float64, len(from))
+	for i, x := range from {
+		to[i] = float64(x)
+	}
+	return to
+}
+
+// writeRandom writes a checkpoint of the family of the folder from, four times as wide and
+// for longer texts, with random weights.
+func writeRandom(t *testing.T, from, to string, r *rand.Rand) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(from, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config map[string]any
+	if err := json.Unmarshal(b, &config); err != nil {
+		t.Fatal(err)
+	}
+	grow := func(c map[string]any) {
+		for key, n := range map[string]float64{"vocab_size": 9001, "max_position_embeddings": 1024, "n_positions": 1024,
+			"original_max_position_embeddings": 1024, "sliding_window": 100} {
+			if c[key] != nil {
+				c[key] = n
+			}
+		}
+		for _, key := range []string{"hidden_size", "n_embd", "head_dim", "intermediate_size"} {
+			if n, ok := c[key].(float64); ok {
+				c[key] = 4 * n
+			}
+		}
+	}
+	if text, ok := config["text_config"].(map[string]any); ok {
+		grow(text)
+	} else {
+		grow(config)
+	}
+	if b, err = json.Marshal(config); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(to, "config.json"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := checkpoint.ReadConfig(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := checkpoint.OpenWeights(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	model, err := arch.New(keys, func(name string) bool {
+		_, ok := old.Get(name)
+		return ok
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tensors []checkpoint.Tensor
+	for _, w := range model.Tensors() {
+		mean, spread := 0.0, 0.2
+		switch {
+		case len(w.Shape) > 1:
+			spread = 1.5 / math.Sqrt(float64(model.D))
+		case strings.HasSuffix(w.Name, ".weight") && !strings.HasPrefix(model.Type, "gemma"): // of a norm; Gemma's is the weight less 1
+			mean = 1
+		}
+		n := 1
+		for _, d := range w.Shape {
+			n *= d
+		}
+		var data []byte
+		for range n {
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(mean+spread*r.NormFloat64())))
+		}
+		tensors = append(tensors, checkpoint.Tensor{Name: w.Name, DType: dtypes.Float32, Shape: w.Shape, Data: data})
+	}
+	f, err := os.Create(filepath.Join(to, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(checkpoint.Write(f, tensors, nil), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
