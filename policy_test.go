@@ -21,7 +21,7 @@ const module = "github.com/implicitreward/implicitreward/"
 // here may import none, and a new one must be entered.
 var arrows = map[string][]string{
 	"tokenize/internal/jinja": {},
-	"tokenize":                {"tokenize/internal/jinja", "internal/regular"},
+	"tokenize":                {"tokenize/internal/jinja", "internal/regular", "internal/strictjson"},
 	"internal/csv":            {},
 	"internal/parquetfile":    {},
 	"internal/prefix":         {},

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/implicitreward/implicitreward/internal/regular"
@@ -24,36 +23,20 @@ type config struct {
 	v5           bool              // written by transformers 5, which keeps the BOS in tokenizer.json alone
 	splitSpecial bool              // split_special_tokens: special tokens in a text are no tokens
 	named        map[string]string // bos_token, eos_token ...: what a chat template sees
-	added        []addedToken      // tokens that transformers adds to those of tokenizer.json
+	naming       *naming           // tokens that transformers adds to those of tokenizer.json
 	templates    []namedTemplate   // chat templates
 	noTemplate   error             // why none of them is that of a chat, nil if one is
 }
 
-// namedTokens are SPECIAL_TOKENS_ATTRIBUTES of transformers, in its order.
-var namedTokens = [...]string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
-
 func readConfig(dir string) (*config, error) {
 	c := &config{named: map[string]string{}}
-	fields, err := readFields(filepath.Join(dir, "tokenizer_config.json"))
-	if err != nil {
+	var err error
+	if c.naming, err = readNaming(dir); err != nil {
 		return nil, err
 	}
-	if raw, ok := fields["added_tokens_decoder"]; ok {
-		if err := c.decoderTokens(raw); err != nil {
-			return nil, fmt.Errorf("tokenizer_config.json: %w", err)
-		}
-	} else {
-		// transformers reads this file of older checkpoints only here.
-		more, err := readFields(filepath.Join(dir, "special_tokens_map.json"))
-		if err != nil {
-			return nil, err
-		}
-		for name, raw := range more {
-			if fields == nil {
-				fields = map[string]json.RawMessage{}
-			}
-			fields[name] = raw
-		}
+	fields := map[string]json.RawMessage{}
+	for _, m := range slices.Concat(c.naming.config, c.naming.of) {
+		fields[m.Key] = m.Value
 	}
 	for name, to := range map[string]any{"tokenizer_class": &c.class, "add_bos_token": &c.addBOS, "split_special_tokens": &c.splitSpecial} {
 		if raw, ok := fields[name]; ok {
@@ -70,28 +53,17 @@ func readConfig(dir string) (*config, error) {
 			}
 		}
 	}
-	for _, name := range namedTokens {
-		if s := c.named[name]; s != "" {
-			c.added = append(c.added, addedToken{Content: s, Special: true})
-		}
-	}
 	c.templates, c.noTemplate, err = readTemplates(dir, fields["chat_template"])
 	return c, err
 }
 
-// readFields reads a JSON object; a file that is not there is an empty one.
-func readFields(path string) (map[string]json.RawMessage, error) {
+// readSmall reads a file; nil where there is none.
+func readSmall(path string) ([]byte, error) {
 	data, err := regular.Read(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
-	} else if err != nil {
-		return nil, err
 	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
-	}
-	return fields, nil
+	return data, err
 }
 
 // tokenText is a token written as a string or as an object with its content.
@@ -105,24 +77,6 @@ func tokenText(raw json.RawMessage) (string, bool) {
 		return *t.Content, true
 	}
 	return "", false
-}
-
-// decoderTokens reads added_tokens_decoder: id -> token.
-func (c *config) decoderTokens(raw json.RawMessage) error {
-	var byID map[string]addedToken
-	if err := json.Unmarshal(raw, &byID); err != nil {
-		return fmt.Errorf("added_tokens_decoder: %w", err)
-	}
-	for id, t := range byID {
-		n, err := strconv.ParseInt(id, 10, 32)
-		if err != nil {
-			return fmt.Errorf("added_tokens_decoder: id %q, wanted a number", id)
-		}
-		t.ID = n
-		c.added = append(c.added, t)
-	}
-	slices.SortFunc(c.added, func(a, b addedToken) int { return int(a.ID - b.ID) })
-	return nil
 }
 
 // namedTemplate is one of a checkpoint's chat templates. "default" is that of a chat.

@@ -11,6 +11,11 @@
 // some classes instead: for LlamaTokenizer (Llama 2) it cuts text that begins with a
 // space, or that follows a special token, differently from tokenizer.json.
 //
+// Tokens that only the other files name (bos_token and its like, additional_special_tokens,
+// extra_special_tokens, added_tokens_decoder; the older special_tokens_map.json and
+// added_tokens.json) are added as transformers adds them, with the ids that follow the
+// vocabulary. Files of which its versions 4 and 5 make different tokens are refused.
+//
 // # Raw text
 //
 // [Tokenizer.Plain] encodes prompt+reply as one text, as it stands. Nothing is

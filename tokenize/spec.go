@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -195,9 +194,14 @@ func (s *spec) assign() []int64 {
 // add appends tokens that the file lacks, as transformers adds those that
 // tokenizer_config.json names, and gives them their ids.
 func (s *spec) add(tokens []addedToken) error {
+	last := map[string]addedToken{} // of several entries of a token the last counts
+	for _, t := range s.AddedTokens {
+		last[t.Content] = t
+	}
 	for _, t := range tokens {
-		if !slices.ContainsFunc(s.AddedTokens, func(a addedToken) bool { t.ID = a.ID; return a == t }) {
+		if old, ok := last[t.Content]; !ok || !old.sameAs(t) {
 			s.AddedTokens = append(s.AddedTokens, t)
+			last[t.Content] = t
 		}
 	}
 	for i, id := range s.assign() {

@@ -41,8 +41,8 @@ type Tokenizer struct {
 }
 
 // Load reads the tokenizer of the checkpoint in dir: tokenizer.json, and if they
-// are there tokenizer_config.json, chat_template.jinja and special_tokens_map.json.
-// The error names the file and the thing in it that is missing or not supported. A
+// are there tokenizer_config.json, chat_template.jinja, special_tokens_map.json and
+// added_tokens.json. The error names the file and the thing in it that is missing or not supported. A
 // chat template that cannot be parsed is an error of Chat and Render alone.
 //
 // Close the tokenizer when it is no longer needed.
@@ -68,8 +68,12 @@ func load(dir string) (*Tokenizer, error) {
 		return nil, err
 	}
 	stated := len(s.AddedTokens)
-	if err := s.add(c.added); err != nil {
-		return nil, fmt.Errorf("tokenizer_config.json: %w", err)
+	more, err := c.naming.tokens(s.AddedTokens, s.vocab)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.add(more); err != nil {
+		return nil, err
 	}
 	t := &Tokenizer{config: c}
 	if err := t.setVocab(s); err != nil {

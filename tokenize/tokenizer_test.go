@@ -301,7 +301,7 @@ func TestLoadErrors(t *testing.T) {
 		}
 	}
 	for config, want := range map[string]string{
-		`[`:                        "tokenizer_config.json: unexpected end of JSON input",
+		`[`:                        "tokenizer_config.json: byte 0: a list, wanted an object",
 		`{"add_bos_token": "yes"}`: "tokenizer_config.json: add_bos_token: json: cannot unmarshal",
 		`{"added_tokens_decoder": {"x": {"content": "y"}}}`: `tokenizer_config.json: added_tokens_decoder: id "x", wanted a number`,
 	} {

@@ -8,8 +8,8 @@
 //	model.safetensors.index.json                 the tensor names and the shard that holds each,
 //	model-00001-of-00003.safetensors ...         and those shards
 //	tokenizer.json, tokenizer_config.json,
-//	special_tokens_map.json, chat_template.jinja,
-//	generation_config.json                       the text side, read by package tokenize
+//	special_tokens_map.json, added_tokens.json,
+//	chat_template.jinja, generation_config.json  the text side, read by package tokenize
 //
 // [Find] turns what a user typed into such a folder: a folder is itself;
 // "org/name" and "org/name@revision" are a model of the hub, downloaded once

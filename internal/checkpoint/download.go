@@ -103,7 +103,7 @@ func (r *repo) download(ctx context.Context, list *listing) (string, error) {
 // isSmall tells which files beside the weights are wanted.
 func isSmall(name string) bool {
 	switch name {
-	case "config.json", "generation_config.json", "special_tokens_map.json", "chat_template.jinja":
+	case "config.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja":
 		return true
 	}
 	return strings.HasPrefix(name, "tokenizer") && strings.HasSuffix(name, ".json")

@@ -220,6 +220,7 @@ func shardedModel(t *testing.T) map[string]string {
 		"tokenizer.json":                   `{"model": {}}`,
 		"tokenizer_config.json":            `{"bos_token": null}`,
 		"special_tokens_map.json":          `{"pad_token": null}`,
+		"added_tokens.json":                `{"<tool>": 5}`,
 		"chat_template.jinja":              "{{ messages }}",
 		"tokenizer.model":                  "x",
 		"pytorch_model.bin":                "x",
@@ -235,7 +236,7 @@ func shardedModel(t *testing.T) map[string]string {
 
 // wanted are the files of shardedModel that Find gets.
 var wanted = []string{
-	"chat_template.jinja", "config.json", "generation_config.json", "model-00001-of-00002.safetensors",
+	"added_tokens.json", "chat_template.jinja", "config.json", "generation_config.json", "model-00001-of-00002.safetensors",
 	"model-00002-of-00002.safetensors", "model.safetensors.index.json", "special_tokens_map.json",
 	"tokenizer.json", "tokenizer_config.json",
 }

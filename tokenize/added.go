@@ -1,0 +1,476 @@
+package tokenize
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
+)
+
+// Tokens that tokenizer_config.json, special_tokens_map.json and added_tokens.json name and
+// tokenizer.json lacks: transformers adds them, in an order, and so with ids, that its
+// versions 4 and 5 do not always agree on. Both are followed here, as 4.57.3 and 5.23.0 are
+// (_from_pretrained of tokenization_utils_base.py, __init__ of tokenization_utils_fast.py
+// and tokenization_utils_tokenizers.py), and where they come to different tokens the
+// checkpoint is refused.
+
+// namedTokens are SPECIAL_TOKENS_ATTRIBUTES of transformers, in its order.
+var namedTokens = [...]string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
+
+// given is a token as a file names it: by its text alone, or as an AddedToken with flags.
+type given struct {
+	addedToken
+	text   bool
+	typed  bool // an object of tokenizer_config.json that says that it is an AddedToken
+	object bool // an object that does not
+}
+
+// member is a value by its name.
+type member struct {
+	name string
+	to   given
+}
+
+// naming is what the files name, before a version of transformers makes tokens of it.
+type naming struct {
+	decoder    []addedToken // added_tokens_decoder, or added_tokens.json where there is none
+	legacy     bool         // there is none: special_tokens_map.json counts, and the tokens of tokenizer.json
+	config, of strictMembers
+}
+
+type strictMembers []strictjson.Member
+
+func readMembers(dir, file string) (strictMembers, error) {
+	data, err := readSmall(filepath.Join(dir, file))
+	if err != nil || data == nil {
+		return nil, err
+	}
+	members, err := strictjson.Members(data, "")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return members, nil
+}
+
+// readNaming reads the files.
+func readNaming(dir string) (n *naming, err error) {
+	n = &naming{}
+	if n.config, err = readMembers(dir, "tokenizer_config.json"); err != nil {
+		return nil, err
+	}
+	for _, f := range n.config {
+		if f.Key == "added_tokens_decoder" {
+			if n.decoder, err = decoderTokens(f.Value); err != nil {
+				return nil, fmt.Errorf("tokenizer_config.json: %w", err)
+			}
+			return n, nil
+		}
+	}
+	n.legacy = true
+	if n.of, err = readMembers(dir, "special_tokens_map.json"); err != nil {
+		return nil, err
+	}
+	added, err := readMembers(dir, "added_tokens.json")
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range added {
+		t := addedToken{Content: f.Key}
+		if err := json.Unmarshal(f.Value, &t.ID); err != nil {
+			return nil, fmt.Errorf("added_tokens.json: %q: %w", f.Key, err)
+		}
+		n.decoder = append(n.decoder, t)
+	}
+	return n, nil
+}
+
+// tokens returns the tokens that transformers adds to those of tokenizer.json, in order.
+func (n *naming) tokens(file []addedToken, vocab map[string]int32) ([]addedToken, error) {
+	var made [2][]addedToken
+	var failed [2]error
+	for i, version := range []int{4, 5} {
+		made[i], failed[i] = n.like(version, file)
+	}
+	switch {
+	case failed[0] != nil && failed[1] != nil:
+		return nil, failed[1]
+	case failed[0] != nil:
+		return made[1], nil
+	case failed[1] != nil:
+		return made[0], nil
+	}
+	var ends [2]map[string]addedToken
+	for i := range ends {
+		s := &spec{AddedTokens: slices.Clone(file), vocab: vocab}
+		if err := s.add(made[i]); err != nil {
+			return nil, err
+		}
+		ends[i] = map[string]addedToken{}
+		for _, t := range s.AddedTokens {
+			t.Special = false // which a text does not show
+			ends[i][t.Content] = t
+		}
+	}
+	var differ []string
+	for i := range ends {
+		for name, t := range ends[i] {
+			if other, ok := ends[1-i][name]; (!ok || other != t) && !slices.Contains(differ, name) {
+				differ = append(differ, name)
+			}
+		}
+	}
+	if len(differ) > 0 {
+		slices.Sort(differ)
+		return nil, fmt.Errorf("tokens that tokenizer.json lacks, or has in another way: of what tokenizer_config.json, special_tokens_map.json and added_tokens.json say of %q, transformers 4 and 5 make different tokens: wanted them in tokenizer.json", differ)
+	}
+	for i := range made[1] { // a token is special if either says so
+		t := &made[1][i]
+		t.Special = t.Special || slices.ContainsFunc(made[0], func(o addedToken) bool { return o.Content == t.Content && o.Special })
+	}
+	return made[1], nil
+}
+
+// names are what the files say, as one version of transformers collects it.
+type names struct {
+	version    int
+	named      map[string]given // namedTokens
+	additional []given          // additional_special_tokens
+	extra      []given          // extra_special_tokens as a list
+	own        []member         // tokens of the model's own: version 5 takes NAME_token
+	plain      []member         // of them, those that tokenizer_config.json has as text
+	dict       []member         // extra_special_tokens as an object
+	has        struct{ additional, extra bool }
+	last       string // the last of special_tokens_map.json's additional_special_tokens
+}
+
+// read takes in a file. legacy is special_tokens_map.json, which is read second.
+func (n *names) read(members strictMembers, legacy bool) error {
+	for _, f := range members {
+		var err error
+		switch {
+		case slices.Contains(namedTokens[:], f.Key):
+			delete(n.named, f.Key)
+			if !none(f.Value) {
+				var t given
+				t, err = readToken(f.Value, legacy)
+				t.object = false // transformers refuses it
+				n.named[f.Key] = t
+			}
+		case f.Key == "additional_special_tokens":
+			err = n.readAdditional(f.Value, legacy)
+		case f.Key == "extra_special_tokens":
+			err = n.readExtra(f.Value, legacy)
+		case n.version == 5 && strings.HasSuffix(f.Key, "_token") && (f.Value[0] == '"' || f.Value[0] == '{'):
+			var t given
+			switch t, err = readToken(f.Value, legacy); {
+			case err != nil || t.object:
+			case t.text && !legacy:
+				n.plain = put(n.plain, member{f.Key, t})
+			default:
+				n.own = put(n.own, member{f.Key, t})
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Key, err)
+		}
+	}
+	if n.version == 5 && !legacy && n.has.additional && len(n.extra)+len(n.dict) == 0 {
+		n.extra, n.additional = n.additional, nil
+		n.has.extra, n.has.additional = true, false
+	}
+	return nil
+}
+
+func (n *names) readAdditional(raw json.RawMessage, legacy bool) error {
+	n.has.additional = true
+	list, err := readTokens(raw, legacy && n.version == 4)
+	if !legacy || n.version == 5 {
+		n.additional = list
+		return err
+	}
+	for _, t := range list {
+		if n.last = t.Content; !slices.Contains(n.additional, t) {
+			n.additional = append(n.additional, t)
+		}
+	}
+	return err
+}
+
+func (n *names) readExtra(raw json.RawMessage, legacy bool) (err error) {
+	dict := raw[0] == '{'
+	switch {
+	case n.version == 4 && (legacy || !dict && !none(raw)):
+		return errors.New("wanted an object in tokenizer_config.json, for transformers 4")
+	case dict:
+		if n.has.extra = false; legacy {
+			n.extra = nil
+		}
+		list, err := readDict(raw)
+		for _, m := range list {
+			n.dict = put(n.dict, m)
+		}
+		return err
+	}
+	n.has.extra = true
+	list, err := readTokens(raw, legacy)
+	for _, t := range list {
+		if !legacy || !slices.Contains(n.extra, t) {
+			n.extra = append(n.extra, t)
+		}
+	}
+	return err
+}
+
+// put is Python's assignment to a key: a new one comes last.
+func put(list []member, m member) []member {
+	if i := slices.IndexFunc(list, func(o member) bool { return o.name == m.name }); i >= 0 {
+		list[i] = m
+		return list
+	}
+	return append(list, m)
+}
+
+// like returns the tokens that a version of transformers adds.
+func (n *naming) like(version int, file []addedToken) ([]addedToken, error) {
+	s := &names{version: version, named: map[string]given{}}
+	if err := s.read(n.config, false); err != nil {
+		return nil, fmt.Errorf("tokenizer_config.json: %w", err)
+	}
+	if err := s.read(n.of, true); err != nil {
+		return nil, fmt.Errorf("special_tokens_map.json: %w", err)
+	}
+	decoder := n.decoder
+	if n.legacy {
+		decoder = s.flagged(n.decoder)
+	}
+	byName := map[string]addedToken{}
+	for _, t := range decoder {
+		if version == 4 && n.legacy { // by a mistake of 4.57.3, all by this name
+			byName[s.last] = t
+		} else {
+			byName[t.Content] = t
+		}
+	}
+	if n.legacy {
+		for _, t := range file {
+			byName[t.Content] = t
+		}
+		decoder = byID(decoder, file)
+	}
+	for name, t := range s.named {
+		if known, ok := byName[t.Content]; ok {
+			s.named[name] = given{addedToken: known}
+		}
+	}
+	if version == 5 && s.has.additional && !s.has.extra {
+		s.extra = s.additional
+	}
+	var own []member
+	for _, m := range slices.Concat(s.own, s.plain, s.dict) {
+		if slices.Contains(namedTokens[:], m.name) {
+			s.named[m.name] = m.to
+		} else {
+			own = put(own, m)
+		}
+	}
+	var list []given
+	special := map[string]bool{}
+	take := func(tokens ...given) {
+		if version == 4 { // each text once, but for those within a list
+			tokens = slices.DeleteFunc(slices.Clone(tokens), func(t given) bool { return special[t.Content] })
+		}
+		list = append(list, tokens...)
+		for _, t := range tokens {
+			special[t.Content] = true
+		}
+	}
+	for _, name := range namedTokens {
+		if t, ok := s.named[name]; ok && t.Content != "" {
+			take(t)
+		}
+	}
+	if version == 4 {
+		take(s.additional...)
+	}
+	for _, m := range own {
+		take(m.to)
+	}
+	if version == 5 {
+		list = append(list, s.extra...)
+	}
+	return addAll(version, list, special, decoder, file)
+}
+
+// addAll is what __init__ of a fast tokenizer does: tokens by id that tokenizer.json lacks or
+// has with other flags, then the named ones.
+func addAll(version int, list []given, special map[string]bool, decoder, file []addedToken) ([]addedToken, error) {
+	known := map[string]bool{}
+	for _, t := range file {
+		known[t.Content] = true
+	}
+	var add []given
+	for _, t := range decoder {
+		if !slices.ContainsFunc(file, t.sameAs) {
+			add = append(add, given{addedToken: t})
+			known[t.Content] = true
+		}
+	}
+	for _, t := range list {
+		if t.object {
+			return nil, fmt.Errorf("%q: an object without __type, wanted a text or an AddedToken", t.Content)
+		}
+		in := known[t.Content] && (version == 5 || t.text)
+		if !in && !slices.ContainsFunc(add, func(a given) bool { return a.text == t.text && a.sameAs(t.addedToken) }) {
+			add = append(add, t)
+		}
+	}
+	tokens := make([]addedToken, len(add))
+	for i, t := range add {
+		tokens[i] = t.addedToken
+		tokens[i].ID = 0
+		tokens[i].Special = t.Special || t.text || special[t.Content]
+	}
+	return tokens, nil
+}
+
+// flagged are the tokens of added_tokens.json, which states no flags.
+func (n *names) flagged(tokens []addedToken) []addedToken {
+	special := map[string]bool{}
+	mark := func(t given) {
+		if !t.typed { // an object still, which is compared as such
+			special[t.Content] = true
+		}
+	}
+	for _, t := range n.named {
+		mark(t)
+	}
+	list := n.additional
+	if n.version == 5 {
+		list = n.extra
+	}
+	for _, t := range list {
+		mark(t)
+	}
+	tokens = slices.Clone(tokens)
+	for i := range tokens {
+		t := &tokens[i]
+		t.Special = special[t.Content]
+		t.Normalized = !t.Special
+	}
+	return tokens
+}
+
+// byID are the tokens in the order of their ids, with those of tokenizer.json in place of
+// others with the same.
+func byID(tokens, file []addedToken) []addedToken {
+	all := map[int64]addedToken{}
+	for _, t := range slices.Concat(tokens, file) {
+		all[t.ID] = t
+	}
+	list := slices.Collect(maps.Values(all))
+	slices.SortFunc(list, func(a, b addedToken) int { return int(a.ID - b.ID) })
+	return list
+}
+
+// sameAs compares all but the ids.
+func (t addedToken) sameAs(other addedToken) bool {
+	t.ID = other.ID
+	return t == other
+}
+
+// readToken reads a token: a text, or an object. legacy is that of special_tokens_map.json,
+// whose objects are special tokens; elsewhere they say that they are of the type AddedToken.
+func readToken(raw json.RawMessage, legacy bool) (given, error) {
+	var s string
+	if raw[0] == '"' {
+		err := json.Unmarshal(raw, &s)
+		return given{addedToken: addedToken{Content: s}, text: true}, err
+	}
+	var o struct {
+		addedToken
+		Type       string `json:"__type"`
+		Normalized *bool  `json:"normalized"`
+	}
+	if err := json.Unmarshal(raw, &o); err != nil {
+		return given{}, err
+	}
+	t := given{addedToken: o.addedToken, typed: o.Type != "", object: !legacy && o.Type == ""}
+	t.ID = 0
+	t.Special = t.Special || legacy
+	t.Normalized = !t.Special
+	if o.Normalized != nil {
+		t.Normalized = *o.Normalized
+	}
+	return t, nil
+}
+
+func readTokens(raw json.RawMessage, legacy bool) ([]given, error) {
+	if none(raw) {
+		return nil, nil
+	}
+	list, err := strictjson.List(raw)
+	if err != nil {
+		return nil, err
+	}
+	tokens := make([]given, len(list))
+	for i, raw := range list {
+		if none(raw) {
+			return nil, errors.New("null, wanted a token")
+		}
+		if tokens[i], err = readToken(raw, legacy); err != nil {
+			return nil, err
+		}
+	}
+	return tokens, nil
+}
+
+func readDict(raw json.RawMessage) ([]member, error) {
+	members, err := strictjson.Members(raw, "")
+	if err != nil {
+		return nil, err
+	}
+	var list []member
+	for _, f := range members {
+		if none(f.Value) {
+			return nil, fmt.Errorf("%s: null, wanted a token", f.Key)
+		}
+		t, err := readToken(f.Value, false)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, member{f.Key, t})
+	}
+	return list, nil
+}
+
+// decoderTokens reads added_tokens_decoder: id -> token.
+func decoderTokens(raw json.RawMessage) ([]addedToken, error) {
+	var byID map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &byID); err != nil {
+		return nil, fmt.Errorf("added_tokens_decoder: %w", err)
+	}
+	var tokens []addedToken
+	for id, raw := range byID {
+		n, err := strconv.ParseInt(id, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("added_tokens_decoder: id %q, wanted a number", id)
+		}
+		if none(raw) || raw[0] != '{' {
+			return nil, fmt.Errorf("added_tokens_decoder: id %q: wanted an object", id)
+		}
+		t, err := readToken(raw, false)
+		if err != nil {
+			return nil, fmt.Errorf("added_tokens_decoder: id %q: %w", id, err)
+		}
+		t.ID = n
+		tokens = append(tokens, t.addedToken)
+	}
+	slices.SortFunc(tokens, func(a, b addedToken) int { return int(a.ID - b.ID) })
+	return tokens, nil
+}
