@@ -47,6 +47,9 @@ type Model struct {
 	// same graph, so that they can share executables.
 	Signature string
 
+	// Warnings are doubts about the config that do not stop the work.
+	Warnings []error
+
 	// Ignored tells of a tensor that checkpoints of this family hold beside the
 	// weights (buffers, the vision tower of a multimodal checkpoint).
 	Ignored func(name string) bool
@@ -113,7 +116,13 @@ func (e *UnsupportedError) Error() string {
 		return fmt.Sprintf("arch: config.json: model_type %q, wanted one of %s",
 			e.ModelType, strings.Join(Types(), ", "))
 	}
-	return fmt.Sprintf("arch: %s: config.json: not supported: %s", e.ModelType, strings.Join(e.Keys, ", "))
+	var way string
+	for _, key := range e.Keys {
+		if slices.ContainsFunc(quantised, func(q string) bool { return strings.HasPrefix(key, q) || strings.Contains(key, "."+q) }) {
+			way = " (its weights are quantised: take the model's unquantised checkpoint)"
+		}
+	}
+	return fmt.Sprintf("arch: %s: config.json: not supported: %s%s", e.ModelType, strings.Join(e.Keys, ", "), way)
 }
 
 // family builds a Model from a config; has tells which tensors the checkpoint
@@ -153,7 +162,7 @@ func New(keys map[string]json.RawMessage, has func(name string) bool) (*Model, e
 	if err := c.finish(); err != nil {
 		return nil, err
 	}
-	m.Type, m.Signature = modelType, c.signature()
+	m.Type, m.Signature, m.Warnings = modelType, c.signature(), c.doubts
 	if m.Ignored == nil {
 		m.Ignored = func(string) bool { return false }
 	}

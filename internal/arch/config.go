@@ -17,6 +17,7 @@ type Config struct {
 	prefix    string   // "text_config." within a nested object
 	refused   []string // "key=value" of settings that are not computed
 	wrong     []string // values that cannot be
+	doubts    []error  // what is computed and doubted
 	parent    *Config
 }
 
@@ -27,19 +28,23 @@ func newConfig(keys map[string]json.RawMessage) *Config {
 // inert are keys without influence on log-probabilities, in any family: names and
 // versions, what training and generation need, and what a cache or a kernel would.
 var inert = strings.Fields(`
-	_attn_implementation _attn_implementation_autoset _commit_hash _flash_attn_2_enabled _name_or_path attention_dropout
+	_attn_implementation _attn_implementation_autoset _commit_hash _flash_attn_2_enabled _name_or_path _num_labels attention_dropout
 	attention_probs_dropout_prob attn_implementation attn_pdrop auto_map bad_words_ids begin_suppress_tokens bos_token_id
-	cache_implementation chunk_size_feed_forward classifier_dropout classifier_dropout_prob cls_token_id decoder_start_token_id
+	cache_implementation chunk_size_feed_forward custom_pipelines classifier_dropout classifier_dropout_prob cls_token_id decoder_start_token_id
 	diversity_penalty do_sample dtype early_stopping embd_pdrop embed_pdrop encoder_no_repeat_ngram_size eos_token_id
 	exponential_decay_length_penalty finetuning_task forced_bos_token_id forced_eos_token_id gradient_checkpointing hidden_dropout
 	hidden_dropout_prob id2label initializer_factor initializer_range is_decoder keys_to_ignore_at_inference label2id
 	length_penalty license max_length max_new_tokens max_sequence_length min_length model_max_length model_type name_or_path
 	neuron no_repeat_ngram_size num_beam_groups num_beams num_labels num_return_sequences output_attentions output_hidden_states
-	output_scores pad_token_id prefix problem_type remove_invalid_values reorder_and_upcast_attn repetition_penalty resid_pdrop
+	output_past output_scores pad_token_id prefix problem_type remove_invalid_values reorder_and_upcast_attn repetition_penalty resid_pdrop
 	return_dict return_dict_in_generate revision sep_token_id summary_activation summary_first_dropout summary_proj_to_labels
 	summary_type summary_use_proj suppress_tokens task_specific_params temperature tf_legacy_loss tokenizer_class top_k top_p
 	torch_dtype torchscript transformers.js_config transformers_version typical_p unk_token_id unsloth_fixed unsloth_version
 	use_bfloat16 use_cache use_return_dict`)
+
+// quantised are keys of checkpoints whose matrices are stored in fewer bits, which only
+// their own library turns back into numbers.
+var quantised = []string{"quantization_config", "compression_config"}
 
 func (c *Config) raw(key string) (json.RawMessage, bool) {
 	c.read[key] = true
@@ -178,6 +183,11 @@ func (c *Config) fail(format string, args ...any) {
 	c.root().wrong = append(c.root().wrong, fmt.Sprintf(format, args...))
 }
 
+// doubt says what is computed although readers of the config disagree.
+func (c *Config) doubt(format string, args ...any) {
+	c.root().doubts = append(c.root().doubts, fmt.Errorf("arch: %s: config.json: "+format, append([]any{c.modelType}, args...)...))
+}
+
 func (c *Config) root() *Config {
 	for c.parent != nil {
 		c = c.parent
@@ -209,6 +219,18 @@ func (c *Config) common() {
 	Only(c, "is_causal", true)
 	if v, ok := c.raw("pruned_heads"); ok && string(v) != "{}" {
 		c.Refuse("pruned_heads")
+	}
+	for _, key := range quantised {
+		if v, ok := c.raw(key); ok {
+			var q struct {
+				Method json.RawMessage `json:"quant_method"`
+			}
+			if json.Unmarshal(v, &q); q.Method == nil {
+				c.Refuse(key)
+				continue
+			}
+			c.root().refused = append(c.root().refused, c.prefix+key+".quant_method="+brief(q.Method))
+		}
 	}
 }
 

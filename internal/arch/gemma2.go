@@ -17,7 +17,7 @@ func gemma2(c *Config, has func(string) bool) *Model {
 	Only(c, "use_bidirectional_attention", false)
 	act := activation(c, "hidden_activation", "gelu_pytorch_tanh")
 	gemmaAct(c)
-	rope, limit := readRope(c, 10_000, "", 1).rope(c, d.model.K, d.model.Context, "linear", "llama3")
+	rope, limit := readRope(c, 10_000, "", 1).rope(c, d.model.K, d.model.Context, scalings...)
 	d.model.Ropes, d.model.Context = []Rope{rope}, limit
 	how := Attention{
 		Scale:   1 / math.Sqrt(c.Positive("query_pre_attn_scalar", 256)),

@@ -39,13 +39,16 @@ func gemma3Text(c *Config, has func(string) bool) *Model {
 			if s := p.Object(key); s != nil {
 				rc = ropeConfig{theta: s.Positive("rope_theta", theta), partial: 1, scaling: s}
 				Only(s, "partial_rotary_factor", 1.0)
+				truncated(s)
 			}
-			r, l := rc.rope(c, d.model.K, d.model.Context, "linear", "llama3")
+			r, l := rc.rope(c, d.model.K, d.model.Context, scalings...)
 			rope[i], limit = r, min(limit, l)
 		}
 		p.leftovers() // a flat object among them
 	} else {
-		rope[global], limit = readRope(c, 1_000_000, "", 1).rope(c, d.model.K, d.model.Context, "linear", "llama3")
+		rc := readRope(c, 1_000_000, "", 1)
+		truncated(rc.scaling)
+		rope[global], limit = rc.rope(c, d.model.K, d.model.Context, scalings...)
 		rope[local] = plainRope(c.Positive("rope_local_base_freq", 10_000), d.model.K)
 	}
 	d.model.Ropes, d.model.Context = rope[:], limit
@@ -71,6 +74,14 @@ func gemma3Text(c *Config, has func(string) bool) *Model {
 		})
 	}
 	return d.finish()
+}
+
+// truncated refuses yarn without truncation: transformers 5 looks for the key where
+// Gemma 3 does not have it, 4 where it has.
+func truncated(s *Config) {
+	if s != nil && (s.Null("truncate") || !s.Bool("truncate", true)) {
+		s.Refuse("truncate")
+	}
 }
 
 // gemma3 is the text part of a multimodal Gemma 3: text_config beside a vision

@@ -24,8 +24,12 @@ func gpt2(c *Config, has func(string) bool) *Model {
 		c.fail("n_embd is %d, wanted a multiple of n_head %d", m.D, m.N)
 	}
 	m.G, m.K = m.N, max(m.D/m.N, 1)
-	c.Ignore("n_ctx")
+	c.Ignore("n_ctx", "n_special", "predict_special_tokens") // of GPT-2's first releases
+	for key, n := range map[string]int{"hidden_size": m.D, "num_attention_heads": m.N, "max_position_embeddings": m.Context} {
+		Only(c, key, n) // the same sizes under the names of other families
+	}
 	layers, f := c.layers("n_layer", 0), c.Size("n_inner", 4*m.D)
+	Only(c, "num_hidden_layers", layers)
 	eps := c.Positive("layer_norm_epsilon", 1e-5)
 	act := activation(c, "activation_function", "gelu_new")
 	tied := c.Bool("tie_word_embeddings", true)

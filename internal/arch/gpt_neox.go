@@ -31,7 +31,7 @@ func gptNeoX(c *Config, has func(string) bool) *Model {
 	parallel := c.Bool("use_parallel_residual", true)
 	bias := c.Bool("attention_bias", true)
 	tied := c.Bool("tie_word_embeddings", false)
-	rope, limit := readRope(c, 10_000, "rotary_pct", 0.25).rope(c, m.K, m.Context, "linear", "llama3")
+	rope, limit := readRope(c, 10_000, "rotary_pct", 0.25).rope(c, m.K, m.Context, scalings...)
 	m.Ropes, m.Context = []Rope{rope}, limit
 	m.Ignored = neoxBuffer.MatchString
 	m.Embed = Embedding{Table: Tensor{Name: "gpt_neox.embed_in.weight", Shape: []int{m.V, m.D}}, Scale: 1}

@@ -8,7 +8,7 @@ func mistral(c *Config, has func(string) bool) *Model {
 	d := newDecoder(c, has, sizes{G: 8})
 	d.tied = c.Bool("tie_word_embeddings", false)
 	act := activation(c, "hidden_act", "silu")
-	rope, limit := readRope(c, 10_000, "", 1).rope(c, d.model.K, d.model.Context, "linear", "llama3")
+	rope, limit := readRope(c, 10_000, "", 1).rope(c, d.model.K, d.model.Context, scalings...)
 	d.model.Ropes, d.model.Context = []Rope{rope}, limit
 	d.model.Ignored = rotaryBuffer
 	window := 0

@@ -14,7 +14,7 @@ func olmo2(c *Config, has func(string) bool) *Model {
 	bias := c.Bool("attention_bias", false)
 	act := activation(c, "hidden_act", "silu")
 	m := d.model
-	rope, limit := readRope(c, 10_000, "", 1).rope(c, m.K, m.Context, "linear", "llama3")
+	rope, limit := readRope(c, 10_000, "", 1).rope(c, m.K, m.Context, scalings...)
 	m.Ropes, m.Context = []Rope{rope}, limit
 	how := Attention{Scale: 1 / math.Sqrt(float64(m.K))}
 	for i := range d.layers {

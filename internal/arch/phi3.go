@@ -8,15 +8,15 @@ import (
 
 // phi3 is Phi 3 and 3.5 (modeling_phi3.py): llama with q, k, v in one matrix and
 // gate, up in another, optional window and partial rotary positions. With longrope
-// the context is the original one: see longRope.
+// the context is the original one: see longRope. Phi3Config reads "su" and "yarn", names of
+// its first releases, as longrope.
 func phi3(c *Config, has func(string) bool) *Model {
 	d := newDecoder(c, has, sizes{})
 	d.tied = c.Bool("tie_word_embeddings", false)
 	Only(c, "attention_bias", false)
 	act := activation(c, "hidden_act", "silu")
 	m := d.model
-	rope, limit := readRope(c, 10_000, "partial_rotary_factor", 1).rope(c, m.K, m.Context, "longrope", "su")
-	c.Ignore("original_max_position_embeddings")
+	rope, limit := readRope(c, 10_000, "partial_rotary_factor", 1).rope(c, m.K, m.Context, "longrope", "su", "yarn")
 	for _, key := range []string{"mlp_bias", "lm_head_bias"} {
 		Only(c, key, false)
 	}

@@ -16,7 +16,7 @@ func qwen2(c *Config, has func(string) bool) *Model {
 func (d *decoder) qwen(c *Config, attend func(*builder, Attention) selfAttention) *Model {
 	d.tied = c.Bool("tie_word_embeddings", false)
 	act := activation(c, "hidden_act", "silu")
-	rope, limit := readRope(c, 10_000, "", 1).rope(c, d.model.K, d.model.Context, "linear", "llama3")
+	rope, limit := readRope(c, 10_000, "", 1).rope(c, d.model.K, d.model.Context, scalings...)
 	d.model.Ropes, d.model.Context = []Rope{rope}, limit
 	d.model.Ignored = rotaryBuffer
 	window, from := 0, c.Int("max_window_layers", 28)

@@ -9,7 +9,7 @@ import (
 // of a head by the angle p * InvFreq[i]; the rest of the head stays as it is.
 type Rope struct {
 	InvFreq []float32 // R/2 of them
-	Scale   float32   // of cos and sin ("attention_factor"); 1 but for longrope
+	Scale   float32   // of cos and sin ("attention_factor"); 1 but for yarn and longrope
 }
 
 // Table returns cos and sin, [len(positions) R/2] row by row. The angle is a
@@ -58,6 +58,7 @@ func readRope(c *Config, theta float64, partialKey string, partial float64) rope
 	if partialKey != "" {
 		rc.partial = c.Positive(partialKey, partial)
 	}
+	defer rc.others(c, thetaKey, partialKey)
 	for _, key := range []string{"rope_parameters", "rope_scaling"} {
 		s := c.Object(key)
 		if s == nil || len(s.keys) == 0 {
@@ -90,6 +91,20 @@ func readRope(c *Config, theta float64, partialKey string, partial float64) rope
 	return rc
 }
 
+// scalings are the kinds of scaling that most families compute, beside "default".
+var scalings = []string{"linear", "dynamic", "yarn", "llama3"}
+
+// others refuses the settings under names that the family does not read, where they do
+// not agree: transformers 4.47 to 4.57 write GPT-NeoX's under two names each.
+func (rc *ropeConfig) others(c *Config, thetaKey, partialKey string) {
+	if thetaKey != "rope_theta" {
+		Only(c, "rope_theta", rc.theta)
+	}
+	if partialKey != "partial_rotary_factor" {
+		Only(c, "partial_rotary_factor", rc.partial)
+	}
+}
+
 // rope computes the frequencies for heads of width k. context is
 // max_position_embeddings; limit is the longest text for which the frequencies
 // hold (longrope changes them beyond its original context). kinds are the types of
@@ -101,6 +116,7 @@ func (rc ropeConfig) rope(c *Config, k, context int, kinds ...string) (r Rope, l
 		dim = 2
 	}
 	r, limit = plainRope(rc.theta, dim), context
+	c.Ignore("original_max_position_embeddings") // original and longRope read it
 	s := rc.scaling
 	if s == nil {
 		return r, limit
@@ -125,8 +141,19 @@ func (rc ropeConfig) rope(c *Config, k, context int, kinds ...string) (r Rope, l
 		for i := range r.InvFreq {
 			r.InvFreq[i] /= factor
 		}
+	case "dynamic":
+		// _compute_dynamic_ntk_parameters: the default up to max_position_embeddings, and
+		// beyond it other frequencies for every length of text, so that a token's
+		// log-probability would depend on what follows it. limit is within.
+		s.Ignore("factor")
+	case "yarn":
+		if slices.Contains(kinds, "longrope") {
+			r, limit = longRope(c, s, r, context) // phi3
+		} else {
+			r = yarnRope(c, s, rc.theta, dim, context)
+		}
 	case "llama3":
-		r = llama3Rope(s, r, context)
+		r = llama3Rope(s, r, original(c, s, context))
 	case "longrope", "su":
 		r, limit = longRope(c, s, r, context)
 	}
@@ -134,13 +161,89 @@ func (rc ropeConfig) rope(c *Config, k, context int, kinds ...string) (r Rope, l
 	return r, limit
 }
 
+// original is the context that a scaled model was trained with before. A key beside the
+// scaling counts before the one in it (RotaryEmbeddingConfigMixin.standardize_rope_params).
+func original(c, s *Config, context int) int {
+	const key = "original_max_position_embeddings"
+	inner := s.Size(key, context)
+	if !c.Has(key) {
+		return inner
+	}
+	outer := c.Size(key, 0)
+	if s.Has(key) && inner != outer {
+		c.Refuse(key) // older readers take the inner one
+	}
+	return outer
+}
+
+// yarnRope leaves the short wavelengths, divides the long ones' frequencies by factor,
+// passes linearly, pair by pair, between them, and scales cos and sin
+// (modeling_rope_utils.py, _compute_yarn_parameters, of transformers 5.23).
+func yarnRope(c, s *Config, theta float64, dim, context int) Rope {
+	trained := original(c, s, context)
+	ratio := float64(context) / float64(trained)
+	factor := ratio
+	if !s.Null("factor") {
+		factor = s.Positive("factor", 0)
+		if factor != ratio && trained != context {
+			c.doubt("yarn's factor is %g, but max_position_embeddings / original_max_position_embeddings is %g: the factor is taken, as in transformers", factor, ratio)
+		}
+	}
+	if s.Has("attn_factor") {
+		c.doubt("yarn's attn_factor %s is not used, as in transformers; other programs multiply by it", brief(s.keys["attn_factor"]))
+	}
+	s.Ignore("attn_factor")
+	scale := func(m float64) float64 {
+		if factor <= 1 {
+			return 1
+		}
+		return 0.1*m*math.Log(factor) + 1
+	}
+	attention := scale(1)
+	if m, all := s.Float("mscale", 0), s.Float("mscale_all_dim", 0); m != 0 && all != 0 {
+		attention = scale(m) / scale(all)
+	}
+	if s.Has("attention_factor") {
+		attention = s.Positive("attention_factor", 0)
+	}
+	// Index of the pair that turns a number of times within the trained context.
+	index := func(key string, def float64) float64 {
+		turns := s.Float(key, def)
+		if turns == 0 {
+			turns = def
+		}
+		at := float64(dim) * math.Log(float64(trained)/(turns*2*math.Pi)) / (2 * math.Log(theta))
+		if math.IsNaN(at) || math.IsInf(at, 0) {
+			s.fail("%s%s is %g with a rope_theta of %g, wanted more than 0 and a rope_theta other than 1", s.prefix, key, turns, theta)
+			return 0
+		}
+		return at
+	}
+	low, high := index("beta_fast", 32), index("beta_slow", 1)
+	if s.Bool("truncate", true) && !s.Null("truncate") {
+		low, high = math.Floor(low), math.Ceil(high)
+	}
+	low, high = max(low, 0), min(high, float64(dim-1))
+	if low == high {
+		high += 0.001
+	}
+	r := Rope{InvFreq: make([]float32, dim/2), Scale: float32(attention)}
+	for i := range r.InvFreq {
+		exponent := float32(2*i) / float32(dim)
+		wavelength := float32(math.Pow(float64(float32(theta)), float64(exponent)))
+		ramp := min(max((float32(i)-float32(low))/float32(high-low), 0), 1)
+		r.InvFreq[i] = 1/(float32(factor)*wavelength)*ramp + 1/wavelength*(1-ramp)
+	}
+	return r
+}
+
 // llama3Rope slows the long wavelengths down by factor, leaves the short ones and
 // passes smoothly between them (modeling_rope_utils.py, _compute_llama3_parameters).
-func llama3Rope(s *Config, r Rope, maxContext int) Rope {
+func llama3Rope(s *Config, r Rope, original int) Rope {
 	factor := float32(s.Positive("factor", 0))
 	low := float32(s.Positive("low_freq_factor", 0))
 	high := float32(s.Positive("high_freq_factor", 0))
-	context := float32(s.Size("original_max_position_embeddings", maxContext))
+	context := float32(original)
 	if low > 0 && high <= low {
 		s.fail("%shigh_freq_factor is %g, wanted more than low_freq_factor %g", s.prefix, high, low)
 		return r

@@ -196,6 +196,8 @@ LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq
           "original_max_position_embeddings": 32}
 LONGROPE = {"rope_type": "longrope", "rope_theta": 5000.0, "partial_rotary_factor": 1.0,
             "short_factor": [1.0, 1.05, 1.2, 1.4], "long_factor": [1.1, 1.9, 4.0, 7.5]}
+YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 32}
+# Turns within 32 tokens of the pairs at head_dim 16: 5.1, 1.6, 0.51 ...: betas of 4 and 0.3 make a ramp from the first pair to the third.
 # Wavelengths of LLAMA3 at head_dim 16: 6.3 (kept), 20 (between), 63 and longer (divided).
 
 CASES = [
@@ -220,6 +222,17 @@ CASES = [
     Case("llama-linear", "linear rope scaling by a factor that is not whole; the v4 file says \"type\"",
          llama(rope_parameters={"rope_type": "linear", "factor": 2.5, "rope_theta": 5000.0}),
          EPS | {"scaling": unscaled(), "factor": rope(factor=2.0)}, scaling_key="type", dtype=torch.bfloat16),
+    Case("llama-yarn", "yarn with betas and without truncation, the scale of cos and sin from mscale and mscale_all_dim; texts longer than the "
+         "original context; the v4 file says \"type\"",
+         llama(head_dim=16, num_key_value_heads=1, intermediate_size=36,
+               rope_parameters=YARN | {"beta_fast": 4.0, "beta_slow": 0.3, "truncate": False, "mscale": 2.0, "mscale_all_dim": 0.7}),
+         EPS | {"scaling": unscaled(), "factor": rope(factor=8.0), "beta_fast": rope(beta_fast=32.0), "beta_slow": rope(beta_slow=1.0),
+                "truncate": rope(truncate=True), "mscale": rope(mscale=1.0), "mscale_all_dim": rope(mscale_all_dim=1.0),
+                "one mscale": rope(mscale_all_dim=0.0), "original": rope(original_max_position_embeddings=64)},
+         scaling_key="type", dtype=torch.bfloat16),
+    Case("llama-dynamic", "dynamic rope scaling, which within max_position_embeddings is none; its last text fills them; the v4 file says \"type\"",
+         llama(rope_parameters={"rope_type": "dynamic", "factor": 4.0, "rope_theta": 5000.0}),
+         EPS | THETA | {"linear instead": rope(rope_type="linear")}, lengths=(7, 1, 40, 128), scaling_key="type", dtype=torch.bfloat16),
     Case("llama-sharded", "three files and an index, with the inv_freq buffers of Llama 2's time",
          llama(num_hidden_layers=3, intermediate_size=36), EPS | THETA, shards=3, extra=llama_buffers),
     Case("llama-bf16", "bfloat16 weights", llama(hidden_size=48, intermediate_size=64), EPS | THETA, dtype=torch.bfloat16),
@@ -240,6 +253,9 @@ CASES = [
     Case("gemma2-bf16", "bfloat16 weights; sqrt(hidden_size) is not a bfloat16", gemma2(hidden_size=48, intermediate_size=48),
          EPS | {"window": put(sliding_window=1000)}, dtype=torch.bfloat16),
 
+    Case("gemma2-yarn", "yarn beside soft-caps and windows", gemma2(num_hidden_layers=2, rope_parameters=YARN | {"rope_theta": 300.0}),
+         EPS | {"scaling": unscaled(), "factor": rope(factor=8.0)}, dtype=torch.bfloat16),
+
     # gemma3_text and gemma3.
     Case("gemma3_text-pattern", "pattern of three (sliding_window_pattern in v4, layer_types in v5), two rope thetas, linear scaling on the full "
          "layers only, query scale, QK norm, window",
@@ -259,6 +275,11 @@ CASES = [
                 num_key_value_heads=1, intermediate_size=32, tie_word_embeddings=False),
          EPS | {"final cap": put(final_logit_softcapping=None), "pattern": put(layer_types=[SLIDE, SLIDE, FULL])}, dtype=torch.bfloat16),
     Case("gemma3_text-bf16", "bfloat16 weights", gemma3(hidden_size=48, intermediate_size=48), EPS, dtype=torch.bfloat16),
+    Case("gemma3_text-yarn", "yarn on the full layers only",
+         gemma3(num_hidden_layers=2, layer_types=[SLIDE, FULL],
+                rope_parameters={FULL: YARN | {"rope_theta": 300.0}, SLIDE: {"rope_type": "default", "rope_theta": 100.0}}),
+         EPS | {"scaling": unscaled(FULL), "factor": rope(FULL, factor=8.0), "attention factor": rope(FULL, attention_factor=1.0)},
+         dtype=torch.bfloat16),
     Case("gemma3-hub", "the text part of a multimodal checkpoint with the names as published: language_model.model..., "
          "vision_tower.vision_model..., multi_modal_projector...", gemma3_mm(),
          EPS | {"window": put(sliding_window=1000), "scaling": unscaled(FULL)}, rename=hub_gemma3),
@@ -285,11 +306,21 @@ CASES = [
     Case("qwen3-tied-copy", "tied with a copy of the head in the file, as Qwen3-0.6B is published", qwen3(tie_word_embeddings=True, head_dim=8),
          EPS | THETA, extra=head_copy, dtype=torch.bfloat16),
 
+    Case("qwen3-yarn", "yarn as Qwen's README has it: factor and original context alone, the scale of cos and sin from the factor",
+         qwen3(rope_parameters=YARN | {"rope_theta": 100.0}), EPS | THETA | {"scaling": unscaled(), "factor": rope(factor=8.0),
+                                                    "attention factor": rope(attention_factor=1.0), "truncate": rope(truncate=False)},
+         dtype=torch.bfloat16),
+
     # mistral.
     Case("mistral-null", "sliding_window null and Nemo's head_dim that is not hidden_size / heads",
          mistral(head_dim=12, num_key_value_heads=1), EPS | THETA | {"window": put(sliding_window=8)}, dtype=torch.bfloat16),
     Case("mistral-window", "a window of 8 on every layer", mistral(sliding_window=8),
          EPS | THETA | {"window": put(sliding_window=None), "window-1": put(sliding_window=7)}),
+
+    Case("mistral-yarn", "yarn with an attention_factor, which counts before mscale, and a whole original context",
+         mistral(rope_parameters=YARN | {"rope_theta": 100.0, "original_max_position_embeddings": 128, "attention_factor": 1.3, "mscale": 1.0,
+                                         "mscale_all_dim": 0.5}),
+         EPS | {"scaling": unscaled(), "attention factor": rope(attention_factor=1.0)}, dtype=torch.bfloat16),
 
     # phi3: Phi-3, Phi-4, Phi-4-mini.
     Case("phi3-plain", "fused qkv with fewer key heads and fused gate_up", phi3(), EPS | THETA),
@@ -334,6 +365,12 @@ CASES = [
               rope_parameters={"rope_type": "linear", "factor": 4.0, "rope_theta": 5000.0, "partial_rotary_factor": 0.5}),
          {"scaling": unscaled(), "partial": rope(partial_rotary_factor=1.0), "serial": put(use_parallel_residual=False)},
          scaling_key="type", dtype=torch.bfloat16),
+    Case("gpt_neox-resaved", "the v4 file as transformers 4.47 to 4.57 write it, each rotary setting under two names",
+         neox(num_attention_heads=2), {"partial": rope(partial_rotary_factor=0.5), "theta": rope(rope_theta=10000.0)},
+         v4={"partial_rotary_factor": 0.25, "rope_theta": 5000}, dtype=torch.bfloat16),
+    Case("gpt_neox-yarn", "yarn over the half of each head that rotates", neox(num_attention_heads=2,
+         rope_parameters=YARN | {"rope_theta": 1000.0, "partial_rotary_factor": 0.5}),
+         {"scaling": unscaled(), "partial": rope(partial_rotary_factor=1.0), "factor": rope(factor=8.0)}, dtype=torch.bfloat16),
     Case("gpt_neox-hub", "float16 with the buffers attention.bias (bool), masked_bias and rotary_emb.inv_freq, as older Pythias",
          neox(), {"serial": put(use_parallel_residual=False)}, dtype=torch.float16, extra=neox_buffers),
 
@@ -344,6 +381,8 @@ CASES = [
     Case("olmo2-llama3-tied", "llama3 rope scaling, tied head", olmo2(num_key_value_heads=2, num_attention_heads=2, tie_word_embeddings=True,
                                                                     rope_parameters=LLAMA3),
          EPS | {"scaling": unscaled(), "factor": rope(factor=4.0)}, dtype=torch.bfloat16),
+    Case("olmo2-yarn", "yarn without truncation", olmo2(rope_parameters=YARN | {"rope_theta": 100.0, "truncate": False}),
+         EPS | {"scaling": unscaled(), "truncate": rope(truncate=True)}, dtype=torch.bfloat16),
 ]
 
 # Keys of the published v4 files that have no effect, or their one value that computes what is computed here.
