@@ -31,7 +31,7 @@ var whole = regexp.MustCompile(`^-?[0-9]{1,18}$`)
 // add takes the "id" and "epoch" of a pair. As in inspect_ai, ids are the same when their
 // texts are, 7 and "7".
 func (s *samples) add(line cli.Line) (of sample, err error) {
-	members, err := cli.Object(line.Text, "{\"id\": ..., \"prompt\": ..., \"reply\": ...}")
+	members, err := cli.Object(line.Text, "{\"id\": ..., \"prompt\": ..., \"reply\": ...}", "id", "epoch")
 	if err != nil {
 		return of, err
 	}

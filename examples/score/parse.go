@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/cli"
@@ -11,16 +12,24 @@ import (
 // added are the members that a line comes back with.
 var added = []string{"tuned", "base", "reward", "per_token", "per_span", "flags", "error"}
 
+// unread belong to a conversation, and a pair is of one prompt.
+var unread = []string{"system", "system_prompt", "messages", "history", "tools", "images"}
+
 // parsePair reads a line's object.
 func parsePair(line []byte) (implicit.Item, error) {
 	var item implicit.Item
-	keys, err := cli.Object(line, "{\"prompt\": ..., \"reply\": ...}")
+	keys, err := cli.Object(line, "{\"prompt\": ..., \"reply\": ...}", slices.Concat(added, unread, []string{"prompt", "reply"})...)
 	if err != nil {
 		return item, err
 	}
 	for _, key := range added {
 		if _, ok := keys[key]; ok {
 			return item, fmt.Errorf("%q is there already, wanted lines without the members that are added", key)
+		}
+	}
+	for _, key := range unread {
+		if v := string(keys[key]); !slices.Contains([]string{"", "null", `""`, "[]", "{}"}, v) {
+			return item, fmt.Errorf("%q is not read, and the reply would be to another conversation, wanted prompt and reply (-system gives all lines one system text)", key)
 		}
 	}
 	for key, to := range map[string]*string{"prompt": &item.Prompt, "reply": &item.Reply} {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +108,8 @@ func TestRefused(t *testing.T) {
 		{with(`"prompt": 1`), `"prompt"`},
 		{with(`"extra": {"a": 1, "a": 2}`), `"a"`},
 		{with(`"System": "s"`), `"System", wanted "system" in small letters`},
+		{with(`"systen": "s"`), `"systen", wanted "system", or another name for what is not read`},
+		{with(`"imges": ["s"]`), `"imges", wanted "images", or another name for what is not read`},
 		{`{"Prompt": "x", "chosen": "y", "rejected": "z"}`, `"Prompt", wanted "prompt" in small letters`},
 		{`{"prompt": "x", "chosen": "\ud83d", "rejected": "z"}`, "surrogate"},
 		{"{\"prompt\": \"x\", \"chosen\": \"\xff\", \"rejected\": \"z\"}", "UTF-8"},
@@ -330,6 +334,15 @@ func TestParquet(t *testing.T) {
 			t.Errorf("%+v, %v, wanted %s", rows, err, c.want)
 		}
 	}
+	for name, want := range map[string]string{"pyarrow": "system: S | user: Hi => Hello > B / C", "sharegpt": "user: Hi => Hello > Go"} {
+		b, err := os.ReadFile("testdata/" + name + ".parquet")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows, err := all(t, string(b)); err != nil || len(rows) != 1 || show(rows[0]) != want {
+			t.Errorf("%s: %+v, %v, wanted %s", name, rows, err, want)
+		}
+	}
 	rows, err := all(t, table(t, nested{"x", []message{{"Hi", "user", nil}, {"Go", "assistant", nil}}, []message{{"Hi", "user", nil}, {"Hello", "assistant", nil}}, &subset, 7}))
 	if err != nil || rows[0].ID != "7" || rows[0].Subset != "s" || !slices.Equal(rows[0].Unread, []string{"source"}) {
 		t.Errorf("%+v, %v", rows, err)
@@ -403,6 +416,61 @@ func TestMutations(t *testing.T) {
 			}
 		}
 		sound(t, string(b))
+	}
+}
+
+// TestStructure: of 5,000 files in which a byte of a name, a bracket or a mark is changed, lost
+// or doubled, no row is read as another conversation: it is as it was, or refused.
+func TestStructure(t *testing.T) {
+	file := `{"id": "1", "system": "S", "prompt": [{"role": "user", "content": [{"type": "text", "text": "A"}]}, {"role": "assistant", "content": "B", "reasoning_content": "R"}, {"role": "user", "content": "C"}], "chosen": {"role": "assistant", "content": "D"}, "rejected": ["E", "F"]}
+{"system_prompt": "S", "history": [["A", "B"]], "instruction": "C", "input": "D", "chosen_response": "E", "rejected_response": "F", "tools": []}
+{"conversations": [{"from": "system", "value": "S"}, {"from": "human", "value": "A"}], "chosen": {"from": "gpt", "value": "B"}, "rejected": {"from": "gpt", "value": "C"}, "subset": "s", "images": null}
+`
+	known := map[string]bool{}
+	rows, err := all(t, file)
+	if err != nil || len(rows) != 3 {
+		t.Fatal(rows, err)
+	}
+	for _, r := range rows {
+		if known[show(r)] = true; r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	// Where the values are: those of one letter in quotes, and roles.
+	values := regexp.MustCompile(`"(?:[A-Zs1]|user|system|assistant|human|gpt|text)"[,}\]]`)
+	var places []int
+	for at := range file {
+		if !slices.ContainsFunc(values.FindAllStringIndex(file, -1), func(v []int) bool { return at > v[0] && at < v[1]-2 }) {
+			places = append(places, at)
+		}
+	}
+	extra := regexp.MustCompile(`{[^"]*: ("R")}`) // of any name: the template refuses one that it does not read
+	rng := rand.New(rand.NewPCG(13, 5))
+	refused := 0
+	for range 5000 {
+		b, at := []byte(file), places[rng.IntN(len(places))]
+		switch rng.IntN(3) {
+		case 0:
+			b[at] = " \"\\,:{}[]abcdefghijklmnopqrstuvwxyzABN01-"[rng.IntN(41)]
+		case 1:
+			b = slices.Delete(b, at, at+1)
+		case 2:
+			b = slices.Insert(b, at, b[at])
+		}
+		rows, err := all(t, string(b))
+		if err != nil {
+			continue
+		}
+		for _, r := range rows {
+			if r.Err != nil {
+				refused++
+			} else if !known[extra.ReplaceAllString(show(r), "{reasoning_content: $1}")] {
+				t.Errorf("%s\nis read as %s", b, show(r))
+			}
+		}
+	}
+	if refused < 1000 {
+		t.Errorf("%d rows refused, wanted most of those that were changed", refused)
 	}
 }
 

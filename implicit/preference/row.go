@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/tokenize"
@@ -27,6 +28,31 @@ var (
 
 var knownNames = slices.Concat(chosenNames, rejectedNames, promptNames, systemNames, otherNames, refusedNames)
 
+// missedNames are those without which a row may be read as another conversation, so that a
+// slip of the pen in one must not make it a member that is not read.
+var missedNames = slices.DeleteFunc(slices.Clone(knownNames), func(name string) bool { return name == "id" || name == "subset" })
+
+// slip tells whether a name is another one but for a letter changed, left out or put in. A
+// plural's singular is a name of its own.
+func slip(name, of string) bool {
+	if len(name) > len(of) {
+		name, of = of, name
+	} else if name+"s" == of {
+		return false
+	}
+	i := 0
+	for i < len(name) && name[i] == of[i] {
+		i++
+	}
+	switch len(of) - len(name) {
+	case 0:
+		return i < len(name) && name[i+1:] == of[i+1:]
+	case 1:
+		return name[i:] == of[i+1:]
+	}
+	return false
+}
+
 // fields are the members of a row that say something, by name.
 type fields map[string]json.RawMessage
 
@@ -44,10 +70,18 @@ func parse(text []byte) (row Row) {
 			if !strictjson.Null(m.Value) || slices.Contains(chosenNames, m.Key) || slices.Contains(rejectedNames, m.Key) {
 				f[m.Key] = m.Value
 			}
-		case slices.Contains(knownNames, folded) && row.Err == nil:
-			row.Err = fmt.Errorf("%q, wanted %q in small letters", m.Key, folded)
+		case slices.Contains(knownNames, folded):
+			if row.Err == nil {
+				row.Err = fmt.Errorf("%q, wanted %q in small letters", m.Key, folded)
+			}
 		default:
 			row.Unread = append(row.Unread, m.Key)
+			if strings.ContainsFunc(m.Key, unicode.IsControl) && row.Err == nil {
+				row.Err = fmt.Errorf("%.40q holds a control character, wanted a name", m.Key)
+			}
+			if i := slices.IndexFunc(missedNames, func(name string) bool { return slip(folded, name) }); i >= 0 && row.Err == nil {
+				row.Err = fmt.Errorf("%.40q, wanted %q, or another name for what is not read", m.Key, missedNames[i])
+			}
 		}
 	}
 	if err := f.name(&row); row.Err == nil {

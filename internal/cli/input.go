@@ -53,7 +53,7 @@ func jsonPrompts(ctx context.Context, r io.Reader, from string) ([]implicit.Name
 		fail := func(err error) ([]implicit.NamedPrompt, error) {
 			return nil, fmt.Errorf("%s: line %d: %w", from, line.Number, err)
 		}
-		members, err := Object(line.Text, wanted)
+		members, err := Object(line.Text, wanted, "name", "prompt")
 		if err != nil {
 			return fail(err)
 		}

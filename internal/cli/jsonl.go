@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
@@ -54,9 +56,21 @@ func Lines(ctx context.Context, r io.Reader, name string) iter.Seq2[Line, error]
 	}
 }
 
-// Object reads a JSON object's members, strictly; form is what it should look like.
-func Object(text []byte, form string) (map[string]json.RawMessage, error) {
-	return strictjson.Object(text, form)
+// Object reads a JSON object's members, strictly; form is what it should look like. A member
+// whose name is a known one in another case is refused; others may stand there.
+func Object(text []byte, form string, known ...string) (map[string]json.RawMessage, error) {
+	members, err := strictjson.Members(text, form)
+	if err != nil {
+		return nil, err
+	}
+	object := make(map[string]json.RawMessage, len(members))
+	for _, m := range members {
+		if folded := strings.ToLower(m.Key); folded != m.Key && slices.Contains(known, folded) {
+			return nil, fmt.Errorf("%q, wanted %q in small letters", m.Key, folded)
+		}
+		object[m.Key] = m.Value
+	}
+	return object, nil
 }
 
 // String reads a JSON string, strictly; name is the string's, for the error. ok is false
