@@ -117,6 +117,6 @@ func (r *report) tell(w io.Writer) {
 		fmt.Fprintf(w, "members that are not read: %s\n", strings.Join(unread, ", "))
 	}
 	if special > 0 {
-		fmt.Fprintf(w, "%d pairs spell out special tokens of the tuned model: where the prompts are rendered already, wanted -tuned-as raw\n", special)
+		fmt.Fprintf(w, "%d pairs spell out special tokens of the tuned model (prompts that are rendered already are read by -tuned-as raw)\n", special)
 	}
 }
