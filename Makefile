@@ -6,7 +6,7 @@ ifneq ($(SIMD),)
 export GOEXPERIMENT := $(if $(GOEXPERIMENT),$(GOEXPERIMENT),simd)
 endif
 
-.PHONY: help deps build test demo real fuzz bench accept clean distclean
+.PHONY: help deps build man test demo real fuzz bench accept clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ deps: ## provide libtokenizers.a and the XLA plugin (found, downloaded or built;
 
 build: deps ## build every program of examples/ into bin/
 	@setup/build.sh
+
+man: build ## write manual pages and shell completions of the programs into bin/share/
+	@setup/man.sh
 
 demo: build ## build, then run the quickstart: no network, no arguments
 	@bin/quickstart

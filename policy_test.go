@@ -40,7 +40,8 @@ var arrows = map[string][]string{
 	"internal/study":          {"stats", "internal/plot", "implicit", "logprob", "tokenize", "internal/csv", "internal/parquetfile", "internal/regular", "internal/output"},
 	"internal/demo":           {},
 	"internal/demo/make":      {"internal/checkpoint", "internal/demo"},
-	"internal/cli":            {"tokenize", "logprob", "implicit", "internal/output", "internal/regular", "internal/strictjson"},
+	"internal/cli/home":       {},
+	"internal/cli":            {"tokenize", "logprob", "implicit", "internal/cli/home", "internal/output", "internal/regular", "internal/strictjson"},
 	"internal/serve":          {"tokenize", "logprob", "implicit", "internal/prefix", "internal/strictjson"},
 	"internal/bench":          {"internal/cli", "internal/output", "internal/prefix", "implicit", "logprob", "tokenize"},
 	"setup/pjrt":              {},
@@ -140,7 +141,7 @@ func TestQuiet(t *testing.T) {
 	}
 	for _, s := range sources(t) {
 		dir := path.Dir(s.path)
-		if strings.HasPrefix(dir, "examples/") || dir == "internal/cli" || dir == "internal/demo/make" || dir == "internal/bench" || dir == "setup/pjrt" {
+		if strings.HasPrefix(dir, "examples/") || dir == "internal/cli" || dir == "internal/cli/home" || dir == "internal/demo/make" || dir == "internal/bench" || dir == "setup/pjrt" {
 			continue
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {

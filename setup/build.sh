@@ -10,6 +10,8 @@ if [ -z "$programs" ]; then
 	exit
 fi
 mkdir -p bin
+vcs= # the commit, for -version
+! git rev-parse HEAD >/dev/null 2>&1 || vcs=-buildvcs=true
 # shellcheck disable=SC2086 # one word a program
-go build -o bin/ $programs
+go build $vcs -o bin/ $programs
 echo "build: bin/ has $(for program in $programs; do basename "$program"; done | tr '\n' ' ')"

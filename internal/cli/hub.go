@@ -21,11 +21,17 @@ func HubOptions(getenv func(string) string, stderr io.Writer) *logprob.HubOption
 	if home == "" {
 		cache := getenv("XDG_CACHE_HOME")
 		if cache == "" {
-			if user, err := os.UserHomeDir(); err == nil {
+			user, err := os.UserHomeDir()
+			if err != nil {
+				user = "" // no cache: see Loader.Load
+			}
+			if user != "" {
 				cache = filepath.Join(user, ".cache")
 			}
 		}
-		home = filepath.Join(cache, "huggingface")
+		if cache != "" {
+			home = filepath.Join(cache, "huggingface")
+		}
 	}
 	o := &logprob.HubOptions{
 		Endpoint: getenv("HF_ENDPOINT"),
@@ -33,7 +39,7 @@ func HubOptions(getenv func(string) string, stderr io.Writer) *logprob.HubOption
 		Offline:  truth(getenv("HF_HUB_OFFLINE")) || truth(getenv("TRANSFORMERS_OFFLINE")),
 		Warn:     func(err error) { fmt.Fprintln(stderr, err) },
 	}
-	if o.CacheDir == "" {
+	if o.CacheDir == "" && home != "" {
 		o.CacheDir = filepath.Join(home, "hub")
 	}
 	if !truth(getenv("HF_HUB_DISABLE_IMPLICIT_TOKEN")) {
@@ -47,8 +53,11 @@ func token(getenv func(string) string, home string) string {
 		return t
 	}
 	path := getenv("HF_TOKEN_PATH")
-	if path == "" {
+	if path == "" && home != "" {
 		path = filepath.Join(home, "token")
+	}
+	if path == "" {
+		return ""
 	}
 	b, _ := regular.Read(path, 1<<20) // no file, no token
 	return strings.TrimSpace(string(b))

@@ -7,6 +7,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -46,7 +47,8 @@ func Main(name string, run Run) {
 		close(caught)
 		cancel()
 	}()
-	err := run(ctx, os.Stdin, os.Stdout, os.Stderr, os.Args[1:])
+	stdout := standardOutput()
+	err := stdout.result(run(ctx, os.Stdin, stdout, os.Stderr, os.Args[1:]))
 	reported := Report(name, err, os.Stderr)
 	select {
 	case <-caught:
@@ -112,39 +114,46 @@ func Usagef(format string, args ...any) error {
 type Flags struct {
 	*flag.FlagSet
 	purpose, examples string
+	info              informer
 }
 
 // NewFlags makes a flag set whose -h text begins with purpose and ends with examples.
 func NewFlags(name, purpose, examples string) *Flags {
-	f := &Flags{flag.NewFlagSet(name, flag.ContinueOnError), purpose, examples}
+	f := &Flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError), purpose: purpose, examples: examples}
 	f.SetOutput(io.Discard)
+	f.info.register(f)
 	return f
 }
 
-// Parse reads the arguments. -h prints the help to stdout and returns flag.ErrHelp; an
-// unknown flag, a value that does not parse or an argument too many is a UsageError.
+// Parse reads the arguments. -h prints the help to stdout and returns flag.ErrHelp, as do
+// -version, -completion and -man with what they print; an unknown flag, a value that does not parse or an argument too many is a UsageError.
 func (f *Flags) Parse(args []string, stdout io.Writer) error {
 	err := f.FlagSet.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		f.help(stdout)
+		if failed := f.help(stdout); failed != nil {
+			return failed
+		}
 		return err
 	case err != nil:
 		return Usagef("%v", err)
 	case f.NArg() > 0:
 		return Usagef("argument %q, wanted flags only", f.Arg(0))
 	}
-	return nil
+	return f.info.print(f, stdout)
 }
 
-func (f *Flags) help(w io.Writer) {
-	fmt.Fprintf(w, "%s: %s\n\nFlags:\n", f.Name(), f.purpose)
-	f.SetOutput(w)
+func (f *Flags) help(w io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s: %s\n\nFlags:\n", f.Name(), f.purpose)
+	f.SetOutput(&b)
 	f.PrintDefaults()
 	f.SetOutput(io.Discard)
 	if f.examples != "" {
-		fmt.Fprintf(w, "\nExamples:\n%s\n", f.examples)
+		fmt.Fprintf(&b, "\nExamples:\n%s\n", f.examples)
 	}
+	_, err := w.Write(b.Bytes())
+	return err
 }
 
 // Force registers the flag -force, for what output.File and output.Folder do with it.

@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/internal/cli/home"
 	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
@@ -48,6 +49,9 @@ type Loader struct {
 // Loader checks the flags and opens the backend. Close frees it.
 func (m *ModelFlags) Loader(stderr io.Writer) (*Loader, error) {
 	l := &Loader{stderr: stderr, models: map[string]*logprob.Model{}, told: map[string]bool{}}
+	if home.Guessed != "" {
+		fmt.Fprintf(stderr, "HOME is not set: taking %s, where the XLA plugin and models of the hub are looked for\n", home.Guessed)
+	}
 	var err error
 	if l.dtype, err = parseDType(m.DType); err != nil {
 		return nil, err
@@ -124,6 +128,11 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 	hub := HubOptions(os.Getenv, l.stderr)
 	download := NewProgress(l.stderr, "downloading "+name, true)
 	hub.Progress = download.Set
+	if hub.CacheDir == "" {
+		if _, err := os.Stat(name); err != nil {
+			return nil, fmt.Errorf("%s: no folder of that name, and none for models of the hub: wanted HOME, HF_HOME or HF_HUB_CACHE to be set", name)
+		}
+	}
 	dir, err := logprob.Find(ctx, name, hub)
 	download.Done()
 	if err != nil {
