@@ -4,6 +4,7 @@ import "unicode/utf8"
 
 // attr is of.name in a template: the attribute, else the item of that name.
 func (r *run) attr(of Value, name string) Value {
+	noMarkup("an attribute of", of)
 	if u, ok := of.(*undefined); ok {
 		u.fail()
 	}
@@ -20,6 +21,7 @@ func (r *run) attr(of Value, name string) Value {
 
 // item is of[arg] in a template: the item, else, for a name, the attribute.
 func (r *run) item(of, arg Value) Value {
+	noMarkup("an item by or of", of, arg)
 	switch of := of.(type) {
 	case *undefined:
 		of.fail()
@@ -214,6 +216,7 @@ func (r *run) listMember(l *List, name string) (Value, bool) {
 
 // slice is of[start:stop:step].
 func (r *run) slice(of, start, stop, step Value) Value {
+	noMarkup("a part of", of)
 	var n int
 	switch v := of.(type) {
 	case *undefined:

@@ -119,7 +119,7 @@ func intArg(fn string, v Value) int {
 
 // strArg is an argument that must be a string.
 func strArg(fn string, v Value) string {
-	s, ok := v.(string)
+	s, ok := plain(v).(string)
 	if !ok {
 		typeError("%s() argument must be str, not %s", fn, typeName(v))
 	}

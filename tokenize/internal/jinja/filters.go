@@ -12,6 +12,13 @@ type filter func(r *run, v Value, a *args) Value
 
 // filterFunc returns the filter of that name, nil if there is none here.
 func filterFunc(name string) filter {
+	if f := knownFilter(name); f != nil {
+		return guarded(name, f)
+	}
+	return nil
+}
+
+func knownFilter(name string) filter {
 	switch name {
 	case "abs":
 		return doAbs
@@ -59,7 +66,12 @@ func filterFunc(name string) filter {
 		return doReverse
 	case "round":
 		return doRound
-	case "safe", "string":
+	case "safe":
+		return func(r *run, v Value, a *args) Value {
+			a.bind(name, 0)
+			return markup(r.text(r.str(v)))
+		}
+	case "string":
 		return ofText(name, func(s string) string { return s })
 	case "sort":
 		return doSort
@@ -83,7 +95,11 @@ func filterFunc(name string) filter {
 func ofText(name string, f func(string) string) filter {
 	return func(r *run, v Value, a *args) Value {
 		a.bind(name, 0)
-		return r.text(f(r.str(v)))
+		text := r.text(f(r.str(v)))
+		if name == "title" { // which joins pieces
+			return text
+		}
+		return like(v, text)
 	}
 }
 
@@ -373,5 +389,5 @@ func doTojson(r *run, v Value, a *args) Value {
 }
 
 func doTrim(r *run, v Value, a *args) Value {
-	return r.strip(r.str(v), a.bind("trim", 0, "chars")[0], true, true)
+	return like(v, r.strip(r.str(v), a.bind("trim", 0, "chars")[0], true, true))
 }

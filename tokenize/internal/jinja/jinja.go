@@ -9,7 +9,8 @@
 // and depth. Everything it does is deterministic.
 //
 // What Jinja has and chat templates do not use is refused by name, never
-// approximated: template inheritance, HTML escaping, and the filters batch, center,
+// approximated: template inheritance, HTML escaping (but of what is added to what the filter
+// safe returned), and the filters batch, center,
 // escape, filesizeformat, forceescape, groupby, pprint, random, slice, striptags,
 // truncate, urlencode, urlize, wordcount, wordwrap and xmlattr. Integers are of 64
 // bits: overflow is an error.

@@ -60,6 +60,8 @@ func (w *jsonWriter) value(v Value, depth int) {
 		w.put(jsonFloat(v))
 	case string:
 		w.text(v)
+	case markup:
+		w.text(string(v))
 	case *List:
 		w.group("[", "]", len(v.Items), depth, func(i int) { w.value(v.Items[i], depth+1) })
 	case *Dict:

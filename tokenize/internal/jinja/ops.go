@@ -33,6 +33,12 @@ func (r *run) arith(op string, left, right Value) Value {
 			u.fail()
 		}
 	}
+	if op == "+" {
+		if v, ok := r.addMarkup(left, right); ok {
+			return v
+		}
+	}
+	noMarkup("the operator "+op+" with", left, right)
 	a, x, aInt, aOK := number(left)
 	b, y, bInt, bOK := number(right)
 	switch {
@@ -226,6 +232,7 @@ func floatArith(op string, x, y float64) Value {
 // compare is Python's left op right for a comparison or a membership.
 func (r *run) compare(op string, left, right Value) bool {
 	r.step(1)
+	left, right = plain(left), plain(right)
 	switch op {
 	case "==":
 		return r.equal(left, right)
@@ -253,6 +260,7 @@ const unordered = 2
 
 // order is negative, 0 or positive as left is below, like or above right.
 func (r *run) order(op string, left, right Value) int {
+	left, right = plain(left), plain(right)
 	for _, v := range []Value{left, right} {
 		if u, ok := v.(*undefined); ok {
 			u.fail()
@@ -306,6 +314,7 @@ func (r *run) order(op string, left, right Value) int {
 // equal is Python's ==.
 func (r *run) equal(left, right Value) bool {
 	r.step(1)
+	left, right = plain(left), plain(right)
 	if _, x, _, ok := number(left); ok {
 		a, _, aInt, _ := number(left)
 		b, y, bInt, ok := number(right)
@@ -365,6 +374,7 @@ func (r *run) equal(left, right Value) bool {
 
 // contains is Python's item in of.
 func (r *run) contains(of, item Value) bool {
+	of, item = plain(of), plain(item)
 	switch of := of.(type) {
 	case string:
 		s, ok := item.(string)

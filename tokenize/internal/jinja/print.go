@@ -12,6 +12,8 @@ func (r *run) str(v Value) string {
 	switch v := v.(type) {
 	case string:
 		return v
+	case markup:
+		return string(v)
 	case *undefined:
 		return ""
 	}
@@ -37,6 +39,8 @@ func (r *run) repr(v Value) string {
 		return formatFloat(v)
 	case string:
 		return r.text(reprString(v))
+	case markup:
+		return r.text("Markup(" + reprString(string(v)) + ")")
 	case *List:
 		open, end := "[", "]"
 		if v.Tuple {

@@ -38,7 +38,7 @@ func (r *run) getter(attribute, def Value) func(Value) Value {
 
 // fold is ignore_case of jinja2/filters.py.
 func fold(v Value) Value {
-	if s, ok := v.(string); ok {
+	if s, ok := plain(v).(string); ok {
 		return lower(s)
 	}
 	return v

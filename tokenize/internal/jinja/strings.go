@@ -63,7 +63,7 @@ func strMethod(name string) method {
 			items := r.collect(a.bind(name, 1, "iterable")[0])
 			var b strings.Builder
 			for i, item := range items {
-				t, ok := item.(string)
+				t, ok := plain(item).(string)
 				if !ok {
 					typeError("sequence item %d: expected str instance, %s found", i, typeName(item))
 				}

@@ -26,13 +26,13 @@ func testFunc(name string) testFn {
 	case "filter":
 		return func(r *run, v Value, a *args) bool {
 			a.bind(name, 0)
-			s, ok := v.(string)
+			s, ok := plain(v).(string)
 			return ok && filterFunc(s) != nil
 		}
 	case "test":
 		return func(r *run, v Value, a *args) bool {
 			a.bind(name, 0)
-			s, ok := v.(string)
+			s, ok := plain(v).(string)
 			return ok && testFunc(s) != nil
 		}
 	case "lower", "upper":
@@ -103,20 +103,20 @@ func kindTest(name string) func(Value) bool {
 	case "number":
 		return is("int", "float", "bool")
 	case "string":
-		return is("str")
+		return is("str", "Markup")
 	case "mapping":
 		return is("dict")
 	case "sequence": // has len() and []
-		return is("str", "list", "tuple", "dict", "range", "Undefined")
+		return is("str", "Markup", "list", "tuple", "dict", "range", "Undefined")
 	case "iterable":
 		return func(v Value) bool {
 			_, once := v.(*generator)
-			return once || is("str", "list", "tuple", "dict", "range", "Undefined", "dict_keys", "dict_values", "dict_items", "LoopContext")(v)
+			return once || is("str", "Markup", "list", "tuple", "dict", "range", "Undefined", "dict_keys", "dict_values", "dict_items", "LoopContext")(v)
 		}
 	case "callable":
 		return is("function", "Macro", "LoopContext", "Undefined")
 	case "escaped":
-		return func(Value) bool { return false }
+		return is("Markup")
 	}
 	return nil
 }

@@ -85,6 +85,7 @@ func key(v Value) any {
 	case *rangeValue, *namespace, *builtin, *macro, *generator, *loop:
 		return v
 	}
+	noMarkup("a key that is", v)
 	typeError("unhashable type: '%s'", typeName(v))
 	return nil
 }
@@ -228,6 +229,8 @@ func typeName(v Value) string {
 		return "float"
 	case string:
 		return "str"
+	case markup:
+		return "Markup"
 	case *List:
 		if v.Tuple {
 			return "tuple"
@@ -276,6 +279,8 @@ func length(v Value) (int, bool) {
 	switch v := v.(type) {
 	case string:
 		return runeCount(v), true
+	case markup:
+		return runeCount(string(v)), true
 	case *List:
 		return len(v.Items), true
 	case *Dict:
@@ -339,6 +344,7 @@ func (r *run) iterate(v Value) func() (Value, bool) {
 			return v.next()
 		}
 	}
+	noMarkup("going through", v)
 	typeError("'%s' object is not iterable", typeName(v))
 	return nil
 }

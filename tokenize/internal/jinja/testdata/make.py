@@ -223,6 +223,31 @@ c
 {{ f(a=1, 2) }}
 {% macro %}{% endmacro %}
 {{ 'a' is is }}
+{{ messages[2].content | safe }}{{ '<' | safe ~ '<&' }}{{ '<' ~ ('<&' | safe) }}
+{{ '[' + messages[2].content | safe + ']' }}
+{{ '<b>' + ('<i>' | safe) + "'\"&" }}{{ ('<' | safe) + ('>' | safe) + '>' }}
+{{ ('<' + ('a' | safe)) + '<' }}{% set m = '<' | safe %}{% set m = m + '<' %}{{ m }}{{ m + m }}{{ '<' + m }}
+{{ ['<' | safe, '<'] | join('&') }}{{ ['<', '<'] | join('&' | safe) }}{{ '&'.join(['<' | safe]) + '<' }}
+{{ ('<a ' | safe | trim) + '<' }}{{ ('<a' | safe | upper) + '<' }}{{ ('<a' | safe | lower) + '<' }}{{ ('<a' | safe | string) + '<' }}{{ ('<a' | safe | capitalize) + '<' }}
+{{ ('<a b' | safe | title) + '<' }}{{ ('<a' | safe | replace('a', '<')) + '<' }}{{ 'aa' | replace('a', '<' | safe) + '<' }}
+{{ '<' | safe == '<' }}{{ '<' == '<' | safe }}{{ '<' in ('a<' | safe) }}{{ '<' | safe in 'a<' }}{{ '<' | safe < '>' }}{{ '<' | safe in ['<'] }}
+{{ 'a' | safe is string }}{{ 'a' | safe is escaped }}{{ 'a' is escaped }}{{ '' | safe or 'e' }}{{ 'ab' | safe | length }}{{ 'a' | safe is sequence }}{{ 'a' | safe is iterable }}{{ 'a' | safe is number }}
+{{ 'a<' | safe | tojson + '<' }}{{ d | tojson | safe + '<' }}{{ {'a': '<' | safe} | tojson }}{{ ['<' | safe] }}
+{{ none | safe + '<' }}{{ 3 | safe + '<' }}{{ missing | safe + '<' }}{{ '<' | safe | default('d') + '<' }}{{ '' | safe | default('<', true) + '<' }}
+{{ ('<' | safe) + 1 }}
+{{ 1 + ('<' | safe) }}
+{{ ('<' | safe) + none }}
+{{ ('<' | safe) - 'a' }}
+{% set x %}<{{ '<' | safe }}{% endset %}{{ x + '<' }}{% macro f(a) %}<{{ a + '<' }}{% endmacro %}{{ f('<' | safe) + '<' }}
+{% filter safe %}<a>{% endfilter %}{{ '%s' | format('<' | safe) + '<' }}{{ '{}'.format('<' | safe) + '<' }}{{ '%s' % ('<' | safe) }}
+{{ ['<', '>'] | map('safe') | join }}{% for x in ['<'] | map('safe') %}{{ x + '<' }}{% endfor %}
+{{ ('<' | safe) * 2 + '<' }}
+{{ ('<' | safe).upper() + '<' }}
+{{ ('<a' | safe)[0] + '<' }}
+{{ '%s' | safe | format('<') }}
+{{ {'<': 1}['<' | safe] }}
+{{ ['b' | safe, 'a'] | sort }}{{ ['B' | safe, 'a'] | sort }}
+{{ ('<' if t else '') | safe + '<' }}{{ (messages[0].role | safe) + ': ' + messages[2].content }}
 {{ @ }}
 """
 
