@@ -29,10 +29,13 @@
 // nats; on SmolLM2-135M to 1e-4. A bfloat16 run rounds the operands of matrix
 // products only: products are summed in float32, and the residual stream, norms,
 // attention, logits and log-softmax are float32, so that it lies nearer to the
-// float32 numbers than transformers in bfloat16 does. Both models of a pair should run
+// float32 numbers than transformers in bfloat16 does. Where the processor has no products
+// of bfloat16, and on the pure-Go backend, matrices that are stored in bfloat16 are
+// multiplied in float32, and such a run is as near as a float32 one. Both models of a pair should run
 // in the same type; a model against itself gives exactly 0.
 //
 // Numbers do not depend on what else is scored in a call beyond float32 rounding. In
 // float32 on XLA's CPU client, those of texts of at most 192 tokens with a reply that begins
-// before token 128 came out the same to the last bit (SmolLM2-135M; TestCompany).
+// before token 128 are the same to the last bit where Model.BatchInvariant, which measures the
+// processor's products, says so (TestCompany).
 package logprob

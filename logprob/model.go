@@ -201,6 +201,21 @@ func (m *Model) Context() int { return m.longest }
 // Rows is the number of logits, which can exceed the tokenizer's vocabulary.
 func (m *Model) Rows() int { return m.arch.V }
 
+// BatchInvariant tells whether, in float32 on this processor, a text of at most 192 tokens
+// with a prompt of fewer than 128 gets the same numbers, to the bit, whatever else is computed
+// with it or was before. It is measured, at the first call of it or of a method that computes:
+// that products give a row the same bits wherever it lies and whatever the number of rows. (A
+// sum in float64 that is rounded to float32 comes out otherwise in one value of some 1e8 when
+// its terms come in another order; that has not been seen in a log-probability.) It is false
+// in bfloat16, on the pure-Go backend, and beyond CPUs.
+func (m *Model) BatchInvariant() (bool, error) {
+	invariant, err := m.engine.Invariant()
+	if err != nil {
+		return false, fmt.Errorf("logprob: %s: %w", m.dir, err)
+	}
+	return invariant, nil
+}
+
 // Meta says how this model's numbers are made. Its first call reads all weights once, and
 // the first of a process XLA's plugin, to hash them.
 func (m *Model) Meta(ctx context.Context) (Meta, error) {

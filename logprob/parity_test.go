@@ -14,6 +14,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/gobackend"
 
+	"github.com/implicitreward/implicitreward/internal/arch"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -163,6 +164,23 @@ func TestFamilies(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// TestWidened holds checkpoints in bfloat16 to float32's bound where their matrices are
+// multiplied in float32: on the pure-Go backend, and by XLA on processors without bfloat16
+// products.
+func TestWidened(t *testing.T) {
+	defer func(products bool) { arch.BF16Products = products }(arch.BF16Products)
+	arch.BF16Products = false
+	for _, backend := range backends(t) {
+		for _, name := range []string{"llama-bf16", "gemma2-bf16", "gemma3_text-bf16"} {
+			dir := "testdata/families/" + name
+			m := load(t, dir, backend, dtypes.BFloat16)
+			if largest, _ := worst(t, m, upTo(readGolden(t, dir), m.Context())); !(largest <= 2e-5) {
+				t.Errorf("%s, %s: bf16 differs by up to %.2g nats, wanted at most 2e-5", logprob.BackendName(backend), name, largest)
+			}
 		}
 	}
 }

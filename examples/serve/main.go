@@ -186,12 +186,38 @@ func (o *flags) server(ctx context.Context, stderr io.Writer) (server *serve.Ser
 	}
 	loader.KeepPrompts(o.promptBytes)
 	if err = o.load(ctx, loader, &options); err == nil {
+		err = logInvariance(options.Log, options.Tuned, options.Base)
+	}
+	if err == nil {
 		server, err = serve.New(options)
 	}
 	if err != nil {
 		loader.Close()
 	}
 	return server, loader, err
+}
+
+// logInvariance says of each model whether the numbers of short texts depend on what other
+// clients ask (logprob.Model.BatchInvariant). It measures that, which would otherwise wait for
+// the first request.
+func logInvariance(log *slog.Logger, models ...*serve.Model) error {
+	for _, m := range models {
+		if m == nil {
+			continue
+		}
+		lm, ok := m.LM.(interface{ BatchInvariant() (bool, error) })
+		if !ok {
+			continue
+		}
+		invariant, err := lm.BatchInvariant()
+		if err != nil {
+			return err
+		}
+		if log != nil {
+			log.Info("numbers of short texts", "model", m.Name, "batch-invariant", invariant)
+		}
+	}
+	return nil
 }
 
 // load loads the model or the pair.

@@ -106,14 +106,12 @@ type shape struct {
 	N int // keys of the next batch's path, 0 where there is no next batch, or it has none
 	// Pool: the keys before the batch, and those of a path, are of several prompts (pool.go).
 	Pool bool
-	// Exact: attention adds up in float64, and products have leastRows rows at least, so that
-	// numbers do not depend on what else is in the batch.
-	Exact bool
+	// Invariant: numbers do not depend on what else is in the batch, since attention adds up
+	// in float64, and T is one of the numbers of rows that were measured alike (alike.go).
+	Invariant bool
+	// Wide: the products of queries and keys add up in float64 too.
+	Wide bool
 }
-
-// leastRows is the number of rows from which XLA's products on a CPU round each row alike,
-// however many there are (measured: 24 differ, 32 do not).
-const leastRows = 32
 
 // gathers tells whether chunks have paths of their own. The path of the only chunk is that
 // of the batch.
@@ -126,14 +124,19 @@ func (s shape) gathers() bool { return s.P > 0 && s.C < s.T }
 // Small chunks suit trees of short branches, each chunk with the keys of its own path.
 // In a long text, where every node sees almost all before it, the batch is one chunk:
 // the keys of one path serve it all.
-func shapesOf(batches []batch, params int64, exact bool) []shape {
+//
+// rows, nil where numbers may depend on their company, is Engine.rows.
+func shapesOf(batches []batch, params int64, rows func(n, usual int) (int, error)) ([]shape, error) {
 	all := make([]shape, len(batches))
 	for i := range batches {
 		b := &batches[i]
 		s := &all[i]
-		s.T, s.Exact = bucket(b.n), exact
-		if exact {
-			s.T = max(s.T, leastRows)
+		s.T, s.Invariant = bucket(b.n), rows != nil
+		if s.Invariant {
+			var err error
+			if s.T, err = rows(b.n, s.T); err != nil {
+				return nil, err
+			}
 		}
 		const worth = 1e11 // operations, about as long as compiling a block takes
 		if i > 0 && 2*float64(params)*float64(all[i-1].T-s.T) < worth {
@@ -144,7 +147,7 @@ func shapesOf(batches []batch, params int64, exact bool) []shape {
 			longest = max(longest, len(path))
 		}
 		s.C, s.P = min(s.T, chunkNodes), keyBucket(longest)
-		if whole := keyBucket(len(b.paths[0])); whole+s.T <= s.P+s.C {
+		if whole := keyBucket(len(b.paths[0])); s.T%s.C != 0 || whole+s.T <= s.P+s.C {
 			s.C, s.P = s.T, whole
 		}
 	}
@@ -157,7 +160,7 @@ func shapesOf(batches []batch, params int64, exact bool) []shape {
 	if last := len(batches) - 1; len(batches[last].next) > 0 { // to be kept
 		all[last].N = max(all[last].N, keyBucket(len(batches[last].next)))
 	}
-	return all
+	return all, nil
 }
 
 // bucket is the number of rows that n nodes take: few different ones to compile, and

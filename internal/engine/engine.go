@@ -58,10 +58,12 @@ type Engine struct {
 	// What is computed at a time. They decide how texts are grouped, which can show
 	// in a number's last bits, so they do not depend on the machine.
 	passNodes, batchNodes int
-	// exact: the numbers of short texts do not depend on what else is computed with them; see
-	// shape. In bfloat16 they do, by rounding, and on the pure-Go backend, whose small and
-	// large products round differently. Of accelerators it is not known.
-	exact bool
+	// invariant: the numbers of short texts do not depend on what else is computed with them;
+	// see shape. In bfloat16 they do, by rounding, on the pure-Go backend, whose small and
+	// large products round differently, and where measure finds that they would. Of
+	// accelerators it is not known.
+	invariant, measured bool
+	wide                bool // see shape
 }
 
 const (
@@ -106,7 +108,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 		return nil, fmt.Errorf("engine: dtype %s, wanted float32 or bfloat16", dtype)
 	}
 	e := &Engine{model: m, backend: backend, dtype: dtype, passNodes: defaultPassNodes, batchNodes: defaultBatchNodes}
-	e.exact = dtype == dtypes.Float32 && arch.BackendName(backend) == "xla:cpu"
+	e.invariant = dtype == dtypes.Float32 && arch.BackendName(backend) == "xla:cpu"
 	e.table, _ = w.Get(m.Embed.Table.Name)
 	tied := slices.ContainsFunc(m.Head.Tensors, func(t arch.Tensor) bool { return t.Name == e.table.Name })
 	if !tied { // otherwise it is checked on its way to the device
@@ -147,7 +149,7 @@ func (e *Engine) workBytes() int64 {
 		}
 	}
 	converted := int64(0) // see arch.Product
-	if e.dtype == dtypes.BFloat16 && arch.BackendName(e.backend) == "go" {
+	if e.dtype == dtypes.BFloat16 && arch.Widens(e.backend) {
 		converted = 4 * max(largest, int64(m.D)*int64(min(m.V, sliceRows)))
 	}
 	stream := 2 * e.passNodes * m.D * 4                // residual stream, and what the head wants of it
@@ -196,6 +198,9 @@ func (e *Engine) Run(ctx context.Context, texts []Text, ends []bool) ([]Result, 
 	defer e.mu.Unlock()
 	if e.closed {
 		return nil, errors.New("engine: closed")
+	}
+	if err := e.measure(); err != nil {
+		return nil, err
 	}
 	results := make([]Result, len(texts))
 	for n, text := range texts {
@@ -258,12 +263,12 @@ func (r *call) treeOf(numbers []int) *tree {
 }
 
 // split makes the tree of those of the texts, by number, that are poolable, and that of the
-// rest. Where the first is not exact they need not be told apart, and all are in it.
+// rest. Where the first is not invariant they need not be told apart, and all are in it.
 func (r *call) split(numbers []int) (some, rest *tree) {
 	some, rest = newTree(), newTree()
-	some.exact = r.e.exact
+	some.invariant = r.e.invariant
 	for _, n := range numbers {
-		if some.exact && !poolable(r.texts[n]) {
+		if some.invariant && !poolable(r.texts[n]) {
 			rest.add(n, r.texts[n])
 		} else {
 			some.add(n, r.texts[n])

@@ -15,10 +15,6 @@ import (
 // headRows is the number of states that the head takes at a time.
 const headRows = 256
 
-// leastHeadRows is leastRows for the head, whose products are wider (measured: 4 differ, 8 do
-// not).
-const leastHeadRows = 16
-
 // sliceRows is the number of rows of the vocabulary that it takes at a time, so that
 // logits stay in the cache (4,096 and 16,384 are slower, measured). Tests change it.
 var sliceRows = 8192
@@ -82,8 +78,11 @@ func (h *head) one(r *rows, piece *piece, ends []bool, results []Result) error {
 		if size > chunkNodes {
 			size = bucket(len(r.wants))
 		}
-		if e.exact {
-			size = max(size, leastHeadRows)
+		if e.invariant {
+			var err error
+			if size, err = e.rows(len(r.wants), size, true); err != nil {
+				return err
+			}
 		}
 		r.x = append(r.x, make([]float32, (size-len(r.wants))*e.model.D)...)
 		r.onDev = tensors.FromFlatDataAndDimensions(r.x, size, e.model.D)

@@ -29,12 +29,25 @@ func (in *inputs) release() {
 func (e *Engine) run(ctx context.Context, t *tree, p pass, ends []bool, results []Result) error {
 	var batches []batch
 	var shapes []shape
+	var rows func(n, usual int) (int, error)
+	if t.invariant {
+		rows = func(n, usual int) (int, error) { return e.rows(n, usual, false) }
+	}
 	if t.pooled != nil {
-		b, s := t.pooledBatch(p, e.model.N/e.model.G)
+		b, s, err := t.pooledBatch(p, rows)
+		if err != nil {
+			return err
+		}
 		batches, shapes = []batch{b}, []shape{s}
 	} else {
 		batches = t.batches(p, e.batchNodes)
-		shapes = shapesOf(batches, e.store.params, t.exact)
+		var err error
+		if shapes, err = shapesOf(batches, e.store.params, rows); err != nil {
+			return err
+		}
+	}
+	for i := range shapes {
+		shapes[i].Wide = shapes[i].Invariant && e.wide
 	}
 	all := make([]*inputs, len(batches))
 	defer func() {

@@ -24,7 +24,7 @@ const (
 var poolKeys = 1024
 
 // poolable tells whether a text can be in a pooled tree. In float32 such texts are computed
-// exactly (see shape), pooled or not.
+// in invariant batches (see shape), pooled or not.
 func poolable(text Text) bool { return text.From < shortPrompt && len(text.IDs) <= pooledText }
 
 // pool makes the pooled tree of some of texts, by number, and returns the prompts that are
@@ -35,7 +35,7 @@ func poolable(text Text) bool { return text.From < shortPrompt && len(text.IDs) 
 // goes on from there makes use of it too.
 func (e *Engine) pool(texts []Text, numbers []int, without int) (t *tree, keeps map[int32]*prompt, worth bool) {
 	t, keeps = newTree(), map[int32]*prompt{}
-	t.pooled, t.exact = map[int]int32{}, e.exact
+	t.pooled, t.invariant = map[int]int32{}, e.invariant
 	at := map[*prompt]int32{} // in the pool
 	for _, n := range numbers {
 		text := texts[n]
@@ -124,28 +124,26 @@ func (t *tree) pooledPasses(size int, keeps map[int32]*prompt) []pass {
 	return all
 }
 
-// pooledChunk is C in a pooled batch, where a node has few relatives: few, for the paths of
-// a chunk are then short, but leastRows of each key's m heads in a product, where exact.
-func pooledChunk(m int, exact bool) int {
-	if exact && 16*m < leastRows {
-		return leastRows
-	}
-	return 16
-}
+// pooledChunk is C in a pooled batch, where a node has few relatives, so that the paths of a
+// chunk are short.
+const pooledChunk = 16
 
 // pooledBatch is the batch that a pass of a pooled tree is, and its shape. The path of a
 // chunk is that to its first node and, after it, the prompts of the pool that begin nodes
-// of the chunk. m is N/G.
-func (t *tree) pooledBatch(p pass, m int) (batch, shape) {
+// of the chunk. rows is as shapesOf's.
+func (t *tree) pooledBatch(p pass, rows func(n, usual int) (int, error)) (batch, shape, error) {
 	b := batch{n: len(p.nodes)}
-	s := shape{T: keyBucket(b.n), Exact: t.exact}
-	if b.n <= 16 {
-		s.T = 16
+	s := shape{T: keyBucket(b.n), C: pooledChunk, Invariant: t.invariant}
+	if b.n <= pooledChunk {
+		s.T = pooledChunk
 	}
-	if s.Exact {
-		s.T = max(s.T, leastRows)
+	if s.Invariant {
+		var err error
+		if s.T, err = rows(b.n, s.T); err != nil {
+			return b, s, err
+		}
+		s.T = (s.T + s.C - 1) / s.C * s.C // above the largest that is measured
 	}
-	s.C = min(s.T, pooledChunk(m, s.Exact))
 	pool, keys := 0, 0          // prompts so far, and their keys
 	var own []int32             // keys of the prompt that node i comes after, or none
 	var open []int32            // and the nodes from there to node i
@@ -192,7 +190,7 @@ func (t *tree) pooledBatch(p pass, m int) (batch, shape) {
 	if len(b.next) > 0 {
 		s.N = doubled(s.T, len(b.next))
 	}
-	return b, s
+	return b, s, nil
 }
 
 // doubled is the first of least, 2*least, 4*least, ... with room for n: few shapes, so that

@@ -17,6 +17,7 @@ type programs struct {
 	mu    sync.Mutex
 	users int
 	execs map[string]*Exec
+	alike alike
 }
 
 // share returns the programs of like, if e can use them, or new ones.

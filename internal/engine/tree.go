@@ -24,12 +24,12 @@ func (t Text) After() bool { return t.Row || t.Ends || t.Top > 0 }
 // hidden states are needed; texts with a common beginning share its nodes. Nodes
 // are numbered as they are added, so that a parent precedes its children.
 type tree struct {
-	id     []int32
-	parent []int32 // -1 for a text's first token, -2-i for the first after pool[i]
-	depth  []int32 // position of the token in its texts
-	nodes  prefix.Tree
-	wants  map[int32]*want
-	exact  bool // see shape
+	id        []int32
+	parent    []int32 // -1 for a text's first token, -2-i for the first after pool[i]
+	depth     []int32 // position of the token in its texts
+	nodes     prefix.Tree
+	wants     map[int32]*want
+	invariant bool // see shape
 
 	// Of a tree whose texts have a long prompt in common: the first from nodes need not be
 	// computed, since their keys and values are given; those of the whole prompt are to

@@ -37,7 +37,7 @@ func TestBatches(t *testing.T) {
 
 func seesAncestors(t *testing.T, tree *tree, p pass, batches []batch) {
 	t.Helper()
-	shapes := shapesOf(batches, 1e9, false)
+	shapes, _ := shapesOf(batches, 1e9, nil)
 	var past []int32 // tree nodes of the path to the batch's first node
 	for n, b := range batches {
 		s := shapes[n]
@@ -133,7 +133,11 @@ func TestShapes(t *testing.T) {
 	}
 	different := map[shape]bool{}
 	for _, p := range words.passes(defaultPassNodes) {
-		for _, s := range shapesOf(words.batches(p, defaultBatchNodes), 1e8, true) {
+		shapes, err := shapesOf(words.batches(p, defaultBatchNodes), 1e8, func(_, usual int) (int, error) { return usual, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range shapes {
 			different[s] = true
 		}
 	}

@@ -69,9 +69,20 @@ type weight struct {
 }
 
 // loadWeight copies one tensor to the device: matrices of linear layers in dtype,
-// everything else in float32, which holds bfloat16 and float16 exactly. In float32
-// matrices are laid out [in out]: XLA's CPU client transposes [out in] at every call.
+// everything else in float32, which holds bfloat16 and float16 exactly.
 func loadWeight(backend compute.Backend, t arch.Tensor, from checkpoint.Tensor, dtype dtypes.DType) (weight, error) {
+	inOut := t.InOut || inputsFirst(backend, dtype)
+	if t.Linear && dtype == dtypes.BFloat16 && inOut != t.InOut {
+		values, err := from.Float32s()
+		if err != nil {
+			return weight{}, err
+		}
+		out, in := t.Shape[0], t.Shape[1]
+		return upload(backend, true, []int{in, out}, func(flat []bfloat16.BFloat16) error {
+			transpose(flat, values, out, in, bfloat16.FromFloat32)
+			return nil
+		})
+	}
 	if t.Linear && dtype == dtypes.BFloat16 && from.DType == dtypes.BFloat16 {
 		tensor, err := tensors.FromRaw(backend, 0, shapes.Make(dtype, t.Shape...), from.Data)
 		return weight{tensor, t.InOut}, err
@@ -88,14 +99,14 @@ func loadWeight(backend compute.Backend, t arch.Tensor, from checkpoint.Tensor, 
 			return nil
 		})
 	}
-	if t.Linear && !t.InOut {
+	if t.Linear && inOut != t.InOut {
 		values, err := from.Float32s()
 		if err != nil {
 			return weight{}, err
 		}
 		out, in := t.Shape[0], t.Shape[1]
 		return upload(backend, true, []int{in, out}, func(flat []float32) error {
-			transpose(flat, values, out, in)
+			transpose(flat, values, out, in, func(x float32) float32 { return x })
 			return nil
 		})
 	}
@@ -118,14 +129,20 @@ func upload[T float32 | bfloat16.BFloat16](backend compute.Backend, inOut bool, 
 	return weight{tensor, inOut}, tensor.ToDevice(backend, 0)
 }
 
+// inputsFirst tells whether the matrices of linear layers are laid out [in out]: where they
+// are multiplied in float32, since XLA's CPU client then transposes [out in] at every call.
+func inputsFirst(backend compute.Backend, dtype dtypes.DType) bool {
+	return dtype == dtypes.Float32 || arch.Widens(backend) && backend.String() != "go"
+}
+
 // transpose writes src [rows cols] to dst [cols rows], a block at a time.
-func transpose(dst, src []float32, rows, cols int) {
+func transpose[T any](dst []T, src []float32, rows, cols int, convert func(float32) T) {
 	const block = 32
 	for r0 := 0; r0 < rows; r0 += block {
 		for c0 := 0; c0 < cols; c0 += block {
 			for c := c0; c < min(c0+block, cols); c++ {
 				for r := r0; r < min(r0+block, rows); r++ {
-					dst[c*rows+r] = src[r*cols+c]
+					dst[c*rows+r] = convert(src[r*cols+c])
 				}
 			}
 		}

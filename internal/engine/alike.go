@@ -1,0 +1,270 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+)
+
+// Batch invariance: that a row of a product has the same bits whatever number of rows is
+// computed, and wherever in the batch it lies. Matrix products choose their kernels by their
+// sizes, differently on each processor, and some of these add up in another order: on one
+// with AVX-512, products of 32 rows and more are alike; on one without, the last two rows of
+// 32 and of 128 differ from those of 256; on a third one 64 rows do. So it is not assumed,
+// but measured, for the sizes of this model's matrices and for each number of rows when it is
+// first needed, and a batch takes the next number of rows that is like the largest.
+
+// rowSizes are the numbers of rows that invariant batches have, the largest that of a full
+// batch, to which the others are compared. A processor on which even its rows differ by their
+// place has no invariant batches.
+var rowSizes = []int{16, 32, 48, 64, 96, 128, 192, defaultBatchNodes}
+
+// product is the sizes of a linear layer.
+type product struct {
+	in, out int
+	inOut   bool // how its matrix lies on the device
+}
+
+// alike are measured row sizes of an engine's products. Engines that share executables share
+// it.
+type alike struct {
+	first map[product][]float32 // a row of the largest number of rows
+	known map[string]bool       // by place in the model and number of rows
+}
+
+// products lists the different sizes of the linear layers of blocks, or of the head.
+func (s *store) products(head bool) []product {
+	var all []product
+	for _, p := range s.pieces {
+		if (p.to > 0) != head {
+			continue
+		}
+		for _, t := range p.part.Tensors {
+			if !t.Linear {
+				continue
+			}
+			shape := p.shape(t)
+			size := product{in: shape[1], out: shape[0], inOut: inputsFirst(s.backend, s.dtype)}
+			if t.InOut {
+				size = product{in: shape[0], out: shape[1], inOut: true}
+			}
+			if !slices.Contains(all, size) {
+				all = append(all, size)
+			}
+		}
+	}
+	return all
+}
+
+// rows is the number of rows of an invariant batch that has room for n: usual, which has, if
+// it is alike the largest, or else the least of rowSizes that is. Above the largest nothing is
+// known, and usual is taken.
+func (e *Engine) rows(n, usual int, head bool) (int, error) {
+	sizes := []int{max(usual, rowSizes[0])}
+	for _, size := range rowSizes {
+		if size >= n {
+			sizes = append(sizes, size)
+		}
+	}
+	for _, size := range sizes {
+		if size > rowSizes[len(rowSizes)-1] {
+			break
+		}
+		if ok, err := e.alikeRows(size, head); ok || err != nil {
+			return size, err
+		}
+	}
+	return usual, nil
+}
+
+// Invariant tells whether the numbers of short texts do not depend on what else is computed
+// with them: measured, at the first call of it or of Run, on this processor.
+func (e *Engine) Invariant() (bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false, errors.New("engine: closed")
+	}
+	err := e.measure()
+	return e.invariant, err
+}
+
+// measure settles, before anything is computed, whether there are invariant batches: whether
+// the largest number of rows is alike wherever a row lies.
+func (e *Engine) measure() error {
+	if !e.invariant || e.measured {
+		return nil
+	}
+	for _, head := range []bool{false, true} {
+		ok, err := e.alikeRows(rowSizes[len(rowSizes)-1], head)
+		if err != nil {
+			return err
+		}
+		e.invariant = e.invariant && ok
+	}
+	if e.invariant {
+		alike, err := e.alikeScores()
+		if err != nil {
+			return err
+		}
+		e.wide = !alike
+	}
+	e.measured = true
+	return nil
+}
+
+// alikeScores tells whether the products of queries and keys, batches of small matrices, are
+// alike too, in float32. Their sizes are too many to try them all, and one that is not like
+// the others cannot be avoided, so these are a sample, and where it differs they are computed
+// in float64.
+func (e *Engine) alikeScores() (bool, error) {
+	a := &e.programs.alike
+	if ok, known := a.known["scores"]; known {
+		return ok, nil
+	}
+	m := e.model
+	groups := min(m.G, 2)
+	vectors := func(n int) *tensors.Tensor {
+		x := make([]float32, 0, groups*n*m.K)
+		for range groups * n {
+			for j := range m.K {
+				x = append(x, float32(j*j%127-63)/37)
+			}
+		}
+		return tensors.FromFlatDataAndDimensions(x, 1, groups, n, m.K)
+	}
+	var in []*tensors.Tensor
+	queries, keys := []int{16, 32, 48, 64, defaultBatchNodes}, []int{80, 320, 1040}
+	for _, n := range queries {
+		in = append(in, vectors(n*m.N/m.G))
+	}
+	for _, n := range keys {
+		in = append(in, vectors(n))
+	}
+	defer releaseAll(in)
+	out, err := e.call("scores", func(in []*Node) []*Node {
+		var out []*Node
+		for _, q := range in[:len(queries)] {
+			for _, k := range in[len(queries):] {
+				out = append(out, queryKey(q, k))
+			}
+		}
+		return out
+	}, in)
+	if err != nil {
+		return false, err
+	}
+	defer releaseAll(out)
+	same := true
+	var first *float32
+	for _, t := range out {
+		err := tensors.ConstFlatData(t, func(y []float32) {
+			for i := range y {
+				if first == nil {
+					value := y[0]
+					first = &value
+				}
+				same = same && y[i] == *first
+			}
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	a.known["scores"] = same
+	return same, nil
+}
+
+// alikeRows tells whether all products of blocks, or of the head, give each of so many equal
+// rows the bits that they give a row of the largest number of rows.
+func (e *Engine) alikeRows(rows int, head bool) (bool, error) {
+	a := &e.programs.alike
+	key := fmt.Sprint(head, " ", rows)
+	if ok, known := a.known[key]; known {
+		return ok, nil
+	}
+	if a.known == nil {
+		a.known, a.first = map[string]bool{}, map[product][]float32{}
+	}
+	same := true
+	for _, p := range e.store.products(head) {
+		ok, err := e.alikeProduct(a, p, rows)
+		if err != nil {
+			return false, err
+		}
+		if same = ok; !same {
+			break
+		}
+	}
+	a.known[key] = same
+	return same, nil
+}
+
+func (e *Engine) alikeProduct(a *alike, p product, rows int) (bool, error) {
+	shape := []int{p.out, p.in}
+	if p.inOut {
+		shape = []int{p.in, p.out}
+	}
+	made, err := e.call(fmt.Sprint("numbers ", shape), numbers(e.dtype, shape), []*tensors.Tensor{tensors.FromScalar(float32(0.7548777))})
+	if err != nil {
+		return false, err
+	}
+	defer releaseAll(made)
+	sizes := []int{rows}
+	if most := rowSizes[len(rowSizes)-1]; a.first[p] == nil && rows != most {
+		sizes = []int{most, rows}
+	}
+	for _, size := range sizes {
+		x := make([]float32, 0, size*p.in)
+		for range size {
+			for j := range p.in {
+				x = append(x, float32(j*j%127-63)/37)
+			}
+		}
+		in := tensors.FromFlatDataAndDimensions(x, size, p.in)
+		axis := 1
+		if p.inOut {
+			axis = 0
+		}
+		out, err := e.call(fmt.Sprint("product along axis ", axis), func(in []*Node) []*Node {
+			return []*Node{arch.Product(in[0], in[1], axis)}
+		}, []*tensors.Tensor{in, made[0]})
+		in.MustFinalizeAll()
+		if err != nil {
+			return false, err
+		}
+		same := true
+		err = tensors.ConstFlatData(out[0], func(y []float32) {
+			if a.first[p] == nil {
+				a.first[p] = slices.Clone(y[:p.out])
+			}
+			for i := 0; i < len(y) && same; i += p.out {
+				same = slices.Equal(y[i:i+p.out], a.first[p])
+			}
+		})
+		releaseAll(out)
+		if !same || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// numbers makes a matrix of numbers between -1 and 1 on the device: the fractions of
+// multiples of a scalar, which is an input so that no compiler computes them.
+func numbers(dtype dtypes.DType, shape []int) func([]*Node) []*Node {
+	return func(in []*Node) []*Node {
+		g := in[0].Graph()
+		step := func(axis int) *Node { return Iota(g, shapes.Make(dtypes.Float32, shape...), axis) }
+		x := Mul(in[0], Add(step(0), MulScalar(step(1), 1.6180339)))
+		x = AddScalar(MulScalar(Sub(x, Floor(x)), 2), -1)
+		return []*Node{ConvertDType(x, dtype)}
+	}
+}

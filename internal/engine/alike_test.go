@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestRows: an invariant batch takes the usual number of rows where that is alike the largest,
+// and otherwise the next one that is.
+func TestRows(t *testing.T) {
+	e := &Engine{programs: &programs{}}
+	e.programs.alike.known = map[string]bool{}
+	for _, size := range rowSizes { // as measured on a processor with AVX2 alone
+		e.programs.alike.known[fmt.Sprint(false, " ", size)] = size == 96 || size > 128
+		e.programs.alike.known[fmt.Sprint(true, " ", size)] = size != 32 && size != 128
+	}
+	for _, test := range []struct {
+		n, usual int
+		head     bool
+		want     int
+	}{
+		{1, 1, false, 96}, {60, 64, false, 96}, {70, 128, false, 96}, {97, 128, false, 192}, {150, 192, false, 192}, {256, 256, false, 256},
+		{1, 1, true, 16}, {20, 32, true, 48}, {100, 128, true, 192},
+		{300, 320, false, 320},
+	} {
+		got, err := e.rows(test.n, test.usual, test.head)
+		if err != nil || got != test.want {
+			t.Errorf("%d rows, usually %d, head %v: %d (%v), wanted %d", test.n, test.usual, test.head, got, err, test.want)
+		}
+	}
+}
+
+// TestOtherProcessors computes as on processors where other numbers of rows are alike, where
+// scores are not, and where nothing is: the numbers are the same but for rounding.
+func TestOtherProcessors(t *testing.T) {
+	for _, name := range some("gemma2-base", "gpt2-plain") {
+		e := open(t, name)
+		texts := randomTexts(rand.New(rand.NewPCG(9, 9)), 60, min(e.model.Context, 60), e.model.V)
+		want, err := e.Run(t.Context(), texts, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range []struct {
+			name            string
+			not             []string
+			invariant, wide bool
+		}{
+			{"all", nil, true, false},
+			{"96 rows", []string{"false 16", "false 32", "false 48", "false 64", "false 128", "true 16", "true 32"}, true, false},
+			{"not scores", []string{"scores"}, true, true},
+			{"not blocks", []string{"false 256"}, false, false},
+			{"not the head", []string{"true 256"}, false, false},
+		} {
+			known := map[string]bool{"scores": true}
+			for _, size := range rowSizes {
+				known[fmt.Sprint(false, " ", size)], known[fmt.Sprint(true, " ", size)] = true, true
+			}
+			for _, key := range test.not {
+				known[key] = false
+			}
+			e.programs.alike.known = known
+			e.invariant, e.measured, e.wide = true, false, false
+			got, err := e.Run(t.Context(), texts, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.invariant != test.invariant || e.wide != test.wide {
+				t.Errorf("%s, %s: invariant %v, wide %v, wanted %v, %v", name, test.name, e.invariant, e.wide, test.invariant, test.wide)
+			}
+			for i := range want {
+				for j, v := range got[i].LogProb {
+					if d := math.Abs(float64(v - want[i].LogProb[j])); !(d <= 1e-5) {
+						t.Errorf("%s, %s: text %d, token %d: %v, wanted %v", name, test.name, i, j, v, want[i].LogProb[j])
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestMeasured: a product is alike itself, and is not alike a row that differs from its own in
+// one bit.
+func TestMeasured(t *testing.T) {
+	e := open(t, "llama-gqa-tied")
+	for _, head := range []bool{false, true} {
+		products := e.store.products(head)
+		if len(products) == 0 {
+			t.Fatal("no products")
+		}
+		if ok, err := e.alikeRows(16, head); err != nil {
+			t.Fatal(ok, err)
+		}
+		a := &e.programs.alike
+		last := products[len(products)-1]
+		a.known, a.first = nil, nil
+		if ok, err := e.alikeRows(defaultBatchNodes, head); err != nil || !ok {
+			t.Skipf("the pure-Go backend's rows differ by their place here: %v", err)
+		}
+		row := a.first[last]
+		row[len(row)-1] = math.Nextafter32(row[len(row)-1], 1000)
+		delete(a.known, fmt.Sprint(head, " ", defaultBatchNodes))
+		if ok, err := e.alikeRows(defaultBatchNodes, head); err != nil || ok {
+			t.Errorf("head %v: a bit that differs is not seen: %v", head, err)
+		}
+	}
+	if _, err := e.alikeScores(); err != nil {
+		t.Error(err)
+	}
+}
