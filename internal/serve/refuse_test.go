@@ -120,6 +120,7 @@ func TestRefusals(t *testing.T) {
 		{pair, "implicit_reward", `{"prompt":"a","replies":["b",null]}`, 400, "replies", "replies: null among strings"},
 		{pair, "implicit_reward", `{"prompt":"a","replies":["1","2","3","4"]}`, 400, "replies", "replies: 4 texts, wanted at most 3, the limit of a request"},
 		{pair, "implicit_reward", `{"prompt":"a","reply":"b","beta":0}`, 400, "beta", "beta: 0, wanted a number above 0"},
+		{pair, "implicit_reward", `{"prompt":"a","reply":"b","rendering":{"base_bos":"x"}}`, 400, "rendering", `rendering: BOS "x", wanted auto, add or none`},
 		{pair, "implicit_reward", `{"prompt":"a","reply":"b","rendering":{"base":"x"}}`, 400, "rendering", `rendering: "x", wanted raw or chat`},
 		{pair, "implicit_reward", `{"messages":[],"reply":"b"}`, 400, "messages", "messages: an empty list, wanted at least one message"},
 		{pair, "implicit_reward", `{"messages":[{"role":"user"}],"reply":"b"}`, 400, "messages", "messages: message 0 has no content, wanted a string"},

@@ -26,10 +26,13 @@ type rewardRequest struct {
 	User      string          `json:"user"`
 }
 
-// rendering is "raw" or "chat" for each model of the pair.
+// rendering is "raw" or "chat" for each model of the pair, and "auto", "add" or "none" of its
+// BOS; "" is the server's choice.
 type rendering struct {
-	Tuned string `json:"tuned"`
-	Base  string `json:"base"`
+	Tuned    string `json:"tuned"`
+	Base     string `json:"base"`
+	TunedBOS string `json:"tuned_bos,omitempty"`
+	BaseBOS  string `json:"base_bos,omitempty"`
 }
 
 type rewardResponse struct {
@@ -137,6 +140,11 @@ func (r *rendering) fill(pair []*Model) error {
 			return refuse("rendering", "rendering: %.20q, wanted raw or chat", *as)
 		}
 	}
+	for _, bos := range []string{r.TunedBOS, r.BaseBOS} {
+		if _, err := tokenize.ParseBOS(bos); bos != "" && err != nil {
+			return refuse("rendering", "rendering: BOS %.20q, wanted auto, add or none", bos)
+		}
+	}
 	return nil
 }
 
@@ -198,10 +206,10 @@ func (s *Server) encode(p *implicit.Reward, as rendering, chat func(m *Model, as
 		return errors.New("empty, wanted text")
 	}
 	var err error
-	if p.TunedText, err = encodeReply(s.models[s.tuned], as.Tuned, chat, p.Reply); err != nil {
+	if p.TunedText, err = encodeReply(s.models[s.tuned].with(as.TunedBOS), as.Tuned, chat, p.Reply); err != nil {
 		return fmt.Errorf("tuned model: %w", err)
 	}
-	if p.BaseText, err = encodeReply(s.models[s.base], as.Base, chat, p.Reply); err != nil {
+	if p.BaseText, err = encodeReply(s.models[s.base].with(as.BaseBOS), as.Base, chat, p.Reply); err != nil {
 		return fmt.Errorf("base model: %w", err)
 	}
 	return nil

@@ -23,6 +23,20 @@ type Model struct {
 	Chat *tokenize.ChatOptions // how chats are rendered, and the BOS of raw text; nil is the checkpoint's own way
 }
 
+// with is m with another choice of the BOS, one that tokenize.ParseBOS reads; "" is m's own.
+func (m *Model) with(bos string) *Model {
+	if bos == "" {
+		return m
+	}
+	other, chat := *m, tokenize.ChatOptions{}
+	if m.Chat != nil {
+		chat = *m.Chat
+	}
+	chat.BOS, _ = tokenize.ParseBOS(bos)
+	other.Chat = &chat
+	return &other
+}
+
 // raw encodes text as it stands.
 func (m *Model) raw(prompt, reply string) (tokenize.Text, error) {
 	bos := tokenize.BOSAuto
