@@ -7,6 +7,7 @@
 // # The way of a request
 //
 //	server.go       routes; the outer shell: panics, logs, metrics, token, body limit
+//	halfclose.go    whether the client is still there
 //	decode.go       body -> request, strictly (package strictjson): unknown fields, keys twice, nulls
 //	prompts.go      a string, a list of them, ids or a list of these -> texts
 //	completions.go  promptlogprobs.go  next.go  reward.go  trainer.go  tokens.go    the endpoints

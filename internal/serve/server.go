@@ -193,9 +193,12 @@ func (s *Server) post(e endpoint) http.Handler {
 		defer release()
 		conn.SetReadDeadline(time.Time{})
 		c := &call{Request: r, body: body, client: host(r.RemoteAddr)}
-		ctx, cancel := context.WithTimeout(r.Context(), s.limits.Timeout)
+		client, done := whileThere(w, r)
+		ctx, cancel := context.WithTimeout(client, s.limits.Timeout)
 		defer cancel()
 		v, err := e(ctx, c)
+		gone := client.Err() != nil
+		done()
 		if l, ok := w.(*recorder); ok {
 			l.call = c
 		}
@@ -203,7 +206,7 @@ func (s *Server) post(e endpoint) http.Handler {
 		switch api := asAPI(err); {
 		case err == nil:
 			writeJSON(w, http.StatusOK, v)
-		case r.Context().Err() != nil: // nobody reads the answer; the log shows why
+		case gone: // nobody reads the answer; the log shows why
 			w.WriteHeader(statusGone)
 		default:
 			if api.Status == http.StatusInternalServerError {
@@ -262,7 +265,7 @@ type recorder struct {
 }
 
 func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
+	if r.status == 0 && status >= http.StatusOK { // those below are no answers yet
 		r.status = status
 	}
 	r.ResponseWriter.WriteHeader(status)
