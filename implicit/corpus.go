@@ -1,17 +1,15 @@
 package implicit
 
 import (
-	"bufio"
-	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/implicitreward/implicitreward/internal/csv"
 )
@@ -20,16 +18,27 @@ import (
 type Corpus struct {
 	Entries    []Entry  // in the order of the file, duplicates included
 	Categories []string // in the order of the file
-	Warnings   []error  // a word that stands twice, is empty or has spaces at its ends, a column that was not used
+	Warnings   []error  // a word that stands twice, is empty or has spaces at its ends, a column that was not used ... (see ReadCorpus)
 	Listed     int      // words of the list against which Expand has expanded wildcards, 0 for none
+
+	lines []int // of Entries
 }
 
 // Entry is one line of a corpus.
 type Entry struct {
 	Term       string
 	Categories []string // one or more in a dictionary, none in a plain list
-	Wildcard   bool     // Term ends in "*" and stands for every word that begins so; it cannot be scored as it stands
+	Wildcard   bool     // Term has a "*" that stands for any letters ("free*", "un*able"); it cannot be scored as it stands
 	From       string   // the wildcard that Term was expanded from (see Expand), "" for none
+}
+
+// Line returns the line of the file at which an entry of Entries stands, or the wildcard
+// that it was expanded from; 0 where that is not known.
+func (c *Corpus) Line(entry int) int {
+	if entry < len(c.lines) {
+		return c.lines[entry]
+	}
+	return 0
 }
 
 // Items returns every entry after every prompt, prompt by prompt, the reply being the
@@ -55,200 +64,217 @@ func (c *Corpus) Items(prompts []NamedPrompt) iter.Seq[Item] {
 //	token_decoded                      CSV with one column, no categories; other unnamed columns (an index) are skipped
 //	anything else                      plain list: one word a line, trimmed; no commas, no quotes
 //
-// The word column may be called token_decoded, DicTerm, word, term or token, the
+// The word column may be called token_decoded, DicTerm, word, term, token or entry, the
 // category column category, class or dimension, in any case; in a file of one column
 // only token_decoded and DicTerm are taken for a header. Long files with more columns
-// give a warning for each that is not used. CSV fields are not trimmed.
+// give a warning for each that is not used. CSV fields are not trimmed, but categories
+// are, with a warning. Columns may stand between tabs instead of commas; semicolons are
+// an error, as a decimal comma is not told from one between columns. A mark may also be
+// a number, true or the category's name: any number but 0 is membership, whatever its
+// size, with a warning where there are others than 0 and 1. A row of zeros is left out,
+// with a warning.
+//
+// Text is UTF-8, or UTF-16 with a byte order mark. Lines end in \n, \r\n or \r. Excel's
+// line sep=, and comment lines before the first line that counts are skipped, in a plain
+// list and a .dic file everywhere, and comments are counted in a warning. A comment
+// begins with //, or with ; or # and then a space, the sign again or nothing: ";)" and
+// "#love" are words. Other kinds of files are errors that name the kind (.xlsx, gzip,
+// ...), and so is a plain list with separators in most of its lines.
+//
+// "*" stands for any letters, also none, wherever it is: "free*", "*able", "un*able". With
+// a backslash before it, it is a letter. Where a word of a list or a long file has neither
+// letter nor digit, as tokens of code do ("/**"), "*" is itself.
+//
+// In .dic files spaces may stand for tabs: a word's numbers are the last of its line.
+// LIWC2007 has entries whose category depends on the words beside them ("like" with
+// "(02 134)125/464": 125 after a word of 02 or 134, else 464; "kind" with "<of>131/125").
+// A word of a corpus stands alone, so that it is in the last category, if there is one,
+// with a warning.
 //
 // A word in two categories is one entry with both in a wide or .dic file. A word that
 // stands twice is kept twice, as the paper's code does, with a warning. Errors name
 // the line: a wrong mark, a row without a category, text that is not UTF-8, an
 // unknown category number, and no words at all.
 func ReadCorpus(r io.Reader) (*Corpus, error) {
-	c := &Corpus{}
-	if err := c.read(r); err != nil {
+	in := corpusReader{Corpus: &Corpus{}, seen: map[string]int{}}
+	if err := in.read(r); err != nil {
 		return nil, fmt.Errorf("implicit: corpus: %w", err)
 	}
-	if len(c.Entries) == 0 {
+	if len(in.Entries) == 0 {
 		return nil, fmt.Errorf("implicit: corpus: empty, wanted at least one word")
 	}
-	return c, nil
+	in.doubts()
+	return in.Corpus, nil
 }
 
-func (c *Corpus) read(src io.Reader) error {
-	b := bufio.NewReaderSize(src, 1<<16)
-	if bom, _ := b.Peek(3); string(bom) == "\ufeff" {
-		b.Discard(3)
-	}
-	head, err := b.Peek(b.Size())
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	first, _, _ := bytes.Cut(head, []byte("\n"))
-	if bytes.HasPrefix(bytes.TrimSpace(first), []byte("%")) {
-		return c.readDic(b)
-	}
-	names, err := csv.NewReader(bytes.NewReader(first)).Header()
-	if err == nil && (len(names) > 1 || isHeader(names[0], "token_decoded", "dicterm")) {
-		return c.readCSV(b)
-	}
-	if fields := strings.Split(string(bytes.TrimSpace(first)), ";"); len(fields) > 1 && slices.ContainsFunc(fields, isTermHeader) {
-		return fmt.Errorf("line 1: %q, wanted commas between the columns, not semicolons", first)
-	}
-	return c.readList(b)
+// corpusReader is a corpus while it is read.
+type corpusReader struct {
+	*Corpus
+	seen map[string]int // line of each word so far
+	liwc bool           // a .dic or .dicx file, in which every "*" is a wildcard
+
+	// what is said once, with a count
+	comments, trimmed, weights, zeros, senses, hashtags, separated, brackets, repeated, returns tally
 }
 
-// termNames are what the column of words may be called, the surest first.
-var termNames = []string{"token_decoded", "dicterm", "word", "term", "token"}
+// tally counts what is said once, with the first of its kind.
+type tally struct {
+	n, line int
+	text    string
+}
 
-// readCSV reads the long, the wide and the one-column form.
-func (c *Corpus) readCSV(src io.Reader) error {
-	r := csv.NewReader(src)
-	header, err := r.Header()
+func (t *tally) add(line int, text string) {
+	if t.n++; t.n == 1 {
+		t.line, t.text = line, text
+	}
+}
+
+func (in *corpusReader) warn(format string, args ...any) {
+	in.Warnings = append(in.Warnings, fmt.Errorf("implicit: corpus: "+format, args...))
+}
+
+// doubts adds a warning for each tally.
+func (in *corpusReader) doubts() {
+	several := 0
+	for _, e := range in.Entries {
+		if len(e.Categories) > 1 {
+			several++
+		}
+	}
+	for _, d := range []struct {
+		tally
+		fact string
+	}{
+		{in.comments, "comments (of signs as ;, # and //), which are not words"},
+		{in.trimmed, "names of columns and categories with spaces at their ends, which are read without"},
+		{in.weights, fmt.Sprintf("numbers other than 0 and 1, read as membership whatever their size; of %d words %d are in two or more categories", len(in.Entries), several)},
+		{in.zeros, "words with 0 in every category, which are left out"},
+		{in.senses, "words with the number of a sense, which is part of the word"},
+		{in.hashtags, "words that begin with #, which is part of the word"},
+		{in.separated, "words with a separator inside, which is part of the word"},
+		{in.brackets, "words with a part in brackets, which is part of the word"},
+		{in.repeated, "words that name a category twice, which counts once"},
+		{in.returns, "lines that end in a carriage return alone, among others"},
+	} {
+		if d.n > 0 {
+			in.warn("line %d: %q: %d %s", d.line, d.text, d.n, d.fact)
+		}
+	}
+}
+
+func (in *corpusReader) read(src io.Reader) error {
+	text, err := readText(src)
 	if err != nil {
 		return err
 	}
-	find := func(names ...string) int {
-		for _, name := range names {
-			if i := slices.IndexFunc(header, func(h string) bool { return isHeader(h, name) }); i >= 0 {
-				return i
-			}
-		}
-		return -1
+	first, comma, text, err := skipHead(text, &in.comments)
+	if err != nil {
+		return err
 	}
-	term, category := find(termNames...), find("category", "class", "dimension")
-	if term < 0 {
-		return fmt.Errorf("line %d: header %q, wanted Category,token_decoded or DicTerm and one column a category (or a plain list, one word a line, without commas)", r.Line(0), header)
+	if strings.HasPrefix(first, "%") {
+		return in.readDic(text)
 	}
-	var marks []int // columns of marks, in the wide form
-	for i, h := range header {
-		switch {
-		case i == term || i == category || h == "":
-		case category >= 0:
-			c.Warnings = append(c.Warnings, fmt.Errorf("implicit: corpus: column %d (%s): not used", i+1, h))
-		case slices.Contains(header[:i], h):
-			return r.Errorf(i, "a second column %q, wanted each category once", h)
-		default:
-			marks = append(marks, i)
-			c.Categories = append(c.Categories, h)
+	if comma == 0 {
+		comma = ','
+		if fields := strings.Split(first, "\t"); len(fields) > 1 && slices.ContainsFunc(fields, isTermHeader) {
+			comma = '\t'
 		}
 	}
-	seen := map[string]int{}
-	for {
-		rec, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		var in []string
-		if category >= 0 {
-			if in = []string{string(rec[category])}; in[0] == "" {
-				return r.Errorf(category, "no category, wanted one a row")
-			}
-			if !slices.Contains(c.Categories, in[0]) {
-				c.Categories = append(c.Categories, in[0])
-			}
-		}
-		for _, i := range marks {
-			switch string(rec[i]) {
-			case "X", "x":
-				in = append(in, header[i])
-			case "", "NA":
-			default:
-				return r.Errorf(i, "%q, wanted X, or nothing", rec[i])
-			}
-		}
-		if len(marks) > 0 && len(in) == 0 {
-			return r.Errorf(term, "%s is in no category, wanted an X in its row", rec[term])
-		}
-		c.add(string(rec[term]), in, r.Line(term), seen)
+	r := csv.NewReader(strings.NewReader(first))
+	r.Comma = comma
+	names, err := r.Header()
+	if err == nil && (len(names) > 1 || isHeader(names[0], "token_decoded", "dicterm")) {
+		return in.readCSV(text, comma)
 	}
+	if fields := strings.Split(first, ";"); len(fields) > 1 && slices.ContainsFunc(fields, isTermHeader) {
+		return fmt.Errorf("line %d: %q, wanted commas between the columns, not semicolons", 1+leadingLines(text), first)
+	}
+	if (first[:min(len(first), 1)] == "{" || first[:min(len(first), 1)] == "[") && json.Valid([]byte(text)) {
+		return errors.New("JSON, wanted one word a line, or CSV with the header Category,token_decoded or DicTerm and one column a category")
+	}
+	return in.readList(text)
 }
 
-// readDic reads LIWC's format of 2007 and 2015.
-func (c *Corpus) readDic(src io.Reader) error {
-	names := map[int]string{} // category number -> name
-	percent := 0
-	seen := map[string]int{}
-	return eachLine(src, func(n int, line string) error {
-		fields := strings.FieldsFunc(line, func(r rune) bool { return r == '\t' })
-		for i, f := range fields {
-			fields[i] = strings.TrimSpace(f)
+// skipHead blanks what stands before the first line that counts, comments and Excel's
+// sep=, and returns that line, trimmed, the separator that sep= names (0 for none) and
+// the text, in which no line has another number than before.
+func skipHead(text string, comments *tally) (first string, comma byte, rest string, err error) {
+	skipped := 0
+	for rest = text; rest != ""; skipped++ {
+		end := strings.IndexAny(rest, "\r\n")
+		if end < 0 {
+			end = len(rest)
 		}
-		switch {
-		case strings.TrimSpace(line) == "":
-		case len(fields) == 1 && fields[0] == "%":
-			percent++
-		case percent == 1:
-			if len(fields) < 2 {
-				fields = strings.SplitN(strings.TrimSpace(line), " ", 2) // spaces for the tab
-			}
-			number, err := strconv.Atoi(fields[0])
-			if err != nil || len(fields) != 2 || strings.TrimSpace(fields[1]) == "" {
-				return fmt.Errorf("line %d: %q, wanted a category's number, a tab and its name", n, line)
-			}
-			if old, ok := names[number]; ok {
-				return fmt.Errorf("line %d: category %d is %s already", n, number, old)
-			}
-			names[number] = strings.TrimSpace(fields[1])
-			c.Categories = append(c.Categories, names[number])
-		case percent == 2:
-			var in []string
-			for _, f := range fields[1:] {
-				number, err := strconv.Atoi(f)
-				if name, ok := names[number]; err == nil && ok {
-					in = append(in, name)
-					continue
-				}
-				return fmt.Errorf("line %d: %s: category %q, wanted one of the numbers between the %% lines", n, fields[0], f)
-			}
-			if len(in) == 0 {
-				return fmt.Errorf("line %d: %q, wanted a word, tabs and the numbers of its categories", n, line)
-			}
-			c.add(fields[0], in, n, seen)
-		default:
-			return fmt.Errorf("line %d: %q, wanted two lines of %% around the categories, then words", n, line)
+		line := strings.TrimSpace(rest[:end])
+		switch sep := excelSep(rest[:end]); {
+		case sep == ',' || sep == '\t':
+			comma = sep
+		case sep == ';':
+			return "", 0, "", fmt.Errorf("line %d: %q, wanted commas between the columns, not semicolons", skipped+1, line)
+		case sep != 0:
+			return "", 0, "", fmt.Errorf("line %d: %q, wanted commas or tabs between the columns", skipped+1, line)
+		case isComment(line):
+			comments.add(skipped+1, line)
+		case line != "":
+			return line, comma, strings.Repeat("\n", skipped) + rest, nil
 		}
-		return nil
-	})
+		if strings.HasPrefix(rest[end:], "\r\n") {
+			end++
+		}
+		rest = rest[min(end+1, len(rest)):]
+	}
+	return "", comma, "", nil
 }
 
-func (c *Corpus) readList(src io.Reader) error {
-	seen := map[string]int{}
-	return eachLine(src, func(n int, line string) error {
-		word := strings.TrimSpace(line)
-		switch {
-		case word == "":
-		case strings.Contains(word, "\r"):
-			return fmt.Errorf("line %d: a carriage return inside, wanted lines that end in \\n or \\r\\n", n)
-		case strings.ContainsAny(word, ",\"\t"):
-			return fmt.Errorf("line %d: %q, wanted one word a line, or CSV with the header Category,token_decoded or DicTerm and one column a category", n, line)
-		default:
-			c.add(word, nil, n, seen)
-		}
-		return nil
-	})
+// excelSep returns the sign that Excel's first line "sep=;" names, 0 for any other line.
+func excelSep(line string) byte {
+	line = strings.Trim(line, " \"")
+	if len(line) != 5 || !strings.EqualFold(line[:4], "sep=") || isWordRune(rune(line[4])) {
+		return 0
+	}
+	return line[4]
 }
 
-// add appends an entry. seen holds the line of each word so far.
-func (c *Corpus) add(term string, in []string, line int, seen map[string]int) {
+func leadingLines(text string) int { return len(text) - len(strings.TrimLeft(text, "\n")) }
+
+// isComment tells whether a line is a comment, as Hu and Liu's lexicon has them with ";".
+func isComment(line string) bool {
+	line = strings.TrimSpace(line)
+	if strings.HasPrefix(line, "//") {
+		return true
+	}
+	if line == "" || line[0] != ';' && line[0] != '#' {
+		return false
+	}
+	return len(line) == 1 || line[1] == line[0] || line[1] == ' ' || line[1] == '\t'
+}
+
+var sense = regexp.MustCompile(`\pL#[0-9]+$`) // ABOUT#1, as the General Inquirer has them
+
+// add appends an entry.
+func (in *corpusReader) add(term string, categories []string, line int) {
 	if term == "" {
-		c.Warnings = append(c.Warnings, fmt.Errorf("implicit: corpus: line %d: an empty word, which cannot be scored", line))
+		in.warn("line %d: an empty word, which cannot be scored", line)
 	}
 	if strings.TrimSpace(term) != term {
-		c.Warnings = append(c.Warnings, fmt.Errorf("implicit: corpus: line %d: %q begins or ends with a space, which is part of the word", line, term))
+		in.warn("line %d: %q begins or ends with a space, which is part of the word", line, term)
 	}
-	if before, ok := seen[term]; ok {
-		c.Warnings = append(c.Warnings, fmt.Errorf("implicit: corpus: line %d: %q stands in line %d already, and counts twice", line, term, before))
+	if sense.MatchString(term) {
+		in.senses.add(line, term)
+	}
+	e := Entry{Term: term, Categories: categories}
+	if in.liwc && strings.Trim(term, "* ") != "" || strings.ContainsFunc(term, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+		p := newPattern(term)
+		if e.Wildcard = len(p.parts) > 1; !e.Wildcard {
+			e.Term = p.parts[0] // without the backslash before a "*"
+		}
+	}
+	if before, ok := in.seen[e.Term]; ok {
+		in.warn("line %d: %q stands in line %d already, and counts twice", line, e.Term, before)
 	} else {
-		seen[term] = line
+		in.seen[e.Term] = line
 	}
-	stem, star := strings.CutSuffix(term, "*")
-	last, _ := utf8.DecodeLastRuneInString(stem)
-	wild := star && (unicode.IsLetter(last) || unicode.IsDigit(last)) // "abandon*", but not the token "**"
-	c.Entries = append(c.Entries, Entry{Term: term, Categories: in, Wildcard: wild})
+	in.Entries, in.lines = append(in.Entries, e), append(in.lines, line)
 }
 
 func isTermHeader(field string) bool { return isHeader(field, termNames...) }
@@ -260,23 +286,16 @@ func isHeader(field string, names ...string) bool {
 // maxLine bounds a line of a list or a .dic file, in bytes.
 const maxLine = 1 << 20
 
-func eachLine(src io.Reader, use func(n int, line string) error) error {
-	s := bufio.NewScanner(src)
-	s.Buffer(nil, maxLine)
+// eachLine calls use for every line of a list or a .dic file.
+func eachLine(text string, use func(n int, line string) error) error {
 	n := 0
-	for s.Scan() {
-		n++
-		if !utf8.Valid(s.Bytes()) {
-			return fmt.Errorf("line %d: not valid UTF-8", n)
+	for line := range strings.SplitSeq(lineEnds(text), "\n") {
+		if n++; len(line) >= maxLine {
+			return fmt.Errorf("line %d: longer than %d bytes", n, maxLine)
 		}
-		if err := use(n, strings.TrimSuffix(s.Text(), "\r")); err != nil {
+		if err := use(n, line); err != nil {
 			return err
 		}
-	}
-	if err := s.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return fmt.Errorf("line %d: longer than %d bytes", n+1, maxLine)
-	} else if err != nil {
-		return fmt.Errorf("line %d: %w", n+1, err)
 	}
 	return nil
 }

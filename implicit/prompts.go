@@ -49,29 +49,38 @@ func PaperPrompts() []NamedPrompt {
 //	name,prompt                 CSV with this header, in either order
 //	name: "prompt"              YAML, one a line, as the paper's prompts.yaml; comments (#) and 'single' quotes too
 //
-// No prompt is trimmed or otherwise changed. A name that stands twice, an empty name
-// or prompt, a value that is no string, text that is not UTF-8, and a file without
-// prompts are errors.
+// No prompt is trimmed or otherwise changed. Text, line ends, tabs for the commas, Excel's
+// sep= and comments before the header are as in ReadCorpus. A name that stands twice, an
+// empty name or prompt, a value that is no string, semicolons for the commas, text that is
+// not UTF-8, and a file without prompts are errors.
 func ReadPrompts(r io.Reader) ([]NamedPrompt, error) {
-	data, err := io.ReadAll(r)
+	text, err := readText(r)
 	if err != nil {
 		return nil, fmt.Errorf("implicit: prompts: %w", err)
 	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	if !utf8.Valid(data) {
-		return nil, fmt.Errorf("implicit: prompts: not valid UTF-8")
+	// Comments are YAML's too, and are not told.
+	first, comma, head, err := skipHead(text, &tally{})
+	if err != nil {
+		return nil, fmt.Errorf("implicit: prompts: %w", err)
+	}
+	if comma == 0 && isPromptHeader(first, '\t') {
+		comma = '\t'
+	}
+	if comma == 0 {
+		comma = ','
 	}
 	var list promptList
-	first, _, _ := bytes.Cut(bytes.TrimSpace(data), []byte("\n"))
 	switch {
-	case len(first) == 0:
+	case strings.TrimSpace(text) == "":
 		return nil, fmt.Errorf("implicit: prompts: empty, wanted at least one prompt")
-	case first[0] == '{':
-		err = list.readJSON(data)
-	case isPromptHeader(string(first)):
-		err = list.readCSV(data)
+	case first != "" && first[0] == '{':
+		err = list.readJSON([]byte(text))
+	case isPromptHeader(first, ';'):
+		err = fmt.Errorf("line %d: %q, wanted commas between the columns, not semicolons", 1+leadingLines(head), first)
+	case isPromptHeader(first, comma):
+		err = list.readCSV(head, comma)
 	default:
-		err = list.readYAML(string(data))
+		err = list.readYAML(lineEnds(text))
 	}
 	if err == nil && len(list) == 0 {
 		err = fmt.Errorf("no prompts, wanted at least one")
@@ -131,18 +140,30 @@ func (l *promptList) readJSON(data []byte) error {
 	return nil
 }
 
-func isPromptHeader(line string) bool {
-	names, err := csv.NewReader(strings.NewReader(line)).Header()
-	return err == nil && len(names) == 2 && slices.Contains(names, "name") && slices.Contains(names, "prompt")
+// isPromptHeader tells whether a line is the header of a CSV file of prompts.
+func isPromptHeader(line string, comma byte) bool {
+	r := csv.NewReader(strings.NewReader(line))
+	r.Comma = comma
+	names, err := r.Header()
+	if err != nil || len(names) != 2 {
+		return false
+	}
+	name := slices.IndexFunc(names, func(h string) bool { return isHeader(h, "name") })
+	return name >= 0 && isHeader(names[1-name], "prompt")
 }
 
-func (l *promptList) readCSV(data []byte) error {
-	r := csv.NewReader(bytes.NewReader(data))
+func (l *promptList) readCSV(text string, comma byte) error {
+	text, _ = csvLineEnds(text, comma)
+	r := csv.NewReader(strings.NewReader(text))
+	r.Comma = comma
 	header, err := r.Header()
 	if err != nil {
 		return err
 	}
-	name := slices.Index(header, "name")
+	name := 0
+	if !isHeader(header[0], "name") {
+		name = 1
+	}
 	for {
 		rec, err := r.Read()
 		if errors.Is(err, io.EOF) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/text/encoding/unicode"
+
 	"github.com/implicitreward/implicitreward/implicit"
 )
 
@@ -51,6 +53,23 @@ func TestReadPrompts(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
+	for name, in := range map[string]string{
+		"tabs":              "name\tprompt\na\tWhy, x?\nb\tHow?\n",
+		"carriage returns":  "name,prompt\ra,\"Why, x?\"\rb,How?\r",
+		"Excel":             "sep=,\r\nName, Prompt\r\na,\"Why, x?\"\r\nb,How?\r\n",
+		"comments":          "# mine\n\n; too\nname,prompt\na,\"Why, x?\"\nb,How?\n",
+		"UTF-16":            inUTF16("name\tprompt\r\na\tWhy, x?\r\nb\tHow?\r\n"),
+		"YAML, old Mac":     "a: 'Why, x?'\rb: How?\r",
+		"YAML, UTF-16":      inUTF16("a: \"Why, x?\"\nb: How?"),
+		"JSON, byte order":  "\ufeff{\"a\": \"Why, x?\", \"b\": \"How?\"}",
+		"JSON in UTF-16":    inUTF16("{\"a\": \"Why, x?\", \"b\": \"How?\"}"),
+		"blanks in between": "\n\nname,prompt\n\na,\"Why, x?\"\n\nb,How?\n",
+	} {
+		got, err := implicit.ReadPrompts(strings.NewReader(in))
+		if want := []implicit.NamedPrompt{{"a", "Why, x?"}, {"b", "How?"}}; err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
 	got, err := implicit.ReadPrompts(strings.NewReader("x: 'it''s'"))
 	if err != nil || got[0].Prompt != "it's" {
 		t.Errorf("%q, %v", got, err)
@@ -59,36 +78,40 @@ func TestReadPrompts(t *testing.T) {
 
 func TestReadPromptsErrors(t *testing.T) {
 	for in, want := range map[string]string{
-		"":                             "empty, wanted at least one prompt",
-		" \n ":                         "empty, wanted at least one prompt",
-		"{}":                           "no prompts, wanted at least one",
-		"name,prompt\n":                "no prompts, wanted at least one",
-		"# nothing":                    "no prompts, wanted at least one",
-		"\xff":                         "not valid UTF-8",
-		`{"a": "x", "a": "y"}`:         "JSON: byte 19: a stands twice, wanted each name once",
-		`{"a": ""}`:                    "JSON: byte 8: a: empty prompt, wanted text",
-		`{"": "x"}`:                    `JSON: byte 8: a prompt without a name: "x"`,
-		`{"a": 5}`:                     "JSON: byte 7: a: 5, wanted a string",
-		`{"a": ["x"]}`:                 "JSON: byte 7: a: [, wanted a string",
-		`{"a": "x"} {}`:                "JSON: byte 12: text after the closing brace",
-		`{"a": "\ud800"}`:              "JSON: byte 14: a: half of a surrogate pair, wanted text",
-		"name,prompt\na,x\nb,y\na,z\n": "CSV: line 4, column 1 (name): a stands twice, wanted each name once",
-		"name,prompt\na\n":             "CSV: line 2: 1 columns, wanted 2 as in line 1",
-		"a: \"x\"\na: \"y\"\n":         "line 2: a stands twice, wanted each name once",
-		"prompts:\n  a: \"x\"\n":       `line 1: "prompts:", wanted name: "prompt" (or JSON, or CSV with the header name,prompt)`,
-		"- a\n":                        `line 1: "- a", wanted name: "prompt" (or JSON, or CSV with the header name,prompt)`,
-		"What is best?":                `line 1: "What is best?", wanted name: "prompt" (or JSON, or CSV with the header name,prompt)`,
-		"a: \"x":                       `line 1: "x, wanted a double-quoted string with no escapes but JSON's`,
-		"a: \"x\\":                     `line 1: "x\, wanted a double-quoted string with no escapes but JSON's`,
-		"a: \"\\x41\"":                 `line 1: "\x41", wanted a double-quoted string with no escapes but JSON's`,
-		"a: 'x":                        `line 1: 'x, wanted a closing quote`,
-		"a: \"x\" y":                   `line 1: " y" after the closing quote`,
-		"a: \"x\"#y":                   `line 1: "#y" after the closing quote`,
-		"a: |":                         "line 1: |, wanted the prompt in quotes",
-		"a: Say: x":                    "line 1: Say: x, wanted the prompt in quotes",
-		"a: true":                      "line 1: true, wanted a string",
-		"a: 5":                         "line 1: 5, wanted a string",
-		"a: ":                          "line 1: a: empty prompt, wanted text",
+		"":                               "empty, wanted at least one prompt",
+		" \n ":                           "empty, wanted at least one prompt",
+		"{}":                             "no prompts, wanted at least one",
+		"name,prompt\n":                  "no prompts, wanted at least one",
+		"# nothing":                      "no prompts, wanted at least one",
+		"\xff":                           "line 1: not valid UTF-8: byte 0xff, as in Latin-1 and other old encodings, wanted UTF-8 (save it as CSV UTF-8, or as text in UTF-8)",
+		`{"a": "x", "a": "y"}`:           "JSON: byte 19: a stands twice, wanted each name once",
+		`{"a": ""}`:                      "JSON: byte 8: a: empty prompt, wanted text",
+		`{"": "x"}`:                      `JSON: byte 8: a prompt without a name: "x"`,
+		`{"a": 5}`:                       "JSON: byte 7: a: 5, wanted a string",
+		`{"a": ["x"]}`:                   "JSON: byte 7: a: [, wanted a string",
+		`{"a": "x"} {}`:                  "JSON: byte 12: text after the closing brace",
+		`{"a": "\ud800"}`:                "JSON: byte 14: a: half of a surrogate pair, wanted text",
+		"name,prompt\na,x\nb,y\na,z\n":   "CSV: line 4, column 1 (name): a stands twice, wanted each name once",
+		"name,prompt\na\n":               "CSV: line 2: 1 columns, wanted 2 as in line 1",
+		"a: \"x\"\na: \"y\"\n":           "line 2: a stands twice, wanted each name once",
+		"prompts:\n  a: \"x\"\n":         `line 1: "prompts:", wanted name: "prompt" (or JSON, or CSV with the header name,prompt)`,
+		"- a\n":                          `line 1: "- a", wanted name: "prompt" (or JSON, or CSV with the header name,prompt)`,
+		"What is best?":                  `line 1: "What is best?", wanted name: "prompt" (or JSON, or CSV with the header name,prompt)`,
+		"a: \"x":                         `line 1: "x, wanted a double-quoted string with no escapes but JSON's`,
+		"a: \"x\\":                       `line 1: "x\, wanted a double-quoted string with no escapes but JSON's`,
+		"a: \"\\x41\"":                   `line 1: "\x41", wanted a double-quoted string with no escapes but JSON's`,
+		"a: 'x":                          `line 1: 'x, wanted a closing quote`,
+		"a: \"x\" y":                     `line 1: " y" after the closing quote`,
+		"a: \"x\"#y":                     `line 1: "#y" after the closing quote`,
+		"a: |":                           "line 1: |, wanted the prompt in quotes",
+		"a: Say: x":                      "line 1: Say: x, wanted the prompt in quotes",
+		"a: true":                        "line 1: true, wanted a string",
+		"a: 5":                           "line 1: 5, wanted a string",
+		"a: ":                            "line 1: a: empty prompt, wanted text",
+		"name;prompt\na;x\n":             `line 1: "name;prompt", wanted commas between the columns, not semicolons`,
+		"sep=;\nname;prompt\na;x\n":      `line 1: "sep=;", wanted commas between the columns, not semicolons`,
+		"PK\x03\x04xl/workbook.xml":      "an Excel workbook (.xlsx): save the sheet as CSV UTF-8, wanted text",
+		"name,prompt\na,x\nb,gr\xfc\xdf": "line 3: not valid UTF-8: byte 0xfc, as in Latin-1 and other old encodings, wanted UTF-8 (save it as CSV UTF-8, or as text in UTF-8)",
 	} {
 		if _, err := implicit.ReadPrompts(strings.NewReader(in)); err == nil || err.Error() != "implicit: prompts: "+want {
 			t.Errorf("%q:\n got %v\nwant implicit: prompts: %s", in, err, want)
@@ -116,4 +139,12 @@ func FuzzReadPrompts(f *testing.F) {
 			}
 		}
 	})
+}
+
+func inUTF16(text string) string {
+	out, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder().String(text)
+	if err != nil {
+		panic(err)
+	}
+	return out
 }

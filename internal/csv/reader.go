@@ -42,6 +42,8 @@ func (e *Error) Error() string {
 
 // Reader reads records one after the other. Use NewReader.
 type Reader struct {
+	Comma byte // between fields; 0 for a comma. Set it before the first record is read
+
 	src        io.Reader
 	buf        []byte
 	pos, end   int // buf[pos:end] is read and not yet handed out
@@ -185,10 +187,18 @@ func (r *Reader) scanLine() (line []byte, n int, err error) {
 	}
 }
 
+func (r *Reader) comma() byte {
+	if r.Comma == 0 {
+		return ','
+	}
+	return r.Comma
+}
+
 // split cuts a line that has no quotes.
 func (r *Reader) split(line []byte) error {
+	comma := r.comma()
 	for rest, more := line, true; more; {
-		i := bytes.IndexByte(rest, ',')
+		i := bytes.IndexByte(rest, comma)
 		if i < 0 {
 			r.fields, more = append(r.fields, rest), false
 			break
@@ -241,10 +251,12 @@ func (r *Reader) quoted() error {
 // parse cuts the record at the start of b and returns its length and number of line
 // ends; 0 when b ends too early to tell.
 func (r *Reader) parse(b []byte) (n, lines int, err error) {
+	comma := r.comma()
+	ends := string([]byte{comma, '\n'})
 	for i := 0; ; {
 		r.lines = append(r.lines, r.line+lines)
 		if i < len(b) && b[i] == '"' {
-			size, ends := r.unquote(b[i+1:])
+			size, inside := r.unquote(b[i+1:])
 			if size < 0 {
 				if !r.eof {
 					return 0, 0, nil
@@ -252,10 +264,10 @@ func (r *Reader) parse(b []byte) (n, lines int, err error) {
 				r.fields = append(r.fields, nil)
 				return 0, 0, r.Errorf(len(r.fields)-1, "the file ends inside quotes")
 			}
-			lines += ends
+			lines += inside
 			i += 1 + size
 		} else {
-			j := bytes.IndexAny(b[i:], ",\n")
+			j := bytes.IndexAny(b[i:], ends)
 			if j < 0 {
 				if !r.eof {
 					return 0, 0, nil
@@ -282,7 +294,7 @@ func (r *Reader) parse(b []byte) (n, lines int, err error) {
 			return 0, 0, nil
 		case len(rest) == 0, len(rest) == 1 && rest[0] == '\r':
 			return i + len(rest), lines + 1, nil
-		case rest[0] == ',':
+		case rest[0] == comma:
 			i++
 		case rest[0] == '\n':
 			return i + 1, lines + 1, nil

@@ -109,6 +109,7 @@ func runFig2(in *Inputs, o *Options) ([]*Result, error) {
 		if err != nil {
 			return nil, err
 		}
+		in.Sets[0].Dict.note(r)
 		all = append(all, r)
 	}
 	return all, nil
@@ -146,6 +147,7 @@ func runFig4(in *Inputs, o *Options) ([]*Result, error) {
 		if err != nil {
 			return nil, err
 		}
+		in.Training.note(r)
 		all = append(all, r)
 	}
 	if len(in.Ablations) > 0 {
@@ -163,7 +165,11 @@ func runFig5(in *Inputs, o *Options) ([]*Result, error) {
 		return nil, nil
 	}
 	r, err := Fig5(in.Sets[0].Dict, in.Series, o)
-	return []*Result{r}, err
+	if err != nil {
+		return nil, err
+	}
+	in.Sets[0].Dict.note(r)
+	return []*Result{r}, nil
 }
 
 func runImplicit(in *Inputs, o *Options) ([]*Result, error) {
@@ -172,7 +178,11 @@ func runImplicit(in *Inputs, o *Options) ([]*Result, error) {
 		return nil, nil
 	}
 	r, err := Implicit(in.Sets[0].Dict, pairs, o)
-	return []*Result{r}, err
+	if err != nil {
+		return nil, err
+	}
+	in.Sets[0].Dict.note(r)
+	return []*Result{r}, nil
 }
 
 func runCrossed(in *Inputs, o *Options) ([]*Result, error) {
@@ -185,6 +195,7 @@ func runCrossed(in *Inputs, o *Options) ([]*Result, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.Dict.note(r)
 		all = append(all, r)
 	}
 	return all, nil
@@ -214,6 +225,7 @@ func onContests(in *Inputs, o *Options, use func(dict *Dictionary, all []*contes
 	if r == nil || err != nil {
 		return nil, err
 	}
+	dict.note(r)
 	return []*Result{r}, nil
 }
 
@@ -270,6 +282,7 @@ func runControls(in *Inputs, o *Options) ([]*Result, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.Dict.note(r)
 		results = append(results, r)
 	}
 	return results, nil
