@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -91,6 +92,9 @@ type Model struct {
 	longest int
 	window  int // hidden states that are computed in one go
 
+	beyond map[int32]string // added tokens that have no row
+	doubts []error
+
 	store Store
 	batch func(texts int, stored bool)
 
@@ -171,10 +175,30 @@ func (m *Model) loadTokenizer() error {
 	if m.tok, err = tokenize.Load(m.dir); err != nil {
 		return err
 	}
-	if n := m.tok.Size(); n > m.arch.V {
-		return fmt.Errorf("tokenizer.json has ids up to %d, config.json a vocab_size of %d: they belong to different models", n-1, m.arch.V)
+	own, added := m.tok.Beyond(m.arch.V)
+	if len(own) > 0 {
+		return fmt.Errorf("%d tokens of tokenizer.json have ids beyond config.json's vocab_size of %d, the first %q with id %d: they belong to different models",
+			len(own), m.arch.V, own[0].Name, own[0].ID)
+	}
+	if len(added) > 0 {
+		m.beyond = map[int32]string{}
+		for _, token := range added {
+			m.beyond[token.ID] = token.Name
+		}
+		m.doubts = append(m.doubts, fmt.Errorf("logprob: the model has %d rows, and none for %d added tokens of tokenizer.json, the first %q with id %d: a text that holds one is refused, and they are no rows of a table",
+			m.arch.V, len(added), added[0].Name, added[0].ID))
 	}
 	return nil
+}
+
+// Warnings are doubts about the checkpoint's files that do not stop the work: those about
+// config.json, about tokenizer.json beside it, and the tokenizer's own.
+func (m *Model) Warnings() []error {
+	all := slices.Concat(m.arch.Warnings, m.doubts)
+	if m.tok != nil {
+		all = append(all, m.tok.Warnings()...)
+	}
+	return all
 }
 
 // Close frees the weights. The model must not be in use.
@@ -296,8 +320,12 @@ func (m *Model) score(ctx context.Context, texts iter.Seq[tokenize.Text], ends [
 // ScoreEnds is Score, and beside it the probability that what follows the reply is one of
 // the tokens v with ends[v]: Score.End = ln sum_v p(v | prompt, reply). With the tokens
 // that may follow a finished word, it is the probability that the reply's last word
-// ends where the reply does. ends has Rows() values, or fewer, the rest being false.
+// ends where the reply does. ends has Rows() values, or fewer, the rest being false; those of tokens that the
+// model has no row for do not count.
 func (m *Model) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[Score, error] {
+	for id := len(ends) - 1; id >= m.arch.V && m.beyond[int32(id)] != ""; id-- {
+		ends = ends[:id] // never written, so never what follows
+	}
 	if len(ends) > m.arch.V {
 		return func(yield func(Score, error) bool) {
 			yield(Score{}, fmt.Errorf("logprob: %s: %d ends, wanted at most %d, one for each row", m.dir, len(ends), m.arch.V))
@@ -350,12 +378,17 @@ func (m *Model) check(t engine.Text) error {
 	if len(t.IDs) > m.longest && m.longest < m.arch.Context {
 		return fmt.Errorf("%d tokens, wanted at most %d (MaxTokens)", len(t.IDs), m.longest)
 	}
+	for i, id := range t.IDs {
+		if name, ok := m.beyond[id]; ok {
+			return fmt.Errorf("token %d is %q with id %d, which the model has no row for (config.json's vocab_size is %d)", i, name, id, m.arch.V)
+		}
+	}
 	return m.engine.Check(t)
 }
 
 // Table computes ln p of every token after each prompt. Rows that no token of the
 // tokenizer names take part in the softmax, as they do in transformers, but are no
-// rows of the table.
+// rows of the table; nor are tokens that the model has no row for (see Warnings).
 func (m *Model) Table(ctx context.Context, prompts []Prompt) (*Table, error) {
 	if m.tok == nil {
 		return nil, fmt.Errorf("logprob: %s: no tokenizer.json, wanted one to name the rows of a table", m.dir)
@@ -374,7 +407,7 @@ func (m *Model) Table(ctx context.Context, prompts []Prompt) (*Table, error) {
 	t := &Table{Meta: meta}
 	for token := range m.tok.Vocab() {
 		if int(token.ID) >= m.arch.V {
-			return nil, fmt.Errorf("logprob: %s: token %q has id %d, wanted at most %d by config.json's vocab_size", m.dir, token.Name, token.ID, m.arch.V-1)
+			continue
 		}
 		t.Tokens = append(t.Tokens, token)
 	}

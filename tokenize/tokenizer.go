@@ -309,6 +309,24 @@ func (t *Tokenizer) Vocab() iter.Seq[Token] {
 // Size returns the number of tokens that Vocab yields.
 func (t *Tokenizer) Size() int { return len(t.tokens) }
 
+// Beyond returns the tokens with ids from rows on, in id order and without Text: those
+// that a model of so many rows does not have. own are of the tokenizer's own vocabulary,
+// which say that it belongs to another model; added are special and other added tokens,
+// which published checkpoints have beyond their rows (Gemma 3's text models the image
+// token of the larger ones, fine-tuned ones a padding token).
+func (t *Tokenizer) Beyond(rows int) (own, added []Token) {
+	for _, token := range t.tokens {
+		switch {
+		case int(token.ID) < rows:
+		case t.added[token.ID]:
+			added = append(added, token)
+		default:
+			own = append(own, token)
+		}
+	}
+	return own, added
+}
+
 // Hash returns the SHA-256 of tokenizer.json in hex: checkpoints with the same hash
 // cut text alike. Where tokenizer_config.json adds tokens to those of
 // tokenizer.json, they are hashed with it.

@@ -151,10 +151,8 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 	if err != nil {
 		return nil, err
 	}
-	if t := m.Tokenizer(); t != nil {
-		for _, w := range t.Warnings() {
-			fmt.Fprintf(l.stderr, "%s: %v\n", name, w)
-		}
+	for _, w := range m.Warnings() {
+		fmt.Fprintf(l.stderr, "%s: %v\n", name, w)
 	}
 	l.models[dir], l.last = m, m
 	return m, nil
