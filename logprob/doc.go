@@ -32,7 +32,9 @@
 // float32 numbers than transformers in bfloat16 does. Where the processor has no products
 // of bfloat16, and on the pure-Go backend, matrices that are stored in bfloat16 are
 // multiplied in float32, and such a run is as near as a float32 one. Both models of a pair should run
-// in the same type; a model against itself gives exactly 0.
+// in the same type; a model against itself gives exactly 0. Model.Certify compares a few
+// texts with a computation of the same weights in float64: does what is Promised hold for
+// this model, on this machine?
 //
 // Numbers do not depend on what else is scored in a call beyond float32 rounding. In
 // float32 on XLA's CPU client, those of texts of at most 192 tokens with a reply that begins

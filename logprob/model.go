@@ -98,8 +98,9 @@ type Model struct {
 	store Store
 	batch func(texts int, stored bool)
 
-	hashing sync.Mutex
-	hash    string // of the weights, once Meta has been asked for
+	hashing     sync.Mutex
+	hash        string       // of the weights, once Meta has been asked for
+	certificate *Certificate // nil until Certify is called
 }
 
 // Load reads config.json, the safetensors files and the tokenizer of a folder and
@@ -262,6 +263,7 @@ func (m *Model) Meta(ctx context.Context) (Meta, error) {
 		Processor:   Processor(),
 		Version:     Version,
 		VocabRows:   m.arch.V,
+		Certificate: m.certificate,
 	}
 	if path := pluginPath(m.backend); path != "" {
 		meta.Plugin = filepath.Base(path)

@@ -49,6 +49,7 @@ type Meta struct {
 	Template      string            `json:"template,omitempty"`       // sha256, hex, of a chat template that was used in place of the checkpoint's default
 	Version       string            `json:"version,omitempty"`        // of this library
 	VocabRows     int               `json:"vocab_rows,omitempty"`     // rows of the logits, over which the softmax ran; may exceed the tokens
+	Certificate   *Certificate      `json:"certificate,omitempty"`    // see Model.Certify; nil where it was not called
 	Rendered      map[string]string `json:"rendered,omitempty"`       // prompt name -> the exact text that was encoded
 }
 

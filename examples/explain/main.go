@@ -39,6 +39,7 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 	baseAs := f.String("base-as", "raw", "`rendering` for the base model: chat or raw")
 	prompt := f.String("prompt", "", "`text` of the prompt")
 	reply := f.String("reply", "", "`text` of the reply")
+	certify := f.Bool("certify", false, "also compare both models' numbers with a computation in float64, on texts of its own: do the promised bounds hold here? Exit code 1 if not")
 	models.Register(f)
 	if err := f.Parse(args, stdout); err != nil {
 		return err
@@ -82,6 +83,31 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 		if _, err := stdout.Write(b.Bytes()); err != nil {
 			return err
 		}
+	}
+	if *certify {
+		return certificates(ctx, stdout, []string{*tunedName, *baseName}, []*logprob.Model{tunedModel, baseModel})
+	}
+	return nil
+}
+
+// certificates prints one of each model, and is an error where one does not hold.
+func certificates(ctx context.Context, w io.Writer, names []string, models []*logprob.Model) error {
+	var failed []string
+	for i, m := range models {
+		if slices.Index(models, m) < i {
+			continue // the same again
+		}
+		fmt.Fprintln(w)
+		holds, err := cli.Certify(ctx, w, names[i], m)
+		if err != nil {
+			return err
+		}
+		if !holds {
+			failed = append(failed, names[i])
+		}
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("the promised bounds do not hold here for %s", strings.Join(failed, " and "))
 	}
 	return nil
 }

@@ -63,6 +63,25 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestCertify: both models get a certificate, a model that is both gets one.
+func TestCertify(t *testing.T) {
+	base, tuned, err := demo.Pair{Name: "gemma2"}.Extract(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, base := range []string{base, tuned} {
+		stdout, stderr, code := call(t, "-tuned", tuned, "-base", base, "-prompt", "What is best?", "-reply", " rain", "-certify")
+		if code != 0 || stderr != "" {
+			t.Fatalf("exit code %d, stderr %q", code, stderr)
+		}
+		for _, name := range []string{tuned, base} {
+			if n := strings.Count(stdout, "certificate of "+name+": the promised bounds hold here\n"); n != 1 {
+				t.Errorf("%d certificates of %s, wanted one in\n%s", n, name, stdout)
+			}
+		}
+	}
+}
+
 // alike compares word by word, numbers within what another processor's float32 sums may
 // change in the last digit printed.
 func alike(got, want string) bool {

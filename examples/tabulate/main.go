@@ -38,6 +38,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	as := f.String("as", "raw", "`rendering` of a prompt: raw, as it stands, or chat, as the user's turn of the checkpoint's template")
 	out := f.String("out", "", "`file` to write, .csv or .parquet; - for standard output")
 	format := f.String("format", "", "`form` of the output: csv or parquet; default: by the file's ending, csv on standard output")
+	certify := f.Bool("certify", false, "first compare the model's numbers with a computation in float64, on texts of its own: do the promised bounds hold here? The answer is recorded; exit code 1 if not")
 	force := f.Force()
 	models.Register(f)
 	if err := f.Parse(args, stdout); err != nil {
@@ -86,6 +87,12 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 		}
 		texts = append(texts, logprob.Prompt{Name: p.Name, Text: text})
 	}
+	holds := true
+	if *certify {
+		if holds, err = cli.Certify(ctx, stderr, *name, model); err != nil {
+			return err
+		}
+	}
 	progress := cli.NewProgress(stderr, "tabulating", false)
 	loader.Watch(progress, len(texts), 1)
 	table, err := model.Table(ctx, texts)
@@ -114,5 +121,8 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	}
 	fmt.Fprintf(stderr, "%s: %d tokens after %d prompts, %s on %s\n",
 		written, len(table.Tokens), len(table.Prompts), table.Meta.DType, table.Meta.Backend)
+	if !holds {
+		return fmt.Errorf("%s was written, but the promised bounds do not hold here for %s, as it records", written, *name)
+	}
 	return nil
 }
