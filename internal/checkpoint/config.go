@@ -2,7 +2,9 @@ package checkpoint
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/implicitreward/implicitreward/internal/strictjson"
@@ -15,6 +17,9 @@ import (
 func ReadConfig(dir string) (map[string]json.RawMessage, error) {
 	path := filepath.Join(dir, "config.json")
 	data, err := readSmall(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, notCheckpoint(dir, missingConfig)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -28,5 +28,5 @@ func TestReadConfig(t *testing.T) {
 	}
 	dir = t.TempDir()
 	_, err = ReadConfig(dir)
-	wantError(t, err, dir, "checkpoint: open config.json: no such file or directory")
+	wantError(t, err, dir, "checkpoint: DIR: no config.json, wanted a checkpoint: config.json, model.safetensors, tokenizer.json")
 }

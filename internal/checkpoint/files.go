@@ -31,7 +31,7 @@ func weightFiles(dir string) (files []string, index map[string]string, err error
 	path := filepath.Join(dir, indexFile)
 	data, err := readSmall(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, noWeights(dir)
+		return nil, nil, notCheckpoint(dir, missingWeights)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -77,46 +77,6 @@ func parseIndex(data []byte) (map[string]string, error) {
 func plainName(name string) bool {
 	return name != "" && name != "." && name != ".." && len(name) <= 255 &&
 		!strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || strings.ContainsRune(`/\:*?"<>|`, r) })
-}
-
-// noWeights says what lies in dir instead of weights.
-func noWeights(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return fmt.Errorf("checkpoint: %s: %s", dir, missingWeights(names))
-}
-
-// missingWeights says what a list of file names, without usable weights, has
-// instead, and what to do.
-func missingWeights(names []string) string {
-	var other, shards []string
-	for _, name := range names {
-		switch {
-		case strings.HasPrefix(name, "pytorch_model") && strings.HasSuffix(name, ".bin"),
-			strings.HasSuffix(name, ".gguf"), strings.HasSuffix(name, ".h5"), strings.HasSuffix(name, ".msgpack"),
-			strings.HasSuffix(name, ".pth"):
-			other = append(other, name)
-		case strings.HasSuffix(name, ".safetensors"):
-			shards = append(shards, name)
-		}
-	}
-	switch {
-	case slices.Contains(names, "snapshots") && slices.Contains(names, "refs"):
-		return "a model's cache, not a checkpoint: name the model as org/name, or one of the folders in snapshots"
-	case slices.Contains(names, "adapter_config.json"):
-		return "an adapter without its model: merge it into the model (peft: merge_and_unload, save_pretrained)"
-	case len(shards) > 0:
-		return fmt.Sprintf("%s without %s, wanted that index or %s", errorName(shards), indexFile, singleFile)
-	case len(other) > 0:
-		return fmt.Sprintf("only %s, wanted safetensors: save the model anew with transformers (save_pretrained)", errorName(other))
-	}
-	return fmt.Sprintf("no weights, wanted %s or %s", singleFile, indexFile)
 }
 
 // errorName lists file names for an error, the first three of many.

@@ -354,13 +354,11 @@ func TestNoWeights(t *testing.T) {
 		{[]string{"pytorch_model-00001-of-00004.bin", "pytorch_model-00002-of-00004.bin", "pytorch_model-00003-of-00004.bin", "pytorch_model-00004-of-00004.bin"},
 			"checkpoint: DIR: only pytorch_model-00001-of-00004.bin, pytorch_model-00002-of-00004.bin, pytorch_model-00003-of-00004.bin, ..., wanted safetensors: save the model anew with transformers (save_pretrained)"},
 		{[]string{"SmolLM2-135M.Q4_1.gguf"},
-			"checkpoint: DIR: only SmolLM2-135M.Q4_1.gguf, wanted safetensors: save the model anew with transformers (save_pretrained)"},
+			"checkpoint: DIR: llama.cpp's format (SmolLM2-135M.Q4_1.gguf), wanted safetensors: take the model's original checkpoint, with config.json and model.safetensors"},
 		{[]string{"consolidated.safetensors"},
 			"checkpoint: DIR: consolidated.safetensors without model.safetensors.index.json, wanted that index or model.safetensors"},
 		{[]string{"adapter_config.json", "adapter_model.safetensors"},
 			"checkpoint: DIR: an adapter without its model: merge it into the model (peft: merge_and_unload, save_pretrained)"},
-		{[]string{"refs", "snapshots", "blobs"},
-			"checkpoint: DIR: a model's cache, not a checkpoint: name the model as org/name, or one of the folders in snapshots"},
 	} {
 		files := make(map[string]string)
 		for _, name := range test.files {
