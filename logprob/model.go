@@ -39,11 +39,13 @@ func Find(ctx context.Context, name string, o *HubOptions) (dir string, err erro
 
 // Options change how a model is loaded. The zero value is a good one.
 type Options struct {
-	// Backend executes the model; nil for compute.New(), which takes what the
-	// program has imported (see github.com/gomlx/compute), and where that fails,
-	// as XLA does without its plugin, for the pure-Go backend if it is imported;
-	// Meta says which. A Model does not finalize it. The pure-Go backend must be
-	// made by compute.NewWithConfig("go:ops_sequential"): see backend.go.
+	// Backend executes the model; nil for one that the whole process has in common, as
+	// compute.New() chooses it among those that the program has imported (see
+	// github.com/gomlx/compute), and where XLA is without its plugin, for the pure-Go
+	// backend if it is imported; Meta says which. A Model does not finalize it. One that
+	// is given must compute float32 as float32: the pure-Go backend made by
+	// compute.NewWithConfig("go:ops_sequential") (see backend.go), CUDA with tf32=false.
+	// Either is put to CheckBackend's test.
 	Backend compute.Backend
 	// DType is what matrix products compute in: dtypes.Float32 or
 	// dtypes.BFloat16. Zero: the checkpoint's, that is bfloat16 if all its
@@ -152,6 +154,13 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 		like = o.Like.engine
 	}
 
+	dtype := o.DType
+	if dtype == dtypes.InvalidDType {
+		dtype = engine.AutoDType(m.arch, m.weights)
+	}
+	tested := make(chan error, 1) // while the weights are loaded
+	go func() { tested <- CheckBackend(backend, dtype) }()
+
 	// The tokenizer takes as long as the weights of a small model: both at once.
 	var tokenizer error
 	done := make(chan struct{})
@@ -160,12 +169,17 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 		tokenizer = m.loadTokenizer()
 	}()
 	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, engine.Options{
-		DType: o.DType, Like: like, Memory: o.MemoryLimit, Prompts: o.PromptCache, Progress: o.Progress,
+		DType: dtype, Like: like, Memory: o.MemoryLimit, Prompts: o.PromptCache, Progress: o.Progress,
 	})
-	if <-done; tokenizer != nil {
+	fault := <-tested
+	<-done
+	switch {
+	case tokenizer != nil:
 		return tokenizer
+	case err != nil:
+		return err
 	}
-	return err
+	return fault
 }
 
 func (m *Model) loadTokenizer() error {

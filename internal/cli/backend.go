@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"github.com/gomlx/compute"
 	_ "github.com/gomlx/compute/gobackend" // "go"
 	"github.com/gomlx/go-xla/compute/xla"  // "xla"
+
+	"github.com/implicitreward/implicitreward/logprob"
 )
 
 // Backend makes the backend of that name: "xla:cpu", "xla:cuda", "go", or "auto" for
@@ -51,6 +54,42 @@ func newBackend(config string) (b compute.Backend, err error) {
 			config, firstLine(err), strings.Join(append(plugins, ""), " "))
 	}
 	return b, nil
+}
+
+// other goes over from XLA to the pure-Go backend where XLA was our choice and err says that
+// it fails its test, and tells stderr so. Once a model is loaded the backend stays: the
+// numbers of a pair come from one.
+func (l *Loader) other(err error) bool {
+	var fault *logprob.BackendError
+	if !errors.As(err, &fault) || !l.auto || fault.Backend == "go" || len(l.models) > 0 {
+		return false
+	}
+	b, err := newBackend("go:ops_sequential")
+	if err != nil {
+		return false
+	}
+	fmt.Fprintf(l.stderr, "backend %s fails its test on this machine (%v): computing on the pure-Go backend, which is slower\n", fault.Backend, fault.Err)
+	l.backend.Finalize()
+	l.backend = b
+	return true
+}
+
+// inFlags says what is wrong with a backend in the programs' words.
+func inFlags(err error) error {
+	var fault *logprob.BackendError
+	if !errors.As(err, &fault) {
+		return err
+	}
+	other, more := "go", ""
+	if fault.Backend == "go" {
+		other, more = "xla:cpu", ", or GOMLX_SIMD_AVX512=0 GOMLX_SIMD_AVX2=0 before the command, which take the vector code out"
+	}
+	dtype := "f32"
+	if fault.DType == "f32" {
+		dtype = "bf16"
+	}
+	return fmt.Errorf("backend %s fails its test in %s on this machine (%s): %w: try -backend %s, or -dtype %s%s",
+		fault.Backend, fault.DType, fault.Processor, fault.Err, other, dtype, more)
 }
 
 func hasPlugin(name string) bool {

@@ -34,6 +34,8 @@ func (m *ModelFlags) Register(f *Flags) {
 // Loader loads models onto one backend.
 type Loader struct {
 	backend     compute.Backend
+	auto        bool // it was chosen by us
+	load        func(ctx context.Context, dir string, o *logprob.Options) (*logprob.Model, error)
 	dtype       dtypes.DType
 	memory      int64
 	promptCache int64
@@ -48,7 +50,7 @@ type Loader struct {
 
 // Loader checks the flags and opens the backend. Close frees it.
 func (m *ModelFlags) Loader(stderr io.Writer) (*Loader, error) {
-	l := &Loader{stderr: stderr, models: map[string]*logprob.Model{}, told: map[string]bool{}}
+	l := &Loader{stderr: stderr, load: logprob.Load, auto: m.Backend == "" || m.Backend == "auto", models: map[string]*logprob.Model{}, told: map[string]bool{}}
 	if home.Guessed != "" {
 		fmt.Fprintf(stderr, "HOME is not set: taking %s, where the XLA plugin and models of the hub are looked for\n", home.Guessed)
 	}
@@ -146,10 +148,14 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 	if l.journal != nil {
 		o.Store = l.journal
 	}
-	m, err := logprob.Load(ctx, dir, o)
+	m, err := l.load(ctx, dir, o)
+	if l.other(err) {
+		o.Backend = l.backend
+		m, err = l.load(ctx, dir, o)
+	}
 	loading.Done()
 	if err != nil {
-		return nil, err
+		return nil, inFlags(err)
 	}
 	for _, w := range m.Warnings() {
 		fmt.Fprintf(l.stderr, "%s: %v\n", name, w)

@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+
+	"github.com/implicitreward/implicitreward/logprob"
+)
+
+// finalized is a backend that is only asked for its name, and let go.
+type finalized struct {
+	compute.Backend
+	done bool
+}
+
+func (f *finalized) String() string { return "xla" }
+func (f *finalized) Finalize()      { f.done = true }
+
+// TestFaultyBackend: a backend that fails its test is replaced, in one line, where it was not
+// asked for; otherwise the error names the flags.
+func TestFaultyBackend(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		auto, second bool // second: a model is loaded already
+		faulty       string
+		replaced     bool
+		want         string // of the error
+	}{
+		{true, false, "xla:cpu", true, ""},
+		{true, true, "xla:cpu", false, "backend xla:cpu fails its test in bf16 on this machine (amd64): 1, wanted 2: try -backend go, or -dtype f32"},
+		{false, false, "xla:cpu", false, "backend xla:cpu fails its test in bf16 on this machine (amd64): 1, wanted 2: try -backend go, or -dtype f32"},
+		{true, false, "go", false, "backend go fails its test in bf16 on this machine (amd64): 1, wanted 2: try -backend xla:cpu, or -dtype f32, or GOMLX_SIMD_AVX512=0 GOMLX_SIMD_AVX2=0 before the command, which take the vector code out"},
+	} {
+		var stderr bytes.Buffer
+		first := &finalized{}
+		l := &Loader{backend: first, auto: test.auto, stderr: &stderr, models: map[string]*logprob.Model{}}
+		l.load = func(_ context.Context, _ string, o *logprob.Options) (*logprob.Model, error) {
+			if o.Backend == compute.Backend(first) {
+				return nil, &logprob.BackendError{Backend: test.faulty, DType: "bf16", Processor: "amd64", Err: errors.New("1, wanted 2")}
+			}
+			return &logprob.Model{}, nil
+		}
+		if test.second {
+			l.models["another"] = &logprob.Model{}
+		}
+		_, err := l.Load(t.Context(), dir)
+		if test.replaced {
+			if err != nil || !first.done || l.backend.String() != "go" || strings.Count(stderr.String(), "fails its test on this machine (1, wanted 2): computing on the pure-Go backend") != 1 {
+				t.Errorf("%+v: %v, stderr %q, wanted the pure-Go backend and a line that says so", test, err, stderr.String())
+			}
+			continue
+		}
+		if err == nil || err.Error() != test.want || first.done {
+			t.Errorf("%+v: %v, wanted %s", test, err, test.want)
+		}
+	}
+}
