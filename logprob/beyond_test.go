@@ -65,7 +65,7 @@ func TestBeyondRows(t *testing.T) {
 	if m.Rows() != id {
 		t.Fatalf("%d rows, wanted %d", m.Rows(), id)
 	}
-	want := fmt.Sprintf(`logprob: the model has %d rows, and none for 1 added tokens of tokenizer.json, the first "<image>" with id %d`, id, id)
+	want := fmt.Sprintf(`logprob: the model has %d rows, and none for 1 tokens of tokenizer.json, the first "<image>" with id %d`, id, id)
 	if w := m.Warnings(); len(w) != 1 || !strings.HasPrefix(w[0].Error(), want) {
 		t.Errorf("warnings %v, wanted %s", w, want)
 	}
@@ -112,5 +112,33 @@ func TestBeyondRows(t *testing.T) {
 	got, base := table(m), table(plain)
 	if len(got.Tokens) != id || !slices.Equal(got.LogProb[0], base.LogProb[0]) || !slices.Equal(got.Tokens, base.Tokens) {
 		t.Errorf("a table of %d rows that differs, wanted %d", len(got.Tokens), id)
+	}
+}
+
+// TestNeoXTwice: a checkpoint as transformers 4.57 saves it, whose rotary settings stand
+// under two names each, and whose tokenizer has three ids beyond the 660 rows, with a hole
+// before them. The numbers are those of the same weights saved by 4.44, with one name each.
+func TestNeoXTwice(t *testing.T) {
+	m := load(t, "testdata/neox-4.57", pureGo(t), 0)
+	if w := m.Warnings(); len(w) != 1 || !strings.Contains(w[0].Error(), "none for 3 tokens of tokenizer.json") {
+		t.Errorf("warnings %v, wanted one of three tokens", w)
+	}
+	text, err := m.Tokenizer().Plain("The best thing is", " love")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []float64{-6.8533, -5.6109} // " lo" "ve"
+	for score, err := range m.Score(t.Context(), slices.Values([]tokenize.Text{text})) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(score.LogProb) != len(want) {
+			t.Fatalf("%d tokens, wanted %d", len(score.LogProb), len(want))
+		}
+		for i, x := range score.LogProb {
+			if d := float64(x) - want[i]; !(d < 1e-4 && d > -1e-4) {
+				t.Errorf("token %d: ln p %.4f, wanted %.4f", i, x, want[i])
+			}
+		}
 	}
 }

@@ -94,7 +94,7 @@ type Model struct {
 	longest int
 	window  int // hidden states that are computed in one go
 
-	beyond map[int32]string // added tokens that have no row
+	beyond map[int32]string // tokens that have no row
 	doubts []error
 
 	store Store
@@ -190,18 +190,17 @@ func (m *Model) loadTokenizer() error {
 	if m.tok, err = tokenize.Load(m.dir); err != nil {
 		return err
 	}
-	own, added := m.tok.Beyond(m.arch.V)
-	if len(own) > 0 {
-		return fmt.Errorf("%d tokens of tokenizer.json have ids beyond config.json's vocab_size of %d, the first %q with id %d: they belong to different models",
-			len(own), m.arch.V, own[0].Name, own[0].ID)
+	beyond, own := m.tok.Beyond(m.arch.V)
+	if own > m.arch.V {
+		return fmt.Errorf("tokenizer.json has %d tokens of its own, without the added ones, config.json a vocab_size of %d: they belong to different models", own, m.arch.V)
 	}
-	if len(added) > 0 {
+	if len(beyond) > 0 {
 		m.beyond = map[int32]string{}
-		for _, token := range added {
+		for _, token := range beyond {
 			m.beyond[token.ID] = token.Name
 		}
-		m.doubts = append(m.doubts, fmt.Errorf("logprob: the model has %d rows, and none for %d added tokens of tokenizer.json, the first %q with id %d: a text that holds one is refused, and they are no rows of a table",
-			m.arch.V, len(added), added[0].Name, added[0].ID))
+		m.doubts = append(m.doubts, fmt.Errorf("logprob: the model has %d rows, and none for %d tokens of tokenizer.json, the first %q with id %d: a text that holds one is refused, and they are no rows of a table",
+			m.arch.V, len(beyond), beyond[0].Name, beyond[0].ID))
 	}
 	return nil
 }

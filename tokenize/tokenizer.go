@@ -310,21 +310,20 @@ func (t *Tokenizer) Vocab() iter.Seq[Token] {
 func (t *Tokenizer) Size() int { return len(t.tokens) }
 
 // Beyond returns the tokens with ids from rows on, in id order and without Text: those
-// that a model of so many rows does not have. own are of the tokenizer's own vocabulary,
-// which say that it belongs to another model; added are special and other added tokens,
-// which published checkpoints have beyond their rows (Gemma 3's text models the image
-// token of the larger ones, fine-tuned ones a padding token).
-func (t *Tokenizer) Beyond(rows int) (own, added []Token) {
+// that a model of so many rows does not have. own is the number of all tokens that
+// are not added ones. Published checkpoints have tokens beyond their rows (Gemma 3's
+// text models the image token of the larger ones, fine-tuned ones a padding token); one with
+// more tokens of its own than rows has the tokenizer of another model.
+func (t *Tokenizer) Beyond(rows int) (beyond []Token, own int) {
 	for _, token := range t.tokens {
-		switch {
-		case int(token.ID) < rows:
-		case t.added[token.ID]:
-			added = append(added, token)
-		default:
-			own = append(own, token)
+		if int(token.ID) >= rows {
+			beyond = append(beyond, token)
+		}
+		if !t.added[token.ID] {
+			own++
 		}
 	}
-	return own, added
+	return beyond, own
 }
 
 // Hash returns the SHA-256 of tokenizer.json in hex: checkpoints with the same hash
