@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -107,18 +108,15 @@ func (r *repo) writeRef(commit string) error {
 	if old, err := regular.Read(path, 1000); err == nil && string(old) == commit {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".ref-*")
+	f, err := createTemp(filepath.Dir(path), ".ref")
 	if err != nil {
 		return err
 	}
 	_, err = f.WriteString(commit)
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Chmod(f.Name(), 0o644) // as the other files: CreateTemp gives 0600
-	}
-	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
@@ -127,10 +125,21 @@ func (r *repo) writeRef(commit string) error {
 	return err
 }
 
+// createTemp makes a file .NUMBER and ending in a folder, with the permissions that the
+// process gives to new files, which os.CreateTemp does not.
+func createTemp(dir, ending string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf(".%d%s", rand.Uint32(), ending)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+	}
+}
+
 // link makes snapshots/<commit>/file point to a blob.
 func (r *repo) link(commit, file, blob string) error {
 	dir := r.snapshot(commit)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
 	path := filepath.Join(dir, file)
@@ -149,11 +158,11 @@ func (r *repo) link(commit, file, blob string) error {
 // itself, on temporary files of its own.
 func (r *repo) lock(ctx context.Context) (unlock func(), held bool, err error) {
 	dir := filepath.Join(r.options.CacheDir, ".locks", filepath.Base(r.dir))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, false, err
 	}
 	// The file stays: to delete it would let two hold "the" lock at once.
-	f, err := os.OpenFile(filepath.Join(dir, "download.lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(filepath.Join(dir, "download.lock"), os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, false, err
 	}

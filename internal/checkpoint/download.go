@@ -153,7 +153,7 @@ func (d *transfer) need(ctx context.Context, names []string) error {
 		return nil
 	}
 	blobs := filepath.Join(d.dir, "blobs")
-	if err := os.MkdirAll(blobs, 0o755); err != nil {
+	if err := os.MkdirAll(blobs, 0o777); err != nil {
 		return d.errorf("the cache: %w", err)
 	}
 	unlock, held, err := d.lock(ctx)
@@ -228,12 +228,16 @@ func (d *transfer) get(ctx context.Context, name string) error {
 			return nil
 		}
 	}
-	f, err := os.CreateTemp(blobs, "*"+unverified)
+	f, err := createTemp(blobs, unverified)
 	if err != nil {
 		return d.explain(ctx, name, err)
 	}
 	temp := f.Name()
+	made, err := f.Stat() // its permissions are those of new files; the manager gives others
 	f.Close()
+	if err != nil {
+		return d.explain(ctx, name, err)
+	}
 	defer os.Remove(temp)
 	address := fmt.Sprintf("%s/%s/resolve/%s/%s", d.options.Endpoint, d.id, d.commit, url.PathEscape(name))
 	for try := 1; ; try++ {
@@ -241,7 +245,7 @@ func (d *transfer) get(ctx context.Context, name string) error {
 		var sum string
 		if err == nil {
 			if sum, err = verify(temp, info); err == nil {
-				err = os.Chmod(temp, 0o644)
+				err = os.Chmod(temp, made.Mode().Perm())
 			}
 			if err == nil {
 				err = os.Rename(temp, filepath.Join(blobs, sum))
