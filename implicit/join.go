@@ -75,6 +75,9 @@ func Join(p, q *logprob.Table, o *JoinOptions) (*Joined, error) {
 	if p.Meta.DType != q.Meta.DType && p.Meta.DType != "" && q.Meta.DType != "" {
 		j.Warnings = append(j.Warnings, fmt.Errorf("implicit: join: p was computed in %s, q in %s: the rounding differs", p.Meta.DType, q.Meta.DType))
 	}
+	if d := p.Meta.Machine(q.Meta); d != "" {
+		j.Warnings = append(j.Warnings, fmt.Errorf("implicit: join: p and q were computed %s: the rounding differs", d))
+	}
 	if o.ByID {
 		if err := sameVocabulary(p.Tokens, q.Tokens); err != nil {
 			return nil, fmt.Errorf("implicit: join: by id: %w", err)

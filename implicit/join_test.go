@@ -106,13 +106,13 @@ func TestJoin(t *testing.T) {
 		Prompts: []string{"x", "y", "only p"},
 		Tokens:  []tokenize.Token{{ID: 0, Name: "<0x61>", Text: "a"}, {ID: 1, Text: "\r\n"}, {ID: 2, Text: "NA"}, {ID: 3, Name: "a", Text: "a"}, {ID: 4, Text: "p"}, {ID: 5, Text: "p"}},
 		LogProb: [][]float32{{-1, -2, -3, -4, -5, -6}, {-9, -2, -3, -0.5, -5, -6}, {-1, -1, -1, -1, -1, -1}},
-		Meta:    logprob.Meta{DType: "f32"},
+		Meta:    logprob.Meta{DType: "f32", Processor: "amd64 avx2"},
 	}
 	q := &logprob.Table{
 		Prompts: []string{"y", "x"},
 		Tokens:  []tokenize.Token{{ID: 10, Text: "\n"}, {ID: 11, Text: "NA"}, {ID: 12, Text: "a"}, {ID: 13, Text: "\r\n"}, {ID: 14, Text: "\r\n"}},
 		LogProb: [][]float32{{-1, -1, -1, -1, -2}, {-2, -2, -2, -3, -2.5}},
-		Meta:    logprob.Meta{DType: "bf16"},
+		Meta:    logprob.Meta{DType: "bf16", Processor: "amd64 avx512"},
 	}
 	j := mustJoin(t, p, q, nil)
 	if want := []string{"x", "y"}; !reflect.DeepEqual(j.Prompts, want) {
@@ -131,7 +131,7 @@ func TestJoin(t *testing.T) {
 		}
 	}
 	warnings := fmt.Sprint(j.Warnings)
-	if want := "[implicit: join: 1 prompts in one table only: only p implicit: join: p was computed in f32, q in bf16: the rounding differs]"; warnings != want {
+	if want := "[implicit: join: 1 prompts in one table only: only p implicit: join: p was computed in f32, q in bf16: the rounding differs implicit: join: p and q were computed on other processors (amd64 avx2; amd64 avx512): the rounding differs]"; warnings != want {
 		t.Errorf("warnings %s, want %s", warnings, want)
 	}
 	j = mustJoin(t, p, q, &implicit.JoinOptions{DropNA: true})

@@ -44,6 +44,19 @@ var Processor = sync.OnceValue(func() string {
 	return name
 })
 
+// Machine says in what the machines of two Metas differ that decides how numbers are
+// rounded: "on other processors (X; Y)", "with other plugins (X; Y)", or "" where they do
+// not differ or one does not say.
+func (m Meta) Machine(other Meta) string {
+	switch {
+	case m.Processor != other.Processor && m.Processor != "" && other.Processor != "":
+		return fmt.Sprintf("on other processors (%s; %s)", m.Processor, other.Processor)
+	case m.PluginHash != other.PluginHash && m.PluginHash != "" && other.PluginHash != "":
+		return fmt.Sprintf("with other plugins (%s, %.8s; %s, %.8s)", m.Plugin, m.PluginHash, other.Plugin, other.PluginHash)
+	}
+	return ""
+}
+
 // processorModel is what Linux calls the first processor; "" where it does not say.
 func processorModel() string {
 	f, err := os.Open("/proc/cpuinfo")

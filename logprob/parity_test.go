@@ -19,6 +19,9 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
+// smollm2 is where make real puts the model.
+const smollm2 = "../.deps/models/smollm2-135m-instruct"
+
 // golden is what testdata/make.py wrote: float32 numbers of transformers with eager
 // attention, each text computed alone.
 type golden struct {

@@ -23,9 +23,6 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// smollm2 is where make real puts the model.
-const smollm2 = "../.deps/models/smollm2-135m-instruct"
-
 // reference is testdata/smollm2/reference.json: what transformers computes of the same
 // folder in float32 with eager attention (setup/real_reference.py).
 type reference struct {

@@ -197,7 +197,7 @@ func (j *Journal) Put(key [32]byte, value []byte) error {
 	defer j.mu.Unlock()
 	if len(j.found) > 0 && j.used() == 0 && !j.told {
 		j.told = true
-		fmt.Fprintf(j.stderr, "%s: nothing in it fits this run so far (other models, tokenizer, texts, dtype, backend or version): computing\n", j.path)
+		fmt.Fprintf(j.stderr, "%s: nothing in it fits this run so far (other models, tokenizer, texts, dtype, backend, plugin, kind of processor or version): computing\n", j.path)
 	}
 	if !sameFile(j.f, j.path) {
 		if _, err := os.Stat(filepath.Dir(j.path)); err != nil {

@@ -58,6 +58,11 @@ func NewReport(c *Config, in *Inputs, results []*Result) (*Report, error) {
 		r.Inputs = append(r.Inputs, f)
 		return nil
 	}
+	if doubt := in.machines(); doubt != "" {
+		for _, res := range results {
+			res.Warnings = append(res.Warnings, doubt)
+		}
+	}
 	err := add(c.Models, "models", nil)
 	for _, s := range in.Sets {
 		err = firstError(err, add(s.Dict.File, "corpus "+s.Dict.Name, nil))
@@ -92,6 +97,33 @@ func NewReport(c *Config, in *Inputs, results []*Result) (*Report, error) {
 		err = firstError(err, add(a.File, "training runs", nil))
 	}
 	return r, err
+}
+
+// machines says that some inputs were computed on other processors, or with other plugins,
+// than the rest; "" where that is not known.
+func (in *Inputs) machines() string {
+	var all []logprob.Meta
+	for _, l := range in.Languages {
+		all = append(all, l.Table.Meta)
+	}
+	for _, f := range in.Rewards {
+		all = append(all, f.Meta.Tuned, f.Meta.Base)
+	}
+	for _, s := range in.Sets {
+		for _, f := range s.Scores {
+			if f.meta != nil {
+				all = append(all, f.meta.Tuned, f.meta.Base)
+			}
+		}
+	}
+	for i := range all {
+		for _, m := range all[:i] {
+			if d := m.Machine(all[i]); d != "" {
+				return "some of the files were computed " + d + ": the same input is rounded otherwise there"
+			}
+		}
+	}
+	return ""
 }
 
 func firstError(a, b error) error {
