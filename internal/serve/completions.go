@@ -20,9 +20,11 @@ type completionsRequest struct {
 	Logprobs  *int            `json:"logprobs"`
 	MaxTokens *int            `json:"max_tokens"`
 
-	AddSpecialTokens *bool `json:"add_special_tokens"`         // vLLM: strings get the BOS; default true
-	PromptLogprobs   *int  `json:"prompt_logprobs"`            // vLLM: see promptLogprobs
-	TokensAsIDs      bool  `json:"return_tokens_as_token_ids"` // vLLM: "token_id:42" for tokens
+	AddSpecialTokens *bool `json:"add_special_tokens"` // vLLM: strings get the BOS; default true
+	PromptLogprobs   *int  `json:"prompt_logprobs"`    // vLLM: see promptLogprobs
+
+	BOS         *string `json:"bos"`                        // of strings: auto, add or none
+	TokensAsIDs bool    `json:"return_tokens_as_token_ids"` // vLLM: "token_id:42" for tokens
 
 	// These change nothing where nothing is sampled.
 	Seed *int64   `json:"seed"`
@@ -172,7 +174,16 @@ func (s *Server) completions(ctx context.Context, c *call) (any, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	list, err := s.read(r.Prompt, "prompt", m, r.AddSpecialTokens == nil || *r.AddSpecialTokens)
+	how := reading{BOS: r.BOS}
+	bos, err := how.strings(r.AddSpecialTokens)
+	if err != nil {
+		return nil, err
+	}
+	as, err := how.of(m, false)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.read(r.Prompt, "prompt", as, bos)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@
 //	server.go       routes; the outer shell: panics, logs, metrics, token, body limit
 //	halfclose.go    whether the client is still there
 //	decode.go       body -> request, strictly (package strictjson): unknown fields, keys twice, nulls
+//	reading.go      the system message, the template's variables and the BOS of a request
 //	prompts.go      a string, a list of them, ids or a list of these -> texts
 //	completions.go  promptlogprobs.go  next.go  reward.go  trainer.go  tokens.go    the endpoints
 //	boundary.go     where a reply begins in a trainer's query

@@ -19,6 +19,7 @@ type nextRequest struct {
 	AddSpecialTokens *bool           `json:"add_special_tokens"` // strings get the BOS; default true
 	IDs              json.RawMessage `json:"ids"`                // a list of token ids; null for all rows
 	User             string          `json:"user"`
+	reading
 }
 
 type nextResponse struct {
@@ -65,7 +66,15 @@ func (s *Server) next(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.readOrRender(r.Prompt, r.Messages, m, r.AddSpecialTokens == nil || *r.AddSpecialTokens)
+	bos, err := r.strings(r.AddSpecialTokens)
+	if err != nil {
+		return nil, err
+	}
+	as, err := r.of(m, !null(r.Messages))
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.readOrRender(r.Prompt, r.Messages, as, bos)
 	if err != nil {
 		return nil, err
 	}

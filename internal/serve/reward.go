@@ -24,6 +24,7 @@ type rewardRequest struct {
 	Beta      *float64        `json:"beta"`
 	PerToken  bool            `json:"per_token"`
 	User      string          `json:"user"`
+	reading
 }
 
 // rendering is "raw" or "chat" for each model of the pair, and "auto", "add" or "none" of its
@@ -102,10 +103,14 @@ func (s *Server) reward(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	pair, err := s.pairAs(&r.reading, r.Rendering)
+	if err != nil {
+		return nil, err
+	}
 	pairs := make([]*implicit.Reward, len(replies))
 	for i, reply := range replies {
 		pairs[i] = &implicit.Reward{Item: implicit.Item{Reply: reply}}
-		if err := s.encode(pairs[i], r.Rendering, func(*Model, string) ([]tokenize.Message, error) { return chat, nil }); err != nil {
+		if err := encode(pair, pairs[i], r.Rendering, func(*Model, string) ([]tokenize.Message, error) { return chat, nil }); err != nil {
 			return nil, refuse("replies", "reply %d: %v", i, err)
 		}
 	}
@@ -200,16 +205,29 @@ func (r *rewardRequest) replies(limits Limits) ([]string, error) {
 	return replies, nil
 }
 
+// pairAs is the tuned and the base model as they read text for a request. A BOS of the
+// rendering comes before that of reading, which is for both.
+func (s *Server) pairAs(r *reading, as rendering) (pair [2]*Model, err error) {
+	chats := as.Tuned == "chat" || as.Base == "chat"
+	if pair[0], err = r.of(s.models[s.tuned], chats); err == nil {
+		pair[1], err = r.of(s.models[s.base], chats)
+	}
+	if err != nil {
+		return pair, err
+	}
+	return [2]*Model{pair[0].with(as.TunedBOS), pair[1].with(as.BaseBOS)}, nil
+}
+
 // encode makes the two texts of a reply. chat returns what each model reads before it.
-func (s *Server) encode(p *implicit.Reward, as rendering, chat func(m *Model, as string) ([]tokenize.Message, error)) error {
+func encode(pair [2]*Model, p *implicit.Reward, as rendering, chat func(m *Model, as string) ([]tokenize.Message, error)) error {
 	if p.Reply == "" {
 		return errors.New("empty, wanted text")
 	}
 	var err error
-	if p.TunedText, err = encodeReply(s.models[s.tuned].with(as.TunedBOS), as.Tuned, chat, p.Reply); err != nil {
+	if p.TunedText, err = encodeReply(pair[0], as.Tuned, chat, p.Reply); err != nil {
 		return fmt.Errorf("tuned model: %w", err)
 	}
-	if p.BaseText, err = encodeReply(s.models[s.base].with(as.BaseBOS), as.Base, chat, p.Reply); err != nil {
+	if p.BaseText, err = encodeReply(pair[1], as.Base, chat, p.Reply); err != nil {
 		return fmt.Errorf("base model: %w", err)
 	}
 	return nil

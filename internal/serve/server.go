@@ -37,15 +37,6 @@ func (m *Model) with(bos string) *Model {
 	return &other
 }
 
-// raw encodes text as it stands.
-func (m *Model) raw(prompt, reply string) (tokenize.Text, error) {
-	bos := tokenize.BOSAuto
-	if m.Chat != nil {
-		bos = m.Chat.BOS
-	}
-	return m.Tokenizer().PlainBOS(prompt, reply, bos)
-}
-
 // Options say what is served. Models or Tuned and Base are needed.
 type Options struct {
 	Tuned *Model  // with Base: the pair between which rewards are; the first model of completions

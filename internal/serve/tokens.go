@@ -21,6 +21,7 @@ type tokenizeRequest struct {
 	Strings          bool            `json:"return_token_strs"`
 
 	AddGenerationPrompt *bool `json:"add_generation_prompt"` // of messages: true, which is the default
+	reading
 }
 
 type tokenizeResponse struct {
@@ -41,7 +42,14 @@ func (s *Server) tokenize(_ context.Context, c *call) (any, error) {
 	}
 	chat := !null(r.Messages)
 	var ids []int32
-	switch bos := r.AddSpecialTokens == nil || *r.AddSpecialTokens; {
+	bos, err := r.strings(r.AddSpecialTokens)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = r.of(m, chat); err != nil {
+		return nil, err
+	}
+	switch {
 	case chat == (r.Prompt != nil):
 		return nil, refuse("prompt", "wanted prompt or messages, one of them")
 	case chat && r.AddGenerationPrompt != nil && !*r.AddGenerationPrompt:
@@ -62,10 +70,16 @@ func (s *Server) tokenize(_ context.Context, c *call) (any, error) {
 			return nil, refuse("prompt", "prompt: %v", err)
 		}
 		ids = text.IDs
-	case bos:
-		if id, ok := t.BOS(); ok {
-			ids = []int32{id}
+	case bos: // what stands before any text
+		with, err := m.raw("x", "")
+		if err != nil {
+			return nil, refuse("prompt", "prompt: %v", err)
 		}
+		without, err := t.PlainBOS("x", "", tokenize.BOSNone)
+		if err != nil {
+			return nil, refuse("prompt", "prompt: %v", err)
+		}
+		ids = with.IDs[:len(with.IDs)-len(without.IDs)]
 	default:
 		if ids, _, err = t.Encode(*r.Prompt); err != nil {
 			return nil, refuse("prompt", "prompt: %v", err)

@@ -79,7 +79,7 @@ func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
 		reply, err := replyOf(query, prompts[i], s.models[s.tuned].Tokenizer(), s.models[s.base].Tokenizer())
 		p := &implicit.Reward{Item: implicit.Item{Prompt: prompts[i], Reply: reply}}
 		if err == nil && reply != "" { // ln 1 - ln 1
-			if err = s.encodeTrainer(p, o.as); err == nil {
+			if err = s.encodeTrainer(o.pair, p, o.as); err == nil {
 				toScore = append(toScore, p)
 			}
 		}
@@ -121,12 +121,14 @@ func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
 // trainerOptions are those of the address.
 type trainerOptions struct {
 	as      rendering
+	pair    [2]*Model // as the address says that they read text
 	beta    float64
 	missing *float64 // in place of null
 }
 
 func (s *Server) trainerOptions(c *call) (o trainerOptions, err error) {
 	var beta *float64
+	var how reading
 	for name, values := range c.URL.Query() {
 		switch {
 		case len(values) > 1 || values[0] == "":
@@ -135,6 +137,10 @@ func (s *Server) trainerOptions(c *call) (o trainerOptions, err error) {
 			o.as.Tuned = values[0]
 		case name == "base":
 			o.as.Base = values[0]
+		case name == "bos":
+			how.BOS = &values[0]
+		case name == "system":
+			how.System = &values[0]
 		case name == "beta" || name == "missing":
 			v, err := strconv.ParseFloat(values[0], 64)
 			if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
@@ -146,10 +152,13 @@ func (s *Server) trainerOptions(c *call) (o trainerOptions, err error) {
 				o.missing = &v
 			}
 		default:
-			return o, refuse(name, "unrecognized parameter of the address: %.40q, wanted tuned, base, beta or missing", name)
+			return o, refuse(name, "unrecognized parameter of the address: %.40q, wanted tuned, base, bos, system, beta or missing", name)
 		}
 	}
 	if err := o.as.fill(s.models); err != nil {
+		return o, err
+	}
+	if o.pair, err = s.pairAs(&how, o.as); err != nil {
 		return o, err
 	}
 	o.beta, err = s.betaOf(beta)
@@ -157,8 +166,8 @@ func (s *Server) trainerOptions(c *call) (o trainerOptions, err error) {
 }
 
 // encodeTrainer makes the texts of a query.
-func (s *Server) encodeTrainer(p *implicit.Reward, as rendering) error {
-	return s.encode(p, as, func(m *Model, as string) ([]tokenize.Message, error) {
+func (s *Server) encodeTrainer(pair [2]*Model, p *implicit.Reward, as rendering) error {
+	return encode(pair, p, as, func(m *Model, as string) ([]tokenize.Message, error) {
 		t, prompt := m.Tokenizer(), p.Prompt
 		if as == "raw" {
 			if bos, ok := t.Named("bos_token"); ok {

@@ -1,0 +1,83 @@
+package serve
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// reading are the fields of a request that say how text is read. What they leave out is as
+// the server's flags say.
+type reading struct {
+	System *string         `json:"system"`               // the system message of chats
+	Vars   json.RawMessage `json:"chat_template_kwargs"` // vLLM: further variables of the chat template
+	BOS    *string         `json:"bos"`                  // auto, add or none
+}
+
+// of returns a model as it reads text for the request. chats says whether anything is
+// rendered by a template, without which a system message and variables have no place.
+func (r *reading) of(m *Model, chats bool) (*Model, error) {
+	vars := !null(r.Vars)
+	if r.System == nil && !vars && r.BOS == nil {
+		return m, nil
+	}
+	var o tokenize.ChatOptions
+	if m.Chat != nil {
+		o = *m.Chat
+	}
+	switch {
+	case !chats && r.System != nil:
+		return nil, refuse("system", "system: nothing is rendered as a chat, wanted messages, or rendering chat")
+	case !chats && vars:
+		return nil, refuse("chat_template_kwargs", "chat_template_kwargs: nothing is rendered as a chat, wanted messages, or rendering chat")
+	}
+	if r.System != nil {
+		o.System = *r.System
+	}
+	if vars {
+		members, err := strictjson.Members(r.Vars, "")
+		if err != nil {
+			return nil, refuse("chat_template_kwargs", "chat_template_kwargs: wanted an object")
+		}
+		if o.Vars = maps.Clone(o.Vars); o.Vars == nil {
+			o.Vars = map[string]any{}
+		}
+		for _, v := range members {
+			o.Vars[v.Key] = v.Value
+		}
+	}
+	if r.BOS != nil {
+		var err error
+		if o.BOS, err = tokenize.ParseBOS(*r.BOS); err != nil {
+			return nil, refuse("bos", "bos: %.20q, wanted auto, add or none", *r.BOS)
+		}
+	}
+	as := *m
+	as.Chat = &o
+	return &as, nil
+}
+
+// strings tells whether strings get the BOS, by vLLM's field add_special_tokens.
+func (r *reading) strings(addSpecialTokens *bool) (bool, error) {
+	if addSpecialTokens != nil && r.BOS != nil {
+		return false, refuse("bos", "bos and add_special_tokens, wanted one of them")
+	}
+	return addSpecialTokens == nil || *addSpecialTokens, nil
+}
+
+// raw encodes text as it stands.
+func (m *Model) raw(prompt, reply string) (tokenize.Text, error) {
+	bos := tokenize.BOSAuto
+	if m.Chat != nil {
+		bos = m.Chat.BOS
+	}
+	text, err := m.Tokenizer().PlainBOS(prompt, reply, bos)
+	if errors.Is(err, tokenize.ErrBOS) {
+		err = fmt.Errorf("%w: choose with bos add or none", err)
+	}
+	return text, err
+}
