@@ -19,7 +19,7 @@ import (
 // it. So where an answer takes its time, "100 Continue" is written, which clients skip: once
 // after patience, and then in growing intervals.
 const (
-	patience    = time.Second
+	patience    = 5 * time.Second // longer than most answers, a first one that compiles included
 	askAgain    = 100 * time.Millisecond
 	askAgainMax = 10 * time.Second
 )
@@ -71,7 +71,7 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 // whileThere returns a context that ends when the client is gone. The caller calls done
 // before it writes the answer. Where the connection is not one of listener's, or the request
 // of HTTP 1.0, which has no interim answers, one that has ended its side is taken for gone.
-func whileThere(w http.ResponseWriter, r *http.Request) (ctx context.Context, done func()) {
+func (s *Server) whileThere(w http.ResponseWriter, r *http.Request) (ctx context.Context, done func()) {
 	c, ok := r.Context().Value(connKey{}).(*conn)
 	if !ok || !r.ProtoAtLeast(1, 1) {
 		return r.Context(), func() {}
@@ -80,7 +80,7 @@ func whileThere(w http.ResponseWriter, r *http.Request) (ctx context.Context, do
 	var writing sync.Mutex
 	finished := make(chan struct{})
 	stop := context.AfterFunc(r.Context(), func() {
-		wait, next := patience, askAgain
+		wait, next := s.patience, askAgain
 		for !c.broken.Load() {
 			select {
 			case <-finished:

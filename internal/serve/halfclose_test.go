@@ -45,10 +45,15 @@ func send(t *testing.T, address, version string) *net.TCPConn {
 // TestHalfClose: a client that ends its side after the request gets its answer, whether that
 // comes at once or after the server has asked whether the client is there.
 func TestHalfClose(t *testing.T) {
+	const patience = 200 * time.Millisecond
 	for _, delay := range []time.Duration{0, patience + 5*askAgain} {
 		f := newFake()
 		f.gate = make(chan struct{})
 		s := serving(t, f, nil, nil)
+		s.patience = patience
+		if delay == 0 {
+			s.patience = time.Minute
+		}
 		c := send(t, listening(t, s), "1.1")
 		if err := c.CloseWrite(); err != nil {
 			t.Fatal(err)
@@ -79,6 +84,7 @@ func TestGoneForGood(t *testing.T) {
 		f := newFake()
 		f.gate = make(chan struct{})
 		s := serving(t, f, nil, nil)
+		s.patience = 200 * time.Millisecond
 		c := send(t, listening(t, s), version)
 		wait(t, "the request", func() bool { n, _ := s.queue.waiting(); return n == 1 })
 		c.Close()

@@ -67,6 +67,8 @@ type Server struct {
 	started time.Time
 	handler http.Handler
 
+	patience time.Duration // see halfclose.go
+
 	stopping atomic.Bool // the shutdown has begun
 }
 
@@ -76,7 +78,7 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("serve: no model, wanted Options.Tuned")
 	}
 	s := &Server{models: []*Model{o.Tuned}, base: -1, beta: o.Beta, limits: o.Limits.withDefaults(), token: o.Token,
-		loopback: o.Loopback, log: o.Log, logTexts: o.LogTexts, metrics: newMetrics(), started: time.Now()}
+		loopback: o.Loopback, log: o.Log, logTexts: o.LogTexts, metrics: newMetrics(), patience: patience, started: time.Now()}
 	if s.beta == 0 {
 		s.beta = 1
 	}
@@ -184,7 +186,7 @@ func (s *Server) post(e endpoint) http.Handler {
 		defer release()
 		conn.SetReadDeadline(time.Time{})
 		c := &call{Request: r, body: body, client: host(r.RemoteAddr)}
-		client, done := whileThere(w, r)
+		client, done := s.whileThere(w, r)
 		ctx, cancel := context.WithTimeout(client, s.limits.Timeout)
 		defer cancel()
 		v, err := e(ctx, c)
