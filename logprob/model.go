@@ -233,6 +233,14 @@ func (m *Model) Close() error {
 // Tokenizer is the checkpoint's own; nil where the folder has none.
 func (m *Model) Tokenizer() *tokenize.Tokenizer { return m.tok }
 
+// NoTokenizer says why Tokenizer is nil, and what to do about it.
+func (m *Model) NoTokenizer() error {
+	if !tokenize.Available {
+		return fmt.Errorf("logprob: %s: no tokenizer in builds with the tag nodaulet, wanted token ids", m.dir)
+	}
+	return tokenize.Missing(m.dir)
+}
+
 // Context is the longest text in tokens that the model scores.
 func (m *Model) Context() int { return m.longest }
 
@@ -406,7 +414,7 @@ func (m *Model) check(t engine.Text) error {
 // rows of the table; nor are tokens that the model has no row for (see Warnings).
 func (m *Model) Table(ctx context.Context, prompts []Prompt) (*Table, error) {
 	if m.tok == nil {
-		return nil, fmt.Errorf("logprob: %s: no tokenizer.json, wanted one to name the rows of a table", m.dir)
+		return nil, fmt.Errorf("logprob: table: %w", m.NoTokenizer())
 	}
 	seen := map[string]bool{}
 	for i, p := range prompts { // before the work, not after it

@@ -191,7 +191,7 @@ func (l *Loader) Reads(m *logprob.Model, name, flag, as string) (*tokenize.ChatO
 func (l *Loader) ReadsAs(m *logprob.Model, name, flag, as, template string) (*tokenize.ChatOptions, error) {
 	t := m.Tokenizer()
 	if t == nil {
-		return nil, fmt.Errorf("%s: no tokenizer.json, wanted one to make tokens of text", name)
+		return nil, fmt.Errorf("%s: %w", name, m.NoTokenizer())
 	}
 	o := l.texts.options(flag)
 	o.Template = template

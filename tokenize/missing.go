@@ -1,0 +1,29 @@
+package tokenize
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Missing says what a folder without tokenizer.json has of a tokenizer instead, and what
+// to do about it.
+func Missing(dir string) error {
+	const way = "write it with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
+	for _, other := range [][]string{{"tokenizer.model"}, {"vocab.json", "merges.txt"}, {"tekken.json"}} {
+		found := 0
+		for _, name := range other {
+			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+				found++
+			}
+		}
+		if found == len(other) {
+			what := other[0]
+			if len(other) > 1 {
+				what += " and " + other[1]
+			}
+			return fmt.Errorf("tokenize: %s: %s without tokenizer.json, which alone is read: %s", dir, what, way)
+		}
+	}
+	return fmt.Errorf("tokenize: %s: no tokenizer.json, wanted one: copy it from the model's checkpoint", dir)
+}
