@@ -208,7 +208,10 @@ func (m *Model) loadTokenizer() error {
 // Warnings are doubts about the checkpoint's files that do not stop the work: those about
 // config.json, about tokenizer.json beside it, and the tokenizer's own.
 func (m *Model) Warnings() []error {
-	all := slices.Concat(m.arch.Warnings, m.doubts)
+	var all []error
+	if m.arch != nil { // nil before Load
+		all = slices.Concat(m.arch.Warnings, m.doubts)
+	}
 	if m.tok != nil {
 		all = append(all, m.tok.Warnings()...)
 	}
