@@ -46,7 +46,8 @@ func PaperPrompts() []NamedPrompt {
 // ReadPrompts reads prompts in the order of the file, which is one of
 //
 //	{"name": "prompt", ...}     JSON
-//	name,prompt                 CSV with this header, in either order
+//	name,prompt                 CSV with this header, in either order; a further column
+//	                            group or framing is study's, and not read here
 //	name: "prompt"              YAML, one a line, as the paper's prompts.yaml; comments (#) and 'single' quotes too
 //
 // No prompt is trimmed or otherwise changed. Text, line ends, tabs for the commas, Excel's
@@ -145,11 +146,25 @@ func isPromptHeader(line string, comma byte) bool {
 	r := csv.NewReader(strings.NewReader(line))
 	r.Comma = comma
 	names, err := r.Header()
-	if err != nil || len(names) != 2 {
+	if err != nil {
 		return false
 	}
-	name := slices.IndexFunc(names, func(h string) bool { return isHeader(h, "name") })
-	return name >= 0 && isHeader(names[1-name], "prompt")
+	_, _, ok := promptColumns(names)
+	return ok
+}
+
+// promptColumns finds the columns of name and prompt in a header that has these, and at most
+// one of groups beside them.
+func promptColumns(header []string) (name, prompt int, ok bool) {
+	find := func(want string) int {
+		return slices.IndexFunc(header, func(h string) bool { return isHeader(h, want) })
+	}
+	name, prompt = find("name"), find("prompt")
+	groups := 0
+	if find("group") >= 0 || find("framing") >= 0 {
+		groups = 1
+	}
+	return name, prompt, name >= 0 && prompt >= 0 && len(header) == 2+groups
 }
 
 func (l *promptList) readCSV(text string, comma byte) error {
@@ -160,10 +175,7 @@ func (l *promptList) readCSV(text string, comma byte) error {
 	if err != nil {
 		return err
 	}
-	name := 0
-	if !isHeader(header[0], "name") {
-		name = 1
-	}
+	name, prompt, _ := promptColumns(header)
 	for {
 		rec, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -172,7 +184,7 @@ func (l *promptList) readCSV(text string, comma byte) error {
 		if err != nil {
 			return fmt.Errorf("CSV: %w", err)
 		}
-		if err := l.add(string(rec[name]), string(rec[1-name])); err != nil {
+		if err := l.add(string(rec[name]), string(rec[prompt])); err != nil {
 			return fmt.Errorf("CSV: %w", r.Errorf(name, "%v", err))
 		}
 	}

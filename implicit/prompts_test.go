@@ -55,6 +55,8 @@ func TestReadPrompts(t *testing.T) {
 	}
 	for name, in := range map[string]string{
 		"tabs":              "name\tprompt\na\tWhy, x?\nb\tHow?\n",
+		"with groups":       "name,group,prompt\na,x,\"Why, x?\"\nb,y,How?\n",
+		"with framing":      "Prompt,name,framing\n\"Why, x?\",a,x\nHow?,b,y\n",
 		"carriage returns":  "name,prompt\ra,\"Why, x?\"\rb,How?\r",
 		"Excel":             "sep=,\r\nName, Prompt\r\na,\"Why, x?\"\r\nb,How?\r\n",
 		"comments":          "# mine\n\n; too\nname,prompt\na,\"Why, x?\"\nb,How?\n",

@@ -78,6 +78,18 @@ func configure(args []string, stdout io.Writer) (config *study.Config, force boo
 	pairs("compare", "`a,b`: models of the tables to compare in fig2; otherwise found by families and types", func(c *study.Config) *[][2]string { return &c.Compare })
 	text("prompt", "`name` of the prompt of fig3 and table1; otherwise greatest_ever_one", func(c *study.Config) *string { return &c.Prompt })
 	text("neutral", "`name` of the prompt whose log-probabilities stand for a word's frequency; otherwise the mean of all", func(c *study.Config) *string { return &c.Neutral })
+	text("groups", "CSV `file` with the columns prompt,group, or the file of prompts with a column group; otherwise by the beginning of the prompts' names (above)", func(c *study.Config) *string { return &c.Groups })
+	f.Func("contrast", "`a,b`: categories between which implicit, words and did take the gap, a less b; otherwise the first two of the first corpus", func(v string) error {
+		a, b, ok := strings.Cut(v, ",")
+		if !ok {
+			return errors.New("wanted two categories with a comma between")
+		}
+		set = append(set, func(c *study.Config) error {
+			c.Contrast = []string{strings.TrimSpace(a), strings.TrimSpace(b)}
+			return nil
+		})
+		return nil
+	})
 	text("compat", "paper follows the paper's code in every detail; otherwise what is right (the report says where they differ)", func(c *study.Config) *string { return &c.Compat })
 	text("out", "`folder` to write", func(c *study.Config) *string { return &c.Out })
 	f.Func("only", "`analyses` to make, with commas; otherwise all that the inputs allow", func(v string) error {

@@ -136,3 +136,44 @@ func TestHelpAndMisuse(t *testing.T) {
 		}
 	}
 }
+
+// TestGroupsAndContrast: groups and contrast by flags and by YAML are the same, and -h says
+// how prompts are grouped without.
+func TestGroupsAndContrast(t *testing.T) {
+	in := synth(t)
+	corpus := filepath.Join(in, "data", "corpora", "dict_big2_nouns.csv")
+	write := func(name, text string) string {
+		path := filepath.Join(in, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	scores := filepath.Join(in, "data", "reward_model_scores", "dict_big2_nouns")
+	groups := write("groups.csv", "prompt,group\nbest_ever_one,short\nworst_ever_one,short\n")
+	byFlags, byYAML := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
+	if _, _, err := program(t, "-corpus", "big2="+corpus, "-scores", scores, "-groups", groups, "-contrast", "Agency, Communion", "-only", "fig1", "-draws", "99", "-out", byFlags); err != nil {
+		t.Fatal(err)
+	}
+	config := write("study.yaml", "corpora:\n  - name: big2\n    file: data/corpora/dict_big2_nouns.csv\n    scores: [data/reward_model_scores/dict_big2_nouns]\ngroups: groups.csv\ncontrast: [Agency, Communion]\nonly: [fig1]\ndraws: 99\nseed: 1\n")
+	if _, _, err := program(t, "-config", config, "-out", byYAML); err != nil {
+		t.Fatal(err)
+	}
+	read := func(dir string) string {
+		b, err := os.ReadFile(filepath.Join(dir, "tables", "fig1-big2-families.csv"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	if a := read(byFlags); a != read(byYAML) || !strings.Contains(a, "\nshort,") {
+		t.Errorf("by flags\n%s, by YAML\n%s, wanted the same, with the group short", a, read(byYAML))
+	}
+	_, _, err := program(t, "-corpus", "big2="+corpus, "-scores", scores, "-contrast", "Agency,Warmth", "-out", byFlags)
+	if err == nil || !strings.Contains(err.Error(), `no category "Warmth", wanted two of `) {
+		t.Errorf("%v, wanted the categories that there are", err)
+	}
+	if out, _, _ := program(t, "-h"); !strings.Contains(out, "best_, greatest_ or good_ are positive") {
+		t.Errorf("-h does not say how prompts are grouped: %s", out)
+	}
+}

@@ -163,7 +163,7 @@ func Fig4b(files []*Ablation, o *Options) (*Result, error) {
 				continue
 			}
 			if o.Compat && a.Size < twin.Size {
-				res.Warnings = append(res.Warnings, note+"; both are drawn, as in the paper")
+				res.doubt(note + ": both are drawn, as in the paper.")
 			}
 		}
 		end, err := a.ends()

@@ -35,6 +35,8 @@ type Config struct {
 	Prompt    string            `yaml:"prompt"`    // of fig3 and table1; "": greatest_ever_one
 	Words     []string          `yaml:"words"`     // of fig3; nil: love, freedom
 	Neutral   string            `yaml:"neutral"`   // prompt whose log-probabilities stand for frequency; "": the mean of all
+	Groups    string            `yaml:"groups"`    // CSV file prompt,group: what prompts are tested together; "": by the prompts' names (see Groups)
+	Contrast  []string          `yaml:"contrast"`  // of implicit, words and did: two categories of the first corpus, the first less the second; nil: its first two
 	Only      []string          `yaml:"only"`      // analyses to run; nil: all that the inputs allow
 	Power     bool              `yaml:"power"`     // simulate what the design can show, instead of analyses
 	Sims      int               `yaml:"sims"`      // of power: simulations a shift; 0: 400
@@ -71,7 +73,7 @@ func ReadConfig(path string, c *Config) error {
 			*p = filepath.Join(dir, *p)
 		}
 	}
-	for _, p := range []*string{&c.Data, &c.Models, &c.Training, &c.Tokens, &c.Out} {
+	for _, p := range []*string{&c.Data, &c.Models, &c.Training, &c.Tokens, &c.Groups, &c.Out} {
 		fix(p)
 	}
 	for _, list := range [][]string{c.Tables, c.Rewards, c.Series, c.Ablations} {

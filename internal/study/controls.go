@@ -55,7 +55,7 @@ func Controls(dict *Dictionary, list []wordValues, freq map[string]float64, sour
 		"Shuffled: the categories' names are dealt to the words at random; a gap within the grey interval is what random words give. " +
 		fmt.Sprintf("Matched: each word is paired with a word of the other category of nearly the same log-probability (at most %g standard deviations apart, nearest first, each once); the gap is the mean difference within pairs.", caliper)}
 	if freq == nil {
-		res.Warnings = append(res.Warnings, "no tables of base models and no rewards files: no frequency matching")
+		res.doubt("Words are not matched by frequency: that needs tables of base models, or rewards files.")
 	} else {
 		res.About = append(res.About, "Frequency is "+source+".")
 	}
@@ -75,6 +75,10 @@ func Controls(dict *Dictionary, list []wordValues, freq map[string]float64, sour
 				}
 			}
 			row, tests, err := v.control(a, against, freq, o)
+			if untestable(err) {
+				res.untested(fmt.Sprintf("%s, %s: %s - %s", v.what, v.framing, a, against), err)
+				continue
+			}
 			if err != nil {
 				return nil, fmt.Errorf("study: controls: %s, %s, %s: %w", v.what, a, v.framing, err)
 			}
@@ -113,6 +117,10 @@ func (v wordValues) control(a, against string, freq map[string]float64, o *Optio
 	d := v.match(a, freq, &row)
 	if len(d) >= 5 {
 		t, err := stats.OneSample(d, 0, nil)
+		if untestable(err) {
+			tests[0].Warnings = joinErrors(append(p.Warnings, fmt.Errorf("frequency-matched pairs are not tested: %s", plainly(err))))
+			return row, tests, nil
+		}
 		if err != nil {
 			return row, nil, err
 		}
@@ -195,7 +203,7 @@ func familyValues(r *ranked, a, b string) []wordValues {
 					continue
 				}
 				for p, prompt := range r.prompts {
-					if Framing(prompt) == framing {
+					if r.groups.group(prompt) == framing {
 						n++
 						for w, rank := range r.ranks[m][p] {
 							sum[w] += rank
@@ -213,12 +221,12 @@ func familyValues(r *ranked, a, b string) []wordValues {
 }
 
 // rewardValues are, for each framing, each word's mean rank by implicit reward.
-func (c *contest) rewardValues() ([]wordValues, error) {
+func (c *contest) rewardValues(g *Groups) ([]wordValues, error) {
 	var list []wordValues
-	for _, framing := range framings(c.prompts) {
+	for _, framing := range g.in(c.prompts) {
 		values, n := make([]float64, len(c.words)), 0.0
 		for p, prompt := range c.prompts {
-			if Framing(prompt) != framing {
+			if g.group(prompt) != framing {
 				continue
 			}
 			ranks, err := stats.RanksDescending(c.reward(p))

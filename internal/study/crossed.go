@@ -44,7 +44,7 @@ type crossed struct {
 
 // Crossed compares families with the same prompts and words for all models.
 func Crossed(dict *Dictionary, scores []*Scores, o *Options) (*Result, error) {
-	r, err := rank(dict, scores)
+	r, err := rank(dict, scores, o.Groups)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +54,7 @@ func Crossed(dict *Dictionary, scores []*Scores, o *Options) (*Result, error) {
 			"Other prompts and other words of the category? Other models of these families (interval over prompts, words and models; mixed model with crossed random intercepts of model and prompt)? Only the last speaks of families.",
 		"Differences are of mean ranks, which unlike medians add up over words; the intervals are percentile intervals of the bootstrap that resamples each of the crossed axes (Owen 2007). The mixed model is of the medians.",
 	}
+	res.doubt(o.Groups.lone(r.prompts)...)
 	chart := &plot.Intervals{XLabel: "difference of mean ranks (left: the first family likes the words more)", Groups: []plot.Group{{Name: "other prompts"}, {Name: "other prompts and words"}, {Name: "other models too"}}}
 	var rows []CrossedRow
 	for a := range r.families {
@@ -62,11 +63,12 @@ func Crossed(dict *Dictionary, scores []*Scores, o *Options) (*Result, error) {
 			for k, c := range dict.Categories {
 				for _, framing := range r.framings {
 					cell := crossed{r, o, k, framing, r.families[a], r.families[b]}
-					row, tests, err := cell.run()
+					row, tests, doubts, err := cell.run()
 					if err != nil {
 						return nil, fmt.Errorf("study: crossed: %s, %s: %w", c, framing, err)
 					}
 					rows, res.Tests = append(rows, row), append(res.Tests, tests...)
+					res.doubt(doubts...)
 					line := plot.IntervalRow{Label: c + ", " + framing}
 					for k, limits := range [][2]float64{{row.PromptLo, row.PromptHi}, {row.WordLo, row.WordHi}, {row.ModelLo, row.ModelHi}} {
 						if !math.IsNaN(limits[0]) { // with one model a family there is none over models
@@ -85,7 +87,7 @@ func Crossed(dict *Dictionary, scores []*Scores, o *Options) (*Result, error) {
 	}
 	res.Tables = []Table{{"cells", "Differences of families with intervals", rows, 0}}
 	if len(chart.Sections) == 0 {
-		res.Warnings = append(res.Warnings, "one prompt a framing: no intervals")
+		res.doubt("There are no intervals: that needs two or more prompts in a group.")
 		return res, nil
 	}
 	res.Figures = []Figure{{res.Name, &plot.Figure{Title: "How sure is the difference between families: " + dict.Name, Chart: chart,
@@ -97,12 +99,12 @@ func Crossed(dict *Dictionary, scores []*Scores, o *Options) (*Result, error) {
 // for an interval.
 func (o *Options) resamples() int { return max(o.draws()/5, 99) }
 
-func (c crossed) run() (CrossedRow, []Test, error) {
+func (c crossed) run() (row CrossedRow, tests []Test, doubts []string, err error) {
 	r := c.r
-	row := CrossedRow{Category: r.dict.Categories[c.k], Framing: c.framed, Family1: c.a, Family2: c.b, MixedEst: nan, MixedT: nan, MixedDF: nan, MixedP: nan, PairedT: nan, PairedDF: nan, PairedP: nan, FlipP: nan}
+	row = CrossedRow{Category: r.dict.Categories[c.k], Framing: c.framed, Family1: c.a, Family2: c.b, MixedEst: nan, MixedT: nan, MixedDF: nan, MixedP: nan, PairedT: nan, PairedDF: nan, PairedP: nan, FlipP: nan}
 	var prompts, words []int
 	for p, name := range r.prompts {
-		if Framing(name) == c.framed {
+		if r.groups.group(name) == c.framed {
 			prompts = append(prompts, p)
 		}
 	}
@@ -121,9 +123,8 @@ func (c crossed) run() (CrossedRow, []Test, error) {
 		}
 	}
 	if err := c.intervals(&row, models, prompts, words); err != nil {
-		return row, nil, err
+		return row, nil, nil, err
 	}
-	var tests []Test
 	name := fmt.Sprintf("%s, %s: %s - %s", row.Category, c.framed, c.a, c.b)
 	if len(prompts) > 1 {
 		var x, y []float64
@@ -131,29 +132,31 @@ func (c crossed) run() (CrossedRow, []Test, error) {
 			x, y = append(x, c.familyMean(models[0], p)), append(y, c.familyMean(models[1], p))
 		}
 		t, err := stats.Paired(x, y, nil)
-		if untestable(err) {
-			return row, tests, nil // the same difference after every prompt: nothing to test
+		if untestable(err) { // the same difference after every prompt
+			return row, tests, []string{name + ": not tested: " + plainly(err) + "."}, nil
 		}
 		if err != nil {
-			return row, nil, err
+			return row, nil, nil, err
 		}
 		flip, err := stats.SignFlip(minus(x, y), &stats.ResampleOptions{Draws: c.o.draws(), Seed: c.o.Seed, ExactLimit: 1 << 14})
 		if err != nil {
-			return row, nil, err
+			return row, nil, nil, err
 		}
 		row.PairedT, row.PairedDF, row.PairedP, row.FlipP = t.T, t.DF, t.P, flip.P
 		tests = append(tests, tTest(name, "paired over prompts, median ranks averaged over a family's models: these models, other prompts", t), resampleTest(name, "sign flip of prompts", flip))
 	}
 	if len(models[0])+len(models[1]) > 2 && len(prompts) > 1 {
 		t, err := c.mixed(&row, name, models, prompts)
-		if err != nil && !untestable(err) {
-			return row, nil, err
-		}
-		if err == nil {
+		switch {
+		case untestable(err):
+			doubts = append(doubts, name+": the mixed model is not fitted: "+plainly(err)+".")
+		case err != nil:
+			return row, nil, nil, err
+		default:
 			tests = append(tests, t)
 		}
 	}
-	return row, tests, nil
+	return row, tests, doubts, nil
 }
 
 func (c crossed) familyMean(models []int, p int) float64 {

@@ -16,7 +16,7 @@ func TestCrossed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range in.Sets {
-		r, err := rank(s.Dict, s.Scores)
+		r, err := rank(s.Dict, s.Scores, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -46,10 +46,10 @@ func Decompose(dict *Dictionary, scores []*Scores, all []*contest, o *Options) (
 			if c.family != "" && s.Model.Family != c.family || slices.Contains(c.files, s.File) {
 				continue // another family, or the reward itself
 			}
-			for _, framing := range framings(c.prompts) {
+			for _, framing := range o.Groups.in(c.prompts) {
 				row, tests, err := decompose(s, c, framing, o)
 				if untestable(err) {
-					res.Warnings = append(res.Warnings, fmt.Sprintf("%s, %s, %s: not decomposed: %v", s.Model.ID, c.name, framing, err))
+					res.doubt(fmt.Sprintf("%s, %s, %s: not decomposed: %s.", s.Model.ID, c.name, framing, plainly(err)))
 					continue
 				}
 				if err != nil {
@@ -96,7 +96,7 @@ func decompose(s *Scores, c *contest, framing string, o *Options) (*PartRow, []T
 	prompts := 0
 	for p, prompt := range c.prompts {
 		k := slices.Index(s.Prompts, prompt)
-		if k < 0 || Framing(prompt) != framing {
+		if k < 0 || o.Groups.group(prompt) != framing {
 			continue
 		}
 		prompts++

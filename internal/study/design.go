@@ -7,18 +7,18 @@ import (
 )
 
 // DesignOf is the design of a set of scores of two families on the prompts of its first
-// framing, with the variation that the scores show: moments of the standardised scores,
+// group, with the variation that the scores show: moments of the standardised scores,
 // for the gap between the first category and the other words.
-func DesignOf(s Set) (Design, error) {
+func DesignOf(s Set, groups *Groups) (Design, error) {
 	names := families(s.Scores)
 	if len(names) != 2 {
 		return Design{}, fmt.Errorf("study: power: %d families in the scores of %s, wanted two", len(names), s.Dict.Name)
 	}
-	r, err := rank(s.Dict, s.Scores)
+	r, err := rank(s.Dict, s.Scores, groups)
 	if err != nil {
 		return Design{}, err
 	}
-	d := Design{From: fmt.Sprintf("the scores of %s, %s prompts", s.Dict.Name, r.framings[0])}
+	d := Design{From: fmt.Sprintf("the scores of %s, %s", s.Dict.Name, groupLabel(r.framings[0]))}
 	for _, m := range r.models {
 		if m.Family == names[0] {
 			d.Models[0]++
@@ -40,7 +40,7 @@ func DesignOf(s Set) (Design, error) {
 	for m := range r.models {
 		mean[m] = make([]float64, n)
 		for p, prompt := range r.prompts {
-			if Framing(prompt) != r.framings[0] {
+			if groups.group(prompt) != r.framings[0] {
 				continue
 			}
 			z := standard(r.scores[m][p])
@@ -130,7 +130,7 @@ func runPower(ctx context.Context, c *Config, in *Inputs, o *Options) (*Result, 
 		if len(s.Scores) == 0 {
 			continue
 		}
-		own, err := DesignOf(s)
+		own, err := DesignOf(s, o.Groups)
 		if err != nil {
 			return nil, err
 		}

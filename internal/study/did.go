@@ -31,12 +31,15 @@ type AddedRow struct {
 // pair of models, less how far in the other, beside what their base models had between
 // them already.
 func DiD(dict *Dictionary, all []*contest, o *Options) (*Result, error) {
-	a, b := dict.Categories[0], dict.Categories[1]
+	a, b, err := o.contrast(dict)
+	if err != nil {
+		return nil, err
+	}
 	res := &Result{Analysis: "did", Name: "did-" + dict.Name, Title: "What tuning added to what pretraining gave: " + dict.Name}
 	res.About = []string{fmt.Sprintf("The gap of a model after a prompt is its mean ln p over the words of %s less that over %s. Between two pairs of models the tuned gaps differ by what the base models' gaps differ, plus what tuning added: "+
 		"(tuned 1 - base 1) - (tuned 2 - base 2), the difference of their implicit rewards. The unknown constant of the prompt falls out of each gap.", a, b),
 		"Tests are paired over prompts; the p of shuffled words asks whether random categories of these sizes would do as much (other words; these prompts)."}
-	res.Differs = firstTwo(dict)
+	res.Differs = o.between(dict)
 	chart := &plot.Intervals{XLabel: fmt.Sprintf("difference of gaps %s - %s (nats)", a, b), Groups: []plot.Group{{Name: "pretraining"}, {Name: "tuning added"}, {Name: "tuned"}}}
 	var rows []AddedRow
 	for i, c := range all {
@@ -50,16 +53,18 @@ func DiD(dict *Dictionary, all []*contest, o *Options) (*Result, error) {
 			}
 			res.Inputs = append(res.Inputs, append(slices.Clone(c.files), d.files...)...)
 			section := plot.IntervalSection{Name: fmt.Sprintf("(%s) - (%s)", c.name, d.name)}
-			for _, framing := range framings(c.prompts) {
+			both := slices.DeleteFunc(slices.Clone(c.prompts), func(p string) bool { return !slices.Contains(d.prompts, p) })
+			res.doubt(o.Groups.lone(both)...)
+			for _, framing := range o.Groups.in(both) {
 				more, tests, err := added(cut[0], cut[1], framing, a, b, o)
 				if untestable(err) {
-					res.Warnings = append(res.Warnings, fmt.Sprintf("%s and %s, %s: not tested: %v", c.name, d.name, framing, err))
+					res.untested(fmt.Sprintf("%s and %s, %s", c.name, d.name, groupLabel(framing)), err)
 					continue
 				}
 				if err != nil {
 					return nil, fmt.Errorf("study: did: %s and %s: %w", c.name, d.name, err)
 				}
-				row := plot.IntervalRow{Label: framing + " prompts"}
+				row := plot.IntervalRow{Label: groupLabel(framing)}
 				for k, r := range more {
 					row.Estimates = append(row.Estimates, plot.Estimate{Group: k, Value: r.Diff, Lower: r.Lower, Upper: r.Upper})
 				}
@@ -90,7 +95,7 @@ func added(c, d *contest, framing, a, b string, o *Options) ([]AddedRow, []Test,
 	}
 	for p, prompt := range c.prompts {
 		q := slices.Index(d.prompts, prompt)
-		if q < 0 || Framing(prompt) != framing {
+		if q < 0 || o.Groups.group(prompt) != framing {
 			continue
 		}
 		for k, v := range [][]float64{minus(c.base[p], d.base[q]), minus(c.reward(p), d.reward(q)), minus(c.tuned[p], d.tuned[q])} {

@@ -111,14 +111,14 @@ func newFig1(r *ranked, o *Options) (*fig1, error) {
 		return nil, err
 	}
 	if len(r.families) > 1 {
-		f.levels, err = modelLevel(r)
+		f.levels, err = f.modelLevel()
 	}
 	return f, err
 }
 
 // Fig1 analyses the scores of reward models on the words of one dictionary.
 func Fig1(dict *Dictionary, scores []*Scores, o *Options) (*Result, error) {
-	r, err := rank(dict, scores)
+	r, err := rank(dict, scores, o.Groups)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +199,7 @@ func (f *fig1) medianRows() []MedianRow {
 				}
 			}
 			for p, prompt := range f.r.prompts {
-				rows = append(rows, MedianRow{model.ID, c, model.Family, prompt, Framing(prompt), int64(n), f.r.medians[m][p][k]})
+				rows = append(rows, MedianRow{model.ID, c, model.Family, prompt, f.r.groups.group(prompt), int64(n), f.r.medians[m][p][k]})
 			}
 		}
 	}
@@ -225,7 +225,7 @@ func (f *fig1) modelRows() []ModelRow {
 func (f *fig1) pooled(m int, category, framing string) float64 {
 	var v []float64
 	for p, prompt := range f.r.prompts {
-		if Framing(prompt) != framing {
+		if f.r.groups.group(prompt) != framing {
 			continue
 		}
 		for i, rank := range f.r.ranks[m][p] {
@@ -371,7 +371,7 @@ func (f *fig1) panelTests() ([]PanelRow, error) {
 				for b := a + 1; b < len(r.families); b++ {
 					row, err := f.panel(r.values(r.families[a], k, framing), r.values(r.families[b], k, framing))
 					if untestable(err) {
-						f.warnings = append(f.warnings, fmt.Sprintf("%s, %s, %s against %s: no test: %v", c, framing, r.families[a], r.families[b], err))
+						f.warnings = append(f.warnings, fmt.Sprintf("%s, %s, %s against %s: not tested: %s.", c, groupLabel(framing), r.families[a], r.families[b], plainly(err)))
 						continue
 					}
 					if err != nil {

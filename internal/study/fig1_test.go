@@ -143,7 +143,7 @@ func TestFig1(t *testing.T) {
 
 // TestFig1Ranks holds ranks and scores to the check sums and spots of R.
 func TestFig1Ranks(t *testing.T) {
-	r, err := rank(paperDictionary(t, "big2", "dict_big2_nouns.csv", true), paperScores(t, "dict_big2_nouns"))
+	r, err := rank(paperDictionary(t, "big2", "dict_big2_nouns.csv", true), paperScores(t, "dict_big2_nouns"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

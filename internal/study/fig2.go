@@ -164,17 +164,6 @@ func medianBy(values []float64, category, categories []string) (ranks, mid, mean
 	return ranks, mid, mean, nil
 }
 
-// valence is Framing as Figure 2 calls it.
-func valence(prompt string) string {
-	switch Framing(prompt) {
-	case "positive":
-		return "good"
-	case "negative":
-		return "bad"
-	}
-	return "all"
-}
-
 // Fig2 compares the log-probabilities that two models, of two families, give to the
 // words of a dictionary that both have as single tokens.
 func Fig2(dict *Dictionary, name string, a, b *Language, o *Options) (*Result, error) {
@@ -199,14 +188,14 @@ func Fig2(dict *Dictionary, name string, a, b *Language, o *Options) (*Result, e
 				return nil, fmt.Errorf("%s: prompt %s: %w", []string{a.File, b.File}[m], prompt, err)
 			}
 			for k, c := range dict.Categories {
-				rows = append(rows, PairMedianRow{prompt, c, models[m], valence(prompt), ranks[k], mid[k]})
+				rows = append(rows, PairMedianRow{prompt, c, models[m], o.Groups.valence(o.Groups.group(prompt)), ranks[k], mid[k]})
 			}
 		}
 	}
 	if err := pairANOVA(res, rows, models); err != nil {
 		return nil, err
 	}
-	cells, err := cellTests(dict, rows, models, w.prompts, o)
+	cells, err := cellTests(res, dict, rows, models, w.prompts, o)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +213,7 @@ func Fig2(dict *Dictionary, name string, a, b *Language, o *Options) (*Result, e
 		}
 	}
 	res.Tables = append(res.Tables, Table{"cells", "The two models in each cell, unpaired and paired", cells, 0}, Table{"medians", "Medians by prompt, category and model", rows, -1})
-	res.Figures = append(res.Figures, pairFigure(res, dict, rows, cells, models, len(w.words)))
+	res.Figures = append(res.Figures, pairFigure(res, dict, rows, cells, models, len(w.words), o.Groups.in(w.prompts), o.Groups))
 	return res, nil
 }
 
@@ -240,6 +229,10 @@ func pairANOVA(res *Result, rows []PairMedianRow, models []string) error {
 	}
 	variables = slices.DeleteFunc(variables, func(v stats.Variable) bool { return len(slices.Compact(slices.Sorted(slices.Values(v.Labels)))) < 2 })
 	a, err := stats.ANOVA(y, variables, nil)
+	if untestable(err) {
+		res.doubt("The analysis of variance is not made: " + plainly(err) + ".")
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("study: %s: analysis of variance: %w", res.Name, err)
 	}
@@ -260,22 +253,24 @@ func pairANOVA(res *Result, rows []PairMedianRow, models []string) error {
 	return nil
 }
 
-func cellTests(dict *Dictionary, rows []PairMedianRow, models, prompts []string, o *Options) ([]CellRow, error) {
+func cellTests(res *Result, dict *Dictionary, rows []PairMedianRow, models, prompts []string, o *Options) ([]CellRow, error) {
 	at := map[[3]string]float64{}
 	for _, r := range rows {
 		at[[3]string{r.Prompt, r.Category, r.Model}] = r.Rank
 	}
 	var cells []CellRow
-	for _, framing := range framings(prompts) {
+	for _, framing := range o.Groups.in(prompts) {
+		own, v := o.Groups.members(framing, prompts), o.Groups.valence(framing)
 		for _, c := range dict.Categories {
 			var x, y []float64
-			v := ""
-			for _, p := range prompts {
-				if Framing(p) == framing {
-					x, y, v = append(x, at[[3]string{p, c, models[0]}]), append(y, at[[3]string{p, c, models[1]}]), valence(p)
-				}
+			for _, p := range own {
+				x, y = append(x, at[[3]string{p, c, models[0]}]), append(y, at[[3]string{p, c, models[1]}])
 			}
 			row, err := cell(x, y, o)
+			if untestable(err) {
+				res.untested(fmt.Sprintf("%s, %s", c, groupLabel(framing)), err)
+				continue
+			}
 			if err != nil {
 				return nil, fmt.Errorf("study: fig2: %s, %s: %w", c, framing, err)
 			}
@@ -318,14 +313,11 @@ func cell(x, y []float64, o *Options) (CellRow, error) {
 		CohenD: d.Estimate, PairedT: p.T, PairedDF: p.DF, PairedP: p.P, PairedLo: p.Interval.Lower, PairedHi: p.Interval.Upper, CohenDz: p.Estimate / p.SD1, SignFlipP: flip.P}, err
 }
 
-func pairFigure(res *Result, dict *Dictionary, rows []PairMedianRow, cells []CellRow, models []string, words int) Figure {
+func pairFigure(res *Result, dict *Dictionary, rows []PairMedianRow, cells []CellRow, models []string, words int, groups []string, g *Groups) Figure {
 	v := &plot.Violins{YLabel: fmt.Sprintf("median rank (1 = best, %d = worst)", words), Reverse: true, Split: true, Columns: dict.Categories,
 		Groups: []plot.Group{{Name: models[0]}, {Name: models[1]}}, Bandwidth: plot.Scott, Cut: 2, Box: true, Points: plot.Jitter}
-	names := map[string]string{"good": "positive prompts", "bad": "negative prompts", "all": "all prompts"}
-	for _, val := range []string{"good", "bad", "all"} {
-		if !slices.ContainsFunc(cells, func(c CellRow) bool { return c.Valence == val }) {
-			continue
-		}
+	for _, group := range groups {
+		val := g.valence(group)
 		var row []plot.Cell
 		for _, c := range dict.Categories {
 			cell := plot.Cell{Samples: make([]plot.Sample, 2)}
@@ -342,7 +334,7 @@ func pairFigure(res *Result, dict *Dictionary, rows []PairMedianRow, cells []Cel
 			}
 			row = append(row, cell)
 		}
-		v.Rows, v.Cells = append(v.Rows, names[val]), append(v.Cells, row)
+		v.Rows, v.Cells = append(v.Rows, groupLabel(group)), append(v.Cells, row)
 	}
 	return Figure{res.Name, &plot.Figure{Title: strings.TrimSuffix(res.Title, " (Figure 2)"), Chart: v,
 		Caption: fmt.Sprintf("Median rank of %d words by log-probability; each dot a prompt; box: quartiles. %s", words, res.Differs[0])}}

@@ -2,7 +2,6 @@ package study
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/plot"
@@ -60,22 +59,27 @@ func Implicit(dict *Dictionary, pairs []Pair, o *Options) (*Result, error) {
 			return nil, err
 		}
 		res.About = append(res.About, fmt.Sprintf("%s: %d of %d words are tokens of both.", pair.Name, len(w.words), dict.Size("")))
-		more, err := implicitMedians(pair, w, dict.Categories)
+		more, err := implicitMedians(pair, w, dict.Categories, o.Groups)
 		if err != nil {
 			return nil, err
 		}
 		rows = append(rows, more...)
+		res.doubt(o.Groups.lone(w.prompts)...)
 	}
 	var gaps []GapRow
-	var err error
+	var a, b string
 	if len(dict.Categories) > 1 {
-		if gaps, err = implicitGaps(res, rows, dict.Categories[:2]); err != nil {
+		var err error
+		if a, b, err = o.contrast(dict); err != nil {
+			return nil, err
+		}
+		if gaps, err = implicitGaps(res, rows, []string{a, b}); err != nil {
 			return nil, err
 		}
 	}
-	res.Differs = append(res.Differs, firstTwo(dict)...)
+	res.Differs = append(res.Differs, o.between(dict)...)
 	for _, g := range gaps {
-		t := newTest(fmt.Sprintf("%s, %s, %s: %s - %s", g.Pair, g.Valence, g.Score, dict.Categories[0], dict.Categories[1]), "paired over prompts", "t")
+		t := newTest(fmt.Sprintf("%s, %s, %s: %s - %s", g.Pair, g.Valence, g.Score, a, b), "paired over prompts", "t")
 		t.Value, t.DF1, t.P, t.Estimate, t.Lower, t.Upper, t.Effect, t.EffectSize, t.N = g.T, g.DF, g.P, g.Diff, g.Lower, g.Upper, "Cohen dz", g.Dz, fmt.Sprint(g.N)
 		res.Tests = append(res.Tests, t)
 	}
@@ -83,14 +87,14 @@ func Implicit(dict *Dictionary, pairs []Pair, o *Options) (*Result, error) {
 		if err := adjust(res.Tests, "Benjamini-Hochberg", stats.BenjaminiHochberg); err != nil {
 			return nil, err
 		}
-		res.Figures = []Figure{gapFigure(res.Name, dict, gaps)}
-		res.Tables = append(res.Tables, Table{"gaps", fmt.Sprintf("Median rank of %s less that of %s, paired over prompts", dict.Categories[0], dict.Categories[1]), gaps, 0})
+		res.Figures = []Figure{gapFigure(res.Name, a, b, o.Groups, gaps)}
+		res.Tables = append(res.Tables, Table{"gaps", fmt.Sprintf("Median rank of %s less that of %s, paired over prompts", a, b), gaps, 0})
 	}
 	res.Tables = append(res.Tables, Table{"medians", "Median ranks by pair, prompt and category", rows, -1})
 	return res, nil
 }
 
-func implicitMedians(pair Pair, w *pairWords, categories []string) ([]ImplicitRow, error) {
+func implicitMedians(pair Pair, w *pairWords, categories []string, g *Groups) ([]ImplicitRow, error) {
 	var rows []ImplicitRow
 	for p, prompt := range w.prompts {
 		ratio, mwlr := make([]float64, len(w.words)), make([]float64, len(w.words))
@@ -113,7 +117,7 @@ func implicitMedians(pair Pair, w *pairWords, categories []string) ([]ImplicitRo
 						n++
 					}
 				}
-				rows = append(rows, ImplicitRow{pair.Name, prompt, valence(prompt), s.name, c, int64(n), ranks[k], mean[k]})
+				rows = append(rows, ImplicitRow{pair.Name, prompt, g.valence(g.group(prompt)), s.name, c, int64(n), ranks[k], mean[k]})
 			}
 		}
 	}
@@ -147,7 +151,7 @@ func implicitGaps(res *Result, rows []ImplicitRow, categories []string) ([]GapRo
 		}
 		t, err := stats.Paired(x, y, nil)
 		if untestable(err) {
-			res.Warnings = append(res.Warnings, fmt.Sprintf("%s, %s, %s: no test: %v", k.pair, k.valence, k.score, err))
+			res.untested(fmt.Sprintf("%s, %s, %s", k.pair, k.valence, k.score), err)
 			continue
 		}
 		if err != nil {
@@ -158,9 +162,8 @@ func implicitGaps(res *Result, rows []ImplicitRow, categories []string) ([]GapRo
 	return gaps, nil
 }
 
-func gapFigure(name string, dict *Dictionary, gaps []GapRow) Figure {
-	chart := &plot.Intervals{XLabel: fmt.Sprintf("median rank of %s less that of %s", dict.Categories[0], dict.Categories[1]), Groups: []plot.Group{{Name: "log-ratio"}, {Name: "MWLR"}}}
-	names := map[string]string{"good": "positive prompts", "bad": "negative prompts", "all": "all prompts"}
+func gapFigure(name, a, b string, groups *Groups, gaps []GapRow) Figure {
+	chart := &plot.Intervals{XLabel: fmt.Sprintf("median rank of %s less that of %s", a, b), Groups: []plot.Group{{Name: "log-ratio"}, {Name: "MWLR"}}}
 	for _, g := range gaps {
 		n := len(chart.Sections)
 		if n == 0 || chart.Sections[n-1].Name != g.Pair {
@@ -168,8 +171,8 @@ func gapFigure(name string, dict *Dictionary, gaps []GapRow) Figure {
 			n++
 		}
 		s := &chart.Sections[n-1]
-		if len(s.Rows) == 0 || s.Rows[len(s.Rows)-1].Label != names[g.Valence] {
-			s.Rows = append(s.Rows, plot.IntervalRow{Label: names[g.Valence]})
+		if len(s.Rows) == 0 || s.Rows[len(s.Rows)-1].Label != groups.valenceLabel(g.Valence) {
+			s.Rows = append(s.Rows, plot.IntervalRow{Label: groups.valenceLabel(g.Valence)})
 		}
 		row := &s.Rows[len(s.Rows)-1]
 		group := 0
@@ -178,14 +181,6 @@ func gapFigure(name string, dict *Dictionary, gaps []GapRow) Figure {
 		}
 		row.Estimates = append(row.Estimates, plot.Estimate{Group: group, Value: g.Diff, Lower: g.Lower, Upper: g.Upper})
 	}
-	return Figure{name, &plot.Figure{Title: "Implicit rewards: " + strings.Join(dict.Categories[:2], " against "), Chart: chart,
-		Caption: "Mean over prompts with the 95 % interval of the paired t-test. Left of 0: the reward ranks " + dict.Categories[0] + " higher."}}
-}
-
-// firstTwo says which categories a gap is between, where there are more.
-func firstTwo(dict *Dictionary) []string {
-	if len(dict.Categories) == 2 {
-		return nil
-	}
-	return []string{fmt.Sprintf("Of the categories %s the gap is between the first two.", strings.Join(dict.Categories, ", "))}
+	return Figure{name, &plot.Figure{Title: "Implicit rewards: " + a + " against " + b, Chart: chart,
+		Caption: "Mean over prompts with the 95 % interval of the paired t-test. Left of 0: the reward ranks " + a + " higher."}}
 }

@@ -21,6 +21,7 @@ type Inputs struct {
 	Prompt    string
 	Words     []string
 	Neutral   string
+	Groups    *Groups // of all prompts
 }
 
 // Set is a dictionary and the scores of reward models on its words.
@@ -88,6 +89,23 @@ func Read(c *Config) (*Inputs, error) {
 	}
 	if len(in.Series) > 0 && c.Tokens != "" {
 		if in.Keep, err = readTokens(c.Tokens, compat); err != nil {
+			return nil, err
+		}
+	}
+	if in.Groups = (&Groups{}); c.Groups != "" {
+		if in.Groups, err = ReadGroups(c.Groups); err != nil {
+			return nil, err
+		}
+	}
+	in.Groups.Prompts = in.prompts()
+	if err := in.Groups.check(); err != nil {
+		return nil, err
+	}
+	if c.Contrast != nil {
+		if len(in.Sets) == 0 {
+			return nil, fmt.Errorf("study: contrast %s: no corpus, wanted one with these categories", strings.Join(c.Contrast, ","))
+		}
+		if _, _, err := (&Options{Contrast: c.Contrast}).contrast(in.Sets[0].Dict); err != nil {
 			return nil, err
 		}
 	}

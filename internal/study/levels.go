@@ -30,14 +30,16 @@ type LevelRow struct {
 
 // modelLevel compares each two families in each cell, and then, where there are two
 // categories, in the contrasts of these within a framing.
-func modelLevel(r *ranked) ([]LevelRow, error) {
+func (f *fig1) modelLevel() ([]LevelRow, error) {
+	r := f.r
 	var rows []LevelRow
 	compare := func(category, framing string, of func(family string) []float64) error {
 		for a := range r.families {
 			for b := a + 1; b < len(r.families); b++ {
 				row, err := level(of(r.families[a]), of(r.families[b]))
 				if untestable(err) {
-					continue // the models are all alike
+					f.warnings = append(f.warnings, fmt.Sprintf("%s, %s, %s against %s: not tested with one value a model: %s.", category, framing, r.families[a], r.families[b], plainly(err)))
+					continue
 				}
 				if err != nil {
 					return fmt.Errorf("study: model level, %s, %s: %w", category, framing, err)

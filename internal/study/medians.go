@@ -3,7 +3,6 @@ package study
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/stats"
@@ -54,36 +53,13 @@ func ReadScores(path string, models []Model) (*Scores, error) {
 	return &Scores{Model: model, File: path, Words: m.Texts, Prompts: m.Columns, Values: m.Values}, nil
 }
 
-// Framing is the side of a prompt: "positive" if its name begins with best, greatest
-// or good, "negative" with worst, bad or terrible, else "all".
-func Framing(prompt string) string {
-	adjective, _, _ := strings.Cut(prompt, "_")
-	switch adjective {
-	case "best", "greatest", "good":
-		return "positive"
-	case "worst", "bad", "terrible":
-		return "negative"
-	}
-	return "all"
-}
-
-// framings returns those that occur, positive before negative before all.
-func framings(prompts []string) []string {
-	var found []string
-	for _, f := range []string{"positive", "negative", "all"} {
-		if slices.ContainsFunc(prompts, func(p string) bool { return Framing(p) == f }) {
-			found = append(found, f)
-		}
-	}
-	return found
-}
-
 // ranked is the scores of models on the words of a dictionary, as midranks.
 type ranked struct {
 	dict     *Dictionary
+	groups   *Groups
 	models   []Model
 	prompts  []string
-	framings []string
+	framings []string // groups of the prompts
 	families []string
 	words    []string        // ranked by every model, in the order of the first file
 	category []string        // of each word
@@ -96,8 +72,8 @@ type ranked struct {
 
 // rank puts the scores of models on a dictionary's words together. All models must
 // have the same prompts and the same words of the dictionary, in any order.
-func rank(dict *Dictionary, all []*Scores) (*ranked, error) {
-	r := &ranked{dict: dict, prompts: all[0].Prompts, framings: framings(all[0].Prompts), outside: map[string]bool{}}
+func rank(dict *Dictionary, all []*Scores, groups *Groups) (*ranked, error) {
+	r := &ranked{dict: dict, groups: groups, prompts: all[0].Prompts, framings: groups.in(all[0].Prompts), outside: map[string]bool{}}
 	place := map[string]int{}
 	for _, w := range all[0].Words {
 		c, ok := dict.Category(w)
@@ -231,7 +207,7 @@ func (r *ranked) values(family string, k int, framing string) []float64 {
 func (r *ranked) modelValues(m, k int, framing string) []float64 {
 	var v []float64
 	for p, name := range r.prompts {
-		if Framing(name) == framing {
+		if r.groups.group(name) == framing {
 			v = append(v, r.medians[m][p][k])
 		}
 	}

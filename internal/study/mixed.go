@@ -12,7 +12,7 @@ import (
 func (f *fig1) mixed(res *Result) (string, error) {
 	r := f.r
 	if len(r.families) == len(r.models) {
-		res.Warnings = append(res.Warnings, "mixed model: one model a family, so that models and families cannot be told apart; not fitted")
+		res.doubt("The mixed model is not fitted: with one model a family, models and families cannot be told apart.")
 		return "not fitted", nil
 	}
 	var y []float64
@@ -21,7 +21,7 @@ func (f *fig1) mixed(res *Result) (string, error) {
 		for p, prompt := range r.prompts {
 			for k, c := range r.dict.Categories {
 				y = append(y, r.medians[m][p][k])
-				for name, label := range map[string]string{"family": model.Family, "category": c, "framing": Framing(prompt), "model": model.ID} {
+				for name, label := range map[string]string{"family": model.Family, "category": c, "framing": r.groups.group(prompt), "model": model.ID} {
 					columns[name] = append(columns[name], label)
 				}
 			}
@@ -46,7 +46,7 @@ func (f *fig1) mixed(res *Result) (string, error) {
 	}
 	fit, err := stats.Mixed(y, fixed, []stats.Variable{{Name: "model", Labels: columns["model"]}}, o)
 	if untestable(err) {
-		res.Warnings = append(res.Warnings, "mixed model: not fitted: "+err.Error())
+		res.doubt("The mixed model is not fitted: " + plainly(err) + ".")
 		return "not fitted", nil
 	}
 	if err != nil {

@@ -118,7 +118,7 @@ func Power(ctx context.Context, d Design, shifts []float64, sims int, o *Options
 		chart.Facets[0].Lines = append(chart.Facets[0].Lines, line)
 	}
 	if leastP(d.Models[0], d.Models[1]) >= .05 {
-		res.Warnings = append(res.Warnings, fmt.Sprintf("with %d against %d models no arrangement gives the exact test p < 0.05: it can find nothing", d.Models[0], d.Models[1]))
+		res.doubt(fmt.Sprintf("With %d against %d models no arrangement gives the exact test p < 0.05: it can find nothing.", d.Models[0], d.Models[1]))
 	}
 	res.Tables = []Table{{"rates", "How often each test finds the shift", rows, len(rows)}}
 	res.Figures = []Figure{{"power", &plot.Figure{Title: "What the design can show", Chart: chart, Caption: fmt.Sprintf("%d simulations a point; bands: 95 %% intervals (Wilson).", sims)}}}

@@ -24,6 +24,7 @@ type Report struct {
 	Config  *Config
 	Inputs  []InputFile
 	Results []*Result
+	Groups  *Groups // of prompts
 }
 
 // InputFile is a file that the study read.
@@ -35,7 +36,7 @@ type InputFile struct {
 
 // NewReport puts results and their inputs together.
 func NewReport(c *Config, in *Inputs, results []*Result) (*Report, error) {
-	r := &Report{Title: "Value bias: a report", Config: c, Results: results}
+	r := &Report{Title: "Value bias: a report", Config: c, Results: results, Groups: in.Groups}
 	add := func(path, what string, meta any) error {
 		if path == "" || slices.ContainsFunc(r.Inputs, func(f InputFile) bool { return f.Path == path }) {
 			return nil
@@ -63,7 +64,7 @@ func NewReport(c *Config, in *Inputs, results []*Result) (*Report, error) {
 			res.Warnings = append(res.Warnings, doubt)
 		}
 	}
-	err := add(c.Models, "models", nil)
+	err := firstError(add(c.Models, "models", nil), add(c.Groups, "groups of prompts", nil))
 	for _, s := range in.Sets {
 		err = firstError(err, add(s.Dict.File, "corpus "+s.Dict.Name, nil))
 		for _, f := range s.Scores {
@@ -200,6 +201,7 @@ func testRows(tests []Test) (rows [][]string, doubts []string) {
 			if w == "" {
 				continue
 			}
+			w = strings.ToUpper(w[:1]) + w[1:] + "."
 			i := slices.Index(doubts, w)
 			if i < 0 {
 				i = len(doubts)
@@ -246,6 +248,9 @@ func (r *Report) settings() []string {
 		s = append(s, "compat: none, what is right (see Differences)")
 	}
 	o := Options{Draws: r.Config.Draws}
+	if groups := r.Groups.about(); groups != "" {
+		s = append(s, groups)
+	}
 	return append(s, fmt.Sprintf("seed: %d", r.Config.Seed), fmt.Sprintf("random draws a test: %d", o.draws()))
 }
 

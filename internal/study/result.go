@@ -1,7 +1,6 @@
 package study
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -178,21 +177,6 @@ func stars(p float64) string {
 		return "*"
 	}
 	return "n.s."
-}
-
-// untestable says that the numbers allow no test, which is a doubt and no fault of the
-// input: too few values, none that differ, or columns that cannot be told apart.
-func untestable(err error) bool {
-	return errors.Is(err, stats.ErrSampleSize) || errors.Is(err, stats.ErrZeroVariance) || errors.Is(err, stats.ErrAliased)
-}
-
-// joinErrors makes warnings one line.
-func joinErrors(list []error) string {
-	var s []string
-	for _, err := range list {
-		s = append(s, strings.TrimPrefix(err.Error(), "stats: "))
-	}
-	return strings.Join(s, "; ")
 }
 
 func meanSD(x []float64) (mean, sd float64) {

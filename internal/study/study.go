@@ -35,7 +35,7 @@ var Analyses = []Analysis{
 // Run makes the analyses that the configuration asks for, or all that the inputs
 // allow, in order. An analysis that was asked for and lacks inputs is an error.
 func Run(ctx context.Context, c *Config, in *Inputs) ([]*Result, error) {
-	o := &Options{Compat: c.Compat == "paper", Seed: c.Seed, Draws: c.Draws}
+	o := &Options{Compat: c.Compat == "paper", Seed: c.Seed, Draws: c.Draws, Groups: in.Groups, Contrast: c.Contrast}
 	if c.Power {
 		r, err := runPower(ctx, c, in, o)
 		return []*Result{r}, err
@@ -230,11 +230,21 @@ func onContests(in *Inputs, o *Options, use func(dict *Dictionary, all []*contes
 }
 
 func runWords(in *Inputs, o *Options) ([]*Result, error) {
-	return onContests(in, o, func(dict *Dictionary, all []*contest) (*Result, error) { return AllWords(dict, all, o) })
+	return onContests(in, o, func(dict *Dictionary, all []*contest) (*Result, error) {
+		if len(dict.Categories) < 2 {
+			return nil, nil // no gap
+		}
+		return AllWords(dict, all, o)
+	})
 }
 
 func runDiD(in *Inputs, o *Options) ([]*Result, error) {
-	return onContests(in, o, func(dict *Dictionary, all []*contest) (*Result, error) { return DiD(dict, all, o) })
+	return onContests(in, o, func(dict *Dictionary, all []*contest) (*Result, error) {
+		if len(dict.Categories) < 2 {
+			return nil, nil // no gap
+		}
+		return DiD(dict, all, o)
+	})
 }
 
 func runDecompose(in *Inputs, o *Options) ([]*Result, error) {
@@ -248,7 +258,7 @@ func runControls(in *Inputs, o *Options) ([]*Result, error) {
 	for i, s := range in.Sets {
 		var list []wordValues
 		if names := families(s.Scores); len(names) > 1 {
-			r, err := rank(s.Dict, s.Scores)
+			r, err := rank(s.Dict, s.Scores, o.Groups)
 			if err != nil {
 				return nil, err
 			}
@@ -264,7 +274,7 @@ func runControls(in *Inputs, o *Options) ([]*Result, error) {
 				return nil, err
 			}
 			for _, c := range all {
-				more, err := c.rewardValues()
+				more, err := c.rewardValues(o.Groups)
 				if err != nil {
 					return nil, err
 				}

@@ -58,7 +58,7 @@ func Table1(prompt string, others []*Language, model2 *Language, o *Options) (*R
 			return nil, fmt.Errorf("%s and %s: %w", model2.File, l.File, err)
 		}
 		res.Inputs = append(res.Inputs, l.File)
-		res.Warnings = append(res.Warnings, texts(j.Warnings)...)
+		res.doubt(texts(j.Warnings)...)
 		rows := tokenRows(j, l.Model.Name, model2.Model.Name)
 		full = append(full, rows...)
 		if len(rows) > 2*ends {
@@ -74,7 +74,7 @@ func Table1(prompt string, others []*Language, model2 *Language, o *Options) (*R
 func texts(list []error) []string {
 	var s []string
 	for _, err := range list {
-		s = append(s, err.Error())
+		s = append(s, plainly(err)+".")
 	}
 	return s
 }

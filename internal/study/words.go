@@ -37,11 +37,14 @@ type WordsRow struct {
 
 // AllWords sets the effect on all words beside that on single tokens, with coverage.
 func AllWords(dict *Dictionary, all []*contest, o *Options) (*Result, error) {
-	a, b := dict.Categories[0], dict.Categories[1]
+	a, b, err := o.contrast(dict)
+	if err != nil {
+		return nil, err
+	}
 	res := &Result{Analysis: "words", Name: "words-" + dict.Name, Title: "All words beside single tokens: " + dict.Name}
 	res.About = []string{fmt.Sprintf("Tables of next-token log-probabilities see only words that are one token, and pairs of models only those that both have so; rewards files see all. The gap is the median rank of %s less that of %s by implicit reward, "+
 		"as a share of the number of words, so that sets of different size can be compared. A word of several tokens has the sum of its tokens' rewards, which grows with their number.", a, b)}
-	res.Differs = firstTwo(dict)
+	res.Differs = o.between(dict)
 	chart := &plot.Intervals{XLabel: fmt.Sprintf("median rank of %s less that of %s, share of words", a, b), Groups: []plot.Group{{Name: "all words"}, {Name: "single tokens"}}}
 	var coverage []CoverageRow
 	var rows []WordsRow
@@ -72,19 +75,20 @@ func AllWords(dict *Dictionary, all []*contest, o *Options) (*Result, error) {
 			sets["all words"] = c
 		}
 		if err := sets["single tokens"].check(dict, c.files[0]); err != nil {
-			res.Warnings = append(res.Warnings, "single tokens: "+err.Error())
+			res.doubt("The gap on single tokens is left out: " + plainly(err) + ".")
 			delete(sets, "single tokens")
 		}
-		for _, framing := range framings(c.prompts) {
-			line := plot.IntervalRow{Label: framing + " prompts"}
+		res.doubt(o.Groups.lone(c.prompts)...)
+		for _, framing := range o.Groups.in(c.prompts) {
+			line := plot.IntervalRow{Label: groupLabel(framing)}
 			for k, words := range []string{"all words", "single tokens"} {
 				set := sets[words]
 				if set == nil {
 					continue
 				}
-				row, test, err := set.rankGap(framing, words, a, b)
+				row, test, err := set.rankGap(framing, words, a, b, o)
 				if untestable(err) {
-					res.Warnings = append(res.Warnings, "no test: "+err.Error())
+					res.untested(fmt.Sprintf("%s, %s, %s", c.name, groupLabel(framing), words), err)
 					continue
 				}
 				if err != nil {
@@ -113,10 +117,10 @@ func AllWords(dict *Dictionary, all []*contest, o *Options) (*Result, error) {
 }
 
 // rankGap tests, over prompts, the gap between two categories' median ranks by reward.
-func (c *contest) rankGap(framing, words, a, b string) (*WordsRow, Test, error) {
+func (c *contest) rankGap(framing, words, a, b string, o *Options) (*WordsRow, Test, error) {
 	var x, y []float64
 	for p, prompt := range c.prompts {
-		if Framing(prompt) != framing {
+		if o.Groups.group(prompt) != framing {
 			continue
 		}
 		ranks, _, _, err := medianBy(c.reward(p), c.category, []string{a, b})
