@@ -109,77 +109,8 @@ func (e *Engine) measure() error {
 		}
 		e.invariant = e.invariant && ok
 	}
-	if e.invariant {
-		alike, err := e.alikeScores()
-		if err != nil {
-			return err
-		}
-		e.wide = !alike
-	}
 	e.measured = true
 	return nil
-}
-
-// alikeScores tells whether the products of queries and keys, batches of small matrices, are
-// alike too, in float32. Their sizes are too many to try them all, and one that is not like
-// the others cannot be avoided, so these are a sample, and where it differs they are computed
-// in float64.
-func (e *Engine) alikeScores() (bool, error) {
-	a := &e.programs.alike
-	if ok, known := a.known["scores"]; known {
-		return ok, nil
-	}
-	m := e.model
-	groups := min(m.G, 2)
-	vectors := func(n int) *tensors.Tensor {
-		x := make([]float32, 0, groups*n*m.K)
-		for range groups * n {
-			for j := range m.K {
-				x = append(x, float32(j*j%127-63)/37)
-			}
-		}
-		return tensors.FromFlatDataAndDimensions(x, 1, groups, n, m.K)
-	}
-	var in []*tensors.Tensor
-	queries, keys := []int{16, 32, 48, 64, defaultBatchNodes}, []int{80, 320, 1040}
-	for _, n := range queries {
-		in = append(in, vectors(n*m.N/m.G))
-	}
-	for _, n := range keys {
-		in = append(in, vectors(n))
-	}
-	defer releaseAll(in)
-	out, err := e.call("scores", func(in []*Node) []*Node {
-		var out []*Node
-		for _, q := range in[:len(queries)] {
-			for _, k := range in[len(queries):] {
-				out = append(out, queryKey(q, k))
-			}
-		}
-		return out
-	}, in)
-	if err != nil {
-		return false, err
-	}
-	defer releaseAll(out)
-	same := true
-	var first *float32
-	for _, t := range out {
-		err := tensors.ConstFlatData(t, func(y []float32) {
-			for i := range y {
-				if first == nil {
-					value := y[0]
-					first = &value
-				}
-				same = same && y[i] == *first
-			}
-		})
-		if err != nil {
-			return false, err
-		}
-	}
-	a.known["scores"] = same
-	return same, nil
 }
 
 // alikeRows tells whether all products of blocks, or of the head, give each of so many equal

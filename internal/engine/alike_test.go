@@ -33,7 +33,7 @@ func TestRows(t *testing.T) {
 }
 
 // TestOtherProcessors computes as on processors where other numbers of rows are alike, where
-// scores are not, and where nothing is: the numbers are the same but for rounding.
+// and where none is: the numbers are the same but for rounding.
 func TestOtherProcessors(t *testing.T) {
 	for _, name := range some("gemma2-base", "gpt2-plain") {
 		e := open(t, name)
@@ -43,17 +43,16 @@ func TestOtherProcessors(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, test := range []struct {
-			name            string
-			not             []string
-			invariant, wide bool
+			name      string
+			not       []string
+			invariant bool
 		}{
-			{"all", nil, true, false},
-			{"96 rows", []string{"false 16", "false 32", "false 48", "false 64", "false 128", "true 16", "true 32"}, true, false},
-			{"not scores", []string{"scores"}, true, true},
-			{"not blocks", []string{"false 256"}, false, false},
-			{"not the head", []string{"true 256"}, false, false},
+			{"all", nil, true},
+			{"96 rows", []string{"false 16", "false 32", "false 48", "false 64", "false 128", "true 16", "true 32"}, true},
+			{"not blocks", []string{"false 256"}, false},
+			{"not the head", []string{"true 256"}, false},
 		} {
-			known := map[string]bool{"scores": true}
+			known := map[string]bool{}
 			for _, size := range rowSizes {
 				known[fmt.Sprint(false, " ", size)], known[fmt.Sprint(true, " ", size)] = true, true
 			}
@@ -61,13 +60,13 @@ func TestOtherProcessors(t *testing.T) {
 				known[key] = false
 			}
 			e.programs.alike.known = known
-			e.invariant, e.measured, e.wide = true, false, false
+			e.invariant, e.measured = true, false
 			got, err := e.Run(t.Context(), texts, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e.invariant != test.invariant || e.wide != test.wide {
-				t.Errorf("%s, %s: invariant %v, wide %v, wanted %v, %v", name, test.name, e.invariant, e.wide, test.invariant, test.wide)
+			if e.invariant != test.invariant {
+				t.Errorf("%s, %s: invariant %v, wanted %v", name, test.name, e.invariant, test.invariant)
 			}
 			for i := range want {
 				for j, v := range got[i].LogProb {
@@ -104,8 +103,5 @@ func TestMeasured(t *testing.T) {
 		if ok, err := e.alikeRows(defaultBatchNodes, head); err != nil || ok {
 			t.Errorf("head %v: a bit that differs is not seen: %v", head, err)
 		}
-	}
-	if _, err := e.alikeScores(); err != nil {
-		t.Error(err)
 	}
 }

@@ -77,7 +77,7 @@ func (b *keys) attend(q, k, v *Node, a arch.Attention) *Node {
 		} else {
 			sq, sk, sv = SliceAxis(qs, 0, part), SliceAxis(ks, 0, part), SliceAxis(vs, 0, part)
 		}
-		out = append(out, softmaxOf(sq, sk, sv, ss, a.SoftCap, b.Invariant, b.Wide))
+		out = append(out, softmaxOf(sq, sk, sv, ss, a.SoftCap, b.Invariant))
 	}
 	o := out[0]
 	if len(out) > 1 {
@@ -134,18 +134,19 @@ func (b *keys) mask(depth, seen, exit, base *Node, window int) *Node {
 //
 // A node's keys lie elsewhere in other company, and a sum in float32 depends on where. The
 // weights are therefore added up in float64, which costs nothing that could be measured, and
-// in an invariant batch their products with v too, which costs a tenth of a block of short
-// texts: XLA's products in float64 take eight times as long on a CPU. A sum in float64 that
-// is rounded to float32 depends on the order of its terms for one value in some 1e8. wide:
-// q.k is added up so as well, which costs another tenth.
-func softmaxOf(q, k, v, sees *Node, cap float64, invariant, wide bool) *Node {
+// in an invariant batch both products too, which costs a fifth of a block of short texts:
+// XLA's products in float64 take eight times as long on a CPU. (In float32 the sizes of q.k,
+// which are too many to measure, choose its kernels: on a processor with AMX those of width
+// 256 differ, on one with AVX2 alone those of width 8.) A sum in float64 that is rounded to
+// float32 depends on the order of its terms for one value in some 1e8.
+func softmaxOf(q, k, v, sees *Node, cap float64, invariant bool) *Node {
 	dims := q.Shape().Dimensions
 	s, groups, m, c, width := dims[0], dims[1], dims[2], dims[3], dims[4]
 	j := sees.Shape().Dimensions[2]
-	if wide {
+	if invariant {
 		q, k = ConvertDType(q, dtypes.Float64), ConvertDType(k, dtypes.Float64)
 	}
-	scores := queryKey(Reshape(q, s, groups, m*c, width), k)
+	scores := DotGeneral(Reshape(q, s, groups, m*c, width), []int{3}, []int{0, 1}, k, []int{3}, []int{0, 1})
 	scores = ConvertDType(scores, dtypes.Float32)
 	if cap != 0 {
 		scores = MulScalar(Tanh(DivScalar(scores, cap)), cap)
@@ -164,9 +165,4 @@ func softmaxOf(q, k, v, sees *Node, cap float64, invariant, wide bool) *Node {
 	o := DotGeneral(Reshape(w, s, groups, m*c, j), []int{3}, []int{0, 1}, v, []int{2}, []int{0, 1})
 	o = ConvertDType(Div(Reshape(o, s, groups, m, c, width), sum), dtypes.Float32)
 	return TransposeAllAxes(o, 0, 3, 1, 2, 4)
-}
-
-// queryKey is q.k: q [S G I K], k [S G J K], result [S G I J].
-func queryKey(q, k *Node) *Node {
-	return DotGeneral(q, []int{3}, []int{0, 1}, k, []int{3}, []int{0, 1})
 }

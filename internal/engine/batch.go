@@ -109,8 +109,6 @@ type shape struct {
 	// Invariant: numbers do not depend on what else is in the batch, since attention adds up
 	// in float64, and T is one of the numbers of rows that were measured alike (alike.go).
 	Invariant bool
-	// Wide: the products of queries and keys add up in float64 too.
-	Wide bool
 }
 
 // gathers tells whether chunks have paths of their own. The path of the only chunk is that

@@ -63,7 +63,6 @@ type Engine struct {
 	// large products round differently, and where measure finds that they would. Of
 	// accelerators it is not known.
 	invariant, measured bool
-	wide                bool // see shape
 }
 
 const (

@@ -46,9 +46,6 @@ func (e *Engine) run(ctx context.Context, t *tree, p pass, ends []bool, results 
 			return err
 		}
 	}
-	for i := range shapes {
-		shapes[i].Wide = shapes[i].Invariant && e.wide
-	}
 	all := make([]*inputs, len(batches))
 	defer func() {
 		for _, in := range all {
