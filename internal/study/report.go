@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/implicitreward/implicitreward/internal/plot"
 	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/logprob"
 )
@@ -265,7 +266,7 @@ func (r *Report) html(drawn []file) ([]byte, error) {
 	}
 	t, err := template.New("report").Funcs(template.FuncMap{
 		"picture": func(f Figure) template.URL {
-			return template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(pictures["figures/"+f.Name+".svg"]))
+			return template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(plot.BothSchemes(pictures["figures/"+f.Name+".svg"])))
 		},
 		"width": func(f Figure) (string, error) {
 			w, _, err := f.Size()

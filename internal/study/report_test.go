@@ -2,6 +2,7 @@ package study
 
 import (
 	"bytes"
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,6 +78,15 @@ func TestWrite(t *testing.T) {
 		if strings.Contains(string(html), part) {
 			t.Errorf("report.html: %q, wanted one file that needs nothing else", part)
 		}
+	}
+	_, figure, _ := strings.Cut(string(html), "data:image/svg&#43;xml;base64,")
+	figure, _, _ = strings.Cut(figure, "\"")
+	svg, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(figure, "&#43;", "+"))
+	if err != nil || !strings.Contains(string(svg), "@media (prefers-color-scheme:dark)") {
+		t.Errorf("a figure of report.html has no dark colours: %v", err)
+	}
+	if svg, err := os.ReadFile(filepath.Join(out, "figures", "fig1-c.svg")); err != nil || strings.Contains(string(svg), "prefers-color-scheme") || !strings.Contains(string(svg), `fill="#FFFFFF"`) {
+		t.Errorf("figures/fig1-c.svg is not light: %v", err)
 	}
 	md, err := os.ReadFile(filepath.Join(out, "report.md"))
 	if err != nil {
