@@ -172,8 +172,14 @@ func Fig4b(files []*Ablation, o *Options) (*Result, error) {
 		}
 		rows = append(rows, end...)
 	}
+	var categories []string // in the order of the files
+	for _, r := range rows {
+		if !slices.Contains(categories, r.Category) {
+			categories = append(categories, r.Category)
+		}
+	}
 	slices.SortStableFunc(rows, func(a, b EndRow) int {
-		return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Method, b.Method), cmp.Compare(a.Category, b.Category), cmp.Compare(a.Family, b.Family))
+		return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Method, b.Method), cmp.Compare(slices.Index(categories, a.Category), slices.Index(categories, b.Category)), cmp.Compare(a.Family, b.Family))
 	})
 	res.Tables = []Table{{"points", "Median ranks at the end of training", rows, 0}, {"gaps", "Llama less Gemma", runGaps(rows), 0}}
 	res.Figures = []Figure{endFigure("fig4b", rows, func(r EndRow) bool { return r.Family != "Qwen" })}

@@ -92,7 +92,7 @@ func Controls(dict *Dictionary, list []wordValues, freq map[string]float64, sour
 	}
 	res.Tables = []Table{{"gaps", "Gaps, shuffled and matched", rows, 0}}
 	caption := "Grey: the central 95 % of gaps of shuffled words."
-	if freq != nil {
+	if slices.ContainsFunc(rows, func(r ControlRow) bool { return !math.IsNaN(r.MatchLo) }) {
 		caption += " Blue: mean within frequency-matched pairs, 95 % interval of the paired t-test."
 	}
 	res.Figures = []Figure{{res.Name, &plot.Figure{Title: "Controls: " + dict.Name, Chart: chart, Caption: caption}}}

@@ -158,7 +158,7 @@ func Fig4(dict *Dictionary, keep map[string]bool, all []*Series, o *Options) (*R
 		res.About = append(res.About, fmt.Sprintf("%s: %d checkpoints, %d ranked rows of %d tokens.", s.Model.ID, len(s.Steps), len(m.row), m.unique))
 	}
 	slices.SortStableFunc(rows, func(a, b CheckpointRow) int {
-		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Category, b.Category), cmp.Compare(a.Checkpoint, b.Checkpoint))
+		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(slices.Index(dict.Categories, a.Category), slices.Index(dict.Categories, b.Category)), cmp.Compare(a.Checkpoint, b.Checkpoint))
 	})
 	res.Tables = []Table{{"checkpoints", "Median rank at each checkpoint", rows, 0}}
 	two := func(f string) bool { return f != "Qwen" }

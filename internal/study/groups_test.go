@@ -4,8 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/implicitreward/implicitreward/internal/plot"
 )
 
 // groupsOf reads a file of groups.
@@ -142,5 +145,56 @@ func TestContrast(t *testing.T) {
 		if _, err := runFiles(t, small(), func(c *Config, _ string) { c.Contrast = contrast }); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, wanted %q in it", contrast, err, want)
 		}
+	}
+}
+
+// TestCategoriesInOrder: every table and axis has the categories in the order of the
+// dictionary's file, B before A, and so has Figure 4 with its own dictionary and runs.
+func TestCategoriesInOrder(t *testing.T) {
+	files := small()
+	files["words.csv"] = "Category,token_decoded\nB,three\nB,four\nA,one\nA,two\n"
+	files["series/m1.csv"] = "token_decoded,step-1,step-2\none,1,5\ntwo,3,2\nthree,2,9\nfour,4,1\n"
+	files["runs/r.csv"] = "model_id,Category,checkpoint,base_model,sum_value,data_size,data_source,method\n" +
+		"a,B,5,Gemma,10,13,x,BT\na,A,5,Gemma,20,13,x,BT\nb,B,5,Llama,11,13,x,BT\nb,A,5,Llama,21,13,x,BT\n"
+	r, err := runFiles(t, files, func(c *Config, dir string) {
+		c.Series, c.Ablations = []string{filepath.Join(dir, "series")}, []string{filepath.Join(dir, "runs")}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, charts := 0, 0
+	for _, res := range r.Results {
+		for _, table := range res.Tables {
+			column := slices.Index(table.header(), "Category")
+			if column < 0 || table.len() == 0 {
+				continue
+			}
+			tables++
+			if first := table.cells(0, true)[column]; !strings.HasPrefix(first, "B") {
+				t.Errorf("%s, %s begins with category %s", res.Name, table.Name, first)
+			}
+		}
+		for _, f := range res.Figures {
+			var names []string
+			switch chart := f.Chart.(type) {
+			case *plot.Violins:
+				names = chart.Columns
+			case *plot.Lines:
+				names = []string{chart.Facets[0].Name, chart.Facets[1].Name}
+			case *plot.Points:
+				names = []string{chart.Facets[0].Name, chart.Facets[1].Name}
+			case *plot.Bars:
+				names = []string{chart.Groups[0].Name, chart.Groups[1].Name}
+			default:
+				continue
+			}
+			charts++
+			if strings.Join(names, " ") != "B A" {
+				t.Errorf("%s: categories %q, wanted B before A", f.Name, names)
+			}
+		}
+	}
+	if tables < 8 || charts < 5 {
+		t.Errorf("%d tables and %d charts with categories, wanted more", tables, charts)
 	}
 }

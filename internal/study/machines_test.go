@@ -20,8 +20,8 @@ func TestMachines(t *testing.T) {
 	}{
 		{at("amd64 avx2", "01"), at("amd64 avx2", "01"), ""},
 		{at("", ""), at("amd64 avx2", "01"), ""}, // of a file of an earlier version it is not known
-		{at("amd64 avx2", "01"), at("amd64 avx512", "01"), "some of the files were computed on other processors (amd64 avx2; amd64 avx512)"},
-		{at("amd64 avx2", "01"), at("amd64 avx2", "02"), "some of the files were computed with other plugins (xla.so, 01; xla.so, 02)"},
+		{at("amd64 avx2", "01"), at("amd64 avx512", "01"), "Some of the files were computed on other processors (amd64 avx2; amd64 avx512)"},
+		{at("amd64 avx2", "01"), at("amd64 avx2", "02"), "Some of the files were computed with other plugins (xla.so, 01; xla.so, 02)"},
 	} {
 		res := &Result{}
 		in := &Inputs{Rewards: []*Reward{test.a, test.b}}

@@ -121,7 +121,7 @@ func (in *Inputs) machines() string {
 	for i := range all {
 		for _, m := range all[:i] {
 			if d := m.Machine(all[i]); d != "" {
-				return "some of the files were computed " + d + ": the same input is rounded otherwise there"
+				return "Some of the files were computed " + d + ": the same input is rounded otherwise there."
 			}
 		}
 	}
