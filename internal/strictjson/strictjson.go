@@ -182,7 +182,7 @@ func walk(data []byte, part func(key string, value []byte)) error {
 
 // finite tells whether a JSON number is one of float64.
 func finite(number []byte) bool {
-	if len(number) < 300 && bytes.IndexAny(number, "eE") < 0 {
+	if len(number) < 300 && !bytes.ContainsAny(number, "eE") {
 		return true
 	}
 	_, err := strconv.ParseFloat(string(number), 64)
