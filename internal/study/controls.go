@@ -90,6 +90,10 @@ func Controls(dict *Dictionary, list []wordValues, freq map[string]float64, sour
 			chart.Sections[n-1].Rows = append(chart.Sections[n-1].Rows, line)
 		}
 	}
+	chart.Sections = slices.DeleteFunc(chart.Sections, func(s plot.IntervalSection) bool { return len(s.Rows) == 0 })
+	if len(rows) == 0 { // the doubts say why
+		return res, nil
+	}
 	res.Tables = []Table{{"gaps", "Gaps, shuffled and matched", rows, 0}}
 	caption := "Grey: the central 95 % of gaps of shuffled words."
 	if slices.ContainsFunc(rows, func(r ControlRow) bool { return !math.IsNaN(r.MatchLo) }) {

@@ -26,8 +26,8 @@ var Analyses = []Analysis{
 	{"fig4", []string{"fig4a", "a5a", "fig4b", "a5b"}, "ranks during training, and at its end", "series, ablations", "ca", runFig4},
 	{"fig5", []string{"a6"}, "words that training moved most", "series, a corpus", "c", runFig5},
 	{"implicit", nil, "ranks of words by implicit reward", "tables of base and tuned models, a corpus", "t", runImplicit},
-	{"words", nil, "the effect on all words beside single tokens, with coverage", "tables of base and tuned models or rewards, a corpus", "tr", runWords},
-	{"did", nil, "what tuning added to what pretraining gave: difference in differences", "base and tuned models of two families (tables or rewards), a corpus", "tr", runDiD},
+	{"words", nil, "the effect on all words beside single tokens, with coverage", "tables of base and tuned models or rewards, a corpus of two categories or more", "tr", runWords},
+	{"did", nil, "what tuning added to what pretraining gave: difference in differences", "base and tuned models of two families (tables or rewards), a corpus of two categories or more", "tr", runDiD},
 	{"decompose", nil, "reward models' word scores from base log-probability and implicit reward", "scores, and tables or rewards of the same family", "str", runDecompose},
 	{"controls", nil, "shuffled words and frequency-matched words", "scores of two families, tables or rewards; tables of base models for frequency", "str", runControls},
 }

@@ -1,6 +1,8 @@
 package study
 
 import (
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -246,5 +248,38 @@ func TestRowOrder(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestOneCategory: a dictionary of one category has no gap, which no analysis stumbles over.
+func TestOneCategory(t *testing.T) {
+	files := small()
+	files["words.csv"] = "Category,token_decoded\nA,one\nA,two\nA,three\nA,four\n"
+	rewards := "prompt,category,word,form,n_tokens,logp_tuned,logp_base,reward,wildcard,measure,n_forms,mwlr,rank\n"
+	for _, p := range []string{"best_x", "best_y"} {
+		for i, w := range []string{"one", "two", "three", "four"} {
+			rewards += fmt.Sprintf("%s,A,%s,,1,-%d,-%d,%d,,pooled,1,0,%d\n", p, w, i+1, 2*i+1+len(w)%2, i+len(w)%2, 4-i)
+		}
+	}
+	files["rewards/m1.csv"], files["rewards/m3.csv"] = rewards, rewards
+	with := func(only ...string) func(c *Config, dir string) {
+		return func(c *Config, dir string) { c.Rewards, c.Only = []string{filepath.Join(dir, "rewards")}, only }
+	}
+	r, err := runFiles(t, files, with())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, res := range r.Results {
+		if res.Analysis == "did" || res.Analysis == "words" {
+			t.Errorf("%s was made of one category", res.Name)
+		}
+		for _, f := range res.Figures {
+			if err := f.WriteSVG(io.Discard); err != nil {
+				t.Errorf("%s: %v", f.Name, err)
+			}
+		}
+	}
+	if _, err := runFiles(t, files, with("did")); err == nil || !strings.Contains(err.Error(), "a corpus of two categories or more") {
+		t.Errorf("did alone: %v", err)
 	}
 }
