@@ -21,7 +21,8 @@ type sample struct {
 
 // samples are those of the pairs read so far.
 type samples struct {
-	n     int            // pairs
+	n     int            // lines, also those that were refused
+	begun bool           // a pair has said whether they are named
 	named bool           // they have ids
 	seen  map[string]int // the line of each id and epoch
 }
@@ -35,12 +36,11 @@ func (s *samples) add(line cli.Line) (of sample, err error) {
 	if err != nil {
 		return of, err
 	}
-	s.n++
 	of.ID, of.Epoch = members["id"], members["epoch"]
 	named := len(of.ID) > 0 && string(of.ID) != "null"
 	switch {
-	case s.n > 1 && named != s.named:
-		return of, errors.New("some pairs have an \"id\" and some have none, wanted all or none")
+	case s.begun && named != s.named:
+		return sample{}, errors.New("some pairs have an \"id\" and some have none, wanted all or none")
 	case named:
 		text, ok, err := cli.String(of.ID, "id")
 		if err != nil {
@@ -55,7 +55,7 @@ func (s *samples) add(line cli.Line) (of sample, err error) {
 	default:
 		of.ID = strconv.AppendInt(nil, int64(s.n), 10)
 	}
-	s.named = named
+	s.begun, s.named = true, named
 	if string(of.Epoch) == "null" {
 		of.Epoch = nil
 	}

@@ -42,6 +42,9 @@ With -format inspect the lines are records {id, value, answer, metadata} instead
 reward as the value, which the scorer precomputed_scores of inspect_ai reads: a pair's "id" is
 that of the sample, or, where no pair has one, its place from 1, as inspect_ai numbers samples;
 "epoch" is kept; a pair that was refused has no record.
+A line that is no pair, or cannot be scored, is refused by itself: it comes back with "error"
+(without its text, as {"line": ..., "error": ...}, where it is no object of a pair), and the
+program ends with exit code 3.
 Rewards are comparable within one prompt only. A run that was stopped goes on where it was
 when the same command is started again: until the output is complete, OUT.part keeps what
 was computed.`

@@ -146,7 +146,7 @@ func TestPairs(t *testing.T) {
 {"prompt": "x", "reply": "", "note": "no tokens"}
 `
 	stdout, stderr, code := call(t, in, "-tuned", tuned, "-base", base, "-pairs", "-", "-out", "-")
-	if code != 0 || stderr != "1 pairs scored, 1 refused (see \"error\" in their lines)\n" {
+	if code != 3 || stderr != "1 pairs scored, 1 refused (see \"error\" in their lines)\n  line 3: reply: empty, wanted text\nscore: standard input: 1 of 2 pairs refused\n" {
 		t.Fatalf("exit code %d, stderr %q", code, stderr)
 	}
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")

@@ -60,13 +60,13 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 		return err
 	}
 
+	var tally tally
 	write := func(w io.Writer) error {
 		b := bufio.NewWriter(w)
 		p := &pairReader{lines: cli.Lines(ctx, in, name), name: name}
 		if format == "inspect" {
 			p.samples = &samples{seen: map[string]int{}}
 		}
-		scored, refused := 0, 0
 		for r, err := range implicit.Rewards(ctx, tuned, base, p.items) {
 			var bad *implicit.ItemError
 			if err != nil && !errors.As(err, &bad) {
@@ -76,9 +76,10 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 			p.read = p.read[1:]
 			line, reason := asked.object, ""
 			switch {
+			case asked.err != nil:
+				reason = asked.err.Error()
 			case bad != nil:
 				reason = bad.Error()
-				line = append(appendField(line, "error", reason), '}')
 			case format == "inspect":
 				line, reason = asked.sample.record(r, o.beta)
 			default:
@@ -87,12 +88,21 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 				}
 			}
 			if reason == "" {
-				scored++
-			} else if refused++; format == "inspect" {
-				if refused <= 10 {
-					fmt.Fprintf(stderr, "no record of id %s: %s\n", asked.sample.ID, reason)
+				tally.scored++
+			} else {
+				if asked.err == nil && bad != nil { // without the reply, which may be long
+					where := "reply"
+					if bad.Model != "" {
+						where = bad.Model + " model"
+					}
+					tally.refuse(asked, where+": "+bad.Err.Error())
+				} else {
+					tally.refuse(asked, reason)
 				}
-				continue
+				if format == "inspect" {
+					continue
+				}
+				line = append(appendField(line, "error", reason), '}')
 			}
 			if _, err := b.Write(append(line, '\n')); err != nil {
 				return err
@@ -104,23 +114,55 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 		if err := b.Flush(); err != nil {
 			return err
 		}
-		if scored+refused == 0 {
+		switch {
+		case tally.refused == 0 && tally.scored == 0:
 			return fmt.Errorf("%s: empty, wanted lines {\"prompt\": ..., \"reply\": ...}", name)
+		case tally.scored == 0:
+			return fmt.Errorf("%s: none of the %d pairs could be scored; the first: %s", name, tally.refused, tally.reasons[0])
 		}
-		where := "see \"error\" in their lines"
-		if format == "inspect" {
-			where = "they have no record"
-		}
-		fmt.Fprintf(stderr, "%d pairs scored, %d refused (%s)\n", scored, refused, where)
+		tally.tell(stderr, format)
 		return nil
 	}
 	if o.out == "-" {
-		return write(stdout)
+		err = write(stdout)
+	} else if err = file.WriteWithMeta(write, meta.WriteJSON); err == nil || tally.scored == 0 && tally.refused > 0 {
+		err = errors.Join(err, loader.Complete()) // no other run would come further
 	}
-	if err := file.WriteWithMeta(write, meta.WriteJSON); err != nil {
-		return err
+	if err == nil && tally.refused > 0 {
+		err = cli.Incompletef("%s: %d of %d pairs refused", name, tally.refused, tally.scored+tally.refused)
 	}
-	return loader.Complete()
+	return err
+}
+
+// tally counts what became of the pairs.
+type tally struct {
+	scored, refused int
+	reasons         []string // of the first that were refused
+}
+
+func (t *tally) refuse(q question, reason string) {
+	if t.refused++; t.refused <= 10 {
+		where := fmt.Sprintf("line %d", q.line)
+		if q.err == nil && q.sample.ID != nil {
+			where += fmt.Sprintf(" (id %s)", q.sample.ID)
+		}
+		t.reasons = append(t.reasons, where+": "+reason)
+	}
+}
+
+// tell prints the counts, and why pairs were refused.
+func (t *tally) tell(w io.Writer, format string) {
+	where := "see \"error\" in their lines"
+	if format == "inspect" {
+		where = "they have no record"
+	}
+	fmt.Fprintf(w, "%d pairs scored, %d refused (%s)\n", t.scored, t.refused, where)
+	for _, reason := range t.reasons {
+		fmt.Fprintf(w, "  %s\n", reason)
+	}
+	if more := t.refused - len(t.reasons); more > 0 {
+		fmt.Fprintf(w, "  and %d more\n", more)
+	}
 }
 
 // pairReader reads pairs as they are asked for and keeps the lines that are not yet
@@ -135,26 +177,41 @@ type pairReader struct {
 
 // question is a line that was read.
 type question struct {
-	object []byte // without its closing brace
+	line   int
+	object []byte // without its closing brace; of a line that is no object of a pair, {"line": its number
 	sample sample
+	err    error // why the line was refused
 }
 
+// items yields an item a line. That of a line that was refused is empty, so that Rewards
+// refuses it in its place.
 func (p *pairReader) items(yield func(implicit.Item) bool) {
 	for line, err := range p.lines {
 		if err != nil {
 			p.err = err
 			return
 		}
-		item, err := parsePair(line.Text)
-		var of sample
-		if err == nil && p.samples != nil {
-			of, err = p.samples.add(line)
+		q := question{line: line.Number, err: line.Err}
+		var item implicit.Item
+		whole := false
+		if q.err == nil {
+			item, whole, q.err = parsePair(line.Text)
 		}
-		if err != nil {
-			p.err = fmt.Errorf("%s: line %d: %w", p.name, line.Number, err)
-			return
+		if whole {
+			q.object = bytes.TrimRight(line.Text[:len(line.Text)-1], " \t")
+		} else {
+			q.object = appendField([]byte("{"), "line", line.Number)
 		}
-		p.read = append(p.read, question{bytes.TrimRight(line.Text[:len(line.Text)-1], " \t"), of})
+		if p.samples != nil {
+			p.samples.n++
+			if q.err == nil {
+				q.sample, q.err = p.samples.add(line)
+			}
+		}
+		if q.err != nil {
+			item = implicit.Item{}
+		}
+		p.read = append(p.read, q)
 		if !yield(item) {
 			return
 		}

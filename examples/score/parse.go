@@ -15,31 +15,31 @@ var added = []string{"tuned", "base", "reward", "per_token", "per_span", "flags"
 // unread belong to a conversation, and a pair is of one prompt.
 var unread = []string{"system", "system_prompt", "messages", "history", "tools", "images"}
 
-// parsePair reads a line's object.
-func parsePair(line []byte) (implicit.Item, error) {
-	var item implicit.Item
+// parsePair reads a line's object. whole says whether the line, also one that is refused, may
+// come back with further members.
+func parsePair(line []byte) (item implicit.Item, whole bool, err error) {
 	keys, err := cli.Object(line, "{\"prompt\": ..., \"reply\": ...}", slices.Concat(added, unread, []string{"prompt", "reply"})...)
 	if err != nil {
-		return item, err
+		return item, false, err
 	}
 	for _, key := range added {
 		if _, ok := keys[key]; ok {
-			return item, fmt.Errorf("%q is there already, wanted lines without the members that are added", key)
+			return item, false, fmt.Errorf("%q is there already, wanted lines without the members that are added", key)
 		}
 	}
 	for _, key := range unread {
 		if v := string(keys[key]); !slices.Contains([]string{"", "null", `""`, "[]", "{}"}, v) {
-			return item, fmt.Errorf("%q is not read, and the reply would be to another conversation, wanted prompt and reply (-system gives all lines one system text)", key)
+			return item, true, fmt.Errorf("%q is not read, and the reply would be to another conversation, wanted prompt and reply (-system gives all lines one system text)", key)
 		}
 	}
 	for key, to := range map[string]*string{"prompt": &item.Prompt, "reply": &item.Reply} {
 		var ok bool
 		if *to, ok, err = cli.String(keys[key], key); err != nil {
-			return item, err
+			return item, true, err
 		}
 		if !ok {
-			return item, errors.New("wanted both \"prompt\" and \"reply\", as strings")
+			return item, true, errors.New("wanted both \"prompt\" and \"reply\", as strings")
 		}
 	}
-	return item, nil
+	return item, true, nil
 }

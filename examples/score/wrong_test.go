@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -213,27 +214,101 @@ func TestWrong(t *testing.T) {
 	}
 }
 
-// TestWrongPairs: a bad line is an error that names it.
+// TestWrongPairs: a bad line is refused by itself, with its number and reason; where all are
+// refused, that is an error.
 func TestWrongPairs(t *testing.T) {
 	tuned, base := pair(t, "llama")
 	for _, test := range []struct{ in, want string }{
-		{"", "score: standard input: empty, wanted lines {\"prompt\": ..., \"reply\": ...}\n"},
-		{"{\"prompt\": \"x\"}\n", "score: standard input: line 1: wanted both \"prompt\" and \"reply\", as strings\n"},
-		{"\n{\"prompt\": \"x\", \"reply\": 1}\n", "score: standard input: line 2: wanted both \"prompt\" and \"reply\", as strings\n"},
-		{"[1]\n", "score: standard input: line 1: byte 0: a list, wanted an object {\"prompt\": ..., \"reply\": ...}\n"},
-		{"{\"Prompt\": \"x\", \"reply\": \"y\"}\n", "score: standard input: line 1: \"Prompt\", wanted \"prompt\" in small letters\n"},
-		{"{\"prompt\": \"x\", \"reply\": \"y\", \"system\": \"z\"}\n", "score: standard input: line 1: \"system\" is not read, and the reply would be to another conversation, wanted prompt and reply (-system gives all lines one system text)\n"},
-		{"{\"prompt\": \"x\", \"reply\": \"y\", \"System\": \"z\"}\n", "score: standard input: line 1: \"System\", wanted \"system\" in small letters\n"},
-		{"{\"prompt\": \"x\", \"reply\": \"y\", \"prompt\": \"z\"}\n", "score: standard input: line 1: byte 30: key \"prompt\" comes twice, wanted once\n"},
-		{"{\"prompt\": \"x\", \"reply\": \"y\", \"reward\": 1}\n", "score: standard input: line 1: \"reward\" is there already, wanted lines without the members that are added\n"},
-		{"{\"prompt\": \"x\", \"reply\": \"\xff\"}\n", "score: standard input: line 1: byte 26: not UTF-8, wanted text\n"},
-		{"{\"prompt\": \"x\", \"reply\": \"\\ud83d\"}\n", "score: standard input: line 1: byte 26: reply: half of a surrogate pair, wanted text\n"},
-		{"nonsense\n", "score: standard input: line 1: byte 0: no JSON, wanted an object {\"prompt\": ..., \"reply\": ...}\n"},
+		{"{\"prompt\": \"x\"}\n", "line 1: wanted both \"prompt\" and \"reply\", as strings"},
+		{"\n{\"prompt\": \"x\", \"reply\": 1}\n", "line 2: wanted both \"prompt\" and \"reply\", as strings"},
+		{"[1]\n", "line 1: byte 0: a list, wanted an object {\"prompt\": ..., \"reply\": ...}"},
+		{"{\"Prompt\": \"x\", \"reply\": \"y\"}\n", "line 1: \"Prompt\", wanted \"prompt\" in small letters"},
+		{"{\"prompt\": \"x\", \"reply\": \"y\", \"system\": \"z\"}\n", "line 1: \"system\" is not read, and the reply would be to another conversation, wanted prompt and reply (-system gives all lines one system text)"},
+		{"{\"prompt\": \"x\", \"reply\": \"y\", \"System\": \"z\"}\n", "line 1: \"System\", wanted \"system\" in small letters"},
+		{"{\"prompt\": \"x\", \"reply\": \"y\", \"prompt\": \"z\"}\n", "line 1: byte 30: key \"prompt\" comes twice, wanted once"},
+		{"{\"prompt\": \"x\", \"reply\": \"y\", \"reward\": 1}\n", "line 1: \"reward\" is there already, wanted lines without the members that are added"},
+		{"{\"prompt\": \"x\", \"reply\": \"\xff\"}\n", "line 1: byte 26: not UTF-8, wanted text"},
+		{"{\"prompt\": \"x\", \"reply\": \"\\ud83d\"}\n", "line 1: byte 26: reply: half of a surrogate pair, wanted text"},
+		{"nonsense\n", "line 1: byte 0: no JSON, wanted an object {\"prompt\": ..., \"reply\": ...}"},
 	} {
-		_, stderr, code := call(t, test.in, "-tuned", tuned, "-base", base, "-pairs", "-", "-out", "-")
-		if stderr != test.want || code != 1 {
-			t.Errorf("%q: exit code %d, stderr %q, wanted %q", test.in, code, stderr, test.want)
+		stdout, stderr, code := call(t, test.in, "-tuned", tuned, "-base", base, "-pairs", "-", "-out", "-")
+		if want := "score: standard input: none of the 1 pairs could be scored; the first: " + test.want + "\n"; stderr != want || code != 1 || strings.Count(stdout, "\n") != 1 {
+			t.Errorf("%q: exit code %d, stdout %q, stderr %q, wanted %q", test.in, code, stdout, stderr, want)
 		}
+		const good = "{\"prompt\": \"x\", \"reply\": \"love\"}\n"
+		stdout, stderr, code = call(t, test.in+good, "-tuned", tuned, "-base", base, "-pairs", "-", "-out", "-")
+		if want := "1 pairs scored, 1 refused (see \"error\" in their lines)\n  " + test.want + "\nscore: standard input: 1 of 2 pairs refused\n"; stderr != want || code != 3 {
+			t.Errorf("%q: exit code %d, stderr %q, wanted %q", test.in, code, stderr, want)
+		}
+		refused, scored, _ := strings.Cut(stdout, "\n")
+		number, reason, _ := strings.Cut(strings.TrimPrefix(test.want, "line "), ": ")
+		var got struct {
+			Line   *int
+			Error  string
+			Reward *float64
+		}
+		if err := json.Unmarshal([]byte(refused), &got); err != nil || got.Reward != nil || got.Error != reason || got.Line != nil && strconv.Itoa(*got.Line) != number {
+			t.Errorf("%q: %s (%v), wanted the error %q", test.in, refused, err, reason)
+		}
+		if got.Line == nil && !strings.HasPrefix(refused, strings.TrimSuffix(strings.TrimSpace(test.in), "}")) {
+			t.Errorf("%q: came back as %s", test.in, refused)
+		}
+		if want, _, _ := call(t, good, "-tuned", tuned, "-base", base, "-pairs", "-", "-out", "-"); scored != want {
+			t.Errorf("%q: the good line has %s, wanted %s", test.in, scored, want)
+		}
+	}
+	const empty = "score: standard input: empty, wanted lines {\"prompt\": ..., \"reply\": ...}\n"
+	if _, stderr, code := call(t, "\n", "-tuned", tuned, "-base", base, "-pairs", "-", "-out", "-"); stderr != empty || code != 1 {
+		t.Errorf("no line: exit code %d, stderr %q", code, stderr)
+	}
+}
+
+// TestRefusedPairs: of a file of bad and good lines the good ones are scored, in their places;
+// nothing is left to resume. Where all are refused there is no output, and none to resume.
+func TestRefusedPairs(t *testing.T) {
+	tuned, base := pair(t, "llama")
+	in := write(t, "pairs.jsonl", strings.Join([]string{
+		`{"id": 1, "prompt": "x", "reply": "love"}`,
+		`{"id": 2, "prompt": "x", "reply": "\u0000"}`,
+		`{"id": 3, "prompt": "x", "reply": ""}`,
+		``,
+		`{"id": 4, "prompt": "x", "reply": "` + strings.Repeat("power ", 600) + `"}`,
+		`{"id": 5, "prompt": "x", "reply": "rain"`,
+		`{"id": 6, "prompt": "x", "reply": "rain"}`,
+	}, "\n"))
+	for format, want := range map[string]struct{ lines, reason string }{
+		"jsonl":   {"1 2 3 4 <nil> 6", "\n  line 6: "},
+		"inspect": {"1 6", "\n  line 5 (id \"4\"): tuned model: "},
+	} {
+		out := filepath.Join(t.TempDir(), "r.jsonl")
+		_, stderr, code := call(t, "", "-tuned", tuned, "-base", base, "-pairs", in, "-format", format, "-out", out)
+		if code != 3 || !strings.HasPrefix(stderr, "2 pairs scored, 4 refused (") || strings.Count(stderr, "\n  line ") != 4 || !strings.Contains(stderr, want.reason) ||
+			!strings.HasSuffix(stderr, "pairs.jsonl: 4 of 6 pairs refused\n") {
+			t.Errorf("%s: exit code %d, %s", format, code, stderr)
+		}
+		b, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for line := range strings.Lines(string(b)) {
+			var got struct{ ID any }
+			if err := json.Unmarshal([]byte(line), &got); err != nil {
+				t.Error(err)
+			}
+			ids = append(ids, fmt.Sprint(got.ID))
+		}
+		if got := strings.Join(ids, " "); got != want.lines {
+			t.Errorf("%s: lines of %s, wanted %s", format, got, want.lines)
+		}
+		if _, err := os.Stat(out + ".part"); err == nil {
+			t.Errorf("%s: a partial result was left", format)
+		}
+	}
+	out := filepath.Join(t.TempDir(), "r.jsonl")
+	_, stderr, code := call(t, "", "-tuned", tuned, "-base", base, "-pairs", write(t, "p.jsonl", "a,b\n1,2\n"), "-out", out)
+	if left, _ := filepath.Glob(filepath.Dir(out) + "/*"); code != 1 || len(left) > 0 {
+		t.Errorf("no pairs: exit code %d, left %v, %s", code, left, stderr)
 	}
 }
 

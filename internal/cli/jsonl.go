@@ -21,6 +21,7 @@ const maxLine = 64 << 20
 type Line struct {
 	Number int
 	Text   []byte // without spaces around it; its own copy
+	Err    error  // the line is too long, and has no Text
 }
 
 // Lines yields the lines of a JSON Lines file, but for empty ones; a byte order mark is
@@ -28,30 +29,49 @@ type Line struct {
 // can stop the program while it waits for one: the end of ctx ends them.
 func Lines(ctx context.Context, r io.Reader, name string) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		in := bufio.NewScanner(r)
-		in.Buffer(nil, maxLine)
+		in := bufio.NewReaderSize(r, 1<<16)
 		for n := 1; ; n++ {
-			more := make(chan bool, 1)
-			go func() { more <- in.Scan() }()
+			line := Line{Number: n}
+			end := make(chan error, 1)
+			go func() {
+				var err error
+				line.Text, line.Err, err = readLine(in)
+				end <- err
+			}()
+			var err error
 			select {
 			case <-ctx.Done():
 				yield(Line{}, ctx.Err())
 				return
-			case ok := <-more:
-				if !ok {
-					if err := in.Err(); err != nil {
-						yield(Line{}, fmt.Errorf("%s: %w", name, err))
-					}
-					return
-				}
+			case err = <-end:
 			}
-			text := in.Bytes()
-			if n == 1 {
-				text = bytes.TrimPrefix(text, []byte("\ufeff"))
-			}
-			if text = bytes.TrimSpace(text); len(text) > 0 && !yield(Line{n, bytes.Clone(text)}, nil) {
+			if err != nil && err != io.EOF {
+				yield(Line{}, fmt.Errorf("%s: %w", name, err))
 				return
 			}
+			if n == 1 {
+				line.Text = bytes.TrimPrefix(line.Text, []byte("\ufeff"))
+			}
+			line.Text = bytes.TrimSpace(line.Text)
+			if (len(line.Text) > 0 || line.Err != nil) && !yield(line, nil) || err == io.EOF {
+				return
+			}
+		}
+	}
+}
+
+// readLine reads a line, with its end. Of one that is too long it keeps nothing.
+func readLine(in *bufio.Reader) (text []byte, long, err error) {
+	for {
+		part, err := in.ReadSlice('\n')
+		if len(text)+len(part) > maxLine {
+			text, long = nil, fmt.Errorf("more than %d MiB, wanted less in a line", maxLine>>20)
+		}
+		if long == nil {
+			text = append(text, part...)
+		}
+		if err != bufio.ErrBufferFull {
+			return text, long, err
 		}
 	}
 }

@@ -25,6 +25,24 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// TestLinesLong: a line that is too long is an error by itself, and the next one is read.
+func TestLinesLong(t *testing.T) {
+	in := io.MultiReader(strings.NewReader("one\n"), strings.NewReader(strings.Repeat("x", maxLine+1)), strings.NewReader("\ntwo"))
+	var got []string
+	for line, err := range Lines(t.Context(), in, "in") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line.Err != nil {
+			line.Text = []byte(line.Err.Error())
+		}
+		got = append(got, string(line.Text))
+	}
+	if want := []string{"one", "more than 64 MiB, wanted less in a line", "two"}; !slices.Equal(got, want) {
+		t.Errorf("%.100q, wanted %q", got, want)
+	}
+}
+
 // TestLinesStop: the end of the context ends a program that waits for a line.
 func TestLinesStop(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
