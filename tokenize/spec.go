@@ -88,6 +88,9 @@ func parseSpec(data []byte) (*spec, error) {
 			return nil, err
 		}
 	}
+	if err := checkNames(data); err != nil {
+		return nil, err
+	}
 	return s, s.checkAdded()
 }
 

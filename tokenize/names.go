@@ -1,0 +1,108 @@
+package tokenize
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
+)
+
+// Names that the objects of a tokenizer.json may have, of all kinds of a component
+// together. A misspelt one would be a setting that silently has its default.
+var (
+	fileNames  = strings.Fields("version truncation padding added_tokens normalizer pre_tokenizer post_processor decoder model")
+	modelNames = strings.Fields("type dropout unk_token continuing_subword_prefix end_of_word_suffix fuse_unk byte_fallback ignore_merges vocab merges")
+	addedNames = strings.Fields("id content single_word lstrip rstrip normalized special")
+	partNames  = strings.Fields(`type normalizers pretokenizers processors decoders pattern String Regex behavior invert content prepend
+		add_prefix_space trim_offsets use_regex individual_digits replacement prepend_scheme split str_rep single pair special_tokens
+		start stop prefix suffix cleanup sep cls pad_token word_delimiter_token`)
+)
+
+// checkNames refuses names that the tokenizers library does not know, names that stand
+// twice, and added tokens without one of their members, as that library does.
+func checkNames(data []byte) error {
+	top, err := only(data, "", fileNames)
+	if err != nil {
+		return err
+	}
+	for _, m := range top {
+		switch {
+		case m.Key == "model" && !none(m.Value):
+			if _, err := only(m.Value, "model: ", modelNames); err != nil {
+				return err
+			}
+		case m.Key == "added_tokens" && !none(m.Value):
+			if err := checkAddedNames(m.Value); err != nil {
+				return err
+			}
+		case slices.Contains([]string{"normalizer", "pre_tokenizer", "post_processor", "decoder"}, m.Key):
+			if err := checkPartNames(m.Value, m.Key+": "); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkAddedNames(data []byte) error {
+	list, err := strictjson.List(data)
+	if err != nil {
+		return fmt.Errorf("added_tokens: %w", err)
+	}
+	for i, raw := range list {
+		members, err := only(raw, fmt.Sprintf("added_tokens: entry %d: ", i+1), addedNames)
+		if err != nil {
+			return err
+		}
+		for _, name := range addedNames {
+			if !slices.ContainsFunc(members, func(m strictjson.Member) bool { return m.Key == name && !none(m.Value) }) {
+				return fmt.Errorf("added_tokens: entry %d: no %s, wanted one", i+1, name)
+			}
+		}
+	}
+	return nil
+}
+
+// checkPartNames looks at a component and what it holds, but for templates, whose names
+// are those of tokens.
+func checkPartNames(data json.RawMessage, where string) error {
+	switch {
+	case none(data) || data[0] != '{' && data[0] != '[':
+		return nil
+	case data[0] == '[':
+		list, err := strictjson.List(data)
+		for _, raw := range list {
+			if err := checkPartNames(raw, where); err != nil {
+				return err
+			}
+		}
+		return err
+	}
+	members, err := only(data, where, partNames)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if !slices.Contains([]string{"single", "pair", "special_tokens", "sep", "cls"}, m.Key) {
+			if err := checkPartNames(m.Value, where); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func only(data []byte, where string, names []string) ([]strictjson.Member, error) {
+	members, err := strictjson.Members(data, "")
+	if err != nil {
+		return nil, fmt.Errorf("%s%w", where, err)
+	}
+	for _, m := range members {
+		if !slices.Contains(names, m.Key) {
+			return nil, fmt.Errorf("%s%q, wanted one of %s", where, m.Key, strings.Join(names, ", "))
+		}
+	}
+	return members, nil
+}
