@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -156,6 +157,17 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 	loading.Done()
 	if err != nil {
 		return nil, inFlags(err)
+	}
+	if l.journal != nil {
+		meta, err := m.Meta(ctx)
+		if err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
+		machine := meta.Processor
+		if meta.Plugin != "" {
+			machine += fmt.Sprintf(", plugin %s %.8s", meta.Plugin, meta.PluginHash)
+		}
+		l.journal.On(machine)
 	}
 	for _, w := range m.Warnings() {
 		fmt.Fprintf(l.stderr, "%s: %v\n", name, w)

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +28,8 @@ import (
 // every few seconds.
 //
 // Keys decide what is reused, so that records of a run with other models or options stay
-// unused, and nothing is mixed.
+// unused, and nothing is mixed. Records of one key, machineKey, say on what machines the
+// others were made.
 type Journal struct {
 	out, path string
 	stderr    io.Writer
@@ -40,7 +43,9 @@ type Journal struct {
 	damaged  int                 // records that were found, but not whole
 	synced   time.Time
 	torn     bool                                  // a record was cut off
-	told     bool                                  // that nothing fits
+	told     bool                                  // that nothing fits, or why
+	machines []string                              // on which records were made, as On has them
+	machine  string                                // this one's, still to be written; "" for none
 	write    func(b []byte, at int64) (int, error) // f.WriteAt, but in tests
 }
 
@@ -55,6 +60,9 @@ const (
 	recordHead   = 32 + 8 + 4 + 4 // key, length of the value, its CRC-32C, CRC-32C of these
 	syncEvery    = 5 * time.Second
 )
+
+// machineKey is no SHA-256 that anybody has found.
+var machineKey = [32]byte([]byte("the machine of the records after"))
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -132,8 +140,14 @@ func (j *Journal) scan() error {
 			break
 		}
 		e.at = j.end + recordHead
-		j.at[key] = e
-		j.found[key] = false
+		if key != machineKey {
+			j.at[key] = e
+			j.found[key] = false
+		} else if value, err := j.value(e); err != nil {
+			return err
+		} else if value != nil {
+			j.machines = append(j.machines, string(value))
+		}
 		j.end = e.at + e.size
 	}
 	if j.torn = j.end < length; j.torn {
@@ -175,11 +189,10 @@ func (j *Journal) Get(key [32]byte) (value []byte, ok bool, err error) {
 	if !ok {
 		return nil, false, nil
 	}
-	value = make([]byte, e.size)
-	if _, err := j.f.ReadAt(value, e.at); err != nil && err != io.EOF {
-		return nil, false, j.unreadable(err)
+	if value, err = j.value(e); err != nil {
+		return nil, false, err
 	}
-	if crc32.Checksum(value, castagnoli) != e.sum {
+	if value == nil {
 		delete(j.at, key)
 		delete(j.found, key)
 		j.damaged++
@@ -189,6 +202,36 @@ func (j *Journal) Get(key [32]byte) (value []byte, ok bool, err error) {
 		j.found[key] = true
 	}
 	return value, true, nil
+}
+
+// value reads a record's value; nil where it was damaged.
+func (j *Journal) value(e extent) ([]byte, error) {
+	value := make([]byte, e.size)
+	if _, err := j.f.ReadAt(value, e.at); err != nil && err != io.EOF {
+		return nil, j.unreadable(err)
+	}
+	if crc32.Checksum(value, castagnoli) != e.sum {
+		return nil, nil
+	}
+	return value, nil
+}
+
+// On says on what machine this run computes: its kind of processor, and the plugin. stderr is
+// told where the earlier run's was another, whose records fit no key of this one. On nil it
+// does nothing.
+func (j *Journal) On(machine string) {
+	if j == nil {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if machine == j.machine || slices.Contains(j.machines, machine) {
+		return
+	}
+	if j.machine = machine; len(j.machines) > 0 && len(j.found) > 0 {
+		fmt.Fprintf(j.stderr, "%s: made on another machine (%s), and this one (%s) may round differently: nothing of it is reused\n", j.path, strings.Join(j.machines, "; "), machine)
+		j.told = true
+	}
 }
 
 // Put writes a record. After an error the records before it are still there.
@@ -205,6 +248,23 @@ func (j *Journal) Put(key [32]byte, value []byte) error {
 		}
 		return fmt.Errorf("output %s: %s was removed or replaced while it was in use", j.out, j.path)
 	}
+	if j.machine != "" {
+		if _, err := j.append(machineKey, []byte(j.machine)); err != nil {
+			return err
+		}
+		j.machines, j.machine = append(j.machines, j.machine), ""
+	}
+	e, err := j.append(key, value)
+	if err != nil {
+		return err
+	}
+	j.at[key] = e
+	j.computed++
+	return nil
+}
+
+// append writes a record after the others.
+func (j *Journal) append(key [32]byte, value []byte) (extent, error) {
 	head := make([]byte, 0, recordHead)
 	head = append(head, key[:]...)
 	head = binary.LittleEndian.AppendUint64(head, uint64(len(value)))
@@ -221,12 +281,11 @@ func (j *Journal) Put(key [32]byte, value []byte) error {
 	}
 	if err != nil {
 		j.f.Truncate(j.end) // if that fails too, the next run does it
-		return fmt.Errorf("output %s: %w", j.out, err)
+		return extent{}, fmt.Errorf("output %s: %w", j.out, err)
 	}
-	j.at[key] = extent{j.end + recordHead, int64(len(value)), sum}
-	j.end += recordHead + int64(len(value))
-	j.computed++
-	return nil
+	e := extent{j.end + recordHead, int64(len(value)), sum}
+	j.end = e.at + e.size
+	return e, nil
 }
 
 // used counts the earlier run's records that this one has asked for.

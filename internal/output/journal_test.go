@@ -42,6 +42,50 @@ func open(t *testing.T, out string, stderr io.Writer) *Journal {
 	return j
 }
 
+// TestJournalMachine: records that were made on another machine are called that, once; the
+// same machine is no news, and what it has put comes back.
+func TestJournalMachine(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "r.csv")
+	for _, run := range []struct{ machine, told string }{
+		{"amd64 avx512", ""},
+		{"amd64 avx512", ""},
+		{"amd64 avx2", ": made on another machine (amd64 avx512), and this one (amd64 avx2) may round differently: nothing of it is reused\n"},
+		{"amd64 avx2", ""},
+		{"arm64 neon", ": made on another machine (amd64 avx512; amd64 avx2), and "},
+	} {
+		var said bytes.Buffer
+		j := open(t, out, &said)
+		said.Reset() // of how many batches there are
+		j.On(run.machine)
+		j.On(run.machine) // of the second model
+		if run.told == "" && said.Len() > 0 || !strings.Contains(said.String(), run.told) || strings.Count(said.String(), "\n") > 1 {
+			t.Errorf("on %s: said %q, wanted %q", run.machine, said.String(), run.told)
+		}
+		putRecords(t, j, 3)
+		if len(j.at) != 3 {
+			t.Errorf("on %s: %d records, wanted the 3 that were put", run.machine, len(j.at))
+		}
+		for i := range 3 {
+			key, want := testRecord(i)
+			if value, ok, err := j.Get(key); err != nil || !ok || !bytes.Equal(value, want) {
+				t.Errorf("record %d: %q, %v, %v", i, value, ok, err)
+			}
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A journal that holds no batch goes, whatever machine it was.
+	j := open(t, filepath.Join(t.TempDir(), "r.csv"), io.Discard)
+	j.On("x")
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(j.path); err == nil {
+		t.Error("an empty journal was left")
+	}
+}
+
 // TestJournal: what was put comes back in the next run; one process at a time has the
 // file; it goes when the output is complete, or when it holds nothing.
 func TestJournal(t *testing.T) {
