@@ -53,6 +53,9 @@ func jsonPrompts(ctx context.Context, r io.Reader, from string) ([]implicit.Name
 		fail := func(err error) ([]implicit.NamedPrompt, error) {
 			return nil, fmt.Errorf("%s: line %d: %w", from, line.Number, err)
 		}
+		if line.Err != nil {
+			return fail(line.Err)
+		}
 		members, err := Object(line.Text, wanted, "name", "prompt")
 		if err != nil {
 			return fail(err)
