@@ -63,6 +63,9 @@ func TestCertify(t *testing.T) {
 
 // TestCertifyStreamed: a model that streams through memory has the same certificate.
 func TestCertifyStreamed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds, and a minute under the race detector")
+	}
 	dir := t.TempDir()
 	writeRandom(t, "testdata/families/llama-mha", dir, rand.New(rand.NewPCG(13, 13)))
 	load := func(limit int64) (m *logprob.Model, loaded int64, err error) {
@@ -223,6 +226,9 @@ func (d droppingFunction) DotGeneral(lhs compute.Value, lhsContracting, lhsBatch
 func TestCertifySmolLM2(t *testing.T) {
 	if _, err := os.Stat(smollm2); err != nil {
 		t.Skip("SmolLM2 is not here: make real fetches it")
+	}
+	if testing.Short() {
+		t.Skip("takes a minute")
 	}
 	all := backends(t)
 	m := load(t, smollm2, all[len(all)-1], 0)
