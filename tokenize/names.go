@@ -9,19 +9,23 @@ import (
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
-// Names that the objects of a tokenizer.json may have, of all kinds of a component
-// together. A misspelt one would be a setting that silently has its default.
+// Names that the objects of a tokenizer.json may have, of all supported kinds of a component
+// together: those that tokenizers 0.23.3 writes, and str_rep and a Metaspace's
+// add_prefix_space, which older versions wrote. A misspelt one would be a setting that
+// silently has its default.
 var (
 	fileNames  = strings.Fields("version truncation padding added_tokens normalizer pre_tokenizer post_processor decoder model")
 	modelNames = strings.Fields("type dropout unk_token continuing_subword_prefix end_of_word_suffix fuse_unk byte_fallback ignore_merges vocab merges")
 	addedNames = strings.Fields("id content single_word lstrip rstrip normalized special")
 	partNames  = strings.Fields(`type normalizers pretokenizers processors decoders pattern String Regex behavior invert content prepend
 		add_prefix_space trim_offsets use_regex individual_digits replacement prepend_scheme split str_rep single pair special_tokens
-		start stop prefix suffix cleanup sep cls pad_token word_delimiter_token`)
+		start stop prefix suffix cleanup sep cls pad_token word_delimiter_token SpecialToken Sequence id type_id ids tokens`)
 )
 
 // checkNames refuses names that the tokenizers library does not know, names that stand
-// twice, and added tokens without one of their members, as that library does.
+// twice, and added tokens without one of their members. The library itself refuses the last,
+// and unknown names of the file's top, but skips those of the model and of other parts, and
+// takes the last of most that stand twice.
 func checkNames(data []byte) error {
 	top, err := only(data, "", fileNames)
 	if err != nil {
@@ -65,8 +69,8 @@ func checkAddedNames(data []byte) error {
 	return nil
 }
 
-// checkPartNames looks at a component and what it holds, but for templates, whose names
-// are those of tokens.
+// checkPartNames looks at a component and what it holds. The names in special_tokens are
+// those of tokens.
 func checkPartNames(data json.RawMessage, where string) error {
 	switch {
 	case none(data) || data[0] != '{' && data[0] != '[':
@@ -85,8 +89,14 @@ func checkPartNames(data json.RawMessage, where string) error {
 		return err
 	}
 	for _, m := range members {
-		if !slices.Contains([]string{"single", "pair", "special_tokens", "sep", "cls"}, m.Key) {
-			if err := checkPartNames(m.Value, where); err != nil {
+		values := []strictjson.Member{m}
+		if m.Key == "special_tokens" && m.Value[0] == '{' {
+			if values, err = strictjson.Members(m.Value, ""); err != nil {
+				return fmt.Errorf("%sspecial_tokens: %w", where, err)
+			}
+		}
+		for _, v := range values {
+			if err := checkPartNames(v.Value, where); err != nil {
 				return err
 			}
 		}
