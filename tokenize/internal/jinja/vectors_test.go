@@ -8,7 +8,10 @@ import (
 	"testing"
 )
 
-var vectorsFile = flag.String("vectors", "testdata/vectors.json", "file of vectors, such as a larger one made with testdata/make.py")
+var (
+	vectorsFile = flag.String("vectors", "testdata/vectors.json", "file of vectors, such as a larger one made with testdata/make.py")
+	mutantsFile = flag.String("mutants", "testdata/mutants.json", "the same of testdata/mutants.py")
+)
 
 // vectors are templates of our own with what transformers 5.23.0 (jinja2 3.1.6)
 // renders them to; testdata/make.py writes them.
@@ -80,4 +83,30 @@ func TestVectors(t *testing.T) {
 		t.Errorf("%d of %d templates refused as not supported", refused, len(v.Vectors))
 	}
 	t.Logf("%d templates, %d refused as not supported", len(v.Vectors), refused)
+}
+
+// TestMutants holds chat templates with a fault or two each (testdata/mutants.py
+// writes them): the text is that of transformers, and where it fails so do we,
+// though perhaps in other words.
+func TestMutants(t *testing.T) {
+	v, vars := readVectors(t, *mutantsFile)
+	refused := 0
+	for _, c := range v.Vectors {
+		got, err := render(c.Src, vars)
+		switch {
+		case err != nil && err.(*Error).Kind == "InternalError":
+			t.Errorf("%s\n error %v", c.Src, err)
+		case err != nil && err.(*Error).Kind == "NotSupportedError":
+			refused++
+		case c.Out != nil && err != nil:
+			t.Errorf("%s\n error %v\nwanted %q", c.Src, err, *c.Out)
+		case c.Out != nil && got != *c.Out:
+			t.Errorf("%s\n   got %q\nwanted %q", c.Src, got, *c.Out)
+		case c.Out == nil && err == nil:
+			t.Errorf("%s\n   got %q\nwanted error %s", c.Src, got, c.Err)
+		}
+	}
+	if len(v.Vectors) < 1000 || refused*100 > len(v.Vectors) {
+		t.Errorf("%d templates, %d refused as not supported, wanted at least 1000 and at most one in 100 refused", len(v.Vectors), refused)
+	}
 }
