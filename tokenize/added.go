@@ -55,7 +55,10 @@ func readMembers(dir, file string) (strictMembers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return members, nil
+	if file == "added_tokens.json" { // whose names are tokens
+		return members, nil
+	}
+	return members, checkConfigNames(file, members)
 }
 
 // readNaming reads the files.
@@ -158,7 +161,9 @@ func (n *names) read(members strictMembers, legacy bool) error {
 			delete(n.named, f.Key)
 			if !none(f.Value) {
 				var t given
-				t, err = readToken(f.Value, legacy)
+				if t, err = readToken(f.Value, legacy); err == nil && !t.text && t.Content == "" {
+					err = errors.New("an object without content, wanted a token")
+				}
 				t.object = false // transformers refuses it
 				n.named[f.Key] = t
 			}

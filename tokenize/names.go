@@ -116,3 +116,45 @@ func only(data []byte, where string, names []string) ([]strictjson.Member, error
 	}
 	return members, nil
 }
+
+// configNames are the names of tokenizer_config.json and special_tokens_map.json that are
+// read here, and one that is a letter from one of them.
+var configNames = append(strings.Fields(`add_bos_token add_eos_token tokenizer_class split_special_tokens added_tokens_decoder
+	additional_special_tokens extra_special_tokens chat_template`), namedTokens[:]...)
+
+// checkConfigNames refuses names that are one of configNames in another case or with one
+// letter wrong. Any other may be a model's own, as NAME_token and add_NAME_token of any NAME
+// may.
+func checkConfigNames(file string, members strictMembers) error {
+	for _, m := range members {
+		if slices.Contains(configNames, m.Key) {
+			continue
+		}
+		for _, name := range configNames {
+			own := strings.HasSuffix(m.Key, "_token") && (slices.Contains(namedTokens[:], name) ||
+				strings.HasPrefix(m.Key, "add_") && len(m.Key) == len(name))
+			if strings.EqualFold(m.Key, name) || !own && oneOff(m.Key, name) {
+				return fmt.Errorf("%s: %q, wanted %s, or a name that is less like it", file, m.Key, name)
+			}
+		}
+	}
+	return nil
+}
+
+// oneOff tells whether a and b differ in one byte, which one of them may lack.
+func oneOff(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	switch len(b) - len(a) {
+	case 0:
+		return i < len(a) && a[i+1:] == b[i+1:]
+	case 1:
+		return a[i:] == b[i+1:]
+	}
+	return false
+}
