@@ -204,7 +204,7 @@ func (p *parser) statement() []stmt {
 }
 
 func (p *parser) forLoop(line int) stmt {
-	s := &forStmt{line: line, target: p.target(tupleUntilIn)}
+	s := &forStmt{line: line, target: p.target(tuplePlain)}
 	p.expectName("in")
 	s.iter = p.tuple(tupleNoCondition)
 	if p.skipName("if") {

@@ -10,7 +10,6 @@ const (
 	tupleNoCondition           // "a if b" is not part of it
 	tupleParens                // in parentheses: may be empty
 	tuplePlain                 // names and literals only
-	tupleUntilIn               // names and literals, up to "in"
 	tupleNamespace             // names, literals and namespace attributes
 )
 
@@ -22,12 +21,12 @@ func (p *parser) tuple(form tupleForm) expr {
 		if items != nil {
 			p.expect(",")
 		}
-		if p.at("}}") || p.at("%}") || p.at(")") ||
-			form == tupleUntilIn && p.atName("in") || form == tupleNoCondition && p.atName("recursive") {
+		// After a comma, Jinja takes "in" and "recursive" for names like any other.
+		if p.at("}}") || p.at("%}") || p.at(")") {
 			break
 		}
 		switch form {
-		case tuplePlain, tupleUntilIn, tupleNamespace:
+		case tuplePlain, tupleNamespace:
 			items = append(items, p.primary(form == tupleNamespace))
 		case tupleNoCondition:
 			items = append(items, p.or())

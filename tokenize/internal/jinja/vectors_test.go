@@ -110,3 +110,23 @@ func TestMutants(t *testing.T) {
 		t.Errorf("%d templates, %d refused as not supported, wanted at least 1000 and at most one in 100 refused", len(v.Vectors), refused)
 	}
 }
+
+// TestLoopTargets: a comma before "in" or "recursive" does not end the list. The
+// answers are those of transformers 5.23.0 (jinja2 3.1.6); "" is a TemplateSyntaxError.
+func TestLoopTargets(t *testing.T) {
+	for src, want := range map[string]string{
+		"{% for k, in [[1]] %}{{ k }}{% endfor %}":                      "",
+		"{% if 0 %}{% for k, in [[1]] %}{{ k }}{% endfor %}{% endif %}": "",
+		"{% for (k,) in [[1]] %}{{ k }}{% endfor %}":                    "1",
+		"{% for k, in in [[1, 2]] %}{{ k }}{% endfor %}":                "1",
+		"{% for k in [1], %}{{ k }}{% endfor %}":                        "[1]",
+		"{% for k in [1], recursive %}{{ k }}{% endfor %}":              "[1]",
+		"{% for k in [1], if k %}{{ k }}{% endfor %}":                   "",
+		"{% set k, = [1] %}{{ k }}":                                     "",
+	} {
+		got, err := render(src, nil)
+		if want == "" && (err == nil || err.(*Error).Kind != "TemplateSyntaxError") || want != "" && (err != nil || got != want) {
+			t.Errorf("%s: %q %v, wanted %q", src, got, err, want)
+		}
+	}
+}
