@@ -153,7 +153,13 @@ func (st *filterStmt) exec(r *run, s *scope) jump {
 	var j jump
 	text := r.capture(func() { j = r.block(st.body, inner) })
 	if j == onward {
-		r.write(r.str(st.filter.(*filterExpr).applyTo(r, inner, text)))
+		v := st.filter.(*filterExpr).applyTo(r, inner, text)
+		switch v.(type) {
+		case string, markup:
+		default: // Jinja joins it as it is
+			typeError("sequence item 0: expected str instance, %s found", typeName(v))
+		}
+		r.write(r.str(v))
 	}
 	return j
 }

@@ -81,6 +81,18 @@ func (r *run) sorted(items []Value, key func(Value) Value, reverse bool) []Value
 	return items
 }
 
+// backwards is the reverse of Python's sorted(), which takes integers and booleans alone;
+// without the argument it is false.
+func backwards(v Value) bool {
+	switch v := orElse(v, false).(type) {
+	case bool, int64:
+		return truth(v)
+	default:
+		typeError("'%s' object cannot be interpreted as an integer", typeName(v))
+		return false
+	}
+}
+
 func doDictsort(r *run, v Value, a *args) Value {
 	p := a.bind("dictsort", 0, "case_sensitive", "by", "reverse")
 	d, ok := v.(*Dict)
@@ -98,7 +110,7 @@ func doDictsort(r *run, v Value, a *args) Value {
 		fail("FilterArgumentError", `You can only sort by either "key" or "value"`)
 	}
 	items := slices.Clone(r.viewItems(&view{"items", d}))
-	return r.list(r.sorted(items, r.sortKey(at, truth(orElse(p[0], false))), truth(orElse(p[2], false))))
+	return r.list(r.sorted(items, r.sortKey(at, truth(orElse(p[0], false))), backwards(p[2])))
 }
 
 func doSort(r *run, v Value, a *args) Value {
@@ -118,7 +130,7 @@ func doSort(r *run, v Value, a *args) Value {
 			return l
 		}
 	}
-	return r.list(r.sorted(r.collect(v), key, truth(orElse(p[0], false))))
+	return r.list(r.sorted(r.collect(v), key, backwards(p[0])))
 }
 
 func doUnique(r *run, v Value, a *args) Value {

@@ -130,3 +130,27 @@ func TestLoopTargets(t *testing.T) {
 		}
 	}
 }
+
+// TestTypesOfFilters: what Jinja 3.1.6 gives, or the TypeError that it raises ("").
+func TestTypesOfFilters(t *testing.T) {
+	for src, want := range map[string]string{
+		"{% filter int %}3{% endfilter %}":             "",
+		"{% filter sort %}ba{% endfilter %}":           "",
+		"{% filter length %}ba{% endfilter %}":         "",
+		"{% filter upper %}ba{% endfilter %}":          "BA",
+		"{% filter safe %}a{% endfilter %}":            "a",
+		"{{ [2, 1]|sort(', ') }}":                      "",
+		"{{ [2, 1]|sort(none) }}":                      "",
+		"{{ [2, 1]|sort(1.0) }}":                       "",
+		"{{ [2, 1]|sort(zz) }}":                        "",
+		"{{ [1, 2]|sort(1) }}":                         "[2, 1]",
+		"{{ [1, 2]|sort(true) }}":                      "[2, 1]",
+		"{{ [2, 1]|sort }}":                            "[1, 2]",
+		"{{ {'b': 1, 'a': 2}|dictsort(reverse='x') }}": "",
+	} {
+		got, err := render(src, nil)
+		if want == "" && (err == nil || err.(*Error).Kind != "TypeError") || want != "" && (err != nil || got != want) {
+			t.Errorf("%s: %q %v, wanted %q", src, got, err, want)
+		}
+	}
+}
