@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -33,8 +34,9 @@ type product struct {
 }
 
 // alike are measured row sizes of an engine's products. Engines that share executables share
-// it.
+// it, and may run at the same time.
 type alike struct {
+	mu    sync.Mutex
 	first map[product][]float32 // a row of the largest number of rows
 	known map[string]bool       // by place in the model and number of rows
 }
@@ -117,6 +119,8 @@ func (e *Engine) measure() error {
 // rows the bits that they give a row of the largest number of rows.
 func (e *Engine) alikeRows(rows int, head bool) (bool, error) {
 	a := &e.programs.alike
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	key := fmt.Sprint(head, " ", rows)
 	if ok, known := a.known[key]; known {
 		return ok, nil
@@ -139,9 +143,9 @@ func (e *Engine) alikeRows(rows int, head bool) (bool, error) {
 }
 
 func (e *Engine) alikeProduct(a *alike, p product, rows int) (bool, error) {
-	shape := []int{p.out, p.in}
+	shape, axis := []int{p.out, p.in}, 1 // along which the inputs lie
 	if p.inOut {
-		shape = []int{p.in, p.out}
+		shape, axis = []int{p.in, p.out}, 0
 	}
 	made, err := e.call(fmt.Sprint("numbers ", shape), numbers(e.dtype, shape), []*tensors.Tensor{tensors.FromScalar(float32(0.7548777))})
 	if err != nil {
@@ -160,10 +164,6 @@ func (e *Engine) alikeProduct(a *alike, p product, rows int) (bool, error) {
 			}
 		}
 		in := tensors.FromFlatDataAndDimensions(x, size, p.in)
-		axis := 1
-		if p.inOut {
-			axis = 0
-		}
 		out, err := e.call(fmt.Sprint("product along axis ", axis), func(in []*Node) []*Node {
 			return []*Node{arch.Product(in[0], in[1], axis)}
 		}, []*tensors.Tensor{in, made[0]})

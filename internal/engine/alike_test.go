@@ -4,7 +4,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+	"github.com/implicitreward/implicitreward/internal/checkpoint"
 )
 
 // TestRows: an invariant batch takes the usual number of rows where that is alike the largest,
@@ -76,6 +82,45 @@ func TestOtherProcessors(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestMeasuredTogether: the two models of a pair, which share executables and what is measured,
+// may compute at the same time (the race detector looks).
+func TestMeasuredTogether(t *testing.T) {
+	dir := filepath.Join(families, "llama-gqa-tied")
+	first := open(t, "llama-gqa-tied")
+	config, err := checkpoint.ReadConfig(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := checkpoint.OpenWeights(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	m, err := arch.New(config, func(name string) bool { _, ok := w.Get(name); return ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := New(t.Context(), first.backend, m, w, Options{DType: first.dtype, Like: first})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if first.programs != second.programs {
+		t.Fatal("the engines share nothing")
+	}
+	var group errgroup.Group
+	for _, e := range []*Engine{first, second} {
+		e.invariant, e.measured = true, false // as on XLA
+		group.Go(func() error {
+			_, err := e.Run(t.Context(), []Text{{IDs: []int32{1, 2, 3}, From: 1}}, nil)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
 	}
 }
 
