@@ -72,45 +72,39 @@ type weight struct {
 // everything else in float32, which holds bfloat16 and float16 exactly.
 func loadWeight(backend compute.Backend, t arch.Tensor, from checkpoint.Tensor, dtype dtypes.DType) (weight, error) {
 	inOut := t.InOut || inputsFirst(backend, dtype)
-	if t.Linear && dtype == dtypes.BFloat16 && inOut != t.InOut {
-		values, err := from.Float32s()
-		if err != nil {
-			return weight{}, err
-		}
-		out, in := t.Shape[0], t.Shape[1]
-		return upload(backend, true, []int{in, out}, func(flat []bfloat16.BFloat16) error {
-			transpose(flat, values, out, in, bfloat16.FromFloat32)
-			return nil
-		})
-	}
-	if t.Linear && dtype == dtypes.BFloat16 && from.DType == dtypes.BFloat16 {
+	switch {
+	case !t.Linear, dtype == dtypes.Float32 && inOut == t.InOut:
+		return upload(backend, t.InOut, t.Shape, from.Float32sInto)
+	case from.DType == dtypes.BFloat16 && dtype == dtypes.BFloat16 && inOut == t.InOut:
 		tensor, err := tensors.FromRaw(backend, 0, shapes.Make(dtype, t.Shape...), from.Data)
 		return weight{tensor, t.InOut}, err
 	}
-	if t.Linear && dtype == dtypes.BFloat16 {
-		values, err := from.Float32s()
-		if err != nil {
-			return weight{}, err
-		}
-		return upload(backend, t.InOut, t.Shape, func(flat []bfloat16.BFloat16) error {
+	values, err := from.Float32s()
+	if err != nil {
+		return weight{}, err
+	}
+	if dtype == dtypes.BFloat16 {
+		return uploadMatrix(backend, t, inOut, values, bfloat16.FromFloat32)
+	}
+	return uploadMatrix(backend, t, inOut, values, func(x float32) float32 { return x })
+}
+
+// uploadMatrix puts the values of a linear layer's matrix on the device, converted and laid
+// out as asked for.
+func uploadMatrix[T float32 | bfloat16.BFloat16](backend compute.Backend, t arch.Tensor, inOut bool, values []float32, convert func(float32) T) (weight, error) {
+	rows, cols := t.Shape[0], t.Shape[1]
+	if inOut == t.InOut {
+		return upload(backend, inOut, t.Shape, func(flat []T) error {
 			for i, x := range values {
-				flat[i] = bfloat16.FromFloat32(x)
+				flat[i] = convert(x)
 			}
 			return nil
 		})
 	}
-	if t.Linear && inOut != t.InOut {
-		values, err := from.Float32s()
-		if err != nil {
-			return weight{}, err
-		}
-		out, in := t.Shape[0], t.Shape[1]
-		return upload(backend, true, []int{in, out}, func(flat []float32) error {
-			transpose(flat, values, out, in, func(x float32) float32 { return x })
-			return nil
-		})
-	}
-	return upload(backend, t.InOut, t.Shape, from.Float32sInto)
+	return upload(backend, inOut, []int{cols, rows}, func(flat []T) error {
+		transpose(flat, values, rows, cols, convert)
+		return nil
+	})
 }
 
 // upload makes a tensor on the device, in shared memory where the backend has it.
