@@ -64,7 +64,7 @@ func chooseBackend(b compute.Backend) (compute.Backend, error) {
 	if b.String() == "go" && !sequential(b) {
 		return nil, fmt.Errorf("backend go would run operations in parallel, which can block for ever, wanted compute.NewWithConfig(%q)", goBackend)
 	}
-	if usesTF32(b) {
+	if engine.UsesTF32(b) {
 		return nil, fmt.Errorf("backend %s would round float32 to the 10 bits of TF32, wanted it made with tf32=false, such as compute.NewWithConfig(\"xla:cuda,tf32=false\")", BackendName(b))
 	}
 	return b, nil
@@ -86,7 +86,7 @@ func newDefault(registered []string, usual func() (compute.Backend, error), name
 	switch {
 	case err == nil && b.String() == "go" && !sequential(b):
 		return made(func() (compute.Backend, error) { return named(goBackend) })
-	case err == nil && usesTF32(b):
+	case err == nil && engine.UsesTF32(b):
 		config, ok := withoutTF32(b)
 		if !ok {
 			return nil, fmt.Errorf("GOMLX_BACKEND asks for TF32, which would round float32 to 10 bits, wanted tf32=false in it")
@@ -125,12 +125,6 @@ func sequential(b compute.Backend) bool {
 
 // opsSequential is compute's OpsExecutionSequential; a test holds it.
 const opsSequential = 2
-
-// usesTF32 reads go-xla's setting, which is on by default on CUDA.
-func usesTF32(b compute.Backend) bool {
-	f := fieldOf(reflect.ValueOf(b), "DotGeneralUseTF32")
-	return f.Kind() == reflect.Bool && f.Bool()
-}
 
 // withoutTF32 is the configuration of b with TF32 off; ok is false where it was asked for.
 func withoutTF32(b compute.Backend) (config string, ok bool) {

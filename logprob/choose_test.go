@@ -7,6 +7,8 @@ import (
 
 	"github.com/gomlx/compute"
 	_ "github.com/gomlx/compute/gobackend"
+
+	"github.com/implicitreward/implicitreward/internal/engine"
 )
 
 // cuda is as much of go-xla's CUDA backend as choosing one looks at.
@@ -43,7 +45,7 @@ func TestTF32(t *testing.T) {
 		switch {
 		case want == "" && (err == nil || !strings.Contains(err.Error(), "wanted tf32=false")):
 			t.Errorf("%q: %v, wanted TF32 refused", config, err)
-		case want != "" && (err != nil || made != want || usesTF32(b) || !finalized):
+		case want != "" && (err != nil || made != want || engine.UsesTF32(b) || !finalized):
 			t.Errorf("%q: made %q (%v), wanted %q, and the first backend finalized", config, made, err, want)
 		}
 	}

@@ -3,10 +3,7 @@ package logprob
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -16,6 +13,8 @@ import (
 
 	"github.com/gomlx/compute"
 	"golang.org/x/sys/cpu"
+
+	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // Processor names this machine's kind of processor: its architecture, the features by
@@ -118,22 +117,15 @@ var hashes sync.Map // path -> func() (string, error), which hashes once
 
 // pluginHash is the SHA-256, in hex, of the plugin's file.
 func pluginHash(ctx context.Context, path string) (string, error) {
-	once, _ := hashes.LoadOrStore(path, sync.OnceValues(func() (string, error) { return hashFile(path) }))
+	once, _ := hashes.LoadOrStore(path, sync.OnceValues(func() (string, error) {
+		hash, err := regular.Hash(path)
+		if err != nil {
+			err = fmt.Errorf("the XLA plugin, to be hashed: %w", err)
+		}
+		return hash, err
+	}))
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
 	return once.(func() (string, error))()
-}
-
-func hashFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("the XLA plugin, to be hashed: %w", err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("the XLA plugin, to be hashed: %w", err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

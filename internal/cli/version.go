@@ -1,10 +1,7 @@
 package cli
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"maps"
 	"path/filepath"
 	"runtime"
@@ -44,7 +41,7 @@ func (f *Flags) version() string {
 	fmt.Fprintf(&b, "\nprocessor: %s\nbackend: go\n", logprob.Processor())
 	plugins := pjrt.AvailablePlugins()
 	for _, name := range slices.Sorted(maps.Keys(plugins)) {
-		hash, err := hashOf(plugins[name])
+		hash, err := regular.Hash(plugins[name])
 		if err != nil {
 			hash = err.Error()
 		}
@@ -54,17 +51,4 @@ func (f *Flags) version() string {
 		fmt.Fprintln(&b, "no XLA plugin found")
 	}
 	return b.String()
-}
-
-func hashOf(path string) (string, error) {
-	in, _, err := regular.Open(path, 0)
-	if err != nil {
-		return "", err
-	}
-	defer in.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, in); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
 }

@@ -39,18 +39,20 @@ var tested sync.Map // string -> func() error
 // differs by more than rounding is a *Fault. A process tries a kind of backend once for
 // each dtype: in Go it takes some 10 ms, with XLA 0.3 s of a core.
 func SelfTest(backend compute.Backend, dtype dtypes.DType) error {
-	kind := fmt.Sprintf("%T %s %v %s", backend, backend.Description(), tf32(backend), dtype)
+	kind := fmt.Sprintf("%T %s %v %s", backend, backend.Description(), UsesTF32(backend), dtype)
 	once, _ := tested.LoadOrStore(kind, sync.OnceValue(func() error { return selfTest(backend, dtype, arch.Product) }))
 	return once.(func() error)()
 }
 
-// tf32 is a setting of go-xla's that tells backends with one description apart.
-func tf32(backend compute.Backend) any {
+// UsesTF32 reads go-xla's setting, which is on by default on CUDA, and which tells backends
+// with one description apart.
+func UsesTF32(backend compute.Backend) bool {
 	v := reflect.Indirect(reflect.ValueOf(backend))
-	if v.Kind() != reflect.Struct || !v.FieldByName("DotGeneralUseTF32").IsValid() {
-		return nil
+	if v.Kind() != reflect.Struct {
+		return false
 	}
-	return v.FieldByName("DotGeneralUseTF32").Bool()
+	f := v.FieldByName("DotGeneralUseTF32")
+	return f.Kind() == reflect.Bool && f.Bool()
 }
 
 // trials are the computations of a self-test, in one graph.
