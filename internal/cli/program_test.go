@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/user"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -104,10 +106,11 @@ func TestStandardOutput(t *testing.T) {
 // TestNoHome: without HOME the system's is taken, with one line where it is needed, and
 // nothing else says a word.
 func TestNoHome(t *testing.T) {
-	home, err := os.UserHomeDir()
+	system, err := user.LookupId(strconv.Itoa(os.Getuid())) // which HOME need not name
 	if err != nil {
 		t.Skip(err)
 	}
+	home := system.HomeDir
 	if stdout, stderr, code := shell(t, "sh", `unset HOME; "$0"`); code != 0 || stdout != "a line\n" || stderr != "" {
 		t.Errorf("a program that needs none: code %d, %q, %q", code, stdout, stderr)
 	}
@@ -115,6 +118,9 @@ func TestNoHome(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(stderr), "\n")
 	if code != 1 || len(lines) != 2 || !strings.HasPrefix(lines[0], "HOME is not set: taking "+home+", ") || !strings.Contains(lines[1], home+"/.cache/huggingface/hub") {
 		t.Errorf("code %d, %q", code, stderr)
+	}
+	if home, err = os.UserHomeDir(); err != nil {
+		t.Fatal(err)
 	}
 	o := HubOptions(func(string) string { return "" }, io.Discard)
 	if want := home + "/.cache/huggingface/hub"; o.CacheDir != want {
