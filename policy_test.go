@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 	"internal/engine":         {"internal/arch", "internal/checkpoint", "internal/prefix"},
 	"logprob":                 {"tokenize", "internal/arch", "internal/checkpoint", "internal/engine", "internal/csv", "internal/parquetfile", "internal/prefix", "internal/regular"},
 	"implicit":                {"tokenize", "logprob", "internal/csv", "internal/parquetfile"},
-	"implicit/preference":     {"tokenize", "logprob", "implicit", "stats", "internal/csv", "internal/parquetfile", "internal/strictjson"},
+	"implicit/preference":     {"tokenize", "logprob", "implicit", "stats", "internal/csv", "internal/parquetfile", "internal/regular", "internal/strictjson"},
 	"implicit/implicittest":   {"tokenize", "logprob", "implicit"},
 	"stats":                   {},
 	"internal/plot":           {"stats"},

@@ -11,6 +11,7 @@ import (
 	"io"
 	"iter"
 
+	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -41,7 +42,7 @@ type Row struct {
 func Read(ctx context.Context, r io.Reader) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		n, stopped := 0, false
-		err := read(&until{ctx: ctx, r: r}, true, func(row Row) bool {
+		err := read(regular.Until(ctx, r), true, func(row Row) bool {
 			n++
 			stopped = !yield(row, nil)
 			return !stopped
@@ -193,36 +194,4 @@ func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	b.left -= n
 	return n, err
-}
-
-// until is a reader that the end of ctx ends, also while it waits.
-type until struct {
-	ctx context.Context
-	r   io.Reader
-	buf []byte // of the reader's own: a Read that is left behind may still write to it
-}
-
-func (u *until) Read(p []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, err
-	}
-	if u.buf == nil {
-		u.buf = make([]byte, 1<<16)
-	}
-	buf := u.buf[:min(len(p), len(u.buf))]
-	type result struct {
-		n   int
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		n, err := u.r.Read(buf)
-		done <- result{n, err}
-	}()
-	select {
-	case <-u.ctx.Done():
-		return 0, u.ctx.Err()
-	case got := <-done:
-		return copy(p, buf[:got.n]), got.err
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
@@ -29,23 +30,15 @@ type Line struct {
 // can stop the program while it waits for one: the end of ctx ends them.
 func Lines(ctx context.Context, r io.Reader, name string) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		in := bufio.NewReaderSize(r, 1<<16)
+		in := bufio.NewReaderSize(regular.Until(ctx, r), 1<<16)
 		for n := 1; ; n++ {
-			line := Line{Number: n}
-			end := make(chan error, 1)
-			go func() {
-				var err error
-				line.Text, line.Err, err = readLine(in)
-				end <- err
-			}()
-			var err error
-			select {
-			case <-ctx.Done():
+			text, long, err := readLine(in)
+			line := Line{Number: n, Text: text, Err: long}
+			switch {
+			case ctx.Err() != nil:
 				yield(Line{}, ctx.Err())
 				return
-			case err = <-end:
-			}
-			if err != nil && err != io.EOF {
+			case err != nil && err != io.EOF:
 				yield(Line{}, fmt.Errorf("%s: %w", name, err))
 				return
 			}
