@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/csv"
 )
 
@@ -22,7 +23,7 @@ type WordCoverage struct {
 // EntryCoverage is an entry's part of a WordCoverage. Forms and tokens are counted after
 // the first prompt after which the entry was scored.
 type EntryCoverage struct {
-	Entry
+	lexicon.Entry
 	Scored, Asked int    // prompts after which it was scored, of those after which it was asked for
 	Reason        string // the first that kept it, or one of its forms, from being scored; "" for none
 	Forms         int    // different texts that were scored

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -76,12 +77,12 @@ func ExampleRewards() {
 func ExampleWords() {
 	base := implicit.Policy{Scorer: unigram{"love": -2, "Love": -3, "LOVE": -8, "power": -2, "Power": -3, "POWER": -8}, Encode: encode}
 	tuned := implicit.Policy{Scorer: unigram{"love": -4, "Love": -1, "LOVE": -8, "power": -4, "Power": -3, "POWER": -8}, Encode: encode}
-	corpus, err := implicit.ReadCorpus(strings.NewReader("love\npower\n"))
+	corpus, err := lexicon.ReadCorpus(strings.NewReader("love\npower\n"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	prompts := []implicit.NamedPrompt{{Name: "greatest", Prompt: "The greatest thing is"}}
-	o := &implicit.WordOptions{Forms: []implicit.Form{" {}", " {title}", " {upper}"}}
+	prompts := []lexicon.Prompt{{Name: "greatest", Text: "The greatest thing is"}}
+	o := &implicit.WordOptions{Forms: []lexicon.Form{" {}", " {title}", " {upper}"}}
 	for w, err := range implicit.Words(context.Background(), tuned, base, corpus, prompts, o) {
 		if err != nil {
 			log.Fatal(err)
@@ -128,11 +129,11 @@ func ExampleJoin() {
 }
 
 func ExampleReadCorpus() {
-	corpus, err := implicit.ReadCorpus(strings.NewReader("DicTerm,Agency,Communion\npower,X,\nleader*,X,\nlove,,X\n"))
+	corpus, err := lexicon.ReadCorpus(strings.NewReader("DicTerm,Agency,Communion\npower,X,\nleader*,X,\nlove,,X\n"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	for it := range corpus.Items(implicit.PaperPrompts()[:1]) {
+	for it := range implicit.Items(corpus, lexicon.PaperPrompts()[:1]) {
 		fmt.Println(it.Prompt, it.Reply, it.Categories, it.Wildcard)
 	}
 	// Output:
@@ -142,12 +143,12 @@ func ExampleReadCorpus() {
 }
 
 func ExampleReadPrompts() {
-	prompts, err := implicit.ReadPrompts(strings.NewReader(`{"seek": "What should one seek?", "avoid": "What should one avoid?"}`))
+	prompts, err := lexicon.ReadPrompts(strings.NewReader(`{"seek": "What should one seek?", "avoid": "What should one avoid?"}`))
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, p := range prompts {
-		fmt.Printf("%s: %s\n", p.Name, p.Prompt)
+		fmt.Printf("%s: %s\n", p.Name, p.Text)
 	}
 	// Output:
 	// seek: What should one seek?

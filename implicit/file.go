@@ -13,6 +13,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/csv"
 	"github.com/implicitreward/implicitreward/internal/parquetfile"
 	"github.com/implicitreward/implicitreward/logprob"
@@ -79,12 +80,12 @@ func (r Reward) Row(beta float64) Row {
 
 // Meta says how a rewards file was made.
 type Meta struct {
-	Tuned    logprob.Meta `json:"tuned"`
-	Base     logprob.Meta `json:"base"`
-	Beta     float64      `json:"beta"`
-	Corpus   string       `json:"corpus,omitempty"`    // sha256, hex, of the corpus file
-	WordList string       `json:"word_list,omitempty"` // likewise, of the list against which wildcards were expanded
-	Forms    []Form       `json:"forms,omitempty"`     // in which words were scored
+	Tuned    logprob.Meta   `json:"tuned"`
+	Base     logprob.Meta   `json:"base"`
+	Beta     float64        `json:"beta"`
+	Corpus   string         `json:"corpus,omitempty"`    // sha256, hex, of the corpus file
+	WordList string         `json:"word_list,omitempty"` // likewise, of the list against which wildcards were expanded
+	Forms    []lexicon.Form `json:"forms,omitempty"`     // in which words were scored
 }
 
 // WriteJSON writes m, indented, keys in a fixed order.

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/csv"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
@@ -74,9 +75,9 @@ func table(t *testing.T, model string) *logprob.Table {
 	return tab
 }
 
-func corpus(t *testing.T, name string) *implicit.Corpus {
+func corpus(t *testing.T, name string) *lexicon.Corpus {
 	t.Helper()
-	c, err := implicit.ReadCorpus(input(t, "data/corpora/"+name))
+	c, err := lexicon.ReadCorpus(input(t, "data/corpora/"+name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -63,19 +64,19 @@ func TestPaperMeasure(t *testing.T) {
 		}
 		return m
 	}
-	var forms []implicit.Form
+	var forms []lexicon.Form
 	for _, v := range expected(t, "fig3_variants_logprobs.csv") {
-		for _, f := range implicit.AllForms() {
+		for _, f := range lexicon.AllForms() {
 			if text := v["token_decoded"]; (f.Of("love") == text || f.Of("freedom") == text) && f != "{}" && f != " {}" && !slices.Contains(forms, f) {
 				forms = append(forms, f)
 			}
 		}
 	}
-	c := &implicit.Corpus{Entries: []implicit.Entry{{Term: "love"}, {Term: "freedom"}}}
+	c := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "love"}, {Term: "freedom"}}}
 	checked := 0
 	for _, w := range expected(t, "fig3_lollipop.csv") {
 		o := &implicit.WordOptions{Forms: forms, Measures: []implicit.Measure{implicit.MeasurePaper}}
-		for word, err := range implicit.Words(t.Context(), scorer(w["llama_model"]).policy(), scorer(w["gemma_model"]).policy(), c, []implicit.NamedPrompt{{Name: prompt, Prompt: "x"}}, o) {
+		for word, err := range implicit.Words(t.Context(), scorer(w["llama_model"]).policy(), scorer(w["gemma_model"]).policy(), c, []lexicon.Prompt{{Name: prompt, Text: "x"}}, o) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package implicit
 import (
 	"cmp"
 	"fmt"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"math"
 	"slices"
 	"strings"
@@ -102,7 +103,7 @@ type WordScore struct {
 	// twice in the corpus takes two places; one that is refused takes none.
 	Rank float64
 
-	as []Form // of the form, for MeasureExact
+	as []lexicon.Form // of the form, for MeasureExact
 }
 
 // LogRatio returns ln P_tuned - ln P_base, the implicit reward of the word by this
@@ -120,11 +121,11 @@ func (e *noValue) Error() string { return e.reason }
 // value: of no form, of no form of one token in both models for MeasurePaper, without
 // Score.End for MeasureEnded; and where the probabilities of disjoint continuations sum
 // to more than 1 (by 10 %: less is rounding, and taken for 1).
-func (w WordReward) Measure(m Measure, forms ...Form) ([]WordScore, error) {
+func (w WordReward) Measure(m Measure, forms ...lexicon.Form) ([]WordScore, error) {
 	var of []*FormScore
 	for i := range w.Forms {
 		f := &w.Forms[i]
-		wanted := len(forms) == 0 || slices.ContainsFunc(f.Forms, func(form Form) bool { return slices.Contains(forms, form) })
+		wanted := len(forms) == 0 || slices.ContainsFunc(f.Forms, func(form lexicon.Form) bool { return slices.Contains(forms, form) })
 		if f.Err == nil && wanted {
 			of = append(of, f)
 		}
@@ -290,7 +291,7 @@ func (f FormScore) Shared() bool {
 }
 
 // rankWords fills in the ranks of one prompt's words.
-func rankWords(words []WordReward, measures []Measure, forms []Form) {
+func rankWords(words []WordReward, measures []Measure, forms []lexicon.Form) {
 	for _, m := range measures {
 		switch m {
 		case MeasureExact:

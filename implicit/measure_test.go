@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -160,12 +161,12 @@ func toys(seed uint64) (tuned, base *toy) {
 // models with different tokens, forms of which one begins as another, forms that a
 // tokenizer makes the same tokens of, and prompts with which a form's first token merges.
 func TestMeasures(t *testing.T) {
-	lists := [][]Form{
-		AllForms(), {"{}"}, {" {upper}", "{title}"},
+	lists := [][]lexicon.Form{
+		lexicon.AllForms(), {"{}"}, {" {upper}", "{title}"},
 		{"{}", "{}s", "{}.", "{} lo", "{}ss"}, // one begins as another, with and without an end between
 		{"{}.", "{}", "{title}"},
 	}
-	corpus := &Corpus{Entries: []Entry{{Term: "lo"}, {Term: "l"}, {Term: "o"}, {Term: "oO"}, {Term: "lo lo"}, {Term: " "}}}
+	corpus := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "lo"}, {Term: "l"}, {Term: "o"}, {Term: "oO"}, {Term: "lo lo"}, {Term: " "}}}
 	for seed := range uint64(6) {
 		tuned, base := toys(seed)
 		if seed == 1 {
@@ -175,7 +176,7 @@ func TestMeasures(t *testing.T) {
 			for _, prompt := range []string{"?", "? "} {
 				name := fmt.Sprintf("seed %d, list %d, prompt %q", seed, k, prompt)
 				o := &WordOptions{Forms: forms, Measures: Measures()}
-				for w, err := range Words(t.Context(), tuned.policy(), base.policy(), corpus, []NamedPrompt{{"p", prompt}}, o) {
+				for w, err := range Words(t.Context(), tuned.policy(), base.policy(), corpus, []lexicon.Prompt{{Name: "p", Text: prompt}}, o) {
 					if err != nil {
 						t.Fatalf("%s: %v", name, err)
 					}
@@ -282,12 +283,12 @@ func TestDisjoint(t *testing.T) {
 			{MeasurePooled, []string{"l", "o", "s", "."}},
 			{MeasureEnded, []string{"l", "o", "s", "lo", "ol", "ll", "oo", "los", "lol", "sol", "so", "ss", "os", "ls"}},
 		} {
-			c := &Corpus{}
+			c := &lexicon.Corpus{}
 			for _, w := range test.words {
-				c.Entries = append(c.Entries, Entry{Term: w})
+				c.Entries = append(c.Entries, lexicon.Entry{Term: w})
 			}
 			sum := [2]float64{}
-			for w, err := range Words(t.Context(), tuned.policy(), base.policy(), c, []NamedPrompt{{"p", "?"}}, &WordOptions{Measures: []Measure{test.measure}}) {
+			for w, err := range Words(t.Context(), tuned.policy(), base.policy(), c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &WordOptions{Measures: []Measure{test.measure}}) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -305,12 +306,12 @@ func TestDisjoint(t *testing.T) {
 // none.
 func TestImpossible(t *testing.T) {
 	tuned, base := toys(3)
-	c := &Corpus{Entries: []Entry{{Term: "l"}, {Term: "o"}}}
+	c := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "l"}, {Term: "o"}}}
 	for spoil, want := range map[float64]string{0: "", 5: "sum to"} {
 		tuned.spoil = spoil
 		var last error
 		n := 0
-		for _, err := range Words(t.Context(), tuned.policy(), base.policy(), c, []NamedPrompt{{"p", "?"}}, nil) {
+		for _, err := range Words(t.Context(), tuned.policy(), base.policy(), c, []lexicon.Prompt{{Name: "p", Text: "?"}}, nil) {
 			n, last = n+1, err
 		}
 		if want == "" && (last != nil || n != 2) || want != "" && (last == nil || n != 1) {

@@ -97,7 +97,7 @@ func policy(m Model, encode func(t *tokenize.Tokenizer, messages []tokenize.Mess
 type Item struct {
 	Prompt, Reply string
 	Messages      []tokenize.Message // instead of Prompt: a conversation, mostly with the user's message last
-	PromptName    string             // of a NamedPrompt
+	PromptName    string             // of a lexicon.Prompt
 	Word          string             // the corpus entry of which Reply is a form
 	Categories    []string           // of that entry
 	Wildcard      bool               // the reply is a pattern such as "abandon*", which Rewards refuses

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"math"
 	"slices"
 )
 
 // Variant is one way to make a number of a word after a prompt: a measure over forms.
 type Variant struct {
-	Measure Measure // MeasureExact is of the first form alone
-	Forms   []Form  // at least one
+	Measure Measure        // MeasureExact is of the first form alone
+	Forms   []lexicon.Form // at least one
 }
 
 // Value returns what the word is ranked by under a variant, the log-ratio of the measure,
@@ -45,7 +46,7 @@ func (w WordReward) Value(v Variant) (float64, error) {
 //
 // Words that cannot be scored have no values. Any other error is that of Words, or of a
 // variant without forms.
-func Vary(ctx context.Context, tuned, base Policy, corpus *Corpus, prompts []NamedPrompt, variants []Variant, progress func(done, total int)) ([][][]float64, error) {
+func Vary(ctx context.Context, tuned, base Policy, corpus *lexicon.Corpus, prompts []lexicon.Prompt, variants []Variant, progress func(done, total int)) ([][][]float64, error) {
 	o := &WordOptions{Progress: progress}
 	for _, v := range variants {
 		if len(v.Forms) == 0 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -22,18 +23,18 @@ func endingPolicy(seed uint64, size int, prefix string) (implicit.Policy, *endin
 // TestVary: every variant's values out of one run are those of a run of its own, and with
 // Once several pairs share what they can.
 func TestVary(t *testing.T) {
-	corpus, err := implicit.ReadCorpus(strings.NewReader("category,word\na,love\na,Of the people\nb,abandon*\nb,power\nb,7\nb,tenderness\n"))
+	corpus, err := lexicon.ReadCorpus(strings.NewReader("category,word\na,love\na,Of the people\nb,abandon*\nb,power\nb,7\nb,tenderness\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	prompts := []implicit.NamedPrompt{{Name: "p", Prompt: "Q? "}, {Name: "q", Prompt: "Which? "}, {Name: "r", Prompt: "Who? "}}
+	prompts := []lexicon.Prompt{{Name: "p", Text: "Q? "}, {Name: "q", Text: "Which? "}, {Name: "r", Text: "Who? "}}
 	variants := []implicit.Variant{
-		{Measure: implicit.MeasurePooled, Forms: implicit.AllForms()},
-		{Measure: implicit.MeasurePooled, Forms: []implicit.Form{" {}", " {upper}"}},
-		{Measure: implicit.MeasureExact, Forms: []implicit.Form{"{title}", "{}"}},
-		{Measure: implicit.MeasureEnded, Forms: implicit.AllForms()},
-		{Measure: implicit.MeasurePaper, Forms: implicit.AllForms()},
-		{Measure: implicit.MeasurePooled, Forms: []implicit.Form{"the {}"}},
+		{Measure: implicit.MeasurePooled, Forms: lexicon.AllForms()},
+		{Measure: implicit.MeasurePooled, Forms: []lexicon.Form{" {}", " {upper}"}},
+		{Measure: implicit.MeasureExact, Forms: []lexicon.Form{"{title}", "{}"}},
+		{Measure: implicit.MeasureEnded, Forms: lexicon.AllForms()},
+		{Measure: implicit.MeasurePaper, Forms: lexicon.AllForms()},
+		{Measure: implicit.MeasurePooled, Forms: []lexicon.Form{"the {}"}},
 	}
 	tuned, tunedFake := endingPolicy(1, 5, "User: ")
 	raw, rawFake := endingPolicy(1, 5, "")
@@ -113,17 +114,17 @@ func TestVary(t *testing.T) {
 }
 
 func TestVaryErrors(t *testing.T) {
-	corpus := &implicit.Corpus{Entries: []implicit.Entry{{Term: "love"}}}
-	prompts := []implicit.NamedPrompt{{Name: "p", Prompt: "Q? "}}
+	corpus := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "love"}}}
+	prompts := []lexicon.Prompt{{Name: "p", Text: "Q? "}}
 	p := (&fake{seed: 1, size: 5}).policy("")
 	for _, c := range []struct {
 		variant implicit.Variant
 		want    string
 	}{
 		{implicit.Variant{Measure: implicit.MeasurePooled}, "implicit: a variant without forms, wanted at least one"},
-		{implicit.Variant{Measure: "vague", Forms: implicit.AllForms()}, "implicit: measure \"vague\", wanted exact, pooled, ended or paper"},
-		{implicit.Variant{Measure: implicit.MeasurePooled, Forms: []implicit.Form{"word"}}, "implicit: form \"word\", wanted one of {}, {lower}, {title}, {upper} in it, where the word goes"},
-		{implicit.Variant{Measure: implicit.MeasureEnded, Forms: implicit.AllForms()}, "implicit: words: tuned model: it does not say where words end (EndScorer, Policy.Ends), wanted for the measure ended"},
+		{implicit.Variant{Measure: "vague", Forms: lexicon.AllForms()}, "implicit: measure \"vague\", wanted exact, pooled, ended or paper"},
+		{implicit.Variant{Measure: implicit.MeasurePooled, Forms: []lexicon.Form{"word"}}, "lexicon: form \"word\", wanted one of {}, {lower}, {title}, {upper} in it, where the word goes"},
+		{implicit.Variant{Measure: implicit.MeasureEnded, Forms: lexicon.AllForms()}, "implicit: words: tuned model: it does not say where words end (EndScorer, Policy.Ends), wanted for the measure ended"},
 	} {
 		if got, err := implicit.Vary(t.Context(), p, p, corpus, prompts, []implicit.Variant{c.variant}, nil); err == nil || err.Error() != c.want || got != nil {
 			t.Errorf("%v, %v, wanted %s", got, err, c.want)
@@ -135,8 +136,8 @@ func TestVaryErrors(t *testing.T) {
 	if _, err := (implicit.WordReward{}).Value(implicit.Variant{Measure: implicit.MeasurePooled}); err == nil {
 		t.Error("a value of no forms")
 	}
-	if x, err := (implicit.WordReward{Forms: []implicit.FormScore{{Text: "love", Forms: []implicit.Form{"{}"}, TunedIDs: []int32{1}, BaseIDs: []int32{1},
-		Tuned: logprob.Score{LogProb: []float32{-1}}, Base: logprob.Score{LogProb: []float32{-3}}}}}).Value(implicit.Variant{Measure: implicit.MeasureExact, Forms: []implicit.Form{"{}"}}); err != nil || x != 2 {
+	if x, err := (implicit.WordReward{Forms: []implicit.FormScore{{Text: "love", Forms: []lexicon.Form{"{}"}, TunedIDs: []int32{1}, BaseIDs: []int32{1},
+		Tuned: logprob.Score{LogProb: []float32{-1}}, Base: logprob.Score{LogProb: []float32{-3}}}}}).Value(implicit.Variant{Measure: implicit.MeasureExact, Forms: []lexicon.Form{"{}"}}); err != nil || x != 2 {
 		t.Errorf("value %v, %v, wanted 2", x, err)
 	}
 }

@@ -7,14 +7,15 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
 // WordOptions say how words are scored. nil is the zero value.
 type WordOptions struct {
-	Forms    []Form    // in which an entry is scored; nil for AllForms
-	Measures []Measure // that are computed, in this order; nil for MeasurePooled
+	Forms    []lexicon.Form // in which an entry is scored; nil for AllForms
+	Measures []Measure      // that are computed, in this order; nil for MeasurePooled
 	// Progress, if not nil, is told how many replies of how many are scored: entries in
 	// their forms, after all prompts. A reply that one of the models has scored is half
 	// done.
@@ -26,7 +27,7 @@ type WordOptions struct {
 type WordReward struct {
 	PromptName string
 	Index      int // of the entry in Corpus.Entries
-	Entry
+	lexicon.Entry
 	Forms  []FormScore // each different text once, in the order of WordOptions.Forms
 	Scores []WordScore // in the order of WordOptions.Measures; a measure that has no value is missing
 
@@ -35,8 +36,8 @@ type WordReward struct {
 
 // FormScore is one text of an entry as both models score it.
 type FormScore struct {
-	Text              string // the reply
-	Forms             []Form // that write the entry so
+	Text              string         // the reply
+	Forms             []lexicon.Form // that write the entry so
 	TunedIDs, BaseIDs []int32
 	Tuned, Base       logprob.Score // with End where MeasureEnded was asked for
 	Flags             []string      // of Reward.Flags
@@ -56,7 +57,7 @@ type FormScore struct {
 // scored, one of which no measure has a value. Forms that cannot be scored while others
 // can have FormScore.Err. Any other error is yielded last and ends the stream: wrong
 // options, MeasureEnded with models that do not know where words end, Rewards' errors.
-func Words(ctx context.Context, tuned, base Policy, corpus *Corpus, prompts []NamedPrompt, o *WordOptions) iter.Seq2[WordReward, error] {
+func Words(ctx context.Context, tuned, base Policy, corpus *lexicon.Corpus, prompts []lexicon.Prompt, o *WordOptions) iter.Seq2[WordReward, error] {
 	return func(yield func(WordReward, error) bool) {
 		run, err := newWordRun(tuned, base, corpus, prompts, o)
 		if err != nil {
@@ -94,26 +95,26 @@ func Words(ctx context.Context, tuned, base Policy, corpus *Corpus, prompts []Na
 // wordRun is one call of Words.
 type wordRun struct {
 	WordOptions
-	corpus *Corpus
-	texts  [][]spelling // of each entry; none of a wildcard
-	score  [2]scoring   // of the tuned and the base model
+	corpus *lexicon.Corpus
+	texts  [][]lexicon.Spelling // of each entry; none of a wildcard
+	score  [2]scoring           // of the tuned and the base model
 	ends   [2][]bool
 	halves int // replies of which one model's score is there, twice those that are refused
 	total  int // replies
 }
 
-func newWordRun(tuned, base Policy, corpus *Corpus, prompts []NamedPrompt, o *WordOptions) (*wordRun, error) {
+func newWordRun(tuned, base Policy, corpus *lexicon.Corpus, prompts []lexicon.Prompt, o *WordOptions) (*wordRun, error) {
 	run := &wordRun{corpus: corpus, score: [2]scoring{tuned.Scorer.Score, base.Scorer.Score}}
 	if o != nil {
 		run.WordOptions = *o
 	}
 	if run.WordOptions.Forms == nil {
-		run.WordOptions.Forms = AllForms()
+		run.WordOptions.Forms = lexicon.AllForms()
 	}
 	if run.Measures == nil {
 		run.Measures = []Measure{MeasurePooled}
 	}
-	if err := checkForms(run.WordOptions.Forms); err != nil {
+	if err := lexicon.CheckForms(run.WordOptions.Forms); err != nil {
 		return nil, err
 	}
 	if err := checkMeasures(run.Measures); err != nil {
@@ -138,9 +139,9 @@ func newWordRun(tuned, base Policy, corpus *Corpus, prompts []NamedPrompt, o *Wo
 		}
 	}
 	for _, e := range corpus.Entries {
-		var texts []spelling
+		var texts []lexicon.Spelling
 		if !e.Wildcard {
-			texts = spellings(e.Term, run.WordOptions.Forms)
+			texts = lexicon.Spellings(e.Term, run.WordOptions.Forms)
 		}
 		run.texts = append(run.texts, texts)
 		run.total += len(texts) * len(prompts)
@@ -169,12 +170,12 @@ func (run *wordRun) tell(halves int) {
 }
 
 // items are the replies to score: every text of every entry after every prompt.
-func (run *wordRun) items(prompts []NamedPrompt) iter.Seq[Item] {
+func (run *wordRun) items(prompts []lexicon.Prompt) iter.Seq[Item] {
 	return func(yield func(Item) bool) {
 		for _, p := range prompts {
 			for i, e := range run.corpus.Entries {
 				for _, s := range run.texts[i] {
-					if !yield(Item{Prompt: p.Prompt, Reply: s.text, PromptName: p.Name, Word: e.Term, Categories: e.Categories}) {
+					if !yield(Item{Prompt: p.Text, Reply: s.Text, PromptName: p.Name, Word: e.Term, Categories: e.Categories}) {
 						return
 					}
 				}
@@ -192,7 +193,7 @@ func (run *wordRun) gather(w *WordReward, next func() (Reward, error, bool)) err
 		if !ok {
 			return errors.New("implicit: words: fewer rewards than replies")
 		}
-		f := FormScore{Text: s.text, Forms: s.forms}
+		f := FormScore{Text: s.Text, Forms: s.Forms}
 		if err != nil && !errors.As(err, new(*ItemError)) {
 			return err
 		}
@@ -221,9 +222,9 @@ func (run *wordRun) gather(w *WordReward, next func() (Reward, error, bool)) err
 
 // measure computes a word's measures. why says what keeps the word from being scored at
 // all, err what ends the work.
-func (run *wordRun) measure(w *WordReward, p NamedPrompt) (why, err error) {
+func (run *wordRun) measure(w *WordReward, p lexicon.Prompt) (why, err error) {
 	refuse := func(format string, args ...any) error {
-		item := Item{Prompt: p.Prompt, Reply: w.Term, PromptName: p.Name, Word: w.Term, Categories: w.Categories, Wildcard: w.Wildcard}
+		item := Item{Prompt: p.Text, Reply: w.Term, PromptName: p.Name, Word: w.Term, Categories: w.Categories, Wildcard: w.Wildcard}
 		return &ItemError{Item: item, Err: fmt.Errorf(format, args...)}
 	}
 	switch {

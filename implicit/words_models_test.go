@@ -12,13 +12,14 @@ import (
 	"testing"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/demo"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
 // words collects what Words yields; entries may be refused, nothing else may fail.
-func words(t *testing.T, tuned, base implicit.Policy, c *implicit.Corpus, prompts []implicit.NamedPrompt, o *implicit.WordOptions) ([]implicit.WordReward, *implicit.WordCoverage) {
+func words(t *testing.T, tuned, base implicit.Policy, c *lexicon.Corpus, prompts []lexicon.Prompt, o *implicit.WordOptions) ([]implicit.WordReward, *implicit.WordCoverage) {
 	t.Helper()
 	var all []implicit.WordReward
 	cover := &implicit.WordCoverage{}
@@ -48,11 +49,11 @@ func rowsOf(t *testing.T, m *logprob.Model, texts []tokenize.Text) [][]float32 {
 // TestWordsModels holds the demo's models to their own next-token distributions, token
 // by token, summed by hand; and what is disjoint to 1.
 func TestWordsModels(t *testing.T) {
-	corpus, err := implicit.ReadCorpus(strings.NewReader(demo.Corpus()))
+	corpus, err := lexicon.ReadCorpus(strings.NewReader(demo.Corpus()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	prompts := implicit.PaperPrompts()[:1]
+	prompts := lexicon.PaperPrompts()[:1]
 	for name, pair := range demoModels(t) {
 		tuned, base := implicit.Chat(pair[1], nil), implicit.Plain(pair[0])
 		all, cover := words(t, tuned, base, corpus, prompts, &implicit.WordOptions{Measures: implicit.Measures()})
@@ -80,7 +81,7 @@ func TestWordsModels(t *testing.T) {
 				ends := m.policy.Ends()
 				pooled, ended := 0.0, 0.0
 				for _, f := range w.Forms {
-					text, err := m.policy.Encode(prompts[0].Prompt, f.Text)
+					text, err := m.policy.Encode(prompts[0].Text, f.Text)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -125,13 +126,13 @@ func find(w implicit.WordReward, m implicit.Measure) implicit.WordScore {
 // TestPlantedWords: in the demo's pairs the log-ratio of a word is what was planted, but
 // for a constant of the prompt, in every form (package demo); so it is pooled.
 func TestPlantedWords(t *testing.T) {
-	corpus, err := implicit.ReadCorpus(strings.NewReader(demo.Corpus()))
+	corpus, err := lexicon.ReadCorpus(strings.NewReader(demo.Corpus()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &implicit.WordOptions{Forms: []implicit.Form{" {}", " {title}", "{}", "{title}"}, Measures: []implicit.Measure{implicit.MeasurePooled}}
+	o := &implicit.WordOptions{Forms: []lexicon.Form{" {}", " {title}", "{}", "{title}"}, Measures: []implicit.Measure{implicit.MeasurePooled}}
 	for name, pair := range demoModels(t) {
-		all, _ := words(t, implicit.Plain(pair[1]), implicit.Plain(pair[0]), corpus, implicit.PaperPrompts()[3:5], o)
+		all, _ := words(t, implicit.Plain(pair[1]), implicit.Plain(pair[0]), corpus, lexicon.PaperPrompts()[3:5], o)
 		for i, w := range all {
 			planted := demo.Words()[w.Index]
 			control := all[i-w.Index+slices.IndexFunc(demo.Words(), func(w demo.Word) bool { return demo.Control(w.Category) })]
@@ -229,15 +230,15 @@ func TestWholeCorpora(t *testing.T) {
 			t.Skip("the paper's corpora are not here: ", err)
 		}
 		defer f.Close()
-		c, err := implicit.ReadCorpus(f)
+		c, err := lexicon.ReadCorpus(f)
 		if err != nil {
 			t.Fatal(err)
 		}
 		o := &implicit.WordOptions{Measures: implicit.Measures()}
 		if testing.Short() {
-			o.Forms = []implicit.Form{"{}"}
+			o.Forms = []lexicon.Form{"{}"}
 		}
-		all, cover := words(t, implicit.Chat(pair[1], nil), implicit.Plain(pair[0]), c, []implicit.NamedPrompt{{Name: "best", Prompt: "What is best?"}}, o)
+		all, cover := words(t, implicit.Chat(pair[1], nil), implicit.Plain(pair[0]), c, []lexicon.Prompt{{Name: "best", Text: "What is best?"}}, o)
 		scored, refused := 0, 0
 		for _, e := range cover.Entries {
 			if e.Refused() {

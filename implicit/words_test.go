@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -18,11 +19,11 @@ import (
 // with its reason, duplicates, and progress.
 func TestWords(t *testing.T) {
 	tuned, base := toys(11)
-	c, err := ReadCorpus(strings.NewReader("DicTerm,A,B\nlo,X,\nso*,X,\nzz,X,\nlo,,X\n\"\",X,\nO,X,X\n"))
+	c, err := lexicon.ReadCorpus(strings.NewReader("DicTerm,A,B\nlo,X,\nso*,X,\nzz,X,\nlo,,X\n\"\",X,\nO,X,X\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	prompts := []NamedPrompt{{"p", "?"}, {"q", "s?"}}
+	prompts := []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "s?"}}
 	type told struct{ done, total int }
 	var last told
 	o := &WordOptions{Measures: []Measure{MeasurePaper, MeasurePooled}, Progress: func(done, total int) {
@@ -104,9 +105,9 @@ func TestWordsPartly(t *testing.T) {
 	tuned, base := toys(5)
 	p := tuned.policy()
 	p.Scorer = short{tuned, 4}
-	c := &Corpus{Entries: []Entry{{Term: "lo"}, {Term: "lololo"}}}
+	c := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "lo"}, {Term: "lololo"}}}
 	cover := &WordCoverage{}
-	for w, err := range Words(t.Context(), p, base.policy(), c, []NamedPrompt{{"p", "?"}, {"q", "???"}, {"r", "????"}}, &WordOptions{Forms: []Form{"{}", "{upper}"}}) {
+	for w, err := range Words(t.Context(), p, base.policy(), c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "???"}, {Name: "r", Text: "????"}}, &WordOptions{Forms: []lexicon.Form{"{}", "{upper}"}}) {
 		cover.Add(w, err)
 		if w.Index == 0 && w.PromptName == "q" && (err != nil || w.Forms[0].Err != nil || w.Forms[1].Err == nil || w.Scores[0].Forms != 1 || w.Scores[0].Text != "lo") {
 			t.Errorf("%v, %+v", err, w)
@@ -125,7 +126,7 @@ func TestWordsPartly(t *testing.T) {
 // the scorer cannot do where it happens.
 func TestWordsWrong(t *testing.T) {
 	tuned, base := toys(1)
-	c := &Corpus{Entries: []Entry{{Term: "l"}}}
+	c := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "l"}}}
 	ended := &WordOptions{Measures: []Measure{MeasureEnded}}
 	noEnds := base.policy()
 	noEnds.Ends = nil
@@ -144,26 +145,26 @@ func TestWordsWrong(t *testing.T) {
 		{t.Context(), tuned.policy(), noEnds, ended, "implicit: words: base model: it does not say where words end (EndScorer, Policy.Ends), wanted for the measure ended"},
 		{t.Context(), cannot, base.policy(), ended, "implicit: words: tuned model: it does not say where words end"},
 		{t.Context(), tuned.policy(), base.policy(), &WordOptions{Measures: []Measure{"mean"}}, `implicit: measure "mean", wanted exact, pooled, ended or paper`},
-		{t.Context(), tuned.policy(), base.policy(), &WordOptions{Forms: []Form{"word"}}, `implicit: form "word", wanted one of`},
+		{t.Context(), tuned.policy(), base.policy(), &WordOptions{Forms: []lexicon.Form{"word"}}, `lexicon: form "word", wanted one of`},
 		{t.Context(), failing, base.policy(), nil, "implicit: rewards: tuned model: broken"},
 		{stopped, tuned.policy(), base.policy(), nil, "implicit: rewards: context canceled"},
 	} {
 		n := 0
 		var last error
-		for _, err := range Words(test.ctx, test.tuned, test.base, c, []NamedPrompt{{"p", "?"}, {"q", "?"}}, test.o) {
+		for _, err := range Words(test.ctx, test.tuned, test.base, c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "?"}}, test.o) {
 			n, last = n+1, err
 		}
 		if n != 1 || last == nil || !strings.HasPrefix(last.Error(), test.want) {
 			t.Errorf("%d results, %v, wanted %q", n, last, test.want)
 		}
 	}
-	for range Words(t.Context(), tuned.policy(), base.policy(), c, []NamedPrompt{{"p", "?"}, {"q", "?"}}, nil) {
+	for range Words(t.Context(), tuned.policy(), base.policy(), c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "?"}}, nil) {
 		break // must not panic
 	}
-	for range Words(t.Context(), tuned.policy(), base.policy(), &Corpus{}, []NamedPrompt{{"p", "?"}}, nil) {
+	for range Words(t.Context(), tuned.policy(), base.policy(), &lexicon.Corpus{}, []lexicon.Prompt{{Name: "p", Text: "?"}}, nil) {
 		t.Error("an empty corpus has results")
 	}
-	w := WordReward{Entry: Entry{Term: "l"}, Forms: []FormScore{{TunedIDs: []int32{1}, BaseIDs: []int32{1}}}}
+	w := WordReward{Entry: lexicon.Entry{Term: "l"}, Forms: []FormScore{{TunedIDs: []int32{1}, BaseIDs: []int32{1}}}}
 	if _, err := w.Measure(MeasureEnded); err == nil || !strings.Contains(err.Error(), "were not asked for") {
 		t.Errorf("ends that nobody asked for: %v", err)
 	}
@@ -182,12 +183,12 @@ func (failed) Score(context.Context, iter.Seq[tokenize.Text]) iter.Seq2[logprob.
 // measure needs them; and a wrong one is an error.
 func TestEndsAskedFor(t *testing.T) {
 	tuned, base := toys(2)
-	c := &Corpus{Entries: []Entry{{Term: "l"}}}
+	c := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "l"}}}
 	for _, m := range Measures() {
 		p := tuned.policy()
 		asked := &counting{toy: tuned}
 		p.Scorer = asked
-		for w, err := range Words(t.Context(), p, base.policy(), c, []NamedPrompt{{"p", "?"}}, &WordOptions{Measures: []Measure{m}}) {
+		for w, err := range Words(t.Context(), p, base.policy(), c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &WordOptions{Measures: []Measure{m}}) {
 			if err != nil || (w.Forms[0].Tuned.End != 0) != (m == MeasureEnded) {
 				t.Errorf("%s: %v, end %v", m, err, w.Forms[0].Tuned.End)
 			}
@@ -198,7 +199,7 @@ func TestEndsAskedFor(t *testing.T) {
 	}
 	p := tuned.policy()
 	p.Scorer = &counting{toy: tuned, end: float32(math.NaN())}
-	for _, err := range Words(t.Context(), p, base.policy(), c, []NamedPrompt{{"p", "?"}}, &WordOptions{Measures: []Measure{MeasureEnded}}) {
+	for _, err := range Words(t.Context(), p, base.policy(), c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &WordOptions{Measures: []Measure{MeasureEnded}}) {
 		if err == nil || !strings.Contains(err.Error(), "its end is NaN") {
 			t.Errorf("a NaN end gives %v", err)
 		}
@@ -229,9 +230,9 @@ func (c *counting) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Text],
 // TestSubsets: a measure over some of the forms is that of a run with these forms alone.
 func TestSubsets(t *testing.T) {
 	tuned, base := toys(8)
-	c := &Corpus{Entries: []Entry{{Term: "lo"}, {Term: "O"}}}
-	prompts := []NamedPrompt{{"p", "? "}}
-	sets := [][]Form{{"{}"}, {" {}", "{upper}"}, {"{title}", "{lower}", " {lower}"}}
+	c := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "lo"}, {Term: "O"}}}
+	prompts := []lexicon.Prompt{{Name: "p", Text: "? "}}
+	sets := [][]lexicon.Form{{"{}"}, {" {}", "{upper}"}, {"{title}", "{lower}", " {lower}"}}
 	index := map[string]WordReward{}
 	for w, err := range Words(t.Context(), tuned.policy(), base.policy(), c, prompts, &WordOptions{Measures: Measures()}) {
 		if err != nil {
@@ -270,14 +271,14 @@ func TestSubsets(t *testing.T) {
 
 // TestExactRanks: a form ranks among the words in the same form.
 func TestExactRanks(t *testing.T) {
-	score := func(text string, ratio float32, as ...Form) WordReward {
+	score := func(text string, ratio float32, as ...lexicon.Form) WordReward {
 		f := FormScore{Text: text, Forms: as, TunedIDs: []int32{1}, BaseIDs: []int32{1}, Tuned: logprob.Score{LogProb: []float32{ratio - 9}}, Base: logprob.Score{LogProb: []float32{-9}}}
 		w := WordReward{Forms: []FormScore{f}}
 		w.Scores, _ = w.Measure(MeasureExact)
 		return w
 	}
 	words := []WordReward{score("a", 1, "{}"), score("A", 5, "{title}"), score("God", 3, "{}", "{title}"), score("b", 3, "{}"), score("B", 7, "{title}")}
-	rankWords(words, []Measure{MeasureExact}, []Form{"{}", "{title}"})
+	rankWords(words, []Measure{MeasureExact}, []lexicon.Form{"{}", "{title}"})
 	for i, want := range []float64{3, 2, 1.5, 1.5, 1} {
 		if got := words[i].Scores[0].Rank; got != want {
 			t.Errorf("%s: rank %v, wanted %v", words[i].Forms[0].Text, got, want)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/demo"
 )
@@ -13,8 +14,8 @@ import (
 // promptNames are a few of the paper's prompts, one of each adjective of praise and each scope, in all three wordings.
 var promptNames = []string{"best_ever_one", "best_world_single", "greatest_time_please", "greatest_ever_single", "good_world_please", "good_time_one"}
 
-func prompts() []implicit.NamedPrompt {
-	return slices.DeleteFunc(implicit.PaperPrompts(), func(p implicit.NamedPrompt) bool { return !slices.Contains(promptNames, p.Name) })
+func prompts() []lexicon.Prompt {
+	return slices.DeleteFunc(lexicon.PaperPrompts(), func(p lexicon.Prompt) bool { return !slices.Contains(promptNames, p.Name) })
 }
 
 // finding is what was measured of a pair.
@@ -67,11 +68,11 @@ func measure(ctx context.Context, loader *cli.Loader, pair demo.Pair, dir string
 }
 
 // items are the words after each prompt, with the space that stands before a word in running text.
-func items(asked []implicit.NamedPrompt) iter.Seq[implicit.Item] {
+func items(asked []lexicon.Prompt) iter.Seq[implicit.Item] {
 	return func(yield func(implicit.Item) bool) {
 		for _, p := range asked {
 			for _, w := range demo.Words() {
-				item := implicit.Item{Prompt: p.Prompt, Reply: " " + w.Text, PromptName: p.Name, Word: w.Text, Categories: []string{w.Category}}
+				item := implicit.Item{Prompt: p.Text, Reply: " " + w.Text, PromptName: p.Name, Word: w.Text, Categories: []string{w.Category}}
 				if !yield(item) {
 					return
 				}

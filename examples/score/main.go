@@ -10,6 +10,7 @@ import (
 	"math"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/logprob"
 )
@@ -62,7 +63,7 @@ type flags struct {
 	tuned, base, tunedAs, baseAs          string
 	corpus, wordlist, prompts, pairs, out string
 	format                                string
-	forms                                 []implicit.Form
+	forms                                 []lexicon.Form
 	measures                              []implicit.Measure
 	vary                                  []string
 	beta                                  float64
@@ -110,7 +111,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	}
 	o.force = *force
 	var err error
-	if o.forms, err = implicit.ParseForms(*forms); err != nil {
+	if o.forms, err = lexicon.ParseForms(*forms); err != nil {
 		return cli.Usagef("-forms: %v", err)
 	}
 	if o.measures, err = implicit.ParseMeasures(*measures); err != nil {

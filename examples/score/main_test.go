@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/demo"
 )
@@ -86,7 +87,7 @@ entries refused: 0
 	if !slices.Equal(rows, same) {
 		t.Errorf("Parquet has %v, CSV %v", same, rows)
 	}
-	if meta.Beta != 0.5 || meta.Tuned.Model != tuned || meta.Base.Rendering != "raw" || len(meta.Corpus) != 64 || !slices.Equal(meta.Forms, []implicit.Form{" {}"}) || meta.Tuned.WeightsHash == meta.Base.WeightsHash {
+	if meta.Beta != 0.5 || meta.Tuned.Model != tuned || meta.Base.Rendering != "raw" || len(meta.Corpus) != 64 || !slices.Equal(meta.Forms, []lexicon.Form{" {}"}) || meta.Tuned.WeightsHash == meta.Base.WeightsHash {
 		t.Errorf("meta is %+v", meta)
 	}
 	if len(rows) != 6 || rows[0].Prompt != "best" || rows[3].Prompt != "worst" || rows[1].Word != "tenderness" || rows[1].Form != " tenderness" || rows[1].NTokens != 2 {

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 )
 
 // asProgram makes the test binary be the program.
@@ -137,10 +137,10 @@ func TestKilled(t *testing.T) {
 	}
 	corpus := write(t, "words.txt", strings.Join(words, "\n")+"\n")
 	var lines strings.Builder
-	for _, p := range implicit.PaperPrompts() {
+	for _, p := range lexicon.PaperPrompts() {
 		for _, w := range words {
 			// Prompts of a hundred tokens, so that there are several batches.
-			fmt.Fprintf(&lines, "{\"prompt\": %q, \"reply\": %q}\n", strings.Repeat(p.Prompt+" ", 10), w)
+			fmt.Fprintf(&lines, "{\"prompt\": %q, \"reply\": %q}\n", strings.Repeat(p.Text+" ", 10), w)
 		}
 	}
 	pairs := write(t, "pairs.jsonl", lines.String())

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/stats"
@@ -20,13 +21,13 @@ var dimensions = []string{"rendering", "forms", "measure", "dtype"}
 // formSets are the variants of the forms, by name.
 var formSets = []struct {
 	name  string
-	forms []implicit.Form
+	forms []lexicon.Form
 }{
-	{"all", implicit.AllForms()},
-	{"no-space", []implicit.Form{"{}", "{lower}", "{title}", "{upper}"}},
-	{"space", []implicit.Form{" {}", " {lower}", " {title}", " {upper}"}},
-	{"word", []implicit.Form{"{}"}},
-	{"space-word", []implicit.Form{" {}"}},
+	{"all", lexicon.AllForms()},
+	{"no-space", []lexicon.Form{"{}", "{lower}", "{title}", "{upper}"}},
+	{"space", []lexicon.Form{" {}", " {lower}", " {title}", " {upper}"}},
+	{"word", []lexicon.Form{"{}"}},
+	{"space-word", []lexicon.Form{" {}"}},
 }
 
 // renderings are the variants of the prompts' renderings: for the base and for the tuned
@@ -165,7 +166,7 @@ func (o *flags) share(loader *cli.Loader, variants []variant, dtype string) *sha
 // sensitivity computes all variants: those of the default's models with the policies that
 // have scored the output, then those of another dtype, for which the models are loaded
 // again. A variant whose rendering a model does not have is left out, and says why.
-func (o *flags) sensitivity(ctx context.Context, s *sharing, variants []variant, corpus *implicit.Corpus, prompts []implicit.NamedPrompt, stderr io.Writer) ([]stats.Sensitivity, error) {
+func (o *flags) sensitivity(ctx context.Context, s *sharing, variants []variant, corpus *lexicon.Corpus, prompts []lexicon.Prompt, stderr io.Writer) ([]stats.Sensitivity, error) {
 	values := make([][][]float64, len(variants))
 	for _, dtype := range []string{"", "f32", "bf16"} {
 		if !slices.ContainsFunc(variants, func(v variant) bool { return v.dtype == dtype }) {
@@ -215,7 +216,7 @@ func (o *flags) sensitivity(ctx context.Context, s *sharing, variants []variant,
 
 // compute fills in the values of a variant, and of all others that take the same models in
 // the same renderings and dtype.
-func (o *flags) compute(ctx context.Context, s *sharing, variants []variant, first int, values [][][]float64, corpus *implicit.Corpus, prompts []implicit.NamedPrompt, stderr io.Writer) error {
+func (o *flags) compute(ctx context.Context, s *sharing, variants []variant, first int, values [][][]float64, corpus *lexicon.Corpus, prompts []lexicon.Prompt, stderr io.Writer) error {
 	v := &variants[first]
 	tuned, err := s.policy(ctx, o.tunedIn(v.tunedAs))
 	var base implicit.Policy
@@ -269,7 +270,7 @@ func (o *flags) startVary(ctx context.Context, loader *cli.Loader, meta implicit
 
 // finish computes the variants, writes them beside the output and prints them. The default
 // is scored by then.
-func (v *varying) finish(ctx context.Context, o *flags, corpus *implicit.Corpus, prompts []implicit.NamedPrompt, stdout, stderr io.Writer) error {
+func (v *varying) finish(ctx context.Context, o *flags, corpus *lexicon.Corpus, prompts []lexicon.Prompt, stdout, stderr io.Writer) error {
 	results, err := o.sensitivity(ctx, v.sharing, v.variants, corpus, prompts, stderr)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/demo"
 )
 
@@ -272,11 +273,11 @@ func TestVariants(t *testing.T) {
 		dtypes []string
 		want   string
 	}{
-		{flags{baseAs: "raw", tunedAs: "chat", forms: implicit.AllForms(), measures: []implicit.Measure{"pooled", "exact"}, vary: dimensions}, []string{"bf16", "bf16"},
+		{flags{baseAs: "raw", tunedAs: "chat", forms: lexicon.AllForms(), measures: []implicit.Measure{"pooled", "exact"}, vary: dimensions}, []string{"bf16", "bf16"},
 			"default rendering=raw/raw rendering=chat/chat forms=no-space forms=space forms=word forms=space-word measure=exact measure=ended measure=paper dtype=f32"},
-		{flags{baseAs: "chat", tunedAs: "raw", forms: []implicit.Form{" {}"}, measures: []implicit.Measure{"exact"}, vary: []string{"measure", "forms", "rendering"}}, []string{"f32", "f32"},
+		{flags{baseAs: "chat", tunedAs: "raw", forms: []lexicon.Form{" {}"}, measures: []implicit.Measure{"exact"}, vary: []string{"measure", "forms", "rendering"}}, []string{"f32", "f32"},
 			"default rendering=raw/raw rendering=raw/chat rendering=chat/chat forms=all measure=pooled measure=ended measure=paper"},
-		{flags{baseAs: "raw", tunedAs: "chat", forms: []implicit.Form{"{title}"}, measures: []implicit.Measure{"paper"}, vary: []string{"dtype"}}, []string{"bf16", "f32"},
+		{flags{baseAs: "raw", tunedAs: "chat", forms: []lexicon.Form{"{title}"}, measures: []implicit.Measure{"paper"}, vary: []string{"dtype"}}, []string{"bf16", "f32"},
 			"default dtype=f32 dtype=bf16"},
 	} {
 		var names []string

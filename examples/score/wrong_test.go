@@ -76,9 +76,9 @@ func TestWrong(t *testing.T) {
 			return []string{"-out", write(t, "precious.csv", "my data\n")}
 		}, "precious.csv: there already, and not made by this program, or changed since: -force replaces it\n", 1},
 		{"form", func(*testing.T, string) []string { return []string{"-forms", "{lower},word"} },
-			"score: -forms: implicit: form \"word\", wanted one of {}, {lower}, {title}, {upper} in it, where the word goes\n" + usage, 2},
+			"score: -forms: lexicon: form \"word\", wanted one of {}, {lower}, {title}, {upper} in it, where the word goes\n" + usage, 2},
 		{"form twice", func(*testing.T, string) []string { return []string{"-forms", "{},{}"} },
-			"score: -forms: implicit: form \"{}\" stands twice, wanted each once\n" + usage, 2},
+			"score: -forms: lexicon: form \"{}\" stands twice, wanted each once\n" + usage, 2},
 		{"measure", func(*testing.T, string) []string { return []string{"-measure", "exact,mean"} },
 			"score: -measure: implicit: measure \"mean\", wanted exact, pooled, ended or paper\n" + usage, 2},
 		{"no measure", func(*testing.T, string) []string { return []string{"-measure", ""} },
@@ -89,7 +89,7 @@ func TestWrong(t *testing.T) {
 		{"missing word list", func(*testing.T, string) []string { return []string{"-wordlist", "no.txt"} },
 			"score: word list: open no.txt: no such file or directory\n", 1},
 		{"empty word list", func(t *testing.T, _ string) []string { return []string{"-wordlist", write(t, "l.txt", "\n")} },
-			"implicit: word list: empty, wanted one word a line\n", 1},
+			"lexicon: word list: empty, wanted one word a line\n", 1},
 		{"coverage is the word list", func(t *testing.T, _ string) []string {
 			dir := t.TempDir()
 			list := filepath.Join(dir, "r.coverage.csv")
@@ -109,7 +109,7 @@ func TestWrong(t *testing.T) {
 		{"missing corpus", func(*testing.T, string) []string { return []string{"-corpus", "no.csv"} },
 			"score: corpus: open no.csv: no such file or directory\n", 1},
 		{"empty corpus", func(t *testing.T, _ string) []string { return []string{"-corpus", write(t, "w.csv", "")} },
-			"implicit: corpus: empty, wanted at least one word\n", 1},
+			"lexicon: corpus: empty, wanted at least one word\n", 1},
 		{"missing prompts", func(*testing.T, string) []string { return []string{"-prompts", "no.json"} },
 			"score: prompts: open no.json: no such file or directory (or paper, for the 54 built-in ones)\n", 1},
 		{"missing model", func(*testing.T, string) []string { return []string{"-tuned", "./no-model"} },

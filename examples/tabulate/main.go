@@ -81,7 +81,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	}
 	var texts []logprob.Prompt
 	for _, p := range prompts {
-		text, err := policy.Encode(p.Prompt, "")
+		text, err := policy.Encode(p.Text, "")
 		if err != nil {
 			return fmt.Errorf("prompt %s: %w", p.Name, err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/implicittest"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -150,11 +151,11 @@ func TestFakeErrors(t *testing.T) {
 
 // TestFakeWords: the whole of package implicit works on fakes, words that end included.
 func TestFakeWords(t *testing.T) {
-	corpus, err := implicit.ReadCorpus(strings.NewReader("category,word\na,free\na,freedom\n"))
+	corpus, err := lexicon.ReadCorpus(strings.NewReader("category,word\na,free\na,freedom\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	prompts := []implicit.NamedPrompt{{Name: "p", Prompt: "Say: "}}
+	prompts := []lexicon.Prompt{{Name: "p", Text: "Say: "}}
 	o := &implicit.WordOptions{Measures: []implicit.Measure{implicit.MeasurePooled, implicit.MeasureEnded}}
 	n := 0
 	for w, err := range implicit.Words(t.Context(), (&implicittest.Fake{Seed: 1}).Chat(), (&implicittest.Fake{Seed: 2}).Plain(), corpus, prompts, o) {

@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 )
 
 // forms lists the texts that a word is scored as: as written, lower, Capitalised and
@@ -20,8 +20,8 @@ func forms(word string) []string {
 }
 
 // wordForms are in the order in which the benchmarks have always taken them.
-var wordForms = func() []implicit.Form {
-	list, err := implicit.ParseForms("{}, {},{lower}, {lower},{title}, {title},{upper}, {upper}")
+var wordForms = func() []lexicon.Form {
+	list, err := lexicon.ParseForms("{}, {},{lower}, {lower},{title}, {title},{upper}, {upper}")
 	if err != nil {
 		panic(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -60,15 +60,15 @@ func makeTask(model, root string, words []string) (*task, error) {
 		return nil, err
 	}
 	t := &task{Model: dir, Forms: allForms(words), Pad: padToken}
-	for _, p := range implicit.PaperPrompts() {
-		text, err := tok.Chat(p.Prompt, "", nil)
+	for _, p := range lexicon.PaperPrompts() {
+		text, err := tok.Chat(p.Text, "", nil)
 		if err != nil {
 			return nil, fmt.Errorf("prompt %s: %w", p.Name, err)
 		}
 		if strings.Contains(text.Rendered, t.Pad) {
 			return nil, fmt.Errorf("prompt %s: rendered with %s, wanted a padding token that no prompt holds", p.Name, t.Pad)
 		}
-		t.Prompts = append(t.Prompts, p.Prompt)
+		t.Prompts = append(t.Prompts, p.Text)
 		t.Next = append(t.Next, encoded{text.Rendered, text.IDs})
 	}
 	for _, n := range sampleOf(len(t.Prompts)*len(t.Forms), sampleSize, sampleSeed) {
@@ -128,7 +128,7 @@ func corpusWords() (words []string, name string, err error) {
 		return nil, "", err
 	}
 	defer f.Close()
-	c, err := implicit.ReadCorpus(f)
+	c, err := lexicon.ReadCorpus(f)
 	if err != nil {
 		return nil, "", err
 	}

@@ -10,17 +10,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // Prompts are the built-in 54 of the paper, by the name "paper", those of a file, or those
 // of stdin, by the name "-", as JSON Lines: see jsonPrompts. A file whose name ends in .jsonl
 // holds such lines too.
-func Prompts(ctx context.Context, name string, stdin io.Reader) ([]implicit.NamedPrompt, error) {
+func Prompts(ctx context.Context, name string, stdin io.Reader) ([]lexicon.Prompt, error) {
 	switch name {
 	case "paper":
-		return implicit.PaperPrompts(), nil
+		return lexicon.PaperPrompts(), nil
 	case "-":
 		return jsonPrompts(ctx, regular.Limit(stdin, regular.Text), "standard input")
 	}
@@ -32,7 +32,7 @@ func Prompts(ctx context.Context, name string, stdin io.Reader) ([]implicit.Name
 	if strings.HasSuffix(name, ".jsonl") {
 		return jsonPrompts(ctx, f, name)
 	}
-	prompts, err := implicit.ReadPrompts(f)
+	prompts, err := lexicon.ReadPrompts(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -42,15 +42,15 @@ func Prompts(ctx context.Context, name string, stdin io.Reader) ([]implicit.Name
 // jsonPrompts reads a line {"name": ..., "prompt": ...} a prompt; other members are left
 // alone. As in other files of prompts, a name that stands twice, and an empty name or prompt,
 // is an error.
-func jsonPrompts(ctx context.Context, r io.Reader, from string) ([]implicit.NamedPrompt, error) {
+func jsonPrompts(ctx context.Context, r io.Reader, from string) ([]lexicon.Prompt, error) {
 	const wanted = `{"name": ..., "prompt": ...}`
-	var all []implicit.NamedPrompt
+	var all []lexicon.Prompt
 	seen := map[string]bool{}
 	for line, err := range Lines(ctx, r, from) {
 		if err != nil {
 			return nil, err
 		}
-		fail := func(err error) ([]implicit.NamedPrompt, error) {
+		fail := func(err error) ([]lexicon.Prompt, error) {
 			return nil, fmt.Errorf("%s: line %d: %w", from, line.Number, err)
 		}
 		if line.Err != nil {
@@ -60,11 +60,11 @@ func jsonPrompts(ctx context.Context, r io.Reader, from string) ([]implicit.Name
 		if err != nil {
 			return fail(err)
 		}
-		var p implicit.NamedPrompt
+		var p lexicon.Prompt
 		for _, m := range []struct {
 			key string
 			to  *string
-		}{{"name", &p.Name}, {"prompt", &p.Prompt}} {
+		}{{"name", &p.Name}, {"prompt", &p.Text}} {
 			var ok bool
 			if *m.to, ok, err = String(members[m.key], m.key); err != nil {
 				return fail(err)
@@ -86,8 +86,8 @@ func jsonPrompts(ctx context.Context, r io.Reader, from string) ([]implicit.Name
 }
 
 // Corpus reads a corpus file and its sha256; its doubts go to stderr.
-func Corpus(path string, stderr io.Writer) (*implicit.Corpus, string, error) {
-	c, hash, err := hashed("corpus", path, implicit.ReadCorpus)
+func Corpus(path string, stderr io.Writer) (*lexicon.Corpus, string, error) {
+	c, hash, err := hashed("corpus", path, lexicon.ReadCorpus)
 	if err != nil {
 		return nil, "", err
 	}
@@ -121,8 +121,8 @@ func warn(stderr io.Writer, path string, warnings []error) {
 
 // Expand replaces the wildcards of a corpus by the words of the list in that file, and
 // returns the file's sha256; new doubts go to stderr.
-func Expand(c *implicit.Corpus, path string, stderr io.Writer) (*implicit.Corpus, string, error) {
-	words, hash, err := hashed("word list", path, implicit.ReadWordList)
+func Expand(c *lexicon.Corpus, path string, stderr io.Writer) (*lexicon.Corpus, string, error) {
+	words, hash, err := hashed("word list", path, lexicon.ReadWordList)
 	if err != nil {
 		return nil, "", err
 	}

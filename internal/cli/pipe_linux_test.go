@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 )
 
 // TestInputsAreFiles: a pipe by name would wait for its writer, /dev/zero would fill the
@@ -21,7 +21,7 @@ func TestInputsAreFiles(t *testing.T) {
 		for name, read := range map[string]func() error{
 			"prompts":   func() error { _, err := Prompts(t.Context(), path, nil); return err },
 			"corpus":    func() error { _, _, err := Corpus(path, io.Discard); return err },
-			"word list": func() error { _, _, err := Expand(&implicit.Corpus{}, path, io.Discard); return err },
+			"word list": func() error { _, _, err := Expand(&lexicon.Corpus{}, path, io.Discard); return err },
 		} {
 			if err := read(); err == nil || !strings.HasPrefix(err.Error(), name+": open "+path+": ") || !strings.Contains(err.Error(), "wanted a regular file") {
 				t.Errorf("%s of %s: %v", name, path, err)

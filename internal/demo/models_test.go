@@ -11,6 +11,7 @@ import (
 	_ "github.com/gomlx/compute/gobackend"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/demo"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
@@ -43,9 +44,9 @@ func load(t *testing.T, p demo.Pair) (base, tuned *logprob.Model) {
 }
 
 // some of the paper's prompts: each adjective, scope and wording.
-func some() []implicit.NamedPrompt {
-	var list []implicit.NamedPrompt
-	for i, p := range implicit.PaperPrompts() {
+func some() []lexicon.Prompt {
+	var list []lexicon.Prompt
+	for i, p := range lexicon.PaperPrompts() {
 		if i%5 == 0 {
 			list = append(list, p)
 		}
@@ -54,11 +55,11 @@ func some() []implicit.NamedPrompt {
 }
 
 // next returns ln p of the whole vocabulary after each prompt.
-func next(t *testing.T, m *logprob.Model, prompts []implicit.NamedPrompt) map[string][]float32 {
+func next(t *testing.T, m *logprob.Model, prompts []lexicon.Prompt) map[string][]float32 {
 	t.Helper()
 	var texts []tokenize.Text
 	for _, p := range prompts {
-		text, err := m.Tokenizer().Plain(p.Prompt, "")
+		text, err := m.Tokenizer().Plain(p.Text, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +118,7 @@ func TestClosedForm(t *testing.T) {
 				for _, x := range prompts {
 					for _, w := range demo.Words() {
 						for _, form := range demo.Forms(w.Text) {
-							if !yield(implicit.Item{Prompt: x.Prompt, Reply: form, PromptName: x.Name, Word: w.Text}) {
+							if !yield(implicit.Item{Prompt: x.Text, Reply: form, PromptName: x.Name, Word: w.Text}) {
 								return
 							}
 						}
@@ -193,10 +194,10 @@ func TestLean(t *testing.T) {
 func TestPromptsMatter(t *testing.T) {
 	for _, p := range demo.Pairs() {
 		base, _ := load(t, p)
-		prompts := []implicit.NamedPrompt{
-			{Name: "best", Prompt: "What, in one word, is the best thing ever?"},
-			{Name: "worst", Prompt: "What, in one word, is the worst thing ever?"},
-			{Name: "swapped", Prompt: "What, in best word, is the one thing ever?"},
+		prompts := []lexicon.Prompt{
+			{Name: "best", Text: "What, in one word, is the best thing ever?"},
+			{Name: "worst", Text: "What, in one word, is the worst thing ever?"},
+			{Name: "swapped", Text: "What, in best word, is the one thing ever?"},
 		}
 		rows := next(t, base, prompts)
 		for _, other := range []string{"worst", "swapped"} {
@@ -240,7 +241,7 @@ func TestChat(t *testing.T) {
 
 // The list is a corpus as the programs read it.
 func TestCorpus(t *testing.T) {
-	c, err := implicit.ReadCorpus(strings.NewReader(demo.Corpus()))
+	c, err := lexicon.ReadCorpus(strings.NewReader(demo.Corpus()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
@@ -32,11 +32,11 @@ type Word struct {
 
 // wildcard is a pattern of words with its category, "" where it has several.
 type wildcard struct {
-	implicit.Pattern
+	lexicon.Pattern
 	category string
 }
 
-// ReadDictionary reads a corpus file (see implicit.ReadCorpus). Where all categories
+// ReadDictionary reads a corpus file (see lexicon.ReadCorpus). Where all categories
 // are named x_Virtue and x_Vice, as in the Moral Foundations Dictionary, the two are
 // one category x. compat leaves Sanctity_Vice out, as the paper's code does.
 //
@@ -48,7 +48,7 @@ func ReadDictionary(name, path string, compat bool) (*Dictionary, error) {
 	if err != nil {
 		return nil, err
 	}
-	corpus, err := implicit.ReadCorpus(bytes.NewReader(data))
+	corpus, err := lexicon.ReadCorpus(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -60,7 +60,7 @@ func ReadDictionary(name, path string, compat bool) (*Dictionary, error) {
 	}
 	// categories are those of an entry that are studied.
 	sanctity := 0
-	categories := func(e implicit.Entry) (in []string) {
+	categories := func(e lexicon.Entry) (in []string) {
 		for _, c := range e.Categories {
 			if compat && poles && c == "Sanctity_Vice" {
 				sanctity++
@@ -124,7 +124,7 @@ func (d *Dictionary) warnings(all []error) {
 	const most = 5
 	var texts []string
 	for _, w := range all {
-		if text := strings.TrimPrefix(w.Error(), "implicit: corpus: "); !strings.HasSuffix(text, "counts twice") {
+		if text := strings.TrimPrefix(w.Error(), "lexicon: corpus: "); !strings.HasSuffix(text, "counts twice") {
 			texts = append(texts, text)
 		}
 	}
@@ -141,7 +141,7 @@ func (d *Dictionary) warnings(all []error) {
 func (d *Dictionary) note(r *Result) { r.Differs = append(r.Differs, d.Notes...) }
 
 // take enters the words that have one category, and returns how many each category has.
-func (d *Dictionary) take(entries []implicit.Entry, categories [][]string) map[string]int {
+func (d *Dictionary) take(entries []lexicon.Entry, categories [][]string) map[string]int {
 	count := map[string]int{}
 	seen := map[string]bool{}
 	for i, e := range entries {

@@ -1,11 +1,10 @@
-package implicit
+package lexicon
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,20 +38,6 @@ func (c *Corpus) Line(entry int) int {
 		return c.lines[entry]
 	}
 	return 0
-}
-
-// Items returns every entry after every prompt, prompt by prompt, the reply being the
-// word as it stands. Wildcards are among them, and Rewards refuses each by name.
-func (c *Corpus) Items(prompts []NamedPrompt) iter.Seq[Item] {
-	return func(yield func(Item) bool) {
-		for _, p := range prompts {
-			for _, e := range c.Entries {
-				if !yield(Item{Prompt: p.Prompt, Reply: e.Term, PromptName: p.Name, Word: e.Term, Categories: e.Categories, Wildcard: e.Wildcard}) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // ReadCorpus reads a dictionary or a word list. The first line tells which of these
@@ -98,10 +83,10 @@ func (c *Corpus) Items(prompts []NamedPrompt) iter.Seq[Item] {
 func ReadCorpus(r io.Reader) (*Corpus, error) {
 	in := corpusReader{Corpus: &Corpus{}, seen: map[string]int{}}
 	if err := in.read(r); err != nil {
-		return nil, fmt.Errorf("implicit: corpus: %w", err)
+		return nil, fmt.Errorf("lexicon: corpus: %w", err)
 	}
 	if len(in.Entries) == 0 {
-		return nil, fmt.Errorf("implicit: corpus: empty, wanted at least one word")
+		return nil, fmt.Errorf("lexicon: corpus: empty, wanted at least one word")
 	}
 	in.doubts()
 	return in.Corpus, nil
@@ -130,7 +115,7 @@ func (t *tally) add(line int, text string) {
 }
 
 func (in *corpusReader) warn(format string, args ...any) {
-	in.Warnings = append(in.Warnings, fmt.Errorf("implicit: corpus: "+format, args...))
+	in.Warnings = append(in.Warnings, fmt.Errorf("lexicon: corpus: "+format, args...))
 }
 
 // doubts adds a warning for each tally.

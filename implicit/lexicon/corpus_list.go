@@ -1,4 +1,4 @@
-package implicit
+package lexicon
 
 import (
 	"errors"
@@ -43,7 +43,7 @@ func (in *corpusReader) readList(text string) error {
 func ReadWordList(r io.Reader) ([]string, error) {
 	words, err := readWordList(r)
 	if err != nil {
-		return nil, fmt.Errorf("implicit: word list: %w", err)
+		return nil, fmt.Errorf("lexicon: word list: %w", err)
 	}
 	return words, nil
 }

@@ -1,4 +1,4 @@
-package implicit
+package lexicon
 
 import (
 	"fmt"
@@ -63,16 +63,16 @@ func ParseForms(list string) ([]Form, error) {
 	for text := range strings.SplitSeq(list, ",") {
 		forms = append(forms, Form(text))
 	}
-	return forms, checkForms(forms)
+	return forms, CheckForms(forms)
 }
 
-func checkForms(forms []Form) error {
+func CheckForms(forms []Form) error {
 	for i, f := range forms {
 		if n, _, _ := f.placeholder(); n != 1 {
-			return fmt.Errorf("implicit: form %q, wanted one of {}, {lower}, {title}, {upper} in it, where the word goes", string(f))
+			return fmt.Errorf("lexicon: form %q, wanted one of {}, {lower}, {title}, {upper} in it, where the word goes", string(f))
 		}
 		if slices.Contains(forms[:i], f) {
-			return fmt.Errorf("implicit: form %q stands twice, wanted each once", string(f))
+			return fmt.Errorf("lexicon: form %q stands twice, wanted each once", string(f))
 		}
 	}
 	return nil
@@ -116,24 +116,24 @@ func title(entry string) string {
 }
 
 // spelling is a text in which an entry is scored, and the forms that write it so.
-type spelling struct {
-	text  string
-	forms []Form
+type Spelling struct {
+	Text  string
+	Forms []Form
 }
 
 // spellings returns the different texts of an entry in the given forms, in their order.
 // An entry without text has none in any form, but itself.
-func spellings(entry string, forms []Form) []spelling {
+func Spellings(entry string, forms []Form) []Spelling {
 	if entry == "" {
-		return []spelling{{}}
+		return []Spelling{{}}
 	}
-	var all []spelling
+	var all []Spelling
 	for _, f := range forms {
 		text := f.Of(entry)
-		if i := slices.IndexFunc(all, func(s spelling) bool { return s.text == text }); i >= 0 {
-			all[i].forms = append(all[i].forms, f)
+		if i := slices.IndexFunc(all, func(s Spelling) bool { return s.Text == text }); i >= 0 {
+			all[i].Forms = append(all[i].Forms, f)
 		} else {
-			all = append(all, spelling{text, []Form{f}})
+			all = append(all, Spelling{text, []Form{f}})
 		}
 	}
 	return all

@@ -1,4 +1,4 @@
-package implicit
+package lexicon
 
 import (
 	"archive/zip"
@@ -103,7 +103,7 @@ line 7: only: in a category only beside other words ((2)125), and left out, as w
 		}
 		var warnings []string
 		for _, w := range got.Warnings {
-			warnings = append(warnings, strings.TrimPrefix(w.Error(), "implicit: corpus: "))
+			warnings = append(warnings, strings.TrimPrefix(w.Error(), "lexicon: corpus: "))
 		}
 		if text := strings.Join(warnings, "\n"); text != c.warnings {
 			t.Errorf("%s: warnings\n got %s\nwant %s", c.name, text, c.warnings)
@@ -170,7 +170,7 @@ func TestCorpusRefused(t *testing.T) {
 		{"%\n\n1\n%\nlove\t1\n", `line 3: "1", wanted a category's number, a tab and its name`},
 	} {
 		got, err := ReadCorpus(strings.NewReader(c.in))
-		if err == nil || !strings.HasPrefix(err.Error(), "implicit: corpus: "+c.want) {
+		if err == nil || !strings.HasPrefix(err.Error(), "lexicon: corpus: "+c.want) {
 			t.Errorf("%.40q: %v, %+v, wanted %s", c.in, err, got, c.want)
 		} else if len(err.Error()) > 300 {
 			t.Errorf("%.40q: %d bytes of error", c.in, len(err.Error()))

@@ -1,4 +1,4 @@
-package implicit
+package lexicon
 
 import (
 	"slices"
@@ -61,9 +61,9 @@ func TestSpellings(t *testing.T) {
 	} {
 		var got []string
 		forms := 0
-		for _, s := range spellings(entry, AllForms()) {
-			got = append(got, s.text)
-			forms += len(s.forms)
+		for _, s := range Spellings(entry, AllForms()) {
+			got = append(got, s.Text)
+			forms += len(s.Forms)
 		}
 		if !slices.Equal(got, want) || entry != "" && forms != 8 {
 			t.Errorf("%q: %q of %d forms, wanted %q of 8", entry, got, forms, want)
@@ -80,14 +80,14 @@ func TestParseForms(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	for list, want := range map[string]string{
-		"":          `implicit: form "", wanted one of {}, {lower}, {title}, {upper} in it, where the word goes`,
-		"word":      `implicit: form "word", wanted one of`,
-		"{},":       `implicit: form "", wanted one of`,
-		"{} {}":     `implicit: form "{} {}", wanted one of`,
-		"{}{lower}": `implicit: form "{}{lower}", wanted one of`,
-		"{Lower}":   `implicit: form "{Lower}", wanted one of`,
-		"{},{}":     `implicit: form "{}" stands twice, wanted each once`,
-		"all,{}":    `implicit: form "all", wanted one of`,
+		"":          `lexicon: form "", wanted one of {}, {lower}, {title}, {upper} in it, where the word goes`,
+		"word":      `lexicon: form "word", wanted one of`,
+		"{},":       `lexicon: form "", wanted one of`,
+		"{} {}":     `lexicon: form "{} {}", wanted one of`,
+		"{}{lower}": `lexicon: form "{}{lower}", wanted one of`,
+		"{Lower}":   `lexicon: form "{Lower}", wanted one of`,
+		"{},{}":     `lexicon: form "{}" stands twice, wanted each once`,
+		"all,{}":    `lexicon: form "all", wanted one of`,
 	} {
 		if _, err := ParseForms(list); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: error %v, wanted %q", list, err, want)
@@ -102,11 +102,11 @@ func FuzzForms(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, entry string) {
-		all := spellings(entry, AllForms())
+		all := Spellings(entry, AllForms())
 		for i, s := range all {
 			for _, other := range all[:i] {
-				if s.text == other.text {
-					t.Errorf("%q twice for %q", s.text, entry)
+				if s.Text == other.Text {
+					t.Errorf("%q twice for %q", s.Text, entry)
 				}
 			}
 		}

@@ -1,18 +1,17 @@
-package implicit_test
+package lexicon_test
 
 import (
 	"fmt"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 )
 
 func TestReadCorpus(t *testing.T) {
-	type entries = []implicit.Entry
+	type entries = []lexicon.Entry
 	ag, co, both := []string{"Agency"}, []string{"Communion"}, []string{"Agency", "Communion"}
 	for _, c := range []struct {
 		name, in   string
@@ -21,17 +20,17 @@ func TestReadCorpus(t *testing.T) {
 		warnings   string
 	}{
 		{"long", "Category,token_decoded\nCommunion,love\nAgency,power\n", entries{{Term: "love", Categories: co}, {Term: "power", Categories: ag}}, []string{"Communion", "Agency"}, "[]"},
-		{"long, by R, columns of its own", "\"\",\"word\",\"CLASS\",\"n\"\n\"1\",\"NA\",\"Agency\",7\n", entries{{Term: "NA", Categories: ag}}, ag, "[implicit: corpus: column 4 (n): not used]"},
+		{"long, by R, columns of its own", "\"\",\"word\",\"CLASS\",\"n\"\n\"1\",\"NA\",\"Agency\",7\n", entries{{Term: "NA", Categories: ag}}, ag, "[lexicon: corpus: column 4 (n): not used]"},
 		{"wide", "\ufeffDicTerm,Agency,Communion\r\nable,X,NA\r\ncare*,,x\r\n\"act, as\",X,X\r\n", entries{{Term: "able", Categories: ag}, {Term: "care*", Categories: co, Wildcard: true}, {Term: "act, as", Categories: both}}, both, "[]"},
 		{"LIWC", "%\n1\tAgency\n 2\tCommunion\n%\nable\t1\nlo*\t\t2\npay back\t1\t2\r\n\n", entries{{Term: "able", Categories: ag}, {Term: "lo*", Categories: co, Wildcard: true}, {Term: "pay back", Categories: both}}, both, "[]"},
 		{"list", "love\n hate \r\n\nfree will\n", entries{{Term: "love"}, {Term: "hate"}, {Term: "free will"}}, nil, "[]"},
 		{"one column", "token_decoded\n\" love\"\n\"\r\n\"\n**\n", entries{{Term: " love"}, {Term: "\r\n"}, {Term: "**"}}, nil,
-			`[implicit: corpus: line 2: " love" begins or ends with a space, which is part of the word implicit: corpus: line 3: "\r\n" begins or ends with a space, which is part of the word]`},
+			`[lexicon: corpus: line 2: " love" begins or ends with a space, which is part of the word lexicon: corpus: line 3: "\r\n" begins or ends with a space, which is part of the word]`},
 		{"a word that is a header elsewhere", "word\nterm\n", entries{{Term: "word"}, {Term: "term"}}, nil, "[]"},
-		{"twice", "Category,token_decoded\nAgency,a\nCommunion,a\n", entries{{Term: "a", Categories: ag}, {Term: "a", Categories: co}}, both, `[implicit: corpus: line 3: "a" stands in line 2 already, and counts twice]`},
-		{"empty word", "Category,token_decoded\nAgency,\n", entries{{Categories: ag}}, ag, "[implicit: corpus: line 2: an empty word, which cannot be scored]"},
+		{"twice", "Category,token_decoded\nAgency,a\nCommunion,a\n", entries{{Term: "a", Categories: ag}, {Term: "a", Categories: co}}, both, `[lexicon: corpus: line 3: "a" stands in line 2 already, and counts twice]`},
+		{"empty word", "Category,token_decoded\nAgency,\n", entries{{Categories: ag}}, ag, "[lexicon: corpus: line 2: an empty word, which cannot be scored]"},
 	} {
-		got, err := implicit.ReadCorpus(strings.NewReader(c.in))
+		got, err := lexicon.ReadCorpus(strings.NewReader(c.in))
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -68,8 +67,8 @@ func TestReadCorpusErrors(t *testing.T) {
 		"%\n1\ta\n%\nlove\n":                  `line 4: "love", wanted a word, tabs and the numbers of its categories`,
 		"%\n1\ta\n%\nx\t1\n%\ny\t1\n":         `line 6: "y\t1", wanted two lines of % around the categories, then words`,
 	} {
-		if _, err := implicit.ReadCorpus(strings.NewReader(in)); err == nil || err.Error() != "implicit: corpus: "+want {
-			t.Errorf("%q:\n got %v\nwant implicit: corpus: %s", in, err, want)
+		if _, err := lexicon.ReadCorpus(strings.NewReader(in)); err == nil || err.Error() != "lexicon: corpus: "+want {
+			t.Errorf("%q:\n got %v\nwant lexicon: corpus: %s", in, err, want)
 		}
 	}
 }
@@ -89,7 +88,7 @@ func TestPaperCorpora(t *testing.T) {
 			t.Skip("the paper's data is not at hand: ", err)
 		}
 		defer f.Close()
-		c, err := implicit.ReadCorpus(f)
+		c, err := lexicon.ReadCorpus(f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,32 +116,12 @@ func TestPaperCorpora(t *testing.T) {
 	}
 }
 
-func TestItems(t *testing.T) {
-	c, err := implicit.ReadCorpus(strings.NewReader("DicTerm,A,B\nlove,X,X\nhat*,,X\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := slices.Collect(c.Items([]implicit.NamedPrompt{{"p", "Why?"}, {"q", "How?"}}))
-	want := []implicit.Item{
-		{Prompt: "Why?", Reply: "love", PromptName: "p", Word: "love", Categories: []string{"A", "B"}},
-		{Prompt: "Why?", Reply: "hat*", PromptName: "p", Word: "hat*", Categories: []string{"B"}, Wildcard: true},
-		{Prompt: "How?", Reply: "love", PromptName: "q", Word: "love", Categories: []string{"A", "B"}},
-		{Prompt: "How?", Reply: "hat*", PromptName: "q", Word: "hat*", Categories: []string{"B"}, Wildcard: true},
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v\nwant %+v", got, want)
-	}
-	for range c.Items([]implicit.NamedPrompt{{"p", "Why?"}}) {
-		break // must not panic
-	}
-}
-
 func FuzzReadCorpus(f *testing.F) {
 	for _, s := range []string{"Category,token_decoded\na,b\n", "DicTerm,A\nb,X", "%\n1\ta\n%\nb*\t1\n", "a\nb\n", "\ufefftoken_decoded\n\"\""} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
-		if c, err := implicit.ReadCorpus(strings.NewReader(in)); (err == nil) != (c != nil && len(c.Entries) > 0) {
+		if c, err := lexicon.ReadCorpus(strings.NewReader(in)); (err == nil) != (c != nil && len(c.Entries) > 0) {
 			t.Errorf("%q: %+v and %v", in, c, err)
 		}
 	})

@@ -1,4 +1,4 @@
-package implicit
+package lexicon
 
 import (
 	"fmt"
@@ -57,14 +57,14 @@ func TestReadWordList(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"":                     "implicit: word list: empty, wanted one word a line",
-		"\n \n":                "implicit: word list: empty, wanted one word a line",
-		"a\n\xff\n":            "implicit: word list: line 2: not valid UTF-8",
-		"PK\x03\x04xl/":        "implicit: word list: an Excel workbook (.xlsx)",
-		"a;1\nb;2\n":           `implicit: word list: line 1: "a;1": semicolons in 2 of 2 lines, wanted one word a line`,
-		"a,1\nb,2\nc,3\n":      `implicit: word list: line 1: "a,1": commas in 3 of 3 lines, wanted one word a line`,
-		"the 9\nof 8\nand 7\n": `implicit: word list: line 1: "the 9": a number after the word in 3 of 3 lines, wanted one word a line`,
-		"a\tnoun\n":            `implicit: word list: line 1: "a\tnoun", wanted one word a line`,
+		"":                     "lexicon: word list: empty, wanted one word a line",
+		"\n \n":                "lexicon: word list: empty, wanted one word a line",
+		"a\n\xff\n":            "lexicon: word list: line 2: not valid UTF-8",
+		"PK\x03\x04xl/":        "lexicon: word list: an Excel workbook (.xlsx)",
+		"a;1\nb;2\n":           `lexicon: word list: line 1: "a;1": semicolons in 2 of 2 lines, wanted one word a line`,
+		"a,1\nb,2\nc,3\n":      `lexicon: word list: line 1: "a,1": commas in 3 of 3 lines, wanted one word a line`,
+		"the 9\nof 8\nand 7\n": `lexicon: word list: line 1: "the 9": a number after the word in 3 of 3 lines, wanted one word a line`,
+		"a\tnoun\n":            `lexicon: word list: line 1: "a\tnoun", wanted one word a line`,
 	} {
 		if _, err := ReadWordList(strings.NewReader(in)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: error %v, wanted %q", in, err, want)

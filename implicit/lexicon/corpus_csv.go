@@ -1,4 +1,4 @@
-package implicit
+package lexicon
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package implicit
+package lexicon
 
 import (
 	"bytes"
@@ -14,16 +14,16 @@ import (
 	"github.com/implicitreward/implicitreward/internal/csv"
 )
 
-// NamedPrompt is a prompt and the name under which its numbers go into tables.
-type NamedPrompt struct {
-	Name, Prompt string
+// Prompt is a prompt and the name under which its numbers go into tables.
+type Prompt struct {
+	Name, Text string
 }
 
 // PaperPrompts returns the 54 prompts of Christian et al. (2026): 6 adjectives x 3
 // scopes x 3 ways to ask for one word, named adjective_scope_way (greatest_ever_one),
 // in the order of the paper's files. best, greatest and good are its positive
 // prompts.
-func PaperPrompts() []NamedPrompt {
+func PaperPrompts() []Prompt {
 	type level struct{ name, text string }
 	adjectives := []level{{"best", "best"}, {"greatest", "greatest"}, {"good", "most good"}, {"worst", "worst"}, {"bad", "most bad"}, {"terrible", "most terrible"}}
 	scopes := []level{{"ever", "ever"}, {"world", "in the world"}, {"time", "of all time"}}
@@ -32,11 +32,11 @@ func PaperPrompts() []NamedPrompt {
 		{"single", "What, in a single word, is the %s thing %s?"},
 		{"please", "What is the %s thing %s? Please answer in one word only."},
 	}
-	var all []NamedPrompt
+	var all []Prompt
 	for _, a := range adjectives {
 		for _, s := range scopes {
 			for _, w := range ways {
-				all = append(all, NamedPrompt{a.name + "_" + s.name + "_" + w.name, fmt.Sprintf(w.text, a.text, s.text)})
+				all = append(all, Prompt{a.name + "_" + s.name + "_" + w.name, fmt.Sprintf(w.text, a.text, s.text)})
 			}
 		}
 	}
@@ -54,15 +54,15 @@ func PaperPrompts() []NamedPrompt {
 // sep= and comments before the header are as in ReadCorpus. A name that stands twice, an
 // empty name or prompt, a value that is no string, semicolons for the commas, text that is
 // not UTF-8, and a file without prompts are errors.
-func ReadPrompts(r io.Reader) ([]NamedPrompt, error) {
+func ReadPrompts(r io.Reader) ([]Prompt, error) {
 	text, err := readText(r)
 	if err != nil {
-		return nil, fmt.Errorf("implicit: prompts: %w", err)
+		return nil, fmt.Errorf("lexicon: prompts: %w", err)
 	}
 	// Comments are YAML's too, and are not told.
 	first, comma, head, err := skipHead(text, &tally{})
 	if err != nil {
-		return nil, fmt.Errorf("implicit: prompts: %w", err)
+		return nil, fmt.Errorf("lexicon: prompts: %w", err)
 	}
 	if comma == 0 && isPromptHeader(first, '\t') {
 		comma = '\t'
@@ -73,7 +73,7 @@ func ReadPrompts(r io.Reader) ([]NamedPrompt, error) {
 	var list promptList
 	switch {
 	case strings.TrimSpace(text) == "":
-		return nil, fmt.Errorf("implicit: prompts: empty, wanted at least one prompt")
+		return nil, fmt.Errorf("lexicon: prompts: empty, wanted at least one prompt")
 	case first != "" && first[0] == '{':
 		err = list.readJSON([]byte(text))
 	case isPromptHeader(first, ';'):
@@ -87,12 +87,12 @@ func ReadPrompts(r io.Reader) ([]NamedPrompt, error) {
 		err = fmt.Errorf("no prompts, wanted at least one")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("implicit: prompts: %w", err)
+		return nil, fmt.Errorf("lexicon: prompts: %w", err)
 	}
 	return list, nil
 }
 
-type promptList []NamedPrompt
+type promptList []Prompt
 
 func (l *promptList) add(name, prompt string) error {
 	switch {
@@ -100,10 +100,10 @@ func (l *promptList) add(name, prompt string) error {
 		return fmt.Errorf("a prompt without a name: %q", prompt)
 	case prompt == "":
 		return fmt.Errorf("%s: empty prompt, wanted text", name)
-	case slices.ContainsFunc(*l, func(p NamedPrompt) bool { return p.Name == name }):
+	case slices.ContainsFunc(*l, func(p Prompt) bool { return p.Name == name }):
 		return fmt.Errorf("%s stands twice, wanted each name once", name)
 	}
-	*l = append(*l, NamedPrompt{name, prompt})
+	*l = append(*l, Prompt{name, prompt})
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package implicit
+package lexicon
 
 import (
 	"fmt"
@@ -118,7 +118,7 @@ func (c *Corpus) Expand(words []string) *Corpus {
 			word := words[i]
 			key := fold.String(word)
 			if before, ok := seen[key]; ok {
-				out.Warnings = append(out.Warnings, fmt.Errorf("implicit: corpus: %q, which %q stands for, is there already by %q, and counts twice", word, e.Term, before))
+				out.Warnings = append(out.Warnings, fmt.Errorf("lexicon: corpus: %q, which %q stands for, is there already by %q, and counts twice", word, e.Term, before))
 			} else {
 				seen[key] = e.Term
 			}

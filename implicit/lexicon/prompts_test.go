@@ -1,46 +1,17 @@
-package implicit_test
+package lexicon_test
 
 import (
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 
 	"golang.org/x/text/encoding/unicode"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 )
 
-// TestPaperPrompts holds the built-in prompts to the fixture's prompts.yaml and,
-// where it is at hand, the paper's own.
-func TestPaperPrompts(t *testing.T) {
-	got := implicit.PaperPrompts()
-	want, err := implicit.ReadPrompts(input(t, "config/prompts.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(got) != 54 || !reflect.DeepEqual(got, want) {
-		t.Errorf("%d prompts, want the 54 of prompts.yaml: %q\n%q", len(got), got, want)
-	}
-	file, err := os.Open("../../shared/data/paper/config/prompts.yaml")
-	if err != nil {
-		t.Skip("the paper's data is not at hand: ", err)
-	}
-	defer file.Close()
-	if want, err = implicit.ReadPrompts(file); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("the paper's prompts differ: %q, %v", want, err)
-	}
-	// The columns of the log-probability files stand in the same order.
-	tab := table(t, "google/gemma-2-2b")
-	for i, p := range got {
-		if tab.Prompts[i] != p.Name {
-			t.Errorf("column %d is %s, want %s", i, tab.Prompts[i], p.Name)
-		}
-	}
-}
-
 func TestReadPrompts(t *testing.T) {
-	want := []implicit.NamedPrompt{{"z", "Why, \"is\" it?"}, {"a", "  Two\nlines\r\n "}, {"é", "日本"}}
+	want := []lexicon.Prompt{{"z", "Why, \"is\" it?"}, {"a", "  Two\nlines\r\n "}, {"é", "日本"}}
 	for name, in := range map[string]string{
 		"JSON":      " {\"z\": \"Why, \\\"is\\\" it?\", \"a\": \"  Two\\nlines\\r\\n \", \"é\": \"\\u65e5本\"}\n",
 		"CSV":       "name,prompt\nz,\"Why, \"\"is\"\" it?\"\na,\"  Two\nlines\r\n \"\né,日本\n",
@@ -48,7 +19,7 @@ func TestReadPrompts(t *testing.T) {
 		"YAML":      "# a comment\n---\nz: \"Why, \\\"is\\\" it?\"   # another\n\na: \"  Two\\nlines\\r\\n \"\r\né: 日本\n",
 		"YAML, '''": "z: 'Why, \"is\" it?' # another\na: \"  Two\\nlines\\r\\n \"\né: '日本'",
 	} {
-		got, err := implicit.ReadPrompts(strings.NewReader(in))
+		got, err := lexicon.ReadPrompts(strings.NewReader(in))
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
@@ -67,13 +38,13 @@ func TestReadPrompts(t *testing.T) {
 		"JSON in UTF-16":    inUTF16("{\"a\": \"Why, x?\", \"b\": \"How?\"}"),
 		"blanks in between": "\n\nname,prompt\n\na,\"Why, x?\"\n\nb,How?\n",
 	} {
-		got, err := implicit.ReadPrompts(strings.NewReader(in))
-		if want := []implicit.NamedPrompt{{"a", "Why, x?"}, {"b", "How?"}}; err != nil || !reflect.DeepEqual(got, want) {
+		got, err := lexicon.ReadPrompts(strings.NewReader(in))
+		if want := []lexicon.Prompt{{"a", "Why, x?"}, {"b", "How?"}}; err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	got, err := implicit.ReadPrompts(strings.NewReader("x: 'it''s'"))
-	if err != nil || got[0].Prompt != "it's" {
+	got, err := lexicon.ReadPrompts(strings.NewReader("x: 'it''s'"))
+	if err != nil || got[0].Text != "it's" {
 		t.Errorf("%q, %v", got, err)
 	}
 }
@@ -115,12 +86,12 @@ func TestReadPromptsErrors(t *testing.T) {
 		"PK\x03\x04xl/workbook.xml":      "an Excel workbook (.xlsx): save the sheet as CSV UTF-8, wanted text",
 		"name,prompt\na,x\nb,gr\xfc\xdf": "line 3: not valid UTF-8: byte 0xfc, as in Latin-1 and other old encodings, wanted UTF-8 (save it as CSV UTF-8, or as text in UTF-8)",
 	} {
-		if _, err := implicit.ReadPrompts(strings.NewReader(in)); err == nil || err.Error() != "implicit: prompts: "+want {
-			t.Errorf("%q:\n got %v\nwant implicit: prompts: %s", in, err, want)
+		if _, err := lexicon.ReadPrompts(strings.NewReader(in)); err == nil || err.Error() != "lexicon: prompts: "+want {
+			t.Errorf("%q:\n got %v\nwant lexicon: prompts: %s", in, err, want)
 		}
 	}
 	for _, in := range []string{`{"a"`, `{"a": }`, `{"a": "x"`, `{"a": "x" "b"}`} {
-		if _, err := implicit.ReadPrompts(strings.NewReader(in)); err == nil || !strings.HasPrefix(err.Error(), "implicit: prompts: JSON: ") {
+		if _, err := lexicon.ReadPrompts(strings.NewReader(in)); err == nil || !strings.HasPrefix(err.Error(), "lexicon: prompts: JSON: ") {
 			t.Errorf("%s: %v, want an error of JSON", in, err)
 		}
 	}
@@ -131,12 +102,12 @@ func FuzzReadPrompts(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
-		got, err := implicit.ReadPrompts(strings.NewReader(in))
+		got, err := lexicon.ReadPrompts(strings.NewReader(in))
 		if (err == nil) != (len(got) > 0) {
 			t.Errorf("%q: %d prompts and %v", in, len(got), err)
 		}
 		for _, p := range got {
-			if p.Name == "" || p.Prompt == "" {
+			if p.Name == "" || p.Text == "" {
 				t.Errorf("%q: %q", in, p)
 			}
 		}
