@@ -1,7 +1,7 @@
 // Package implicit computes the implicit reward that turns one language model
 // into another, per reply and per token, and over the vocabulary.
 //
-//	rewards := implicit.Rewards(ctx, implicit.Chat(tuned, nil), implicit.Plain(base), implicit.Items(corpus, lexicon.PaperPrompts()))
+//	rewards := implicit.Rewards(ctx, implicit.Chat(tuned, nil), implicit.Raw(base), implicit.Items(corpus, lexicon.PaperPrompts()))
 //	for r, err := range rewards {
 //		fmt.Println(r.PromptName, r.Word, r.LogRatio(), err)
 //	}

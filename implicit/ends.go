@@ -29,7 +29,7 @@ func Ends(t *tokenize.Tokenizer) []bool {
 		for len(ends) <= int(token.ID) {
 			ends = append(ends, false)
 		}
-		ends[token.ID] = t.Special(token.ID) || EndsWord(within(t, token))
+		ends[token.ID] = t.IsSpecial(token.ID) || EndsWord(within(t, token))
 	}
 	return ends
 }

@@ -19,12 +19,12 @@ import (
 // unigram is a model that knows words only: the log-probability of each, whatever stands before.
 type unigram map[string]float32
 
-func (u unigram) Score(_ context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
-	return func(yield func(logprob.Score, error) bool) {
+func (u unigram) Score(_ context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+	return func(yield func(logprob.Result, error) bool) {
 		for t := range texts {
-			var s logprob.Score
+			var s logprob.Result
 			for _, span := range t.Spans[t.Reply:] {
-				s.LogProb = append(s.LogProb, u[strings.TrimSpace(t.Rendered[span[0]:span[1]])])
+				s.LogProbs = append(s.LogProbs, u[strings.TrimSpace(t.Rendered[span[0]:span[1]])])
 			}
 			if !yield(s, nil) {
 				return
@@ -34,8 +34,8 @@ func (u unigram) Score(_ context.Context, texts iter.Seq[tokenize.Text]) iter.Se
 }
 
 // encode cuts a text before every space.
-func encode(prompt, reply string) (tokenize.Text, error) {
-	t := tokenize.Text{Rendered: prompt + reply, Start: len(prompt)}
+func encode(prompt, reply string) (tokenize.Encoded, error) {
+	t := tokenize.Encoded{Rendered: prompt + reply, Start: len(prompt)}
 	for from := 0; from < len(t.Rendered); {
 		to := len(t.Rendered)
 		if i := strings.IndexByte(t.Rendered[from+1:], ' '); i >= 0 {
@@ -51,7 +51,7 @@ func encode(prompt, reply string) (tokenize.Text, error) {
 	return t, nil
 }
 
-// A Policy for a real model is implicit.Chat(m, nil) or implicit.Plain(m), where m comes from logprob.Load.
+// A Policy for a real model is implicit.Chat(m, nil) or implicit.Raw(m), where m comes from logprob.Load.
 func ExampleRewards() {
 	base := implicit.Policy{Scorer: unigram{"love": -3, "power": -3, "of": -1}, Encode: encode}
 	tuned := implicit.Policy{Scorer: unigram{"love": -1, "power": -4.5, "of": -1}, Encode: encode}
@@ -157,16 +157,16 @@ func ExampleReadPrompts() {
 
 func ExampleReward_PerSpan() {
 	// Two models that cut "friendships" differently.
-	text := func(ends ...int) tokenize.Text {
-		t := tokenize.Text{Rendered: "Q: friendships", Start: 2, IDs: []int32{0}, Spans: [][2]int{{0, 2}}, Reply: 1}
+	text := func(ends ...int) tokenize.Encoded {
+		t := tokenize.Encoded{Rendered: "Q: friendships", Start: 2, IDs: []int32{0}, Spans: [][2]int{{0, 2}}, Reply: 1}
 		for _, end := range ends {
 			t.IDs, t.Spans = append(t.IDs, 1), append(t.Spans, [2]int{t.Spans[len(t.Spans)-1][1], end})
 		}
 		return t
 	}
 	r := implicit.Reward{
-		TunedText: text(9, 13, 14), Tuned: logprob.Score{LogProb: []float32{-2, -0.5, -1}}, // " friend" "ship" "s"
-		BaseText: text(13, 14), Base: logprob.Score{LogProb: []float32{-4, -0.75}}, // " friendship" "s"
+		TunedText: text(9, 13, 14), Tuned: logprob.Result{LogProbs: []float32{-2, -0.5, -1}}, // " friend" "ship" "s"
+		BaseText: text(13, 14), Base: logprob.Result{LogProbs: []float32{-4, -0.75}}, // " friendship" "s"
 	}
 	spans, err := r.PerSpan()
 	if err != nil {

@@ -68,7 +68,7 @@ func (r Reward) Row(beta float64) Row {
 		Category: strings.Join(r.Categories, ";"),
 		Word:     r.Word,
 		Form:     r.Reply,
-		NTokens:  int32(len(r.Tuned.LogProb)),
+		NTokens:  int32(len(r.Tuned.LogProbs)),
 		Tuned:    r.Tuned.Sum(),
 		Base:     r.Base.Sum(),
 		Reward:   r.Value(beta),

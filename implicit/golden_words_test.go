@@ -20,12 +20,12 @@ type tableScorer struct {
 	column []float32
 }
 
-func (m tableScorer) Score(_ context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
-	return func(yield func(logprob.Score, error) bool) {
+func (m tableScorer) Score(_ context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+	return func(yield func(logprob.Result, error) bool) {
 		for text := range texts {
-			s := logprob.Score{LogProb: make([]float32, len(text.IDs)-text.Reply)}
-			if len(s.LogProb) == 1 {
-				s.LogProb[0] = m.column[text.IDs[text.Reply]]
+			s := logprob.Result{LogProbs: make([]float32, len(text.IDs)-text.Reply)}
+			if len(s.LogProbs) == 1 {
+				s.LogProbs[0] = m.column[text.IDs[text.Reply]]
 			}
 			if !yield(s, nil) {
 				return
@@ -36,12 +36,12 @@ func (m tableScorer) Score(_ context.Context, texts iter.Seq[tokenize.Text]) ite
 
 // policy makes one token of a text that is one, and two of any other.
 func (m tableScorer) policy() implicit.Policy {
-	return implicit.Policy{Scorer: m, Encode: func(prompt, reply string) (tokenize.Text, error) {
+	return implicit.Policy{Scorer: m, Encode: func(prompt, reply string) (tokenize.Encoded, error) {
 		ids := []int32{-1, -2, -3}
 		if id, ok := m.ids[reply]; ok {
 			ids = []int32{-1, id}
 		}
-		return tokenize.Text{IDs: ids, Reply: 1}, nil
+		return tokenize.Encoded{IDs: ids, Reply: 1}, nil
 	}}
 }
 

@@ -215,7 +215,7 @@ func (f *FormScore) ln(model int, ended bool) float64 {
 		score = f.Base
 	}
 	if ended {
-		return score.Sum() + float64(score.End)
+		return score.Sum() + float64(score.Within)
 	}
 	return score.Sum()
 }

@@ -66,16 +66,16 @@ func (m *toy) encode(s string) (ids []int32, spans [][2]int) {
 	return ids, spans
 }
 
-func (m *toy) Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
+func (m *toy) Score(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
 	return m.score(ctx, texts, nil)
 }
 
-func (m *toy) score(_ context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[logprob.Score, error] {
-	return func(yield func(logprob.Score, error) bool) {
+func (m *toy) score(_ context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error] {
+	return func(yield func(logprob.Result, error) bool) {
 		for t := range texts {
-			var s logprob.Score
+			var s logprob.Result
 			for i := t.Reply; i < len(t.IDs); i++ {
-				s.LogProb = append(s.LogProb, float32(math.Log(m.next(t.IDs[:i])[t.IDs[i]])+m.spoil))
+				s.LogProbs = append(s.LogProbs, float32(math.Log(m.next(t.IDs[:i])[t.IDs[i]])+m.spoil))
 			}
 			if ends != nil {
 				sum := 0.0
@@ -84,7 +84,7 @@ func (m *toy) score(_ context.Context, texts iter.Seq[tokenize.Text], ends []boo
 						sum += p
 					}
 				}
-				s.End = float32(math.Log(sum))
+				s.Within = float32(math.Log(sum))
 			}
 			if !yield(s, nil) {
 				return
@@ -96,7 +96,7 @@ func (m *toy) score(_ context.Context, texts iter.Seq[tokenize.Text], ends []boo
 // endingToy knows where words end.
 type endingToy struct{ *toy }
 
-func (m endingToy) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[logprob.Score, error] {
+func (m endingToy) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error] {
 	return m.score(ctx, texts, ends)
 }
 
@@ -110,11 +110,11 @@ func (m *toy) ends() []bool {
 
 // policy encodes prompt and reply together; a token may straddle the two.
 func (m *toy) policy() Policy {
-	return Policy{Scorer: endingToy{m}, Ends: m.ends, Encode: func(prompt, reply string) (tokenize.Text, error) {
+	return Policy{Scorer: endingToy{m}, Ends: m.ends, Encode: func(prompt, reply string) (tokenize.Encoded, error) {
 		if to, ok := m.merge[reply]; ok {
 			reply = to
 		}
-		t := tokenize.Text{Rendered: prompt + reply, Start: len(prompt)}
+		t := tokenize.Encoded{Rendered: prompt + reply, Start: len(prompt)}
 		if t.IDs, t.Spans = m.encode(t.Rendered); t.IDs == nil {
 			return t, errors.New("toy: no token")
 		}
@@ -321,7 +321,7 @@ func TestImpossible(t *testing.T) {
 			t.Errorf("error %v", last)
 		}
 	}
-	w := WordReward{Forms: []FormScore{{TunedIDs: []int32{1}, BaseIDs: []int32{1}, Tuned: logprob.Score{LogProb: []float32{1e-6}}, Base: logprob.Score{LogProb: []float32{-1}}}}}
+	w := WordReward{Forms: []FormScore{{TunedIDs: []int32{1}, BaseIDs: []int32{1}, Tuned: logprob.Result{LogProbs: []float32{1e-6}}, Base: logprob.Result{LogProbs: []float32{-1}}}}}
 	s, err := w.Measure(MeasurePooled)
 	if err != nil || s[0].Tuned != 0 {
 		t.Errorf("%v, %v, wanted ln 1 for what rounding has put above it", s, err)
@@ -332,7 +332,7 @@ func TestImpossible(t *testing.T) {
 func TestInfinite(t *testing.T) {
 	inf := float32(math.Inf(-1))
 	form := func(text string, id int32, p, q float32) FormScore {
-		return FormScore{Text: text, TunedIDs: []int32{id}, BaseIDs: []int32{id}, Tuned: logprob.Score{LogProb: []float32{p}}, Base: logprob.Score{LogProb: []float32{q}}}
+		return FormScore{Text: text, TunedIDs: []int32{id}, BaseIDs: []int32{id}, Tuned: logprob.Result{LogProbs: []float32{p}}, Base: logprob.Result{LogProbs: []float32{q}}}
 	}
 	plus, minus := math.Inf(1), math.Inf(-1)
 	for _, test := range []struct {

@@ -57,7 +57,7 @@ type onceScore struct {
 	end    float32
 }
 
-func keyOf(t tokenize.Text) onceKey {
+func keyOf(t tokenize.Encoded) onceKey {
 	b := make([]byte, 0, 4*len(t.IDs)+8)
 	b = binary.LittleEndian.AppendUint64(b, uint64(t.Reply))
 	for _, id := range t.IDs {
@@ -68,10 +68,10 @@ func keyOf(t tokenize.Text) onceKey {
 }
 
 // Score is the Scorer's, from memory where it can.
-func (o *once) Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
-	return func(yield func(logprob.Score, error) bool) {
+func (o *once) Score(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+	return func(yield func(logprob.Result, error) bool) {
 		var keys []onceKey
-		var fresh []tokenize.Text
+		var fresh []tokenize.Encoded
 		var places []onceKey // of the fresh ones
 		asked := map[onceKey]bool{}
 		for t := range texts {
@@ -83,12 +83,12 @@ func (o *once) Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Se
 			}
 		}
 		if err := o.compute(ctx, fresh, places); err != nil {
-			yield(logprob.Score{}, err)
+			yield(logprob.Result{}, err)
 			return
 		}
 		for _, k := range keys {
 			s := o.known[k]
-			if !yield(logprob.Score{LogProb: slices.Clone(o.values[s.at : s.at+s.n]), Greedy: s.greedy, End: s.end}, nil) {
+			if !yield(logprob.Result{LogProbs: slices.Clone(o.values[s.at : s.at+s.n]), Greedy: s.greedy, Within: s.end}, nil) {
 				return
 			}
 		}
@@ -96,13 +96,13 @@ func (o *once) Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Se
 }
 
 // compute scores texts that are not known.
-func (o *once) compute(ctx context.Context, texts []tokenize.Text, keys []onceKey) error {
+func (o *once) compute(ctx context.Context, texts []tokenize.Encoded, keys []onceKey) error {
 	if len(texts) == 0 {
 		return ctx.Err()
 	}
 	score := o.from.Score
 	if o.ends != nil {
-		score = func(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
+		score = func(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
 			return o.withEnds.ScoreEnds(ctx, texts, o.ends)
 		}
 	}
@@ -114,8 +114,8 @@ func (o *once) compute(ctx context.Context, texts []tokenize.Text, keys []onceKe
 		if n == len(texts) {
 			return fmt.Errorf("more scores than the %d texts", n)
 		}
-		o.known[keys[n]] = onceScore{len(o.values), len(s.LogProb), s.Greedy, s.End}
-		o.values = append(o.values, s.LogProb...)
+		o.known[keys[n]] = onceScore{len(o.values), len(s.LogProbs), s.Greedy, s.Within}
+		o.values = append(o.values, s.LogProbs...)
 		n++
 	}
 	if n < len(texts) {
@@ -124,10 +124,10 @@ func (o *once) compute(ctx context.Context, texts []tokenize.Text, keys []onceKe
 	return nil
 }
 
-// Context is the model's, or no limit where it has none.
-func (o *once) Context() int {
-	if limited, ok := o.from.(interface{ Context() int }); ok {
-		return limited.Context()
+// MaxTokens is the model's, or no limit where it has none.
+func (o *once) MaxTokens() int {
+	if limited, ok := o.from.(interface{ MaxTokens() int }); ok {
+		return limited.MaxTokens()
 	}
 	return math.MaxInt
 }
@@ -136,10 +136,10 @@ func (o *once) Context() int {
 type onceEnds struct{ *once }
 
 // ScoreEnds is Score, whose scores have the ends already, for the same ends.
-func (o onceEnds) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[logprob.Score, error] {
+func (o onceEnds) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error] {
 	if !slices.Equal(ends, o.ends) {
-		return func(yield func(logprob.Score, error) bool) {
-			yield(logprob.Score{}, errors.New("implicit: once: other ends of words than the policy's"))
+		return func(yield func(logprob.Result, error) bool) {
+			yield(logprob.Result{}, errors.New("implicit: once: other ends of words than the policy's"))
 		}
 	}
 	return o.Score(ctx, texts)

@@ -19,11 +19,11 @@ type ending struct {
 	asked int
 }
 
-func (e *ending) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[logprob.Score, error] {
+func (e *ending) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error] {
 	e.asked++
-	return func(yield func(logprob.Score, error) bool) {
+	return func(yield func(logprob.Result, error) bool) {
 		for s, err := range e.Score(ctx, texts) {
-			s.End = s.LogProb[len(s.LogProb)-1] / 2
+			s.Within = s.LogProbs[len(s.LogProbs)-1] / 2
 			if !yield(s, err) {
 				return
 			}
@@ -58,20 +58,20 @@ func TestOnce(t *testing.T) {
 	}
 
 	// The same ids with the reply elsewhere are another text.
-	a, b := tokenize.Text{IDs: []int32{1, 2, 3}, Reply: 1}, tokenize.Text{IDs: []int32{1, 2, 3}, Reply: 2}
+	a, b := tokenize.Encoded{IDs: []int32{1, 2, 3}, Reply: 1}, tokenize.Encoded{IDs: []int32{1, 2, 3}, Reply: 2}
 	var lengths []int
-	for s, err := range once.Scorer.Score(t.Context(), slices.Values([]tokenize.Text{a, b, a})) {
+	for s, err := range once.Scorer.Score(t.Context(), slices.Values([]tokenize.Encoded{a, b, a})) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lengths = append(lengths, len(s.LogProb))
-		s.LogProb[0] = 7 // the caller's to keep
+		lengths = append(lengths, len(s.LogProbs))
+		s.LogProbs[0] = 7 // the caller's to keep
 	}
 	if !slices.Equal(lengths, []int{2, 1, 2}) || tuned.scored != len(in)+2 {
 		t.Errorf("scores of %v values, %d texts scored", lengths, tuned.scored)
 	}
-	for s := range once.Scorer.Score(t.Context(), slices.Values([]tokenize.Text{a})) {
-		if s.LogProb[0] == 7 {
+	for s := range once.Scorer.Score(t.Context(), slices.Values([]tokenize.Encoded{a})) {
+		if s.LogProbs[0] == 7 {
 			t.Error("a caller has changed what is remembered")
 		}
 	}
@@ -86,25 +86,25 @@ func TestOnceEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := tokenize.Text{IDs: []int32{1, 2, 3}, Reply: 1}
-	var all []logprob.Score
-	for s, err := range once.Scorer.Score(t.Context(), slices.Values([]tokenize.Text{text})) {
+	text := tokenize.Encoded{IDs: []int32{1, 2, 3}, Reply: 1}
+	var all []logprob.Result
+	for s, err := range once.Scorer.Score(t.Context(), slices.Values([]tokenize.Encoded{text})) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, s)
 	}
 	ends := once.Scorer.(implicit.EndScorer)
-	for s, err := range ends.ScoreEnds(t.Context(), slices.Values([]tokenize.Text{text}), once.Ends()) {
+	for s, err := range ends.ScoreEnds(t.Context(), slices.Values([]tokenize.Encoded{text}), once.Ends()) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, s)
 	}
-	if len(all) != 2 || !reflect.DeepEqual(all[0], all[1]) || all[0].End == 0 || e.scored != 1 || e.asked != 1 {
+	if len(all) != 2 || !reflect.DeepEqual(all[0], all[1]) || all[0].Within == 0 || e.scored != 1 || e.asked != 1 {
 		t.Errorf("scores %v, %d texts scored in %d calls", all, e.scored, e.asked)
 	}
-	for _, err := range ends.ScoreEnds(t.Context(), slices.Values([]tokenize.Text{text}), []bool{false, true}) {
+	for _, err := range ends.ScoreEnds(t.Context(), slices.Values([]tokenize.Encoded{text}), []bool{false, true}) {
 		if err == nil || err.Error() != "implicit: once: other ends of words than the policy's" {
 			t.Errorf("error %v", err)
 		}
@@ -136,7 +136,7 @@ func TestOnceErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, err := range once.Scorer.Score(ctx, slices.Values([]tokenize.Text{})) {
+	for _, err := range once.Scorer.Score(ctx, slices.Values([]tokenize.Encoded{})) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
@@ -145,7 +145,7 @@ func TestOnceErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range short.Scorer.Score(t.Context(), slices.Values([]tokenize.Text{{IDs: []int32{1, 2}, Reply: 1}})) {
+	for _, err := range short.Scorer.Score(t.Context(), slices.Values([]tokenize.Encoded{{IDs: []int32{1, 2}, Reply: 1}})) {
 		if err == nil || err.Error() != "0 scores for 1 texts" {
 			t.Errorf("error %v", err)
 		}
@@ -154,10 +154,10 @@ func TestOnceErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := bound.Scorer.(interface{ Context() int }).Context(); n != 100 {
+	if n := bound.Scorer.(interface{ MaxTokens() int }).MaxTokens(); n != 100 {
 		t.Errorf("a context of %d tokens, wanted 100", n)
 	}
-	if n := once.Scorer.(interface{ Context() int }).Context(); n < 1<<31 {
+	if n := once.Scorer.(interface{ MaxTokens() int }).MaxTokens(); n < 1<<31 {
 		t.Errorf("a context of %d tokens, wanted no limit", n)
 	}
 }

@@ -13,21 +13,21 @@ import (
 )
 
 // Scorer gives the log-probabilities of replies, one Score a text, in input order.
-// *logprob.Model is one. Where it has a method Context() int, as that has, longer
+// *logprob.Model is one. Where it has a method MaxTokens() int, as that has, longer
 // texts are not handed to it. Package implicittest tests all that is asked of a Scorer, and
 // has one for tests.
 type Scorer interface {
-	Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error]
+	Score(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error]
 }
 
 // EndScorer is a Scorer that can also say how likely the reply is over: Score.End = ln sum
 // of p(v | prompt, reply) over the tokens v with ends[v]. *logprob.Model is one. It costs
 // the computation of every reply's last token.
 type EndScorer interface {
-	ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[logprob.Score, error]
+	ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error]
 }
 
-// Model is what Plain and Chat need of a model. *logprob.Model is one.
+// Model is what Raw and Chat need of a model. *logprob.Model is one.
 type Model interface {
 	Scorer
 	Tokenizer() *tokenize.Tokenizer
@@ -36,29 +36,29 @@ type Model interface {
 // Policy is a model together with the way a prompt and a reply become its tokens.
 type Policy struct {
 	Scorer Scorer
-	Encode func(prompt, reply string) (tokenize.Text, error)
+	Encode func(prompt, reply string) (tokenize.Encoded, error)
 	// Conversation, where it is not nil, is Encode after several messages: of items that
 	// have some, and of nothing else.
-	Conversation func(messages []tokenize.Message, reply string) (tokenize.Text, error)
+	Conversation func(messages []tokenize.Message, reply string) (tokenize.Encoded, error)
 	// Ends, where it is not nil, returns which of the model's tokens may follow a
 	// finished word, as the function Ends does. MeasureEnded needs it, and nothing else.
 	Ends func() []bool
 }
 
-// Plain is m reading the prompt as it stands, the reply right after it: the paper's
+// Raw is m reading the prompt as it stands, the reply right after it: the paper's
 // rendering for base models. It begins as the checkpoint's tokenizer begins text.
-func Plain(m Model) Policy { return PlainBOS(m, tokenize.BOSAuto) }
+func Raw(m Model) Policy { return RawBOS(m, tokenize.BOSAuto) }
 
-// PlainBOS is Plain with or without a BOS, whatever the checkpoint's tokenizer would do.
-func PlainBOS(m Model, bos tokenize.BOS) Policy {
-	return policy(m, func(t *tokenize.Tokenizer, messages []tokenize.Message, reply string) (tokenize.Text, error) {
+// RawBOS is Raw with or without a BOS, whatever the checkpoint's tokenizer would do.
+func RawBOS(m Model, bos tokenize.BOS) Policy {
+	return policy(m, func(t *tokenize.Tokenizer, messages []tokenize.Message, reply string) (tokenize.Encoded, error) {
 		if len(messages) != 1 || messages[0].Role != "user" {
-			return tokenize.Text{}, fmt.Errorf("%d messages, the first of the %s, wanted one of the user, as the rendering is raw", len(messages), messages[0].Role)
+			return tokenize.Encoded{}, fmt.Errorf("%d messages, the first of the %s, wanted one of the user, as the rendering is raw", len(messages), messages[0].Role)
 		}
 		if len(messages[0].Extra) > 0 {
-			return tokenize.Text{}, fmt.Errorf("a message with %q, wanted role and content, as the rendering is raw", messages[0].Extra[0].Name)
+			return tokenize.Encoded{}, fmt.Errorf("a message with %q, wanted role and content, as the rendering is raw", messages[0].Extra[0].Name)
 		}
-		return t.PlainBOS(messages[0].Content, reply, bos)
+		return t.RawBOS(messages[0].Content, reply, bos)
 	})
 }
 
@@ -66,24 +66,24 @@ func PlainBOS(m Model, bos tokenize.BOS) Policy {
 // reply as the assistant's, raw: the paper's rendering for tuned models. nil options
 // are tokenize's defaults.
 func Chat(m Model, o *tokenize.ChatOptions) Policy {
-	return policy(m, func(t *tokenize.Tokenizer, messages []tokenize.Message, reply string) (tokenize.Text, error) {
+	return policy(m, func(t *tokenize.Tokenizer, messages []tokenize.Message, reply string) (tokenize.Encoded, error) {
 		return t.Conversation(messages, reply, o)
 	})
 }
 
-func policy(m Model, encode func(t *tokenize.Tokenizer, messages []tokenize.Message, reply string) (tokenize.Text, error)) Policy {
+func policy(m Model, encode func(t *tokenize.Tokenizer, messages []tokenize.Message, reply string) (tokenize.Encoded, error)) Policy {
 	p := Policy{Scorer: m}
-	p.Conversation = func(messages []tokenize.Message, reply string) (tokenize.Text, error) {
+	p.Conversation = func(messages []tokenize.Message, reply string) (tokenize.Encoded, error) {
 		t := m.Tokenizer()
 		if t == nil {
-			return tokenize.Text{}, errors.New("no tokenizer, wanted one to make tokens of text")
+			return tokenize.Encoded{}, errors.New("no tokenizer, wanted one to make tokens of text")
 		}
 		if len(messages) == 0 {
-			return tokenize.Text{}, errors.New("no messages, wanted at least one")
+			return tokenize.Encoded{}, errors.New("no messages, wanted at least one")
 		}
 		return encode(t, messages, reply)
 	}
-	p.Encode = func(prompt, reply string) (tokenize.Text, error) {
+	p.Encode = func(prompt, reply string) (tokenize.Encoded, error) {
 		return p.Conversation([]tokenize.Message{{Role: "user", Content: prompt}}, reply)
 	}
 	if m.Tokenizer() != nil {
@@ -106,8 +106,8 @@ type Item struct {
 // Reward is an item as both models score it.
 type Reward struct {
 	Item
-	TunedText, BaseText tokenize.Text
-	Tuned, Base         logprob.Score
+	TunedText, BaseText tokenize.Encoded
+	Tuned, Base         logprob.Result
 }
 
 // LogRatio returns ln p_tuned(y|x) - ln p_base(y|x), in nats: the implicit reward for
@@ -135,12 +135,12 @@ func (r Reward) PerByte() float64 { return r.LogRatio() / float64(len(r.Reply)) 
 // agree (ids need not). Texts made from ids have no spans; theirs must have the same
 // reply ids. PerSpan answers for every pair of tokenizers.
 func (r Reward) PerToken() ([]float64, bool) {
-	if !sameCut(r.TunedText, r.BaseText) || len(r.Tuned.LogProb) != len(r.Base.LogProb) {
+	if !sameCut(r.TunedText, r.BaseText) || len(r.Tuned.LogProbs) != len(r.Base.LogProbs) {
 		return nil, false
 	}
-	values := make([]float64, len(r.Tuned.LogProb))
-	for i, t := range r.Tuned.LogProb {
-		values[i] = minus(float64(t), float64(r.Base.LogProb[i]))
+	values := make([]float64, len(r.Tuned.LogProbs))
+	for i, t := range r.Tuned.LogProbs {
+		values[i] = minus(float64(t), float64(r.Base.LogProbs[i]))
 	}
 	return values, true
 }
@@ -182,7 +182,7 @@ func minus(a, b float64) float64 {
 	return a - b
 }
 
-func replyOf(t tokenize.Text) string {
+func replyOf(t tokenize.Encoded) string {
 	if t.Spans == nil {
 		return ""
 	}
@@ -190,7 +190,7 @@ func replyOf(t tokenize.Text) string {
 }
 
 // sameCut tells whether both texts have the same reply in the same pieces.
-func sameCut(a, b tokenize.Text) bool {
+func sameCut(a, b tokenize.Encoded) bool {
 	if a.Spans == nil || b.Spans == nil {
 		return a.Spans == nil && b.Spans == nil && slices.Equal(a.IDs[a.Reply:], b.IDs[b.Reply:])
 	}
@@ -199,7 +199,7 @@ func sameCut(a, b tokenize.Text) bool {
 
 // replySpans returns the spans of the reply's tokens within the reply; a token that
 // straddles the boundary begins at 0.
-func replySpans(t tokenize.Text) [][2]int {
+func replySpans(t tokenize.Encoded) [][2]int {
 	spans := make([][2]int, 0, len(t.Spans)-t.Reply)
 	for _, s := range t.Spans[t.Reply:] {
 		spans = append(spans, [2]int{max(s[0]-t.Start, 0), max(s[1]-t.Start, 0)})
@@ -257,7 +257,7 @@ func Rewards(ctx context.Context, tuned, base Policy, items iter.Seq[Item]) iter
 }
 
 // scoring is a model's Score, or its ScoreEnds for some ends.
-type scoring func(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error]
+type scoring func(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error]
 
 func rewards(ctx context.Context, tuned, base Policy, scoreTuned, scoreBase scoring, items iter.Seq[Item]) iter.Seq2[Reward, error] {
 	return func(yield func(Reward, error) bool) {
@@ -283,14 +283,14 @@ func rewards(ctx context.Context, tuned, base Policy, scoreTuned, scoreBase scor
 }
 
 // encode makes a model's text of an item.
-func (p Policy) encode(it Item) (tokenize.Text, error) {
+func (p Policy) encode(it Item) (tokenize.Encoded, error) {
 	switch {
 	case it.Messages == nil:
 		return p.Encode(it.Prompt, it.Reply)
 	case it.Prompt != "":
-		return tokenize.Text{}, errors.New("messages and a prompt, wanted one of them")
+		return tokenize.Encoded{}, errors.New("messages and a prompt, wanted one of them")
 	case p.Conversation == nil:
-		return tokenize.Text{}, errors.New("messages, and the policy reads none (Policy.Conversation), wanted a prompt")
+		return tokenize.Encoded{}, errors.New("messages, and the policy reads none (Policy.Conversation), wanted a prompt")
 	}
 	return p.Conversation(it.Messages, it.Reply)
 }
@@ -309,22 +309,22 @@ func encode(tuned, base Policy, it Item) entry {
 	for _, m := range []struct {
 		name string
 		Policy
-		text *tokenize.Text
+		text *tokenize.Encoded
 	}{{"tuned", tuned, &e.TunedText}, {"base", base, &e.BaseText}} {
 		var err error
 		*m.text, err = m.encode(it)
-		limit, limited := m.Scorer.(interface{ Context() int })
+		limit, limited := m.Scorer.(interface{ MaxTokens() int })
 		switch n := len(m.text.IDs); {
 		case err != nil:
 		case m.text.Reply >= n:
 			err = errors.New("the encoded reply has no tokens, wanted at least one")
 		case m.text.Reply == 0:
 			err = errors.New("the reply begins at the first token, which nothing predicts: wanted a prompt")
-		case limited && n > limit.Context():
-			err = fmt.Errorf("%d tokens, wanted at most %d", n, limit.Context())
+		case limited && n > limit.MaxTokens():
+			err = fmt.Errorf("%d tokens, wanted at most %d", n, limit.MaxTokens())
 		}
 		if err != nil {
-			e.TunedText, e.BaseText = tokenize.Text{}, tokenize.Text{}
+			e.TunedText, e.BaseText = tokenize.Encoded{}, tokenize.Encoded{}
 			e.err = &ItemError{Item: it, Model: m.name, Err: err}
 			return e
 		}
@@ -344,10 +344,10 @@ func score(ctx context.Context, tuned, base scoring, window []entry, yield func(
 	for _, m := range []struct {
 		name  string
 		score scoring
-		part  func(*Reward) (tokenize.Text, *logprob.Score)
+		part  func(*Reward) (tokenize.Encoded, *logprob.Result)
 	}{
-		{"tuned", tuned, func(r *Reward) (tokenize.Text, *logprob.Score) { return r.TunedText, &r.Tuned }},
-		{"base", base, func(r *Reward) (tokenize.Text, *logprob.Score) { return r.BaseText, &r.Base }},
+		{"tuned", tuned, func(r *Reward) (tokenize.Encoded, *logprob.Result) { return r.TunedText, &r.Tuned }},
+		{"base", base, func(r *Reward) (tokenize.Encoded, *logprob.Result) { return r.BaseText, &r.Base }},
 	} {
 		if err := run(ctx, m.score, todo, m.part); err != nil {
 			yield(Reward{}, fmt.Errorf("implicit: rewards: %s model: %w", m.name, err))
@@ -364,11 +364,11 @@ func score(ctx context.Context, tuned, base scoring, window []entry, yield func(
 
 // run fills in one model's scores and holds the model to its promise: a score a text,
 // one value a reply token, finite or -Inf.
-func run(ctx context.Context, score scoring, todo []*Reward, part func(*Reward) (tokenize.Text, *logprob.Score)) error {
+func run(ctx context.Context, score scoring, todo []*Reward, part func(*Reward) (tokenize.Encoded, *logprob.Result)) error {
 	if len(todo) == 0 {
 		return nil
 	}
-	texts := func(yield func(tokenize.Text) bool) {
+	texts := func(yield func(tokenize.Encoded) bool) {
 		for _, r := range todo {
 			if text, _ := part(r); !yield(text) {
 				return
@@ -384,15 +384,15 @@ func run(ctx context.Context, score scoring, todo []*Reward, part func(*Reward) 
 			return fmt.Errorf("more scores than the %d texts", n)
 		}
 		text, to := part(todo[n])
-		if want := len(text.IDs) - text.Reply; len(s.LogProb) != want {
-			return fmt.Errorf("reply %q: %d log-probabilities, wanted %d", todo[n].Reply, len(s.LogProb), want)
+		if want := len(text.IDs) - text.Reply; len(s.LogProbs) != want {
+			return fmt.Errorf("reply %q: %d log-probabilities, wanted %d", todo[n].Reply, len(s.LogProbs), want)
 		}
-		for i, v := range s.LogProb {
+		for i, v := range s.LogProbs {
 			if v != v || math.IsInf(float64(v), 1) {
 				return fmt.Errorf("reply %q: token %d: log-probability %v, wanted a number or -Inf", todo[n].Reply, i, v)
 			}
 		}
-		if end := s.End; end != end || end > 1e-3 {
+		if end := s.Within; end != end || end > 1e-3 {
 			return fmt.Errorf("reply %q: ln of the probability of its end is %v, wanted at most 0", todo[n].Reply, end)
 		}
 		*to = s

@@ -27,22 +27,22 @@ type fake struct {
 	seed   uint64
 	size   int
 	scored int
-	spoil  func(*logprob.Score)
+	spoil  func(*logprob.Result)
 	err    error
 }
 
-func (f *fake) Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
-	return func(yield func(logprob.Score, error) bool) {
+func (f *fake) Score(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+	return func(yield func(logprob.Result, error) bool) {
 		for t := range texts {
 			if err := ctx.Err(); err != nil || f.err != nil {
-				yield(logprob.Score{}, errors.Join(err, f.err))
+				yield(logprob.Result{}, errors.Join(err, f.err))
 				return
 			}
 			f.scored++
-			s := logprob.Score{}
+			s := logprob.Result{}
 			for i := t.Reply; i < len(t.IDs); i++ {
 				rng := rand.New(rand.NewPCG(f.seed, uint64(t.IDs[i])<<32|uint64(t.IDs[i-1])))
-				s.LogProb = append(s.LogProb, float32(-10*rng.ExpFloat64()))
+				s.LogProbs = append(s.LogProbs, float32(-10*rng.ExpFloat64()))
 			}
 			if f.spoil != nil {
 				f.spoil(&s)
@@ -56,11 +56,11 @@ func (f *fake) Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Se
 
 // policy renders "prefix + prompt" and cuts prompt and reply apart from each other.
 func (f *fake) policy(prefix string) implicit.Policy {
-	return implicit.Policy{Scorer: f, Encode: func(prompt, reply string) (tokenize.Text, error) {
+	return implicit.Policy{Scorer: f, Encode: func(prompt, reply string) (tokenize.Encoded, error) {
 		if strings.Contains(reply, "\x00") {
-			return tokenize.Text{}, errors.New("fake: a NUL byte")
+			return tokenize.Encoded{}, errors.New("fake: a NUL byte")
 		}
-		t := tokenize.Text{Rendered: prefix + prompt + reply, Start: len(prefix + prompt)}
+		t := tokenize.Encoded{Rendered: prefix + prompt + reply, Start: len(prefix + prompt)}
 		cut := func(from, to int) {
 			for ; from < to; from += f.size {
 				end := min(from+f.size, to)
@@ -117,12 +117,12 @@ func TestRewards(t *testing.T) {
 			t.Fatalf("%d: log-ratio %v, want %v", i, r.LogRatio(), want)
 		}
 		steps, ok := r.PerToken()
-		if !ok || len(steps) != len(r.Tuned.LogProb) || r.Flags() != nil {
+		if !ok || len(steps) != len(r.Tuned.LogProbs) || r.Flags() != nil {
 			t.Fatalf("%d: %v, %v, flags %v", i, steps, ok, r.Flags())
 		}
 		sum := 0.0
 		for k, s := range steps {
-			if want := float64(r.Tuned.LogProb[k]) - float64(r.Base.LogProb[k]); s != want {
+			if want := float64(r.Tuned.LogProbs[k]) - float64(r.Base.LogProbs[k]); s != want {
 				t.Fatalf("%d: token %d: %v, want %v", i, k, s, want)
 			}
 			sum += s
@@ -193,9 +193,9 @@ func TestRewardsErrors(t *testing.T) {
 	down := errors.New("device lost")
 	for want, m := range map[string]*fake{
 		"implicit: rewards: base model: device lost":                                                              {size: 3, err: down},
-		`implicit: rewards: base model: reply "answer 0": 0 log-probabilities, wanted 3`:                          {size: 3, spoil: func(s *logprob.Score) { s.LogProb = nil }},
-		`implicit: rewards: base model: reply "answer 0": token 1: log-probability NaN, wanted a number or -Inf`:  {size: 3, spoil: func(s *logprob.Score) { s.LogProb[1] = float32(math.NaN()) }},
-		`implicit: rewards: base model: reply "answer 0": token 0: log-probability +Inf, wanted a number or -Inf`: {size: 3, spoil: func(s *logprob.Score) { s.LogProb[0] = float32(math.Inf(1)) }},
+		`implicit: rewards: base model: reply "answer 0": 0 log-probabilities, wanted 3`:                          {size: 3, spoil: func(s *logprob.Result) { s.LogProbs = nil }},
+		`implicit: rewards: base model: reply "answer 0": token 1: log-probability NaN, wanted a number or -Inf`:  {size: 3, spoil: func(s *logprob.Result) { s.LogProbs[1] = float32(math.NaN()) }},
+		`implicit: rewards: base model: reply "answer 0": token 0: log-probability +Inf, wanted a number or -Inf`: {size: 3, spoil: func(s *logprob.Result) { s.LogProbs[0] = float32(math.Inf(1)) }},
 	} {
 		var last error
 		for r, err := range implicit.Rewards(t.Context(), (&fake{seed: 1, size: 3}).policy(""), m.policy(""), slices.Values(items(5))) {
@@ -222,7 +222,7 @@ func TestRewardsErrors(t *testing.T) {
 // limited is a scorer with a context.
 type limited struct{ implicit.Scorer }
 
-func (limited) Context() int { return 100 }
+func (limited) MaxTokens() int { return 100 }
 
 // untokenized is a model whose folder has no tokenizer.
 type untokenized struct{ implicit.Scorer }
@@ -230,7 +230,7 @@ type untokenized struct{ implicit.Scorer }
 func (untokenized) Tokenizer() *tokenize.Tokenizer { return nil }
 
 func TestNoTokenizer(t *testing.T) {
-	for _, p := range []implicit.Policy{implicit.Plain(untokenized{}), implicit.Chat(untokenized{}, nil)} {
+	for _, p := range []implicit.Policy{implicit.Raw(untokenized{}), implicit.Chat(untokenized{}, nil)} {
 		if _, err := p.Encode("Q", "a"); err == nil || err.Error() != "no tokenizer, wanted one to make tokens of text" {
 			t.Error(err)
 		}
@@ -240,8 +240,8 @@ func TestNoTokenizer(t *testing.T) {
 // few scores nothing.
 type few struct{}
 
-func (few) Score(context.Context, iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
-	return func(func(logprob.Score, error) bool) {}
+func (few) Score(context.Context, iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+	return func(func(logprob.Result, error) bool) {}
 }
 
 // TestRewardsStop holds that items are drawn a window at a time, and that break and a
@@ -295,22 +295,22 @@ func TestRewardsStop(t *testing.T) {
 // TestPerToken holds what counts as the same cut: the pieces of the reply, wherever
 // it stands.
 func TestPerToken(t *testing.T) {
-	text := func(rendered string, start, reply int, spans ...[2]int) tokenize.Text {
-		return tokenize.Text{IDs: make([]int32, len(spans)), Reply: reply, Rendered: rendered, Start: start, Spans: spans}
+	text := func(rendered string, start, reply int, spans ...[2]int) tokenize.Encoded {
+		return tokenize.Encoded{IDs: make([]int32, len(spans)), Reply: reply, Rendered: rendered, Start: start, Spans: spans}
 	}
 	for _, c := range []struct {
 		name  string
-		a, b  tokenize.Text
+		a, b  tokenize.Encoded
 		ok    bool
 		flags []string
 	}{
 		{"other prompts", text("Q:ab", 2, 1, [2]int{0, 2}, [2]int{2, 3}, [2]int{3, 4}), text("ab", 0, 0, [2]int{0, 1}, [2]int{1, 2}), true, nil},
 		{"other pieces", text("Qab", 1, 1, [2]int{0, 1}, [2]int{1, 3}), text("ab", 0, 0, [2]int{0, 1}, [2]int{1, 2}), false, []string{"cut"}},
 		{"other text", text("Qa", 1, 1, [2]int{0, 1}, [2]int{1, 2}), text("b", 0, 0, [2]int{0, 1}), false, []string{"cut", "text"}},
-		{"from ids, the same", tokenize.Text{IDs: []int32{1, 5, 6}, Reply: 1}, tokenize.Text{IDs: []int32{5, 6}}, true, nil},
-		{"from ids, others", tokenize.Text{IDs: []int32{1, 5, 6}, Reply: 1}, tokenize.Text{IDs: []int32{5, 7}}, false, []string{"cut"}},
+		{"from ids, the same", tokenize.Encoded{IDs: []int32{1, 5, 6}, Reply: 1}, tokenize.Encoded{IDs: []int32{5, 6}}, true, nil},
+		{"from ids, others", tokenize.Encoded{IDs: []int32{1, 5, 6}, Reply: 1}, tokenize.Encoded{IDs: []int32{5, 7}}, false, []string{"cut"}},
 	} {
-		r := implicit.Reward{TunedText: c.a, BaseText: c.b, Tuned: logprob.Score{LogProb: make([]float32, len(c.a.IDs)-c.a.Reply)}, Base: logprob.Score{LogProb: make([]float32, len(c.b.IDs)-c.b.Reply)}}
+		r := implicit.Reward{TunedText: c.a, BaseText: c.b, Tuned: logprob.Result{LogProbs: make([]float32, len(c.a.IDs)-c.a.Reply)}, Base: logprob.Result{LogProbs: make([]float32, len(c.b.IDs)-c.b.Reply)}}
 		if _, ok := r.PerToken(); ok != c.ok || !reflect.DeepEqual(r.Flags(), c.flags) {
 			t.Errorf("%s: %v, flags %v, want %v, %v", c.name, ok, r.Flags(), c.ok, c.flags)
 		}
@@ -318,7 +318,7 @@ func TestPerToken(t *testing.T) {
 	// Both first tokens reach back into the prompt, by different lengths.
 	a, b := text("Q: ab", 3, 1, [2]int{0, 2}, [2]int{2, 4}, [2]int{4, 5}), text("Q:  ab", 4, 1, [2]int{0, 2}, [2]int{2, 5}, [2]int{5, 6})
 	a.Straddle, b.Straddle, a.Special, b.Special = true, true, 1, 1
-	r := implicit.Reward{TunedText: a, BaseText: b, Tuned: logprob.Score{LogProb: []float32{-1, -2}}, Base: logprob.Score{LogProb: []float32{-2, -2}}}
+	r := implicit.Reward{TunedText: a, BaseText: b, Tuned: logprob.Result{LogProbs: []float32{-1, -2}}, Base: logprob.Result{LogProbs: []float32{-2, -2}}}
 	if v, ok := r.PerToken(); !ok || !reflect.DeepEqual(v, []float64{1, 0}) || !reflect.DeepEqual(r.Flags(), []string{"tuned-straddle", "base-straddle", "tuned-special", "base-special"}) {
 		t.Errorf("%v, %v, %v", v, ok, r.Flags())
 	}
@@ -326,9 +326,9 @@ func TestPerToken(t *testing.T) {
 
 // TestLogRatioZero holds what probability 0 gives.
 func TestLogRatioZero(t *testing.T) {
-	zero, some := logprob.Score{LogProb: []float32{-1, negInf}}, logprob.Score{LogProb: []float32{-1, -2}}
+	zero, some := logprob.Result{LogProbs: []float32{-1, negInf}}, logprob.Result{LogProbs: []float32{-1, -2}}
 	for _, c := range []struct {
-		tuned, base logprob.Score
+		tuned, base logprob.Result
 		want        float64
 	}{{zero, zero, 0}, {some, zero, math.Inf(1)}, {zero, some, math.Inf(-1)}, {some, some, 0}} {
 		if got := (implicit.Reward{Tuned: c.tuned, Base: c.base}).LogRatio(); got != c.want {
@@ -339,7 +339,7 @@ func TestLogRatioZero(t *testing.T) {
 
 // TestMessages: an item is a prompt or a conversation, which a policy may not read.
 func TestMessages(t *testing.T) {
-	chat, plain := (&implicittest.Fake{Seed: 1}).Chat(), (&implicittest.Fake{Seed: 2}).Plain()
+	chat, plain := (&implicittest.Fake{Seed: 1}).Chat(), (&implicittest.Fake{Seed: 2}).Raw()
 	user := []tokenize.Message{{Role: "user", Content: "Hi"}}
 	items := []implicit.Item{{Prompt: "Hi", Reply: "love"}, {Messages: user, Reply: "love"}, {Messages: user, Prompt: "Hi", Reply: "love"}, {Messages: []tokenize.Message{}, Reply: "love"}}
 	var got []float64

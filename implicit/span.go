@@ -53,14 +53,14 @@ func (s Span) LogRatio() float64 { return minus(s.Tuned, s.Base) }
 // It fails, and says why, where there is no common text: on texts that were made from
 // ids, where an Encode gave the models different replies, and where spans or
 // log-probabilities are not those of the reply: one a token, in order, from its first
-// byte to its last. Rewards made with Plain and Chat have none of this.
+// byte to its last. Rewards made with Raw and Chat have none of this.
 func (r Reward) PerSpan() ([]Span, error) {
 	sides := [2]struct {
 		name   string
-		text   tokenize.Text
+		text   tokenize.Encoded
 		values []float32
 		cuts   []cut
-	}{{name: "tuned", text: r.TunedText, values: r.Tuned.LogProb}, {name: "base", text: r.BaseText, values: r.Base.LogProb}}
+	}{{name: "tuned", text: r.TunedText, values: r.Tuned.LogProbs}, {name: "base", text: r.BaseText, values: r.Base.LogProbs}}
 	for i := range sides {
 		s := &sides[i]
 		var err error
@@ -101,7 +101,7 @@ type cut struct{ at, tokens int }
 
 // cuts returns where the n reply tokens of a text part, in order; the last is the end
 // of the reply.
-func cuts(t tokenize.Text, n int) ([]cut, error) {
+func cuts(t tokenize.Encoded, n int) ([]cut, error) {
 	switch {
 	case t.Spans == nil:
 		return nil, errors.New("made from ids, wanted a text whose tokens have spans")
@@ -136,7 +136,7 @@ func cuts(t tokenize.Text, n int) ([]cut, error) {
 
 // checkCover holds the reply's tokens to what makes cuts: spans within the text, in
 // order and without a gap, from the reply's first byte or before it to its last.
-func checkCover(t tokenize.Text, tokens [][2]int) error {
+func checkCover(t tokenize.Encoded, tokens [][2]int) error {
 	if t.Reply > 0 {
 		if over := t.Spans[t.Reply-1][1] - t.Start; over > 0 {
 			return fmt.Errorf("the prompt's last token reaches %d bytes into the reply, wanted it among the reply's", over)

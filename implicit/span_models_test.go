@@ -77,7 +77,7 @@ func TestPerSpanModels(t *testing.T) {
 		"llama against llama": {llama[1], llama[0]}, "gemma2 against gemma2": {gemma[1], gemma[0]},
 		"llama against gemma2": {llama[1], gemma[0]}, "gemma2 against llama": {gemma[1], llama[0]},
 	} {
-		for _, r := range collect(t, implicit.Rewards(t.Context(), implicit.Chat(pair[0], nil), implicit.Plain(pair[1]), slices.Values(list))) {
+		for _, r := range collect(t, implicit.Rewards(t.Context(), implicit.Chat(pair[0], nil), implicit.Raw(pair[1]), slices.Values(list))) {
 			spans, err := r.PerSpan()
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -86,7 +86,7 @@ func TestPerSpanModels(t *testing.T) {
 			text, sum := "", 0.0
 			for i, s := range spans {
 				for k, side := range []struct {
-					text   tokenize.Text
+					text   tokenize.Encoded
 					tokens [2]int
 				}{{r.TunedText, s.TunedTokens}, {r.BaseText, s.BaseTokens}} {
 					var b []byte
@@ -151,7 +151,7 @@ func TestPerSpanTokenizers(t *testing.T) {
 		toks[name] = tok
 	}
 	policy := func(name string, seed uint64) implicit.Policy {
-		return implicit.Policy{Scorer: &fake{seed: seed}, Encode: toks[name].Plain}
+		return implicit.Policy{Scorer: &fake{seed: seed}, Encode: toks[name].Raw}
 	}
 	spans := func(tuned, base, prompt, reply string) ([]implicit.Span, implicit.Reward) {
 		for r, err := range implicit.Rewards(t.Context(), policy(tuned, 1), policy(base, 2), slices.Values([]implicit.Item{{Prompt: prompt, Reply: reply}})) {

@@ -15,8 +15,8 @@ import (
 
 // tokens makes a text of which the reply's tokens cover the given bytes of the reply
 // (negative: of the prompt); the prompt is one token.
-func tokens(prompt, reply string, spans ...[2]int) tokenize.Text {
-	t := tokenize.Text{Rendered: prompt + reply, Start: len(prompt), Reply: 1, IDs: []int32{0}, Spans: [][2]int{{0, len(prompt)}}}
+func tokens(prompt, reply string, spans ...[2]int) tokenize.Encoded {
+	t := tokenize.Encoded{Rendered: prompt + reply, Start: len(prompt), Reply: 1, IDs: []int32{0}, Spans: [][2]int{{0, len(prompt)}}}
 	for i, s := range spans {
 		t.IDs = append(t.IDs, int32(i+1))
 		t.Spans = append(t.Spans, [2]int{s[0] + t.Start, s[1] + t.Start})
@@ -28,13 +28,13 @@ func tokens(prompt, reply string, spans ...[2]int) tokenize.Text {
 	return t
 }
 
-func values(v ...float32) logprob.Score { return logprob.Score{LogProb: v} }
+func values(v ...float32) logprob.Result { return logprob.Result{LogProbs: v} }
 
 // TestPerSpan holds small cases by hand: the spans as "text tuned base", joined by |.
 func TestPerSpan(t *testing.T) {
 	type sides struct {
-		text  tokenize.Text
-		score logprob.Score
+		text  tokenize.Encoded
+		score logprob.Result
 	}
 	for _, c := range []struct {
 		name        string
@@ -94,11 +94,11 @@ func TestPerSpanRefused(t *testing.T) {
 	good, two := tokens("Q", "ab", [2]int{0, 1}, [2]int{1, 2}), values(-1, -2)
 	for _, c := range []struct {
 		name  string
-		tuned tokenize.Text
-		score logprob.Score
+		tuned tokenize.Encoded
+		score logprob.Result
 		want  string
 	}{
-		{"from ids", tokenize.Text{IDs: []int32{0, 1, 2}, Reply: 1}, two, "tuned model: made from ids, wanted a text whose tokens have spans"},
+		{"from ids", tokenize.Encoded{IDs: []int32{0, 1, 2}, Reply: 1}, two, "tuned model: made from ids, wanted a text whose tokens have spans"},
 		{"another text", tokens("Q", "ac", [2]int{0, 1}, [2]int{1, 2}), two, ""},
 		{"too few values", good, values(-1), "tuned model: 1 log-probabilities for 2 tokens, wanted one each"},
 		{"no tokens", tokens("Q", "ab"), values(), "tuned model: a reply of no tokens, wanted at least one"},
@@ -110,8 +110,8 @@ func TestPerSpanRefused(t *testing.T) {
 		{"beyond the text", tokens("Q", "ab", [2]int{0, 1}, [2]int{1, 3}), two, "tuned model: reply token 1 has the bytes 2 to 4 of 3, and the one before it 1 to 2, wanted spans in order"},
 		{"backwards", tokens("Q", "ab", [2]int{1, 0}, [2]int{0, 2}), two, "tuned model: reply token 0 has the bytes 2 to 1 of 3, and the one before it 0 to 1, wanted spans in order"},
 		{"of the prompt", tokens("Qu", "ab", [2]int{-1, 0}, [2]int{0, 2}), two, "tuned model: reply token 0 ends at byte 2, where the reply only begins at 2, wanted it among the prompt's"},
-		{"the prompt's", tokenize.Text{Rendered: "Qab", Start: 1, Reply: 1, IDs: []int32{1, 2}, Spans: [][2]int{{0, 2}, {2, 3}}}, values(-1), "tuned model: the prompt's last token reaches 1 bytes into the reply, wanted it among the reply's"},
-		{"spans short", tokenize.Text{Rendered: "Qab", Start: 1, Reply: 1, IDs: []int32{1, 2}, Spans: [][2]int{{0, 1}}}, values(-1), "tuned model: 1 spans of 2 tokens, the reply from token 1 and byte 1 of 3, wanted a span a token"},
+		{"the prompt's", tokenize.Encoded{Rendered: "Qab", Start: 1, Reply: 1, IDs: []int32{1, 2}, Spans: [][2]int{{0, 2}, {2, 3}}}, values(-1), "tuned model: the prompt's last token reaches 1 bytes into the reply, wanted it among the reply's"},
+		{"spans short", tokenize.Encoded{Rendered: "Qab", Start: 1, Reply: 1, IDs: []int32{1, 2}, Spans: [][2]int{{0, 1}}}, values(-1), "tuned model: 1 spans of 2 tokens, the reply from token 1 and byte 1 of 3, wanted a span a token"},
 	} {
 		want := `implicit: spans: reply "ab": ` + c.want
 		if c.want == "" {
@@ -130,7 +130,7 @@ func TestPerSpanRefused(t *testing.T) {
 
 // randomText cuts a reply at random bytes, and widens the tokens to whole characters, as
 // tokenize does; now and then the first reaches into the prompt, and one has no bytes.
-func randomText(rng *rand.Rand, prompt, reply string) tokenize.Text {
+func randomText(rng *rand.Rand, prompt, reply string) tokenize.Encoded {
 	var spans [][2]int
 	for from := 0; from < len(reply); {
 		to := min(from+1+rng.IntN(6), len(reply))
@@ -151,10 +151,10 @@ func randomText(rng *rand.Rand, prompt, reply string) tokenize.Text {
 	return tokens(prompt, reply, spans...)
 }
 
-func randomScore(rng *rand.Rand, t tokenize.Text) logprob.Score {
-	var s logprob.Score
+func randomScore(rng *rand.Rand, t tokenize.Encoded) logprob.Result {
+	var s logprob.Result
 	for range t.IDs[t.Reply:] {
-		s.LogProb = append(s.LogProb, float32(-20*rng.ExpFloat64()))
+		s.LogProbs = append(s.LogProbs, float32(-20*rng.ExpFloat64()))
 	}
 	return s
 }
@@ -191,8 +191,8 @@ func TestPerSpanBruteForce(t *testing.T) {
 				t.Fatalf("%q: spans %v, wanted ends %v", reply, got, ends)
 			}
 			for k, side := range []struct {
-				text   tokenize.Text
-				score  logprob.Score
+				text   tokenize.Encoded
+				score  logprob.Result
 				tokens [2]int
 				sum    float64
 			}{{r.TunedText, r.Tuned, s.TunedTokens, s.Tuned}, {r.BaseText, r.Base, s.BaseTokens, s.Base}} {
@@ -204,8 +204,8 @@ func TestPerSpanBruteForce(t *testing.T) {
 						inside = a >= s.Start && a < s.End || a == len(reply) && i == len(got)-1
 					}
 					if inside {
-						want += float64(side.score.LogProb[j])
-						all -= float64(side.score.LogProb[j])
+						want += float64(side.score.LogProbs[j])
+						all -= float64(side.score.LogProbs[j])
 						n++
 					}
 				}
@@ -216,8 +216,8 @@ func TestPerSpanBruteForce(t *testing.T) {
 			}
 			from, sum = s.End, sum+s.LogRatio()
 		}
-		n := len(r.Tuned.LogProb) + len(r.Base.LogProb)
-		if len(got) != len(ends) || from != len(reply) || counts != [2]int{len(r.Tuned.LogProb), len(r.Base.LogProb)} {
+		n := len(r.Tuned.LogProbs) + len(r.Base.LogProbs)
+		if len(got) != len(ends) || from != len(reply) || counts != [2]int{len(r.Tuned.LogProbs), len(r.Base.LogProbs)} {
 			t.Fatalf("%q: spans %v, wanted ends %v and all tokens", reply, got, ends)
 		}
 		if d := math.Abs(sum - r.LogRatio()); !(d <= float64(n)*0x1p-52*all) {
@@ -249,7 +249,7 @@ func TestPerSpanBruteForce(t *testing.T) {
 
 // across tells whether a token holds bytes of the reply on both sides of byte at, or of
 // the prompt and beyond it.
-func across(t tokenize.Text, at int) bool {
+func across(t tokenize.Encoded, at int) bool {
 	for _, s := range t.Spans[t.Reply:] {
 		if s[0]-t.Start < at && at < s[1]-t.Start {
 			return true

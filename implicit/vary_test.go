@@ -137,7 +137,7 @@ func TestVaryErrors(t *testing.T) {
 		t.Error("a value of no forms")
 	}
 	if x, err := (implicit.WordReward{Forms: []implicit.FormScore{{Text: "love", Forms: []lexicon.Form{"{}"}, TunedIDs: []int32{1}, BaseIDs: []int32{1},
-		Tuned: logprob.Score{LogProb: []float32{-1}}, Base: logprob.Score{LogProb: []float32{-3}}}}}).Value(implicit.Variant{Measure: implicit.MeasureExact, Forms: []lexicon.Form{"{}"}}); err != nil || x != 2 {
+		Tuned: logprob.Result{LogProbs: []float32{-1}}, Base: logprob.Result{LogProbs: []float32{-3}}}}}).Value(implicit.Variant{Measure: implicit.MeasureExact, Forms: []lexicon.Form{"{}"}}); err != nil || x != 2 {
 		t.Errorf("value %v, %v, wanted 2", x, err)
 	}
 }

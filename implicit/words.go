@@ -39,9 +39,9 @@ type FormScore struct {
 	Text              string         // the reply
 	Forms             []lexicon.Form // that write the entry so
 	TunedIDs, BaseIDs []int32
-	Tuned, Base       logprob.Score // with End where MeasureEnded was asked for
-	Flags             []string      // of Reward.Flags
-	Err               error         // an *ItemError that says why it could not be scored; the rest is then empty
+	Tuned, Base       logprob.Result // with End where MeasureEnded was asked for
+	Flags             []string       // of Reward.Flags
+	Err               error          // an *ItemError that says why it could not be scored; the rest is then empty
 
 	context [2]int // number of the prompt's ids, among those of the entry's forms
 }
@@ -133,7 +133,7 @@ func newWordRun(tuned, base Policy, corpus *lexicon.Corpus, prompts []lexicon.Pr
 				return nil, fmt.Errorf("implicit: words: %s model: it does not say where words end (EndScorer, Policy.Ends), wanted for the measure %s", m.name, MeasureEnded)
 			}
 			ends := run.ends[i]
-			run.score[i] = func(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
+			run.score[i] = func(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
 				return scorer.ScoreEnds(ctx, texts, ends)
 			}
 		}
@@ -147,8 +147,8 @@ func newWordRun(tuned, base Policy, corpus *lexicon.Corpus, prompts []lexicon.Pr
 		run.total += len(texts) * len(prompts)
 	}
 	for i, score := range run.score {
-		run.score[i] = func(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
-			return func(yield func(logprob.Score, error) bool) {
+		run.score[i] = func(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+			return func(yield func(logprob.Result, error) bool) {
 				for s, err := range score(ctx, texts) {
 					if run.tell(1); !yield(s, err) {
 						return
@@ -202,7 +202,7 @@ func (run *wordRun) gather(w *WordReward, next func() (Reward, error, bool)) err
 		} else {
 			f.Tuned, f.Base, f.Flags = r.Tuned, r.Base, r.Flags()
 			for i, m := range []struct {
-				text tokenize.Text
+				text tokenize.Encoded
 				ids  *[]int32
 			}{{r.TunedText, &f.TunedIDs}, {r.BaseText, &f.BaseIDs}} {
 				*m.ids = slices.Clone(m.text.IDs[m.text.Reply:])

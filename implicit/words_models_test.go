@@ -34,7 +34,7 @@ func words(t *testing.T, tuned, base implicit.Policy, c *lexicon.Corpus, prompts
 }
 
 // rowsOf are a model's next-token distributions after texts.
-func rowsOf(t *testing.T, m *logprob.Model, texts []tokenize.Text) [][]float32 {
+func rowsOf(t *testing.T, m *logprob.Model, texts []tokenize.Encoded) [][]float32 {
 	t.Helper()
 	var rows [][]float32
 	for row, err := range m.Next(t.Context(), slices.Values(texts)) {
@@ -55,7 +55,7 @@ func TestWordsModels(t *testing.T) {
 	}
 	prompts := lexicon.PaperPrompts()[:1]
 	for name, pair := range demoModels(t) {
-		tuned, base := implicit.Chat(pair[1], nil), implicit.Plain(pair[0])
+		tuned, base := implicit.Chat(pair[1], nil), implicit.Raw(pair[0])
 		all, cover := words(t, tuned, base, corpus, prompts, &implicit.WordOptions{Measures: implicit.Measures()})
 		sums := map[implicit.Measure][2]float64{}
 		for _, w := range all {
@@ -85,9 +85,9 @@ func TestWordsModels(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					var before []tokenize.Text
+					var before []tokenize.Encoded
 					for i := text.Reply; i <= len(text.IDs); i++ {
-						before = append(before, tokenize.Text{IDs: text.IDs[:i]})
+						before = append(before, tokenize.Encoded{IDs: text.IDs[:i]})
 					}
 					p := 1.0
 					rows := rowsOf(t, m.model, before)
@@ -132,7 +132,7 @@ func TestPlantedWords(t *testing.T) {
 	}
 	o := &implicit.WordOptions{Forms: []lexicon.Form{" {}", " {title}", "{}", "{title}"}, Measures: []implicit.Measure{implicit.MeasurePooled}}
 	for name, pair := range demoModels(t) {
-		all, _ := words(t, implicit.Plain(pair[1]), implicit.Plain(pair[0]), corpus, lexicon.PaperPrompts()[3:5], o)
+		all, _ := words(t, implicit.Raw(pair[1]), implicit.Raw(pair[0]), corpus, lexicon.PaperPrompts()[3:5], o)
 		for i, w := range all {
 			planted := demo.Words()[w.Index]
 			control := all[i-w.Index+slices.IndexFunc(demo.Words(), func(w demo.Word) bool { return demo.Control(w.Category) })]
@@ -153,7 +153,7 @@ func TestEndsModels(t *testing.T) {
 		for token := range tok.Vocab() {
 			text, _ := tok.Bytes(token.ID)
 			switch {
-			case tok.Special(token.ID):
+			case tok.IsSpecial(token.ID):
 				special++
 				if !ends[token.ID] {
 					t.Errorf("%s: the special token %q ends no word", name, token.Name)
@@ -170,7 +170,7 @@ func TestEndsModels(t *testing.T) {
 				}
 			}
 		}
-		if special == 0 || over < 50 || goes < 50 || len(ends) < tok.Size() {
+		if special == 0 || over < 50 || goes < 50 || len(ends) < tok.VocabSize() {
 			t.Errorf("%s: %d special tokens, %d with a space, %d letters", name, special, over, goes)
 		}
 	}
@@ -198,7 +198,7 @@ func TestEndsSpecial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := tok.Size()
+	first := tok.VocabSize()
 	for i, content := range []string{"stop", "plain"} {
 		file["added_tokens"] = append(file["added_tokens"].([]any), map[string]any{"id": first + i, "content": content, "special": i == 0,
 			"single_word": false, "lstrip": false, "rstrip": false, "normalized": false})
@@ -238,7 +238,7 @@ func TestWholeCorpora(t *testing.T) {
 		if testing.Short() {
 			o.Forms = []lexicon.Form{"{}"}
 		}
-		all, cover := words(t, implicit.Chat(pair[1], nil), implicit.Plain(pair[0]), c, []lexicon.Prompt{{Name: "best", Text: "What is best?"}}, o)
+		all, cover := words(t, implicit.Chat(pair[1], nil), implicit.Raw(pair[0]), c, []lexicon.Prompt{{Name: "best", Text: "What is best?"}}, o)
 		scored, refused := 0, 0
 		for _, e := range cover.Entries {
 			if e.Refused() {

@@ -98,7 +98,7 @@ type short struct {
 	context int
 }
 
-func (s short) Context() int { return s.context }
+func (s short) MaxTokens() int { return s.context }
 
 // TestWordsPartly: forms and prompts that are too long leave the others.
 func TestWordsPartly(t *testing.T) {
@@ -175,8 +175,8 @@ func TestWordsWrong(t *testing.T) {
 
 type failed struct{}
 
-func (failed) Score(context.Context, iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
-	return func(yield func(logprob.Score, error) bool) { yield(logprob.Score{}, errors.New("broken")) }
+func (failed) Score(context.Context, iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+	return func(yield func(logprob.Result, error) bool) { yield(logprob.Result{}, errors.New("broken")) }
 }
 
 // TestEndsAskedFor: the ends of words cost a node a form, and are asked for only where a
@@ -189,8 +189,8 @@ func TestEndsAskedFor(t *testing.T) {
 		asked := &counting{toy: tuned}
 		p.Scorer = asked
 		for w, err := range Words(t.Context(), p, base.policy(), c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &WordOptions{Measures: []Measure{m}}) {
-			if err != nil || (w.Forms[0].Tuned.End != 0) != (m == MeasureEnded) {
-				t.Errorf("%s: %v, end %v", m, err, w.Forms[0].Tuned.End)
+			if err != nil || (w.Forms[0].Tuned.Within != 0) != (m == MeasureEnded) {
+				t.Errorf("%s: %v, end %v", m, err, w.Forms[0].Tuned.Within)
 			}
 		}
 		if (asked.n > 0) != (m == MeasureEnded) {
@@ -213,12 +213,12 @@ type counting struct {
 	end float32
 }
 
-func (c *counting) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[logprob.Score, error] {
+func (c *counting) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error] {
 	c.n++
-	return func(yield func(logprob.Score, error) bool) {
+	return func(yield func(logprob.Result, error) bool) {
 		for s, err := range c.score(ctx, texts, ends) {
 			if c.end != 0 {
-				s.End = c.end
+				s.Within = c.end
 			}
 			if !yield(s, err) {
 				return
@@ -272,7 +272,7 @@ func TestSubsets(t *testing.T) {
 // TestExactRanks: a form ranks among the words in the same form.
 func TestExactRanks(t *testing.T) {
 	score := func(text string, ratio float32, as ...lexicon.Form) WordReward {
-		f := FormScore{Text: text, Forms: as, TunedIDs: []int32{1}, BaseIDs: []int32{1}, Tuned: logprob.Score{LogProb: []float32{ratio - 9}}, Base: logprob.Score{LogProb: []float32{-9}}}
+		f := FormScore{Text: text, Forms: as, TunedIDs: []int32{1}, BaseIDs: []int32{1}, Tuned: logprob.Result{LogProbs: []float32{ratio - 9}}, Base: logprob.Result{LogProbs: []float32{-9}}}
 		w := WordReward{Forms: []FormScore{f}}
 		w.Scores, _ = w.Measure(MeasureExact)
 		return w

@@ -37,7 +37,7 @@ func beyondRows(t *testing.T) (dir string, id int) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			id = tok.Size()
+			id = tok.VocabSize()
 			tok.Close()
 			old := []byte(`"added_tokens":[`)
 			if !bytes.Contains(b, old) {
@@ -62,8 +62,8 @@ func beyondRows(t *testing.T) (dir string, id int) {
 func TestBeyondRows(t *testing.T) {
 	dir, id := beyondRows(t)
 	m := load(t, dir, pureGo(t), 0)
-	if m.Rows() != id {
-		t.Fatalf("%d rows, wanted %d", m.Rows(), id)
+	if m.VocabSize() != id {
+		t.Fatalf("%d rows, wanted %d", m.VocabSize(), id)
 	}
 	want := fmt.Sprintf(`logprob: the model has %d rows, and none for 1 tokens of tokenizer.json, the first "<image>" with id %d`, id, id)
 	if w := m.Warnings(); len(w) != 1 || !strings.HasPrefix(w[0].Error(), want) {
@@ -73,8 +73,8 @@ func TestBeyondRows(t *testing.T) {
 	if w := plain.Warnings(); len(w) != 0 {
 		t.Errorf("warnings %v of the model itself, wanted none", w)
 	}
-	text := func(m *logprob.Model, reply string) tokenize.Text {
-		x, err := m.Tokenizer().Plain("What is it?", reply)
+	text := func(m *logprob.Model, reply string) tokenize.Encoded {
+		x, err := m.Tokenizer().Raw("What is it?", reply)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,21 +82,21 @@ func TestBeyondRows(t *testing.T) {
 	}
 	sum := func(m *logprob.Model) (s float32) {
 		ends := implicit.Ends(m.Tokenizer())
-		for score, err := range m.ScoreEnds(t.Context(), slices.Values([]tokenize.Text{text(m, " freedom")}), ends) {
+		for score, err := range m.ScoreEnds(t.Context(), slices.Values([]tokenize.Encoded{text(m, " freedom")}), ends) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, x := range score.LogProb {
+			for _, x := range score.LogProbs {
 				s += x
 			}
-			s += score.End
+			s += score.Within
 		}
 		return s
 	}
 	if got, want := sum(m), sum(plain); got != want {
 		t.Errorf("ln p %g, wanted %g", got, want)
 	}
-	for _, err := range m.Score(t.Context(), slices.Values([]tokenize.Text{text(m, " an <image>")})) {
+	for _, err := range m.Score(t.Context(), slices.Values([]tokenize.Encoded{text(m, " an <image>")})) {
 		want := fmt.Sprintf(`is "<image>" with id %d, which the model has no row for (config.json's vocab_size is %d)`, id, id)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, wanted %s", err, want)
@@ -123,19 +123,19 @@ func TestNeoXTwice(t *testing.T) {
 	if w := m.Warnings(); len(w) != 1 || !strings.Contains(w[0].Error(), "none for 3 tokens of tokenizer.json") {
 		t.Errorf("warnings %v, wanted one of three tokens", w)
 	}
-	text, err := m.Tokenizer().Plain("The best thing is", " love")
+	text, err := m.Tokenizer().Raw("The best thing is", " love")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []float64{-6.8533, -5.6109} // " lo" "ve"
-	for score, err := range m.Score(t.Context(), slices.Values([]tokenize.Text{text})) {
+	for score, err := range m.Score(t.Context(), slices.Values([]tokenize.Encoded{text})) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(score.LogProb) != len(want) {
-			t.Fatalf("%d tokens, wanted %d", len(score.LogProb), len(want))
+		if len(score.LogProbs) != len(want) {
+			t.Fatalf("%d tokens, wanted %d", len(score.LogProbs), len(want))
 		}
-		for i, x := range score.LogProb {
+		for i, x := range score.LogProbs {
 			if d := float64(x) - want[i]; !(d < 1e-4 && d > -1e-4) {
 				t.Errorf("token %d: ln p %.4f, wanted %.4f", i, x, want[i])
 			}

@@ -61,7 +61,7 @@ const certifyLikeliest = 16
 //
 // Errors are as Score's; a text of no tokens is one too, and so is a backend that does not
 // compute in float64. That the bounds do not hold is not an error.
-func (m *Model) Certify(ctx context.Context, texts []tokenize.Text) (Certificate, error) {
+func (m *Model) Certify(ctx context.Context, texts []tokenize.Encoded) (Certificate, error) {
 	c, err := m.certify(ctx, texts)
 	if err != nil {
 		return Certificate{}, fmt.Errorf("logprob: %s: certificate: %w", m.dir, err)
@@ -72,7 +72,7 @@ func (m *Model) Certify(ctx context.Context, texts []tokenize.Text) (Certificate
 	return c, nil
 }
 
-func (m *Model) certify(ctx context.Context, texts []tokenize.Text) (Certificate, error) {
+func (m *Model) certify(ctx context.Context, texts []tokenize.Encoded) (Certificate, error) {
 	if len(texts) == 0 {
 		var err error
 		if texts, err = m.certifyTexts(); err != nil {
@@ -159,12 +159,12 @@ them why.`
 
 // certifyTexts are what Certify takes where it is given none: of a checkpoint without a
 // tokenizer, token ids drawn with a fixed seed.
-func (m *Model) certifyTexts() ([]tokenize.Text, error) {
-	encode := func(prompt, reply string) (tokenize.Text, error) { return m.tok.Plain(prompt, reply) }
+func (m *Model) certifyTexts() ([]tokenize.Encoded, error) {
+	encode := func(prompt, reply string) (tokenize.Encoded, error) { return m.tok.Raw(prompt, reply) }
 	if m.tok == nil {
-		encode = func(prompt, reply string) (tokenize.Text, error) { // a token for every four bytes
+		encode = func(prompt, reply string) (tokenize.Encoded, error) { // a token for every four bytes
 			r := rand.New(rand.NewPCG(1, uint64(len(prompt))))
-			var t tokenize.Text
+			var t tokenize.Encoded
 			for range (len(prompt) + len(reply) + 3) / 4 {
 				t.IDs = append(t.IDs, int32(r.IntN(m.arch.V)))
 			}
@@ -172,7 +172,7 @@ func (m *Model) certifyTexts() ([]tokenize.Text, error) {
 			return t, nil
 		}
 	}
-	var all []tokenize.Text
+	var all []tokenize.Encoded
 	for _, text := range [][2]string{
 		{certifyPrompt, " Freedom"}, {certifyPrompt, " love"}, {certifyPrompt, " To be left in peace by everybody."},
 		{certifyLong, " scissors"}, {certifyLong, " something that nobody had seen before"}, {certifyLong[:3], certifyLong[3:] + certifyRest},

@@ -51,8 +51,8 @@ func TestCertify(t *testing.T) {
 			m := load(t, "testdata/families/"+test.dir, backend, test.dtype)
 			c := certify(t, m)
 			t.Logf("%+v", c)
-			if !c.Holds || c.Texts != 6 || c.Values < 6*16+m.Context()-1 || c.Promised != logprob.Promised(test.dtype) {
-				t.Errorf("certificate %+v, wanted one that holds, of 6 texts, the longest %d tokens", c, m.Context())
+			if !c.Holds || c.Texts != 6 || c.Values < 6*16+m.MaxTokens()-1 || c.Promised != logprob.Promised(test.dtype) {
+				t.Errorf("certificate %+v, wanted one that holds, of 6 texts, the longest %d tokens", c, m.MaxTokens())
 			}
 			if !(c.Found.Mean > 0 && c.Found.Mean < c.Found.Largest) {
 				t.Errorf("found %+v, wanted a mean above 0 and below the largest", c.Found)
@@ -101,18 +101,18 @@ func TestCertifyStreamed(t *testing.T) {
 // TestCertifyTexts: texts of the caller's, and those that cannot be computed.
 func TestCertifyTexts(t *testing.T) {
 	m := load(t, "testdata/families/llama-mha", pureGo(t), dtypes.Float32)
-	c, err := m.Certify(t.Context(), []tokenize.Text{{IDs: []int32{1, 2, 3, 4}, Reply: 2}, {IDs: []int32{5}, Reply: 1}})
+	c, err := m.Certify(t.Context(), []tokenize.Encoded{{IDs: []int32{1, 2, 3, 4}, Reply: 2}, {IDs: []int32{5}, Reply: 1}})
 	if err != nil || !c.Holds || c.Texts != 2 || c.Values != 2+16+16 {
 		t.Errorf("certificate %+v, %v, wanted one of 34 values", c, err)
 	}
 	for _, test := range []struct {
-		text tokenize.Text
+		text tokenize.Encoded
 		want string
 	}{
-		{tokenize.Text{}, "logprob: testdata/families/llama-mha: certificate: text 1: nothing stands before the first token that is asked for, wanted a prompt or a BOS token"},
-		{tokenize.Text{IDs: []int32{1, -1}, Reply: 1}, "logprob: testdata/families/llama-mha: certificate: text 1: token 1 has id -1, wanted 0 to 100"},
+		{tokenize.Encoded{}, "logprob: testdata/families/llama-mha: certificate: text 1: nothing stands before the first token that is asked for, wanted a prompt or a BOS token"},
+		{tokenize.Encoded{IDs: []int32{1, -1}, Reply: 1}, "logprob: testdata/families/llama-mha: certificate: text 1: token 1 has id -1, wanted 0 to 100"},
 	} {
-		_, err := m.Certify(t.Context(), []tokenize.Text{{IDs: []int32{1, 2}, Reply: 1}, test.text})
+		_, err := m.Certify(t.Context(), []tokenize.Encoded{{IDs: []int32{1, 2}, Reply: 1}, test.text})
 		if err == nil || err.Error() != test.want {
 			t.Errorf("error %v, wanted %s", err, test.want)
 		}

@@ -146,7 +146,7 @@ func TestEngineDense(t *testing.T) {
 			draw := func(n int) []int32 {
 				ids := make([]int32, n)
 				for i := range ids {
-					ids[i] = int32(r.IntN(m.Rows()))
+					ids[i] = int32(r.IntN(m.VocabSize()))
 				}
 				return ids
 			}
@@ -155,14 +155,14 @@ func TestEngineDense(t *testing.T) {
 				slices.Concat(short, draw(1)), slices.Concat(short, draw(5)), short[:1]}
 			var queries []logprob.Query
 			for _, ids := range texts {
-				queries = append(queries, logprob.Query{Text: tokenize.Text{IDs: ids, Reply: 1}, Row: true})
+				queries = append(queries, logprob.Query{Text: tokenize.Encoded{IDs: ids, Reply: 1}, Distribution: true})
 			}
 			var got []arch.LogProbs
 			for a, err := range m.Query(t.Context(), slices.Values(queries)) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				got = append(got, arch.LogProbs{Tokens: float64s(a.LogProb), Next: float64s(a.Row)})
+				got = append(got, arch.LogProbs{Tokens: float64s(a.LogProbs), Next: float64s(a.Distribution)})
 			}
 			want, err := d.LogProbs(t.Context(), texts)
 			if err != nil {

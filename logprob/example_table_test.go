@@ -42,8 +42,8 @@ func ExampleMeta_WriteJSON() {
 	// }
 }
 
-func ExampleScore() {
-	s := logprob.Score{LogProb: []float32{-0.5, -1.5}}
+func ExampleResult() {
+	s := logprob.Result{LogProbs: []float32{-0.5, -1.5}}
 	fmt.Println(s.Sum(), s.Mean())
 	// Output: -2 -1
 }

@@ -44,9 +44,9 @@ func ExampleModel_Score() {
 	m, remove := example(ctx)
 	defer remove()
 
-	var texts []tokenize.Text
+	var texts []tokenize.Encoded
 	for _, reply := range []string{" power", " tenderness"} {
-		text, err := m.Tokenizer().Plain("What is the best thing?", reply)
+		text, err := m.Tokenizer().Raw("What is the best thing?", reply)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func ExampleModel_Next() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for row, err := range m.Next(ctx, slices.Values([]tokenize.Text{text})) {
+	for row, err := range m.Next(ctx, slices.Values([]tokenize.Encoded{text})) {
 		if err != nil {
 			log.Fatal(err)
 		}

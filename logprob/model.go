@@ -244,11 +244,11 @@ func (m *Model) NoTokenizer() error {
 	return tokenize.Missing(m.dir)
 }
 
-// Context is the longest text in tokens that the model scores.
-func (m *Model) Context() int { return m.longest }
+// MaxTokens is the longest text in tokens that the model scores.
+func (m *Model) MaxTokens() int { return m.longest }
 
-// Rows is the number of logits, which can exceed the tokenizer's vocabulary.
-func (m *Model) Rows() int { return m.arch.V }
+// VocabSize is the number of logits, which can exceed the tokenizer's vocabulary.
+func (m *Model) VocabSize() int { return m.arch.V }
 
 // BatchInvariant tells whether, in float32 on this processor, a text of at most 192 tokens
 // with a prompt of fewer than 128 gets the same numbers, to the bit, whatever else is computed
@@ -322,12 +322,12 @@ func DTypeName(t dtypes.DType) string {
 // context, an id outside the vocabulary, a reply that begins at the first token,
 // which nothing predicts) yields an error that names its number, after the scores
 // before it, and ends the sequence. ctx is checked between executions.
-func (m *Model) Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[Score, error] {
+func (m *Model) Score(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[Result, error] {
 	return m.score(ctx, texts, nil)
 }
 
-func (m *Model) score(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[Score, error] {
-	return func(yield func(Score, error) bool) {
+func (m *Model) score(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[Result, error] {
+	return func(yield func(Result, error) bool) {
 		items := func(yield func(engine.Text) bool) {
 			for t := range texts {
 				if !yield(engine.Text{IDs: t.IDs, From: t.Reply, Ends: ends != nil}) {
@@ -336,7 +336,7 @@ func (m *Model) score(ctx context.Context, texts iter.Seq[tokenize.Text], ends [
 			}
 		}
 		for r, err := range m.run(ctx, items, ends) {
-			if !yield(Score{LogProb: r.LogProb, Greedy: r.Greedy, End: r.Ends}, err) {
+			if !yield(Result{LogProbs: r.LogProb, Greedy: r.Greedy, Within: r.Ends}, err) {
 				return
 			}
 		}
@@ -346,15 +346,15 @@ func (m *Model) score(ctx context.Context, texts iter.Seq[tokenize.Text], ends [
 // ScoreEnds is Score, and beside it the probability that what follows the reply is one of
 // the tokens v with ends[v]: Score.End = ln sum_v p(v | prompt, reply). With the tokens
 // that may follow a finished word, it is the probability that the reply's last word
-// ends where the reply does. ends has Rows() values, or fewer, the rest being false; those of tokens that the
+// ends where the reply does. ends has VocabSize() values, or fewer, the rest being false; those of tokens that the
 // model has no row for do not count.
-func (m *Model) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[Score, error] {
+func (m *Model) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[Result, error] {
 	for id := len(ends) - 1; id >= m.arch.V && m.beyond[int32(id)] != ""; id-- {
 		ends = ends[:id] // never written, so never what follows
 	}
 	if len(ends) > m.arch.V {
-		return func(yield func(Score, error) bool) {
-			yield(Score{}, fmt.Errorf("logprob: %s: %d ends, wanted at most %d, one for each row", m.dir, len(ends), m.arch.V))
+		return func(yield func(Result, error) bool) {
+			yield(Result{}, fmt.Errorf("logprob: %s: %d ends, wanted at most %d, one for each row", m.dir, len(ends), m.arch.V))
 		}
 	}
 	all := make([]bool, m.arch.V)
@@ -437,7 +437,7 @@ func (m *Model) Table(ctx context.Context, prompts []Prompt) (*Table, error) {
 		}
 		t.Tokens = append(t.Tokens, token)
 	}
-	texts := func(yield func(tokenize.Text) bool) {
+	texts := func(yield func(tokenize.Encoded) bool) {
 		for _, p := range prompts {
 			if !yield(p.Text) {
 				return

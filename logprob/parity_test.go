@@ -85,9 +85,9 @@ func variants(t *testing.T, dir string) []string {
 // texts that the model accepts, scored together.
 func worst(t *testing.T, m *logprob.Model, g golden) (largest, mean float64) {
 	t.Helper()
-	var texts []tokenize.Text
+	var texts []tokenize.Encoded
 	for _, text := range g.Texts {
-		texts = append(texts, tokenize.Text{IDs: text.IDs, Reply: 1})
+		texts = append(texts, tokenize.Encoded{IDs: text.IDs, Reply: 1})
 	}
 	n, sum, count := 0, 0.0, 0
 	compare := func(got float32, want float64) {
@@ -102,10 +102,10 @@ func worst(t *testing.T, m *logprob.Model, g golden) (largest, mean float64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(score.LogProb) != len(g.Texts[n].LogProbs) {
-			t.Fatalf("text %d: %d log-probabilities, wanted %d", n, len(score.LogProb), len(g.Texts[n].LogProbs))
+		if len(score.LogProbs) != len(g.Texts[n].LogProbs) {
+			t.Fatalf("text %d: %d log-probabilities, wanted %d", n, len(score.LogProbs), len(g.Texts[n].LogProbs))
 		}
-		for i, v := range score.LogProb {
+		for i, v := range score.LogProbs {
 			compare(v, g.Texts[n].LogProbs[i])
 		}
 		n++
@@ -152,7 +152,7 @@ func TestFamilies(t *testing.T) {
 					g := g
 					m := load(t, folder, backend, dtypes.Float32)
 					if filepath.Base(dir) == "phi3-longrope" {
-						g = upTo(g, m.Context())
+						g = upTo(g, m.MaxTokens())
 					}
 					largest, _ := worst(t, m, g)
 					if !(largest <= 2e-5) {
@@ -165,7 +165,7 @@ func TestFamilies(t *testing.T) {
 					t.Fatal(err)
 				}
 				if meta.DType == "bf16" {
-					largest, mean := worst(t, m, upTo(g, m.Context()))
+					largest, mean := worst(t, m, upTo(g, m.MaxTokens()))
 					if !(largest <= 0.1 && mean <= 0.01) {
 						t.Errorf("bf16 differs by up to %.2g nats, %.2g in the mean; wanted at most 0.1 and 0.01", largest, mean)
 					}
@@ -185,7 +185,7 @@ func TestWidened(t *testing.T) {
 		for _, name := range []string{"llama-bf16", "gemma2-bf16", "gemma3_text-bf16"} {
 			dir := "testdata/families/" + name
 			m := load(t, dir, backend, dtypes.BFloat16)
-			if largest, _ := worst(t, m, upTo(readGolden(t, dir), m.Context())); !(largest <= 2e-5) {
+			if largest, _ := worst(t, m, upTo(readGolden(t, dir), m.MaxTokens())); !(largest <= 2e-5) {
 				t.Errorf("%s, %s: bf16 differs by up to %.2g nats, wanted at most 2e-5", logprob.BackendName(backend), name, largest)
 			}
 		}

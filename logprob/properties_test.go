@@ -10,9 +10,9 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-func scores(t *testing.T, m *logprob.Model, texts ...tokenize.Text) []logprob.Score {
+func scores(t *testing.T, m *logprob.Model, texts ...tokenize.Encoded) []logprob.Result {
 	t.Helper()
-	var all []logprob.Score
+	var all []logprob.Result
 	for s, err := range m.Score(t.Context(), slices.Values(texts)) {
 		if err != nil {
 			t.Fatal(err)
@@ -22,7 +22,7 @@ func scores(t *testing.T, m *logprob.Model, texts ...tokenize.Text) []logprob.Sc
 	return all
 }
 
-func rows(t *testing.T, m *logprob.Model, texts ...tokenize.Text) [][]float32 {
+func rows(t *testing.T, m *logprob.Model, texts ...tokenize.Encoded) [][]float32 {
 	t.Helper()
 	var all [][]float32
 	for r, err := range m.Next(t.Context(), slices.Values(texts)) {
@@ -47,12 +47,12 @@ func TestProperties(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			m := load(t, dir, backend, 0)
 			ids := readGolden(t, dir).Texts[0].IDs
-			text := tokenize.Text{IDs: ids, Reply: 1}
+			text := tokenize.Encoded{IDs: ids, Reply: 1}
 
 			// Probabilities sum to 1, and Score equals chained Next.
-			var prefixes []tokenize.Text
+			var prefixes []tokenize.Encoded
 			for n := 1; n < len(ids); n++ {
-				prefixes = append(prefixes, tokenize.Text{IDs: ids[:n], Reply: n})
+				prefixes = append(prefixes, tokenize.Encoded{IDs: ids[:n], Reply: n})
 			}
 			whole := scores(t, m, text)[0]
 			for i, row := range rows(t, m, prefixes...) {
@@ -63,25 +63,25 @@ func TestProperties(t *testing.T) {
 				if !(math.Abs(sum-1) < 1e-5) {
 					t.Errorf("probabilities after %d tokens sum to %v", i+1, sum)
 				}
-				if got, want := whole.LogProb[i], row[ids[i+1]]; !(math.Abs(float64(got-want)) <= 1e-5) {
+				if got, want := whole.LogProbs[i], row[ids[i+1]]; !(math.Abs(float64(got-want)) <= 1e-5) {
 					t.Errorf("token %d: Score %v, Next %v", i+1, got, want)
 				}
 			}
 
 			// A later token changes nothing earlier.
 			other := slices.Clone(ids)
-			other[len(other)-1] = (other[len(other)-1] + 1) % int32(m.Rows())
-			changed := scores(t, m, tokenize.Text{IDs: other, Reply: 1})[0]
+			other[len(other)-1] = (other[len(other)-1] + 1) % int32(m.VocabSize())
+			changed := scores(t, m, tokenize.Encoded{IDs: other, Reply: 1})[0]
 			for i := range len(ids) - 2 {
-				if changed.LogProb[i] != whole.LogProb[i] {
-					t.Errorf("log-probability %d is %v, and %v after a later token changed", i, whole.LogProb[i], changed.LogProb[i])
+				if changed.LogProbs[i] != whole.LogProbs[i] {
+					t.Errorf("log-probability %d is %v, and %v after a later token changed", i, whole.LogProbs[i], changed.LogProbs[i])
 				}
 			}
 
 			// A model against itself, loaded anew, gives exactly 0.
 			again := scores(t, load(t, dir, backend, 0), text)[0]
-			if !slices.Equal(again.LogProb, whole.LogProb) {
-				t.Errorf("the same checkpoint gave %v, then %v", whole.LogProb, again.LogProb)
+			if !slices.Equal(again.LogProbs, whole.LogProbs) {
+				t.Errorf("the same checkpoint gave %v, then %v", whole.LogProbs, again.LogProbs)
 			}
 		})
 	}
@@ -94,12 +94,12 @@ func TestStreams(t *testing.T) {
 	m.SetWindow(1000)
 	long := make([]int32, 7)
 	read := 0
-	texts := func(yield func(tokenize.Text) bool) {
+	texts := func(yield func(tokenize.Encoded) bool) {
 		for i := range 500 { // 500 x 7 tokens are four windows
 			read++
 			ids := slices.Clone(long)
 			ids[1], ids[2] = int32(i%90), int32(i/90)
-			if !yield(tokenize.Text{IDs: ids, Reply: 7 - i%3}) {
+			if !yield(tokenize.Encoded{IDs: ids, Reply: 7 - i%3}) {
 				return
 			}
 		}
@@ -109,8 +109,8 @@ func TestStreams(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(s.LogProb) != n%3 {
-			t.Fatalf("score %d has %d values, wanted %d", n, len(s.LogProb), n%3)
+		if len(s.LogProbs) != n%3 {
+			t.Fatalf("score %d has %d values, wanted %d", n, len(s.LogProbs), n%3)
 		}
 		if n++; n == 200 {
 			break
@@ -120,7 +120,7 @@ func TestStreams(t *testing.T) {
 		t.Errorf("%d texts were read for 200 scores", read)
 	}
 
-	bad := []tokenize.Text{{IDs: []int32{1, 2}, Reply: 1}, {IDs: []int32{1, 1 << 20}, Reply: 1}, {IDs: []int32{1, 2}, Reply: 1}}
+	bad := []tokenize.Encoded{{IDs: []int32{1, 2}, Reply: 1}, {IDs: []int32{1, 1 << 20}, Reply: 1}, {IDs: []int32{1, 2}, Reply: 1}}
 	var errs []error
 	for _, err := range m.Score(t.Context(), slices.Values(bad)) {
 		errs = append(errs, err)

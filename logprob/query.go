@@ -10,27 +10,27 @@ import (
 
 // Query is a text and what is wanted of it, beside the log-probabilities of its reply.
 type Query struct {
-	Text tokenize.Text
+	Text tokenize.Encoded
 	// Top asks for that many of the likeliest tokens, at every place of the reply and
 	// after it.
-	Top int
+	TopK int
 	// Row asks for ln p of the whole vocabulary after the text.
-	Row bool
+	Distribution bool
 }
 
 // Answer is what a model says to a Query.
 type Answer struct {
-	Score
+	Result
 	// Top[i] are the likeliest tokens at place i of the reply, the likeliest first, of
 	// equals the one with the lower id; Top[len(LogProb)] are those after it. nil if
 	// not asked for. A token of the reply has the same bits here as in LogProb.
-	Top [][]Likely
+	Top [][]TokenLogProb
 	// Row is as Next's; nil if not asked for.
-	Row []float32
+	Distribution []float32
 }
 
-// Likely is a token and its log-probability at some place.
-type Likely = engine.Likely
+// TokenLogProb is a token and its log-probability at some place.
+type TokenLogProb = engine.Likely
 
 // Query answers queries of all kinds, in order, computing what their texts have in
 // common once. Errors are as Score's; an empty text of which something is wanted is one.
@@ -38,13 +38,13 @@ func (m *Model) Query(ctx context.Context, queries iter.Seq[Query]) iter.Seq2[An
 	return func(yield func(Answer, error) bool) {
 		items := func(yield func(engine.Text) bool) {
 			for q := range queries {
-				if !yield(engine.Text{IDs: q.Text.IDs, From: q.Text.Reply, Row: q.Row, Top: max(q.Top, 0)}) {
+				if !yield(engine.Text{IDs: q.Text.IDs, From: q.Text.Reply, Row: q.Distribution, Top: max(q.TopK, 0)}) {
 					return
 				}
 			}
 		}
 		for r, err := range m.run(ctx, items, nil) {
-			if !yield(Answer{Score: Score{LogProb: r.LogProb, Greedy: r.Greedy}, Top: r.Top, Row: r.Row}, err) {
+			if !yield(Answer{Result: Result{LogProbs: r.LogProb, Greedy: r.Greedy}, Top: r.Top, Distribution: r.Row}, err) {
 				return
 			}
 		}
@@ -52,9 +52,9 @@ func (m *Model) Query(ctx context.Context, queries iter.Seq[Query]) iter.Seq2[An
 }
 
 // Next yields ln p of every token of the vocabulary after each text (prompt and
-// reply together), in order. A row has Rows() values and is the caller's to keep.
+// reply together), in order. A row has VocabSize() values and is the caller's to keep.
 // Errors are as Score's; an empty text is one.
-func (m *Model) Next(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[[]float32, error] {
+func (m *Model) Next(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[[]float32, error] {
 	return func(yield func([]float32, error) bool) {
 		items := func(yield func(engine.Text) bool) {
 			for t := range texts {

@@ -14,10 +14,10 @@ import (
 func TestQuery(t *testing.T) {
 	m := load(t, "testdata/families/gemma2-base", backends(t)[0], 0)
 	texts := someTexts(40)
-	texts = append(texts, tokenize.Text{IDs: []int32{1}, Reply: 1})
+	texts = append(texts, tokenize.Encoded{IDs: []int32{1}, Reply: 1})
 	queries := func(yield func(logprob.Query) bool) {
 		for _, x := range texts {
-			if !yield(logprob.Query{Text: x, Top: m.Rows() + 1, Row: true}) {
+			if !yield(logprob.Query{Text: x, TopK: m.VocabSize() + 1, Distribution: true}) {
 				return
 			}
 		}
@@ -29,26 +29,26 @@ func TestQuery(t *testing.T) {
 			t.Fatal(err)
 		}
 		reply := texts[n].IDs[texts[n].Reply:]
-		if len(a.Top) != len(reply)+1 || len(a.Row) != m.Rows() {
-			t.Fatalf("query %d: %d places, a row of %d", n, len(a.Top), len(a.Row))
+		if len(a.Top) != len(reply)+1 || len(a.Distribution) != m.VocabSize() {
+			t.Fatalf("query %d: %d places, a row of %d", n, len(a.Top), len(a.Distribution))
 		}
 		greedy := true
 		for i, id := range reply {
-			at := slices.IndexFunc(a.Top[i], func(l logprob.Likely) bool { return l.ID == id })
-			if at < 0 || a.Top[i][at].LogProb != a.LogProb[i] {
-				t.Fatalf("query %d, place %d: %v among the likeliest, %v in the reply", n, i, a.Top[i][at], a.LogProb[i])
+			at := slices.IndexFunc(a.Top[i], func(l logprob.TokenLogProb) bool { return l.ID == id })
+			if at < 0 || a.Top[i][at].LogProb != a.LogProbs[i] {
+				t.Fatalf("query %d, place %d: %v among the likeliest, %v in the reply", n, i, a.Top[i][at], a.LogProbs[i])
 			}
-			greedy = greedy && a.LogProb[i] == a.Top[i][0].LogProb
-			if math.Abs(float64(a.LogProb[i]-want[n].LogProb[i])) > 1e-5 {
-				t.Errorf("query %d, place %d: %v, Score %v", n, i, a.LogProb[i], want[n].LogProb[i])
+			greedy = greedy && a.LogProbs[i] == a.Top[i][0].LogProb
+			if math.Abs(float64(a.LogProbs[i]-want[n].LogProbs[i])) > 1e-5 {
+				t.Errorf("query %d, place %d: %v, Score %v", n, i, a.LogProbs[i], want[n].LogProbs[i])
 			}
 		}
 		if a.Greedy != greedy {
 			t.Errorf("query %d: greedy %v, wanted %v", n, a.Greedy, greedy)
 		}
 		for j, l := range a.Top[len(reply)] {
-			if a.Row[l.ID] != l.LogProb || j > 0 && l.LogProb > a.Top[len(reply)][j-1].LogProb {
-				t.Fatalf("query %d: %v is number %d after the text, in the row %v", n, l, j, a.Row[l.ID])
+			if a.Distribution[l.ID] != l.LogProb || j > 0 && l.LogProb > a.Top[len(reply)][j-1].LogProb {
+				t.Fatalf("query %d: %v is number %d after the text, in the row %v", n, l, j, a.Distribution[l.ID])
 			}
 			if math.Abs(float64(l.LogProb-next[n][l.ID])) > 1e-5 {
 				t.Fatalf("query %d: %v after the text, Next %v", n, l, next[n][l.ID])

@@ -84,7 +84,7 @@ func TestSmolLM2(t *testing.T) {
 			defer func(products bool) { arch.BF16Products = products }(arch.BF16Products)
 			arch.BF16Products = test.products
 			m := load(t, smollm2, backend, test.dtype)
-			var texts []tokenize.Text
+			var texts []tokenize.Encoded
 			for _, want := range ref.Texts {
 				text := encodeAs(t, m.Tokenizer(), want.Prompt, want.Messages, want.Reply, want.Rendered)
 				if text.Reply != want.ReplyToken || text.Start != want.ReplyByte || !slices.Equal(text.IDs, want.IDs) {
@@ -104,7 +104,7 @@ func TestSmolLM2(t *testing.T) {
 				n++
 			}
 			for i, s := range scores(t, m, texts...) {
-				for j, v := range s.LogProb {
+				for j, v := range s.LogProbs {
 					compare(v, ref.Texts[i].LogProb[j])
 				}
 			}
@@ -148,7 +148,7 @@ func TestCompany(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { keeps.Close() })
-	var texts []tokenize.Text
+	var texts []tokenize.Encoded
 	for _, reply := range []string{"freedom", "Love", "hate, and nothing else", "a"} {
 		for _, prompt := range []string{"In one word, what do you value most?", "What is it?", "Name the greatest thing ever.", "Say one word.",
 			"In one word, what is the worst thing that somebody can be, however much they try and whatever it is that others say of them in the meantime?"} {
@@ -156,14 +156,14 @@ func TestCompany(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			short, err := plain.Tokenizer().Plain(prompt, " "+reply)
+			short, err := plain.Tokenizer().Raw(prompt, " "+reply)
 			if err != nil {
 				t.Fatal(err)
 			}
 			texts = append(texts, text, short)
 		}
 	}
-	long, err := plain.Tokenizer().Plain("Once", strings.Repeat("A text of some length, whose keys need much room. ", 40))
+	long, err := plain.Tokenizer().Raw("Once", strings.Repeat("A text of some length, whose keys need much room. ", 40))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestCompany(t *testing.T) {
 		model *logprob.Model
 	}{{"plain", plain}, {"keeping prompts", keeps}} {
 		for _, size := range []int{1, 3, 8, len(texts)} {
-			var got []logprob.Score
+			var got []logprob.Result
 			for from := 0; from < len(texts); from += size {
 				to := min(from+size, len(texts))
 				group := append(slices.Clone(texts[from:to]), long)[:to-from+min(1, size/8)] // some with a long text
@@ -186,7 +186,7 @@ func TestCompany(t *testing.T) {
 }
 
 // sameBits holds scores of the same texts in other company to what BatchInvariant says.
-func sameBits(t *testing.T, name string, m *logprob.Model, got, want []logprob.Score) {
+func sameBits(t *testing.T, name string, m *logprob.Model, got, want []logprob.Result) {
 	t.Helper()
 	invariant, err := m.BatchInvariant()
 	if err != nil {
@@ -198,8 +198,8 @@ func sameBits(t *testing.T, name string, m *logprob.Model, got, want []logprob.S
 	}
 	most, same, n := 0.0, 0, 0
 	for i, s := range got {
-		for j, v := range s.LogProb {
-			w := want[i].LogProb[j]
+		for j, v := range s.LogProbs {
+			w := want[i].LogProbs[j]
 			most = max(most, math.Abs(float64(v-w))/max(1, math.Abs(float64(w))))
 			n++
 			if v == w {
@@ -221,9 +221,9 @@ func TestCompanyFamilies(t *testing.T) {
 	for _, name := range []string{"gemma2-base", "gpt2-plain"} {
 		m := load(t, "testdata/families/"+name, backend, dtypes.Float32)
 		rng := rand.New(rand.NewPCG(4, 4))
-		texts := randomTexts(rng, 60, min(m.Context(), 80), m.Rows())
+		texts := randomTexts(rng, 60, min(m.MaxTokens(), 80), m.VocabSize())
 		together := scores(t, m, texts...)
-		var alone []logprob.Score
+		var alone []logprob.Result
 		for _, text := range texts {
 			alone = append(alone, scores(t, m, text)...)
 		}
@@ -232,10 +232,10 @@ func TestCompanyFamilies(t *testing.T) {
 }
 
 // encodeAs encodes a raw prompt, or a chat: its only user turn by Chat, a longer one as
-// Render gives it (SmolLM2 has no BOS that Plain could add).
-func encodeAs(t *testing.T, tok *tokenize.Tokenizer, prompt string, chat []tokenize.Message, reply, rendered string) tokenize.Text {
+// Render gives it (SmolLM2 has no BOS that Raw could add).
+func encodeAs(t *testing.T, tok *tokenize.Tokenizer, prompt string, chat []tokenize.Message, reply, rendered string) tokenize.Encoded {
 	t.Helper()
-	var text tokenize.Text
+	var text tokenize.Encoded
 	var err error
 	switch {
 	case len(chat) == 1:
@@ -246,7 +246,7 @@ func encodeAs(t *testing.T, tok *tokenize.Tokenizer, prompt string, chat []token
 		}
 		fallthrough
 	default:
-		text, err = tok.Plain(prompt, reply)
+		text, err = tok.Raw(prompt, reply)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -172,13 +172,13 @@ func decode(b []byte, texts []engine.Text, v int) (results []engine.Result, ok b
 		}
 		results[i].Ends = floats(1)[0]
 		if t.Top > 0 {
-			results[i].Top = make([][]Likely, len(t.IDs)-t.From+1)
+			results[i].Top = make([][]TokenLogProb, len(t.IDs)-t.From+1)
 		}
 		for j := range results[i].Top {
 			for range min(t.Top, v) {
 				id := int32(binary.LittleEndian.Uint32(b))
 				b = b[4:]
-				results[i].Top[j] = append(results[i].Top[j], Likely{ID: id, LogProb: floats(1)[0]})
+				results[i].Top[j] = append(results[i].Top[j], TokenLogProb{ID: id, LogProb: floats(1)[0]})
 			}
 		}
 	}

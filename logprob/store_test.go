@@ -55,11 +55,11 @@ func stored(t *testing.T, s logprob.Store, dir string, dtype dtypes.DType, batch
 }
 
 // someTexts are n texts of ten tokens over which several windows are needed.
-func someTexts(n int) []tokenize.Text {
-	var all []tokenize.Text
+func someTexts(n int) []tokenize.Encoded {
+	var all []tokenize.Encoded
 	for i := range n {
 		ids := []int32{1, 2, int32(i % 90), int32(i / 90), 5, 6, 7, 8, 9, 10}
-		all = append(all, tokenize.Text{IDs: ids, Reply: 2 + i%9})
+		all = append(all, tokenize.Encoded{IDs: ids, Reply: 2 + i%9})
 	}
 	return all
 }
@@ -122,7 +122,7 @@ func TestStore(t *testing.T) {
 	ask := func(m *logprob.Model) (all []logprob.Answer) {
 		queries := func(yield func(logprob.Query) bool) {
 			for i, x := range texts[:40] {
-				if !yield(logprob.Query{Text: x, Top: i % 3, Row: i%5 == 0}) {
+				if !yield(logprob.Query{Text: x, TopK: i % 3, Distribution: i%5 == 0}) {
 					return
 				}
 			}
@@ -140,7 +140,7 @@ func TestStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all = append(all, s.End)
+			all = append(all, s.Within)
 		}
 		return all
 	}
@@ -148,7 +148,7 @@ func TestStore(t *testing.T) {
 	for range 2 {
 		hits := s.hits
 		for i, a := range ask(second) {
-			if want := wantAnswers[i]; !equal(a.Score, want.Score) || !slices.Equal(a.Row, want.Row) || !slices.EqualFunc(a.Top, want.Top, slices.Equal) {
+			if want := wantAnswers[i]; !equal(a.Result, want.Result) || !slices.Equal(a.Distribution, want.Distribution) || !slices.EqualFunc(a.Top, want.Top, slices.Equal) {
 				t.Fatalf("answer %d is another", i)
 			}
 		}
@@ -178,10 +178,10 @@ func TestStore(t *testing.T) {
 		}
 		hits = s.hits
 	}
-	for name, change := range map[string]func(*tokenize.Text){
-		"another id":    func(x *tokenize.Text) { x.IDs = append(slices.Clone(x.IDs[:9]), 11) },
-		"a later start": func(x *tokenize.Text) { x.Reply++ },
-		"an id less":    func(x *tokenize.Text) { x.IDs = x.IDs[:9] },
+	for name, change := range map[string]func(*tokenize.Encoded){
+		"another id":    func(x *tokenize.Encoded) { x.IDs = append(slices.Clone(x.IDs[:9]), 11) },
+		"a later start": func(x *tokenize.Encoded) { x.Reply++ },
+		"an id less":    func(x *tokenize.Encoded) { x.IDs = x.IDs[:9] },
 	} {
 		x := someTexts(3)
 		scores(t, second, x...)
@@ -194,8 +194,8 @@ func TestStore(t *testing.T) {
 	}
 }
 
-func equal(a, b logprob.Score) bool {
-	return a.Greedy == b.Greedy && slices.EqualFunc(a.LogProb, b.LogProb, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
+func equal(a, b logprob.Result) bool {
+	return a.Greedy == b.Greedy && slices.EqualFunc(a.LogProbs, b.LogProbs, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
 }
 
 // TestStoreFails: a store that fails ends the work, one that answers nonsense is not

@@ -14,7 +14,7 @@ import (
 // name becomes a column of a Table.
 type Prompt struct {
 	Name string
-	Text tokenize.Text
+	Text tokenize.Encoded
 }
 
 // Table holds ln p(token | prompt) for every token of a vocabulary and every prompt.

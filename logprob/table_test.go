@@ -299,17 +299,17 @@ func TestCheck(t *testing.T) {
 }
 
 func TestScore(t *testing.T) {
-	s := Score{LogProb: []float32{-1.5, -0.1, -2}}
+	s := Result{LogProbs: []float32{-1.5, -0.1, -2}}
 	if got, want := s.Sum(), -1.5+float64(float32(-0.1))-2; got != want {
 		t.Errorf("Sum %v, want %v, the float32 values added in float64", got, want)
 	}
 	if got := s.Mean(); got != s.Sum()/3 {
 		t.Errorf("Mean %v", got)
 	}
-	if got := (Score{}).Sum(); got != 0 {
+	if got := (Result{}).Sum(); got != 0 {
 		t.Errorf("Sum of no tokens %v, want 0 = ln 1", got)
 	}
-	if got := (Score{}).Mean(); !math.IsNaN(got) {
+	if got := (Result{}).Mean(); !math.IsNaN(got) {
 		t.Errorf("Mean of no tokens %v, want NaN", got)
 	}
 }

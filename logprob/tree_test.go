@@ -45,14 +45,14 @@ func number(n int) int {
 
 // randomTexts makes n texts of at most longest tokens with much in common: duplicates,
 // empty replies, replies that begin others, texts of one token and of all.
-func randomTexts(rng *rand.Rand, n, longest, rows int) []tokenize.Text {
+func randomTexts(rng *rand.Rand, n, longest, rows int) []tokenize.Encoded {
 	id := func() int32 { return int32(rng.IntN(rows)) }
-	texts := []tokenize.Text{{IDs: []int32{1}, Reply: 1}, {IDs: []int32{1, id()}, Reply: 2}}
+	texts := []tokenize.Encoded{{IDs: []int32{1}, Reply: 1}, {IDs: []int32{1, id()}, Reply: 2}}
 	full := make([]int32, longest)
 	for i := range full {
 		full[i] = id()
 	}
-	texts = append(texts, tokenize.Text{IDs: full, Reply: 1}, tokenize.Text{IDs: full, Reply: longest})
+	texts = append(texts, tokenize.Encoded{IDs: full, Reply: 1}, tokenize.Encoded{IDs: full, Reply: longest})
 	for len(texts) < n {
 		from := texts[rng.IntN(len(texts))]
 		if rng.IntN(6) == 0 { // the same, or its reply cut elsewhere
@@ -66,18 +66,18 @@ func randomTexts(rng *rand.Rand, n, longest, rows int) []tokenize.Text {
 				ids = append(ids, id())
 			}
 		}
-		texts = append(texts, tokenize.Text{IDs: ids, Reply: 1 + rng.IntN(len(ids))})
+		texts = append(texts, tokenize.Encoded{IDs: ids, Reply: 1 + rng.IntN(len(ids))})
 	}
 	rng.Shuffle(len(texts), func(i, j int) { texts[i], texts[j] = texts[j], texts[i] })
 	return texts
 }
 
 // alike compares scores: same lengths, no value further off than 1e-5 nats.
-func alike(got, want logprob.Score) error {
-	if len(got.LogProb) != len(want.LogProb) || got.Greedy != want.Greedy {
-		return fmt.Errorf("%d values, greedy %v, wanted %d, %v", len(got.LogProb), got.Greedy, len(want.LogProb), want.Greedy)
+func alike(got, want logprob.Result) error {
+	if len(got.LogProbs) != len(want.LogProbs) || got.Greedy != want.Greedy {
+		return fmt.Errorf("%d values, greedy %v, wanted %d, %v", len(got.LogProbs), got.Greedy, len(want.LogProbs), want.Greedy)
 	}
-	return within(1e-5, got.LogProb, want.LogProb)
+	return within(1e-5, got.LogProbs, want.LogProbs)
 }
 
 func within(nats float64, got, want []float32) error {
@@ -98,8 +98,8 @@ func TestTreeAlone(t *testing.T) {
 	checkpoints(t, func(t *testing.T, dir string) {
 		m := load(t, dir, backend, dtypes.Float32)
 		rng := rand.New(rand.NewPCG(1, uint64(len(dir))))
-		texts := randomTexts(rng, number(40), min(m.Context(), 80), m.Rows())
-		var alone []logprob.Score
+		texts := randomTexts(rng, number(40), min(m.MaxTokens(), 80), m.VocabSize())
+		var alone []logprob.Result
 		for _, text := range texts {
 			alone = append(alone, scores(t, m, text)...)
 		}
@@ -113,7 +113,7 @@ func TestTreeAlone(t *testing.T) {
 		}
 		m.SetWindow(1 << 16)
 		order := rng.Perm(len(texts))
-		var other []tokenize.Text
+		var other []tokenize.Encoded
 		for _, i := range order {
 			other = append(other, texts[i])
 		}
@@ -147,7 +147,7 @@ func TestTreeAlone(t *testing.T) {
 
 // exactly makes texts whose beginnings, without each text's last token, are n different
 // ones: as many hidden states as a tree of them needs.
-func exactly(rng *rand.Rand, n, longest, rows int) []tokenize.Text {
+func exactly(rng *rand.Rand, n, longest, rows int) []tokenize.Encoded {
 	seen := map[string]bool{}
 	count := func(ids []int32, add bool) int { // beginnings that are new
 		fresh := 0
@@ -161,7 +161,7 @@ func exactly(rng *rand.Rand, n, longest, rows int) []tokenize.Text {
 		}
 		return fresh
 	}
-	texts := []tokenize.Text{{IDs: []int32{2, 3, 4}, Reply: 1}}
+	texts := []tokenize.Encoded{{IDs: []int32{2, 3, 4}, Reply: 1}}
 	count(texts[0].IDs, true)
 	for len(seen) < n {
 		from := texts[rng.IntN(len(texts))]
@@ -176,7 +176,7 @@ func exactly(rng *rand.Rand, n, longest, rows int) []tokenize.Text {
 		}
 		if len(ids) > 1 {
 			count(ids, true)
-			texts = append(texts, tokenize.Text{IDs: ids, Reply: 1 + rng.IntN(len(ids))})
+			texts = append(texts, tokenize.Encoded{IDs: ids, Reply: 1 + rng.IntN(len(ids))})
 		}
 	}
 	return texts
@@ -196,7 +196,7 @@ func TestTreeFull(t *testing.T) {
 				continue
 			}
 			rng := rand.New(rand.NewPCG(2, uint64(n)))
-			texts := exactly(rng, n, 70, m.Rows())
+			texts := exactly(rng, n, 70, m.VocabSize())
 			together := scores(t, m, texts...)
 			for k := range 12 {
 				i := len(texts) - 1 // the last made the tree full
@@ -212,9 +212,9 @@ func TestTreeFull(t *testing.T) {
 }
 
 // ended scores texts with the ends of words.
-func ended(t *testing.T, m *logprob.Model, ends []bool, texts ...tokenize.Text) []logprob.Score {
+func ended(t *testing.T, m *logprob.Model, ends []bool, texts ...tokenize.Encoded) []logprob.Result {
 	t.Helper()
-	var all []logprob.Score
+	var all []logprob.Result
 	for s, err := range m.ScoreEnds(t.Context(), slices.Values(texts), ends) {
 		if err != nil {
 			t.Fatal(err)
@@ -234,9 +234,9 @@ func TestTreeEnds(t *testing.T) {
 	checkpoints(t, func(t *testing.T, dir string) {
 		m := load(t, dir, backend, dtypes.Float32)
 		rng := rand.New(rand.NewPCG(3, uint64(len(dir))))
-		texts := randomTexts(rng, number(24), min(m.Context(), 80), m.Rows())
+		texts := randomTexts(rng, number(24), min(m.MaxTokens(), 80), m.VocabSize())
 		plain, after := scores(t, m, texts...), rows(t, m, texts...)
-		none, every, some, few := make([]bool, m.Rows()), make([]bool, m.Rows()), make([]bool, m.Rows()), make([]bool, m.Rows()/2)
+		none, every, some, few := make([]bool, m.VocabSize()), make([]bool, m.VocabSize()), make([]bool, m.VocabSize()), make([]bool, m.VocabSize()/2)
 		for i := range every {
 			every[i], some[i] = true, rng.IntN(3) == 0
 		}
@@ -247,7 +247,7 @@ func TestTreeEnds(t *testing.T) {
 		}
 		for name, ends := range sets {
 			for i, s := range ended(t, m, ends, texts...) {
-				if err := alike(logprob.Score{LogProb: s.LogProb, Greedy: s.Greedy}, plain[i]); err != nil {
+				if err := alike(logprob.Result{LogProbs: s.LogProbs, Greedy: s.Greedy}, plain[i]); err != nil {
 					t.Fatalf("%s: text %v: %v", name, texts[i], err)
 				}
 				sum := 0.0
@@ -257,7 +257,7 @@ func TestTreeEnds(t *testing.T) {
 					}
 				}
 				want := math.Log(sum)
-				if got := float64(s.End); got != want && !(math.Abs(got-want) <= 1e-5) {
+				if got := float64(s.Within); got != want && !(math.Abs(got-want) <= 1e-5) {
 					t.Fatalf("%s: after text %v the end is %v, wanted %v", name, texts[i], got, want)
 				}
 			}
@@ -267,12 +267,12 @@ func TestTreeEnds(t *testing.T) {
 			text.Reply = len(text.IDs)
 			s := ended(t, m, some, text)[0]
 			want := ended(t, m, some, texts[i])[0]
-			if len(s.LogProb) != 0 || !(math.Abs(float64(s.End-want.End)) <= 1e-5) {
-				t.Fatalf("the empty reply of %v: %v, wanted the end %v", text, s, want.End)
+			if len(s.LogProbs) != 0 || !(math.Abs(float64(s.Within-want.Within)) <= 1e-5) {
+				t.Fatalf("the empty reply of %v: %v, wanted the end %v", text, s, want.Within)
 			}
 		}
-		for _, err := range m.ScoreEnds(t.Context(), slices.Values(texts), make([]bool, m.Rows()+1)) {
-			if want := fmt.Sprintf("logprob: %s: %d ends, wanted at most %d, one for each row", dir, m.Rows()+1, m.Rows()); err == nil || err.Error() != want {
+		for _, err := range m.ScoreEnds(t.Context(), slices.Values(texts), make([]bool, m.VocabSize()+1)) {
+			if want := fmt.Sprintf("logprob: %s: %d ends, wanted at most %d, one for each row", dir, m.VocabSize()+1, m.VocabSize()); err == nil || err.Error() != want {
 				t.Errorf("error %v, wanted %s", err, want)
 			}
 		}

@@ -26,10 +26,10 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-func BenchmarkPlain(b *testing.B) {
+func BenchmarkRaw(b *testing.B) {
 	tok := mustLoad(b, benchmarkFolder(b))
 	for b.Loop() {
-		if _, err := tok.Plain("What, in one word, is the greatest thing ever?", " Freedom"); err != nil {
+		if _, err := tok.Raw("What, in one word, is the greatest thing ever?", " Freedom"); err != nil {
 			b.Fatal(err)
 		}
 	}

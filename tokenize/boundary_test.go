@@ -39,7 +39,7 @@ func TestBoundary(t *testing.T) {
 		{"mistral", "[INST] hi [/INST]", "Love", "Lo|ve", false},
 	} {
 		tok := testdata(t, c.folder)
-		text, err := tok.Plain(c.prompt, c.reply)
+		text, err := tok.Raw(c.prompt, c.reply)
 		if err != nil {
 			t.Errorf("%s %q+%q: %v", c.folder, c.prompt, c.reply, err)
 			continue
@@ -71,12 +71,12 @@ func TestBoundaryEverywhere(t *testing.T) {
 		tok := testdata(t, name)
 		texts, _ := read(t, name)
 		for _, s := range append(texts, random...) {
-			whole, wholeErr := tok.Plain(s, "")
+			whole, wholeErr := tok.Raw(s, "")
 			for i := range s + "." {
 				if i > len(s) || !utf8.RuneStart((s + ".")[i]) {
 					continue
 				}
-				text, err := tok.Plain(s[:i], s[i:])
+				text, err := tok.Raw(s[:i], s[i:])
 				if err != nil {
 					if wholeErr == nil && !strings.Contains(err.Error(), "no token stands before the reply") {
 						t.Errorf("%s: %q+%q: %v", name, s[:i], s[i:], err)
@@ -95,7 +95,7 @@ func TestBoundaryEverywhere(t *testing.T) {
 	}
 }
 
-func checkSpans(t *testing.T, name string, x Text, prefix int) {
+func checkSpans(t *testing.T, name string, x Encoded, prefix int) {
 	t.Helper()
 	if len(x.Spans) != len(x.IDs) {
 		t.Fatalf("%s: %+v: %d spans", name, x, len(x.Spans))
@@ -116,7 +116,7 @@ func checkSpans(t *testing.T, name string, x Text, prefix int) {
 }
 
 // checkBytes finds the boundary by counting bytes of tokens.
-func checkBytes(t *testing.T, tok *Tokenizer, name string, x Text) {
+func checkBytes(t *testing.T, tok *Tokenizer, name string, x Encoded) {
 	t.Helper()
 	var all []byte
 	ends := make([]int, len(x.IDs))

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrDate and ErrTemplate are errors of a chat that options mend: ChatOptions.Date, and
-// ChatOptions.Template or, as raw text, Plain.
+// ChatOptions.Template or, as raw text, Raw.
 var (
 	ErrDate     = errors.New("chat template: it prints today's date and has none of its own, wanted a date")
 	ErrTemplate = errors.New("no chat template")
@@ -45,15 +45,15 @@ type ChatOptions struct {
 
 // Chat encodes prompt as the user's turn of the checkpoint's chat template, with
 // the generation prompt after it, and then reply as raw text: not as a message,
-// which templates trim. It fails as Plain does, and when there is no template or
+// which templates trim. It fails as Raw does, and when there is no template or
 // the template fails.
-func (t *Tokenizer) Chat(prompt, reply string, o *ChatOptions) (Text, error) {
+func (t *Tokenizer) Chat(prompt, reply string, o *ChatOptions) (Encoded, error) {
 	return t.Conversation([]Message{{Role: "user", Content: prompt}}, reply, o)
 }
 
 // Conversation is Chat after several messages, the last of which is mostly the user's:
 // Render's text, and then reply as raw text.
-func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOptions) (Text, error) {
+func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOptions) (Encoded, error) {
 	if o == nil {
 		o = &ChatOptions{}
 	}
@@ -72,19 +72,19 @@ func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOption
 		}
 	}
 	if err := valid(named...); err != nil {
-		return Text{}, fmt.Errorf("tokenize: %w", err)
+		return Encoded{}, fmt.Errorf("tokenize: %w", err)
 	}
 	rendered, err := t.Render(messages, o)
 	if err != nil {
-		return Text{}, err
+		return Encoded{}, err
 	}
 	if err := valid("rendered chat", rendered); err != nil {
-		return Text{}, fmt.Errorf("tokenize: %w", err)
+		return Encoded{}, fmt.Errorf("tokenize: %w", err)
 	}
 	var prefix []int32
 	if o.BOS == BOSAdd {
 		if prefix, err = t.front(BOSAdd); err != nil {
-			return Text{}, fmt.Errorf("tokenize: chat: %w", err)
+			return Encoded{}, fmt.Errorf("tokenize: chat: %w", err)
 		}
 		if strings.HasPrefix(rendered, t.name(prefix[0])) {
 			prefix = nil
@@ -92,7 +92,7 @@ func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOption
 	}
 	text, err := t.text(rendered+reply, len(rendered), prefix, o.BOS == BOSAdd)
 	if err != nil {
-		return Text{}, fmt.Errorf("tokenize: chat: %w", err)
+		return Encoded{}, fmt.Errorf("tokenize: chat: %w", err)
 	}
 	text.Special = special
 	return text, nil

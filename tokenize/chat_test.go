@@ -232,7 +232,7 @@ func TestNamedTemplates(t *testing.T) {
 		`{}`:                   "tokenize: no chat template in the checkpoint (chat_template.jinja, or chat_template in tokenizer_config.json)",
 	} {
 		tok := mustLoad(t, variant(t, "smollm2", map[string]*string{"tokenizer_config.json": &config}))
-		if text, err := tok.Plain("What", " is"); err != nil || text.Rendered != "What is" {
+		if text, err := tok.Raw("What", " is"); err != nil || text.Rendered != "What is" {
 			t.Errorf("%s: raw text: %+v %v", config, text, err)
 		}
 		if _, err := tok.Chat("What", " is", nil); !errors.Is(err, ErrTemplate) || err.Error() != want {

@@ -26,7 +26,7 @@ func TestConfigMutations(t *testing.T) {
 		}
 		defer tok.Close()
 		for _, text := range []string{"What is it?", " Freedom <|im_start|> x  <|endoftext|>y<extra>z"} {
-			got, err := tok.Plain("a", text)
+			got, err := tok.Raw("a", text)
 			s += fmt.Sprint(got.IDs, err, ";")
 		}
 		if chat, err = tok.Render([]Message{{Role: "user", Content: "a"}}, nil); err != nil {

@@ -18,7 +18,7 @@
 //
 // # Raw text
 //
-// [Tokenizer.Plain] encodes prompt+reply as one text, as it stands. Nothing is
+// [Tokenizer.Raw] encodes prompt+reply as one text, as it stands. Nothing is
 // trimmed, cut or padded. Text must be UTF-8 without NUL bytes: the library would
 // cut it there, or change it, without a word, so anything else is an error that
 // states the byte. Added tokens that are spelled out in the text, such as
@@ -59,8 +59,8 @@
 // tokenizer.json decides, and [Tokenizer.BOS] returns the BOS. In transformers 4 some
 // tokenizer classes (of Llama, Gemma, Cohere and GPT-NeoX) decide by add_bos_token of
 // tokenizer_config.json, or by a default of their own, instead: DeepSeek-R1-Distill-Qwen
-// gets a BOS from version 4 and none from version 5. Where the two disagree Plain fails
-// with [ErrBOS], and [Tokenizer.PlainBOS] takes the choice: [BOSAdd] or [BOSNone].
+// gets a BOS from version 4 and none from version 5. Where the two disagree Raw fails
+// with [ErrBOS], and [Tokenizer.RawBOS] takes the choice: [BOSAdd] or [BOSNone].
 //
 // The ids are checked: a model with a BOS has it first and nowhere else, or not at all
 // where the choice is BOSNone or a chat template leaves it out. A BOS spelled out in a

@@ -5,7 +5,7 @@ import "fmt"
 // Encode returns the ids of a text as it stands, with no BOS before it, and the bytes of
 // it that each covers. Special tokens that are spelled out in the text become those
 // tokens. It is transformers' tokenizer(s, add_special_tokens=False); an empty text has
-// no ids. What a model should read is made by Plain and Chat, which add the BOS and
+// no ids. What a model should read is made by Raw and Chat, which add the BOS and
 // refuse what the model was never trained on.
 //
 // Encode fails when the text is not UTF-8 or holds a NUL byte.
@@ -20,9 +20,9 @@ func (t *Tokenizer) Encode(s string) (ids []int32, spans [][2]int, err error) {
 	return ids, spans, nil
 }
 
-// Named returns the token that the checkpoint's files give a name such as "eos_token" or
+// SpecialToken returns the token that the checkpoint's files give a name such as "eos_token" or
 // "pad_token", as the vocabulary spells it; ok is false where they give none.
-func (t *Tokenizer) Named(name string) (token string, ok bool) {
+func (t *Tokenizer) SpecialToken(name string) (token string, ok bool) {
 	token, ok = t.config.named[name]
 	return token, ok
 }

@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// TestEncode: the ids are Plain's without the BOS, also where Plain refuses the text.
+// TestEncode: the ids are Raw's without the BOS, also where Raw refuses the text.
 func TestEncode(t *testing.T) {
 	for _, name := range []string{"llama2", "gemma", "smollm2", "qwen2", "neox"} {
 		tok := testdata(t, name)
 		const s = "What is it? Łódź"
-		plain, err := tok.Plain(s, "")
+		plain, err := tok.Raw(s, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,10 +43,10 @@ func TestEncode(t *testing.T) {
 
 func TestNamed(t *testing.T) {
 	tok := testdata(t, "smollm2")
-	if eos, ok := tok.Named("eos_token"); !ok || eos != "<|im_end|>" {
+	if eos, ok := tok.SpecialToken("eos_token"); !ok || eos != "<|im_end|>" {
 		t.Errorf("eos_token %q %v, wanted <|im_end|>", eos, ok)
 	}
-	if s, ok := tok.Named("mask_token"); ok {
+	if s, ok := tok.SpecialToken("mask_token"); ok {
 		t.Errorf("mask_token %q, wanted none", s)
 	}
 	if s := tok.Template(); !strings.Contains(s, "add_generation_prompt") {

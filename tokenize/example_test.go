@@ -27,17 +27,17 @@ func pieces(t *tokenize.Tokenizer, ids []int32) string {
 	return strings.Join(s, " ")
 }
 
-func ExampleTokenizer_Plain() {
+func ExampleTokenizer_Raw() {
 	t := load()
 	defer t.Close()
 	for _, c := range [][2]string{{"What is it?", " It is love"}, {"hello wor", "ld"}, {"What is it?", ""}} {
-		text, err := t.Plain(c[0], c[1])
+		text, err := t.Raw(c[0], c[1])
 		if err != nil {
 			log.Fatal(err)
 		}
 		fmt.Println(pieces(t, text.IDs[:text.Reply]), "->", pieces(t, text.IDs[text.Reply:]), text.Straddle)
 	}
-	_, err := t.Plain("What is it?", "\xff")
+	_, err := t.Raw("What is it?", "\xff")
 	fmt.Println(err)
 	// Output:
 	// "What" " is" " it" "?" -> " It" " is" " lo" "ve" false

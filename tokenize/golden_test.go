@@ -74,8 +74,8 @@ func TestGolden(t *testing.T) {
 					t.Errorf("%q: decoded %q, wanted %q", s, got, v.Decoded[i])
 				}
 			}
-			if tok.Size() != len(v.Vocab) {
-				t.Errorf("size %d, wanted %d", tok.Size(), len(v.Vocab))
+			if tok.VocabSize() != len(v.Vocab) {
+				t.Errorf("size %d, wanted %d", tok.VocabSize(), len(v.Vocab))
 			}
 			i := 0
 			for got := range tok.Vocab() {
@@ -89,14 +89,14 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestGoldenPlain holds Plain to transformers' ids too, where it accepts the text.
-func TestGoldenPlain(t *testing.T) {
+// TestGoldenRaw holds Raw to transformers' ids too, where it accepts the text.
+func TestGoldenRaw(t *testing.T) {
 	for _, name := range folders {
 		tok := testdata(t, name)
 		texts, v := read(t, name)
 		bos, hasBOS := tok.BOS()
 		for i, s := range texts {
-			text, err := tok.Plain(s, "")
+			text, err := tok.Raw(s, "")
 			count := 0
 			for _, id := range v.IDs[i] {
 				if hasBOS && id == bos {
@@ -149,14 +149,14 @@ func TestReal(t *testing.T) {
 		t.Skip("no model: make real fetches it")
 	}
 	tok := mustLoad(t, dir)
-	if tok.Size() != 49152 {
-		t.Errorf("size %d, wanted 49152", tok.Size())
+	if tok.VocabSize() != 49152 {
+		t.Errorf("size %d, wanted 49152", tok.VocabSize())
 	}
 	if _, ok := tok.BOS(); ok {
 		t.Error("SmolLM2 puts no BOS before a text")
 	}
 	// transformers 5.23.0 on the same folder.
-	text, err := tok.Plain("What, in one word, is the greatest thing ever?", " Love 1984")
+	text, err := tok.Raw("What, in one word, is the greatest thing ever?", " Love 1984")
 	want := []int32{1780, 28, 281, 582, 2229, 28, 314, 260, 6250, 2775, 2042, 47, 12657, 216, 33, 41, 40, 36}
 	if err != nil || !slices.Equal(text.IDs, want) || text.Reply != 12 || text.Straddle {
 		t.Errorf("got %+v %v, wanted ids %v", text, err, want)

@@ -20,7 +20,7 @@ func use(t *testing.T, dir string) {
 	}
 	defer tok.Close()
 	for _, s := range []string{"", "What is it?", " Freedom é日😀\u0301\n", "<s><bos><|im_start|>", "\u2581<0x00>"} {
-		text, err := tok.Plain("a"+s, s)
+		text, err := tok.Raw("a"+s, s)
 		if err == nil {
 			checkSpans(t, dir, text, len(tok.prefix))
 			tok.Decode(text.IDs...)

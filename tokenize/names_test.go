@@ -23,7 +23,7 @@ func TestNameMutations(t *testing.T) {
 	dir, refused, n := t.TempDir(), 0, 0
 	ids := func(tok *Tokenizer) (s string) {
 		for _, text := range []string{"What is it?", " Freedom é日😀\u0301 12345\n", "<s><bos><|im_start|> x  <|endoftext|>y", "\u2581<0x00>"} {
-			got, err := tok.Plain("", text)
+			got, err := tok.Raw("", text)
 			s += fmt.Sprint(got.IDs, err, ";")
 		}
 		return s

@@ -166,30 +166,30 @@ func (t *Tokenizer) setTemplate() {
 	}
 }
 
-// Plain encodes prompt and reply as one raw text, with the BOS before it if the
-// checkpoint's tokenizer puts one there (PlainBOS with BOSAuto). Special tokens that are
+// Raw encodes prompt and reply as one raw text, with the BOS before it if the
+// checkpoint's tokenizer puts one there (RawBOS with BOSAuto). Special tokens that are
 // spelled out in the text become those tokens, as in transformers, and are counted in
 // Text.Special.
 //
-// Plain fails when the text is not UTF-8 or holds a NUL byte, when it brings a
+// Raw fails when the text is not UTF-8 or holds a NUL byte, when it brings a
 // second BOS, and when no token would stand before the reply: a model without BOS
 // needs a prompt. It fails with ErrBOS where it is not sure that there is a BOS.
-func (t *Tokenizer) Plain(prompt, reply string) (Text, error) {
-	return t.PlainBOS(prompt, reply, BOSAuto)
+func (t *Tokenizer) Raw(prompt, reply string) (Encoded, error) {
+	return t.RawBOS(prompt, reply, BOSAuto)
 }
 
-// PlainBOS is Plain with or without a BOS, whatever the checkpoint's tokenizer would do.
-func (t *Tokenizer) PlainBOS(prompt, reply string, bos BOS) (Text, error) {
+// RawBOS is Raw with or without a BOS, whatever the checkpoint's tokenizer would do.
+func (t *Tokenizer) RawBOS(prompt, reply string, bos BOS) (Encoded, error) {
 	if err := valid("prompt", prompt, "reply", reply); err != nil {
-		return Text{}, fmt.Errorf("tokenize: %w", err)
+		return Encoded{}, fmt.Errorf("tokenize: %w", err)
 	}
 	prefix, err := t.front(bos)
 	if err != nil {
-		return Text{}, fmt.Errorf("tokenize: %w", err)
+		return Encoded{}, fmt.Errorf("tokenize: %w", err)
 	}
 	text, err := t.text(prompt+reply, len(prompt), prefix, bos != BOSNone)
 	if err != nil {
-		return Text{}, fmt.Errorf("tokenize: %w", err)
+		return Encoded{}, fmt.Errorf("tokenize: %w", err)
 	}
 	text.Special = t.special.count(text.Rendered)
 	return text, nil
@@ -197,16 +197,16 @@ func (t *Tokenizer) PlainBOS(prompt, reply string, bos BOS) (Text, error) {
 
 // text encodes a text whose reply begins at byte start, and puts prefix before it.
 // With bos, a model that has one must find it in front.
-func (t *Tokenizer) text(s string, start int, prefix []int32, bos bool) (Text, error) {
+func (t *Tokenizer) text(s string, start int, prefix []int32, bos bool) (Encoded, error) {
 	ids, spans, err := t.encode(s)
 	if err != nil {
-		return Text{}, err
+		return Encoded{}, err
 	}
 	for i := range spans {
 		// The space with which a reply begins is not part of the special token before it.
 		if x := &spans[i]; x[0] < start && x[1] > start && t.rstrip[ids[i]] && strings.TrimSpace(s[start:x[1]]) == "" {
 			if i+1 == len(spans) {
-				return Text{}, fmt.Errorf("the reply %q is white space that the token %s before it takes with it", s[start:], t.names(ids[i:]))
+				return Encoded{}, fmt.Errorf("the reply %q is white space that the token %s before it takes with it", s[start:], t.names(ids[i:]))
 			}
 			x[1], spans[i+1][0] = start, start
 		}
@@ -216,16 +216,16 @@ func (t *Tokenizer) text(s string, start int, prefix []int32, bos bool) (Text, e
 		ids = append(slices.Clone(prefix), ids...)
 		spans = append(make([][2]int, n, n+len(spans)), spans...)
 	}
-	text := Text{IDs: ids, Rendered: s, Start: start, Spans: spans}
+	text := Encoded{IDs: ids, Rendered: s, Start: start, Spans: spans}
 	text.Reply, text.Straddle = boundary(spans, start)
 	if err := t.checkBOS(ids, bos); err != nil {
-		return Text{}, err
+		return Encoded{}, err
 	}
 	if text.Reply == 0 {
 		if text.Straddle {
-			return Text{}, fmt.Errorf("the first token %s covers the whole prompt and the start of the reply, and the model has no BOS: no token stands before the reply", t.names(ids[:1]))
+			return Encoded{}, fmt.Errorf("the first token %s covers the whole prompt and the start of the reply, and the model has no BOS: no token stands before the reply", t.names(ids[:1]))
 		}
-		return Text{}, errors.New("empty prompt, and the model has no BOS: no token stands before the reply, wanted a prompt")
+		return Encoded{}, errors.New("empty prompt, and the model has no BOS: no token stands before the reply, wanted a prompt")
 	}
 	return text, nil
 }
@@ -288,10 +288,10 @@ func (t *Tokenizer) Bytes(id int32) (b []byte, ok bool) {
 	return t.decoder.bytes(t.tokens[i].Name, t.added[id]), true
 }
 
-// Special tells whether a token is marked as special in tokenizer.json or
+// IsSpecial tells whether a token is marked as special in tokenizer.json or
 // tokenizer_config.json, as those are that begin and end texts and turns. Special tokens
 // are no part of a text, whatever their names.
-func (t *Tokenizer) Special(id int32) bool { return t.marks[id] }
+func (t *Tokenizer) IsSpecial(id int32) bool { return t.marks[id] }
 
 // Vocab yields every entry of the vocabulary in the order of ids, which may have
 // holes. The model's logits can have more rows than this: they are no tokens.
@@ -306,8 +306,8 @@ func (t *Tokenizer) Vocab() iter.Seq[Token] {
 	}
 }
 
-// Size returns the number of tokens that Vocab yields.
-func (t *Tokenizer) Size() int { return len(t.tokens) }
+// VocabSize returns the number of tokens that Vocab yields.
+func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
 
 // Beyond returns the tokens with ids from rows on, in id order and without Text: those
 // that a model of so many rows does not have. own is the number of all tokens that
@@ -335,7 +335,7 @@ func (t *Tokenizer) Hash() string { return t.hash }
 func (t *Tokenizer) Warnings() []error { return slices.Clone(t.doubts) }
 
 // Close frees the memory of the encoder, which the garbage collector does not see.
-// Plain and Chat fail afterwards; the other methods go on working.
+// Raw and Chat fail afterwards; the other methods go on working.
 func (t *Tokenizer) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-func TestPlainErrors(t *testing.T) {
+func TestRawErrors(t *testing.T) {
 	for _, c := range []struct{ folder, prompt, reply, want string }{
 		{"gemma", "a\x00b", "c", "tokenize: prompt: a NUL byte at byte 1, wanted none"},
 		{"gemma", "a", "bc\x00", "tokenize: reply: a NUL byte at byte 2, wanted none"},
@@ -28,7 +28,7 @@ func TestPlainErrors(t *testing.T) {
 		{"qwen2", "L", "ove", `tokenize: the first token "Lo" covers the whole prompt and the start of the reply, and the model has no BOS: no token stands before the reply`},
 		{"smollm2", "<|im_start|><|im_start|>", "c", `tokenize: the text begins with two BOS tokens "<|im_start|>" (id 1)`},
 	} {
-		if text, err := testdata(t, c.folder).Plain(c.prompt, c.reply); err == nil || err.Error() != c.want {
+		if text, err := testdata(t, c.folder).Raw(c.prompt, c.reply); err == nil || err.Error() != c.want {
 			t.Errorf("%s %q+%q: %+v, error %v, wanted %s", c.folder, c.prompt, c.reply, text, err, c.want)
 		}
 	}
@@ -45,7 +45,7 @@ func TestSpecial(t *testing.T) {
 		{"smollm2", "<|im_start|", "", 0},
 		{"gemma", "<h1>a\n\n<start_of_turn>", "", 1}, // "\n\n" and "<h1>" are added tokens, but not special
 	} {
-		text, err := testdata(t, c.folder).Plain(c.prompt, c.reply)
+		text, err := testdata(t, c.folder).Raw(c.prompt, c.reply)
 		if err != nil || text.Special != c.want {
 			t.Errorf("%s %q+%q: %d %v, wanted %d", c.folder, c.prompt, c.reply, text.Special, err, c.want)
 		}
@@ -66,7 +66,7 @@ func TestBOS(t *testing.T) {
 
 // TestBOSConfig holds what tokenizer.json and tokenizer_config.json say together. Whether
 // transformers 4.57.3 and 5.23.0 begin a text with the BOS was found with AutoTokenizer on
-// these files: smollm2's tokenizer.json adds none, llama2's does. Where they differ, Plain
+// these files: smollm2's tokenizer.json adds none, llama2's does. Where they differ, Raw
 // refuses.
 func TestBOSConfig(t *testing.T) {
 	const unsure = "tokenize: it is not sure whether a text begins with a BOS: "
@@ -97,7 +97,7 @@ func TestBOSConfig(t *testing.T) {
 			files["tokenizer_config.json"] = nil
 		}
 		tok := mustLoad(t, variant(t, c.folder, files))
-		_, err := tok.Plain("a", "b")
+		_, err := tok.Raw("a", "b")
 		if got := fmt.Sprint(err); c.err == "" && err != nil || c.err != "" && (got != c.err || !errors.Is(err, ErrBOS)) {
 			t.Errorf("%s: error %v, wanted %s", c.name, err, c.err)
 		}
@@ -105,11 +105,11 @@ func TestBOSConfig(t *testing.T) {
 			t.Errorf("%s: warnings %q, wanted %q", c.name, got, c.warning)
 		}
 		// A choice has an answer, whatever the files say.
-		none, err := tok.PlainBOS("a", "b", BOSNone)
+		none, err := tok.RawBOS("a", "b", BOSNone)
 		if err != nil || none.Rendered != "ab" || none.IDs[0] == 1 {
 			t.Errorf("%s: none: %+v %v", c.name, none, err)
 		}
-		with, err := tok.PlainBOS("a", "b", BOSAdd)
+		with, err := tok.RawBOS("a", "b", BOSAdd)
 		if strings.Contains(c.config, "null") {
 			if err == nil || err.Error() != "tokenize: no BOS to add: the checkpoint names no bos_token" {
 				t.Errorf("%s: add: %+v %v", c.name, with, err)
@@ -118,7 +118,7 @@ func TestBOSConfig(t *testing.T) {
 			t.Errorf("%s: add: %+v %v, wanted id 1 and %v", c.name, with, err, none.IDs)
 		}
 	}
-	if _, err := testdata(t, "llama2").PlainBOS("a", "b", 7); err == nil || err.Error() != "tokenize: BOS(7), wanted BOSAuto, BOSAdd or BOSNone" {
+	if _, err := testdata(t, "llama2").RawBOS("a", "b", 7); err == nil || err.Error() != "tokenize: BOS(7), wanted BOSAuto, BOSAdd or BOSNone" {
 		t.Errorf("another choice: error %v", err)
 	}
 	for _, bos := range []BOS{BOSAuto, BOSAdd, BOSNone} {
@@ -213,13 +213,13 @@ func TestAdded(t *testing.T) {
 		prompt, reply string
 		want          int
 	}{{"x<|im_start|>\n", "  Love", 2}, {"x<|im_start|>", "Love", 2}, {"x<|im_start|> ", "Love", 2}} {
-		text, err := tok.Plain(c.prompt, c.reply)
+		text, err := tok.Raw(c.prompt, c.reply)
 		if err != nil || text.Reply != c.want || text.Straddle || tok.Decode(text.IDs[2:]...) != "Love" {
 			t.Errorf("%q+%q: %+v %v, wanted the reply at %d", c.prompt, c.reply, text, err, c.want)
 		}
 		checkSpans(t, "added", text, 0)
 	}
-	if _, err := tok.Plain("x<|im_start|>", " \n"); err == nil || err.Error() != `tokenize: the reply " \n" is white space that the token "<|im_start|>" before it takes with it` {
+	if _, err := tok.Raw("x<|im_start|>", " \n"); err == nil || err.Error() != `tokenize: the reply " \n" is white space that the token "<|im_start|>" before it takes with it` {
 		t.Errorf("a reply that vanishes: error %v", err)
 	}
 	tokens := slices.Collect(tok.Vocab())
@@ -240,7 +240,7 @@ func TestClose(t *testing.T) {
 	for range 4 {
 		wait.Go(func() {
 			for range 50 {
-				if text, err := tok.Plain("a b", " c"); err != nil && err.Error() != "tokenize: the tokenizer is closed" {
+				if text, err := tok.Raw("a b", " c"); err != nil && err.Error() != "tokenize: the tokenizer is closed" {
 					t.Errorf("%+v %v", text, err)
 				}
 			}
@@ -250,7 +250,7 @@ func TestClose(t *testing.T) {
 		t.Error(err)
 	}
 	wait.Wait()
-	if _, err := tok.Plain("a", "b"); err == nil || err.Error() != "tokenize: the tokenizer is closed" {
+	if _, err := tok.Raw("a", "b"); err == nil || err.Error() != "tokenize: the tokenizer is closed" {
 		t.Errorf("after Close: %v", err)
 	}
 	if err := tok.Close(); err != nil {
@@ -324,8 +324,8 @@ func TestTruncation(t *testing.T) {
 		t.Fatal("nothing changed")
 	}
 	tok := mustLoad(t, variant(t, "qwen2", map[string]*string{"tokenizer.json": &cut}))
-	got, err := tok.Plain("What is it?", " Freedom")
-	want, _ := testdata(t, "qwen2").Plain("What is it?", " Freedom")
+	got, err := tok.Raw("What is it?", " Freedom")
+	want, _ := testdata(t, "qwen2").Raw("What is it?", " Freedom")
 	if err != nil || !slices.Equal(got.IDs, want.IDs) {
 		t.Errorf("got %v %v, wanted %v", got.IDs, err, want.IDs)
 	}

@@ -113,7 +113,7 @@ func certificates(ctx context.Context, w io.Writer, names []string, models []*lo
 }
 
 // describe prints a text as a model reads it.
-func describe(w io.Writer, role, name, as string, m *logprob.Model, t tokenize.Text) {
+func describe(w io.Writer, role, name, as string, m *logprob.Model, t tokenize.Encoded) {
 	fmt.Fprintf(w, "%s: %s (%s)\n", role, name, as)
 	fmt.Fprintf(w, "  text:   %q\n", t.Rendered)
 	fmt.Fprintf(w, "  prompt: %d tokens:", t.Reply)
@@ -141,7 +141,7 @@ func tabulate(w io.Writer, r implicit.Reward, tuned, base *logprob.Model) error 
 		for i, v := range values {
 			sum += v
 			fmt.Fprintf(t, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t\n", tunedIDs[i], baseIDs[i], piece(tuned, tunedIDs[i]),
-				digits(float64(r.Tuned.LogProb[i])), digits(float64(r.Base.LogProb[i])), digits(v), digits(sum))
+				digits(float64(r.Tuned.LogProbs[i])), digits(float64(r.Base.LogProbs[i])), digits(v), digits(sum))
 		}
 		fmt.Fprintf(t, "\t\tsum\t%s\t%s\t%s\t\t\n", digits(r.Tuned.Sum()), digits(r.Base.Sum()), digits(r.LogRatio()))
 		t.Flush()

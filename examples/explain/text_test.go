@@ -123,7 +123,7 @@ func TestText(t *testing.T) {
 		{[]string{"-tuned", tuned, "-var", "messages=1"}, "it is set already, wanted another name"},
 		{[]string{"-tuned", tuned, "-tuned-as", "raw", "-system", "x"}, "-system is about chats, and every prompt is read raw: wanted a rendering as chat\nexplain -h lists the flags"},
 	} {
-		if _, _, reward, stderr := ask(c.args...); reward != "" || !strings.HasSuffix(stderr, c.want+"\n") || strings.Contains(stderr, "ChatOptions") || strings.Contains(stderr, "Plain") {
+		if _, _, reward, stderr := ask(c.args...); reward != "" || !strings.HasSuffix(stderr, c.want+"\n") || strings.Contains(stderr, "ChatOptions") || strings.Contains(stderr, "Raw") {
 			t.Errorf("%v: reward %q, stderr %q, wanted ... %s", c.args, reward, stderr, c.want)
 		}
 	}

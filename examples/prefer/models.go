@@ -19,7 +19,7 @@ func (o *flags) load(ctx context.Context, loader *cli.Loader, to *meta) (tuned i
 		return
 	}
 	if o.tunedAs == "raw" {
-		tuned = implicit.PlainBOS(t, chat.BOS)
+		tuned = implicit.RawBOS(t, chat.BOS)
 	} else {
 		tuned = implicit.Chat(t, chat)
 	}
@@ -43,7 +43,7 @@ func (o *flags) load(ctx context.Context, loader *cli.Loader, to *meta) (tuned i
 	}
 	p := implicit.Chat(b, chat)
 	if as == "raw" {
-		p = implicit.PlainBOS(b, chat.BOS)
+		p = implicit.RawBOS(b, chat.BOS)
 	}
 	described, err := describe(ctx, loader, b, o.base, "base-as", as)
 	if template != "" {

@@ -60,7 +60,7 @@ func measure(ctx context.Context, loader *cli.Loader, pair demo.Pair, dir string
 		w := &found.words[i%len(found.words)]
 		w.reward += r.LogRatio() / float64(len(asked))
 		w.base += r.Base.Sum() / float64(len(asked))
-		w.tokens = len(r.Base.LogProb)
+		w.tokens = len(r.Base.LogProbs)
 		i++
 	}
 	found.fromControls()

@@ -94,7 +94,7 @@ type metadata struct {
 // record writes a reward as a score, or says why there is none: JSON has no infinity.
 func (s sample) record(r implicit.Reward, beta float64) (line []byte, reason string) {
 	m := metadata{
-		Beta: beta, Tuned: r.Tuned.Sum(), Base: r.Base.Sum(), TunedTokens: len(r.Tuned.LogProb), BaseTokens: len(r.Base.LogProb),
+		Beta: beta, Tuned: r.Tuned.Sum(), Base: r.Base.Sum(), TunedTokens: len(r.Tuned.LogProbs), BaseTokens: len(r.Base.LogProbs),
 		PerToken: beta * r.MeanLogRatio(), PerByte: beta * r.PerByte(), Flags: r.Flags(),
 	}
 	if m.Flags == nil {

@@ -148,7 +148,7 @@ func TestCorpusPipe(t *testing.T) {
 // zero is a reward of a reply that the base model gives probability 0.
 func zero() (r implicit.Reward) {
 	r.Reply = "x"
-	r.Tuned.LogProb = []float32{-1}
-	r.Base.LogProb = []float32{float32(math.Inf(-1))}
+	r.Tuned.LogProbs = []float32{-1}
+	r.Base.LogProbs = []float32{float32(math.Inf(-1))}
 	return r
 }

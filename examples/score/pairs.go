@@ -262,13 +262,13 @@ func answer(object []byte, r implicit.Reward, models [2]*logprob.Model, beta flo
 	flags := r.Flags()
 	for i, m := range []struct {
 		name  string
-		text  tokenize.Text
-		score logprob.Score
+		text  tokenize.Encoded
+		score logprob.Result
 	}{{"tuned", r.TunedText, r.Tuned}, {"base", r.BaseText, r.Base}} {
 		s := side{IDs: m.text.IDs[m.text.Reply:], Sum: number(m.score.Sum())}
 		for j, id := range s.IDs {
 			s.Pieces = append(s.Pieces, models[i].Tokenizer().Decode(id))
-			s.LogProbs = append(s.LogProbs, single(m.score.LogProb[j]))
+			s.LogProbs = append(s.LogProbs, single(m.score.LogProbs[j]))
 		}
 		if math.IsInf(m.score.Sum(), -1) {
 			flags = append(flags, m.name+"-zero") // a null stands for -Inf

@@ -15,5 +15,5 @@
 // Someone who builds on rewards tests it with a Fake, which needs no files:
 //
 //	tuned, base := &implicittest.Fake{Seed: 1}, &implicittest.Fake{Seed: 2}
-//	rewards := implicit.Rewards(ctx, tuned.Chat(), base.Plain(), items)
+//	rewards := implicit.Rewards(ctx, tuned.Chat(), base.Raw(), items)
 package implicittest

@@ -36,27 +36,27 @@ type Fake struct {
 	Limit int // the longest text in tokens; 0: 1,024
 	// Fail, if not nil, is asked before each text; its error ends the scores in the
 	// text's place.
-	Fail func(tokenize.Text) error
+	Fail func(tokenize.Encoded) error
 }
 
-// Rows is the size of the vocabulary.
-func (f *Fake) Rows() int {
+// VocabSize is the size of the vocabulary.
+func (f *Fake) VocabSize() int {
 	if f.Pairs {
 		return bos + 1 + 26*26
 	}
 	return bos + 1
 }
 
-// Context is the longest text in tokens.
-func (f *Fake) Context() int {
+// MaxTokens is the longest text in tokens.
+func (f *Fake) MaxTokens() int {
 	if f.Limit == 0 {
 		return defaultLimit
 	}
 	return f.Limit
 }
 
-// Plain reads the prompt as it stands and the reply right after it.
-func (f *Fake) Plain() implicit.Policy { return f.policy("", "") }
+// Raw reads the prompt as it stands and the reply right after it.
+func (f *Fake) Raw() implicit.Policy { return f.policy("", "") }
 
 // Chat reads the prompt between "User: " and "\nAssistant: ", and then the reply; of a
 // conversation so every message but the assistant's, which follow as they stand.
@@ -65,8 +65,8 @@ func (f *Fake) Chat() implicit.Policy { return f.policy("User: ", "\nAssistant: 
 func (f *Fake) policy(before, after string) implicit.Policy {
 	return implicit.Policy{
 		Scorer: f,
-		Encode: func(prompt, reply string) (tokenize.Text, error) { return f.encode(before+prompt+after, reply) },
-		Conversation: func(messages []tokenize.Message, reply string) (tokenize.Text, error) {
+		Encode: func(prompt, reply string) (tokenize.Encoded, error) { return f.encode(before+prompt+after, reply) },
+		Conversation: func(messages []tokenize.Message, reply string) (tokenize.Encoded, error) {
 			var b strings.Builder
 			for _, m := range messages {
 				if m.Role == "assistant" {
@@ -81,10 +81,10 @@ func (f *Fake) policy(before, after string) implicit.Policy {
 	}
 }
 
-func (f *Fake) encode(prompt, reply string) (tokenize.Text, error) {
-	t := tokenize.Text{Rendered: prompt + reply, Start: len(prompt), IDs: []int32{bos}, Spans: [][2]int{{0, 0}}}
+func (f *Fake) encode(prompt, reply string) (tokenize.Encoded, error) {
+	t := tokenize.Encoded{Rendered: prompt + reply, Start: len(prompt), IDs: []int32{bos}, Spans: [][2]int{{0, 0}}}
 	if !utf8.ValidString(t.Rendered) {
-		return tokenize.Text{}, errors.New("implicittest: text that is not UTF-8")
+		return tokenize.Encoded{}, errors.New("implicittest: text that is not UTF-8")
 	}
 	small := func(i int) bool { return i < len(t.Rendered) && t.Rendered[i] >= 'a' && t.Rendered[i] <= 'z' }
 	for i := 0; i < len(t.Rendered); {
@@ -103,7 +103,7 @@ func (f *Fake) encode(prompt, reply string) (tokenize.Text, error) {
 
 // ends is implicit.Ends for this vocabulary.
 func (f *Fake) ends() []bool {
-	ends := make([]bool, f.Rows())
+	ends := make([]bool, f.VocabSize())
 	copy(ends, byteEnds()) // pairs of letters go on
 	ends[bos] = true
 	return ends
@@ -117,22 +117,22 @@ var byteEnds = sync.OnceValue(func() []bool {
 	return ends
 })
 
-// Score yields ln p of the replies' tokens. A text longer than Context, an id outside the
+// Score yields ln p of the replies' tokens. A text longer than MaxTokens, an id outside the
 // vocabulary, or a reply that nothing stands before, ends the scores with an error.
-func (f *Fake) Score(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
+func (f *Fake) Score(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
 	return f.score(ctx, texts, nil)
 }
 
 // ScoreEnds is Score, with Score.End.
-func (f *Fake) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[logprob.Score, error] {
+func (f *Fake) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error] {
 	if ends == nil {
 		ends = []bool{}
 	}
 	return f.score(ctx, texts, ends)
 }
 
-func (f *Fake) score(ctx context.Context, texts iter.Seq[tokenize.Text], ends []bool) iter.Seq2[logprob.Score, error] {
-	return func(yield func(logprob.Score, error) bool) {
+func (f *Fake) score(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error] {
+	return func(yield func(logprob.Result, error) bool) {
 		n := 0
 		for t := range texts {
 			err := f.check(ctx, t)
@@ -140,7 +140,7 @@ func (f *Fake) score(ctx context.Context, texts iter.Seq[tokenize.Text], ends []
 				err = errors.New("the reply begins at the first token, which nothing predicts")
 			}
 			if err != nil {
-				yield(logprob.Score{}, fmt.Errorf("implicittest: text %d: %w", n, err))
+				yield(logprob.Result{}, fmt.Errorf("implicittest: text %d: %w", n, err))
 				return
 			}
 			if !yield(f.one(t, ends), nil) {
@@ -151,12 +151,12 @@ func (f *Fake) score(ctx context.Context, texts iter.Seq[tokenize.Text], ends []
 	}
 }
 
-func (f *Fake) one(t tokenize.Text, ends []bool) logprob.Score {
-	s := logprob.Score{Greedy: true, LogProb: make([]float32, 0, len(t.IDs)-t.Reply)}
+func (f *Fake) one(t tokenize.Encoded, ends []bool) logprob.Result {
+	s := logprob.Result{Greedy: true, LogProbs: make([]float32, 0, len(t.IDs)-t.Reply)}
 	state := f.start(t.IDs[:t.Reply])
 	for _, id := range t.IDs[t.Reply:] {
 		row := f.row(state)
-		s.LogProb = append(s.LogProb, row[id])
+		s.LogProbs = append(s.LogProbs, row[id])
 		for v, p := range row { // of equals the lower id is the likeliest
 			s.Greedy = s.Greedy && (p < row[id] || p == row[id] && v >= int(id))
 		}
@@ -169,13 +169,13 @@ func (f *Fake) one(t tokenize.Text, ends []bool) logprob.Score {
 				sum += math.Exp(float64(p))
 			}
 		}
-		s.End = float32(min(math.Log(sum), 0))
+		s.Within = float32(min(math.Log(sum), 0))
 	}
 	return s
 }
 
 // Next yields ln p of every token of the vocabulary after each text.
-func (f *Fake) Next(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[[]float32, error] {
+func (f *Fake) Next(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[[]float32, error] {
 	return func(yield func([]float32, error) bool) {
 		n := 0
 		for t := range texts {
@@ -195,7 +195,7 @@ func (f *Fake) Next(ctx context.Context, texts iter.Seq[tokenize.Text]) iter.Seq
 	}
 }
 
-func (f *Fake) check(ctx context.Context, t tokenize.Text) error {
+func (f *Fake) check(ctx context.Context, t tokenize.Encoded) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -204,15 +204,15 @@ func (f *Fake) check(ctx context.Context, t tokenize.Text) error {
 			return err
 		}
 	}
-	if len(t.IDs) > f.Context() {
-		return fmt.Errorf("%d tokens, wanted at most %d", len(t.IDs), f.Context())
+	if len(t.IDs) > f.MaxTokens() {
+		return fmt.Errorf("%d tokens, wanted at most %d", len(t.IDs), f.MaxTokens())
 	}
 	if t.Reply < 0 || t.Reply > len(t.IDs) {
 		return fmt.Errorf("the reply begins at token %d of %d", t.Reply, len(t.IDs))
 	}
 	for _, id := range t.IDs {
-		if id < 0 || int(id) >= f.Rows() {
-			return fmt.Errorf("token id %d, wanted 0 to %d", id, f.Rows()-1)
+		if id < 0 || int(id) >= f.VocabSize() {
+			return fmt.Errorf("token id %d, wanted 0 to %d", id, f.VocabSize()-1)
 		}
 	}
 	return nil
@@ -230,7 +230,7 @@ func (f *Fake) start(ids []int32) uint64 {
 // row is ln p of every token after the tokens with that hash: logits between 0 and 8,
 // normalised in float64.
 func (f *Fake) row(state uint64) []float32 {
-	logits := make([]float64, f.Rows())
+	logits := make([]float64, f.VocabSize())
 	sum := 0.0
 	for v := range logits {
 		logits[v] = 8 * float64(mix(state+uint64(v))>>11) / (1 << 53)

@@ -26,11 +26,11 @@ var (
 func ExampleFake() {
 	tuned, base := &implicittest.Fake{Seed: 1}, &implicittest.Fake{Seed: 2, Pairs: true}
 	items := []implicit.Item{{Prompt: "What is best? ", Reply: "Love"}, {Prompt: "What is best? ", Reply: "Power"}}
-	for r, err := range implicit.Rewards(context.Background(), tuned.Chat(), base.Plain(), slices.Values(items)) {
+	for r, err := range implicit.Rewards(context.Background(), tuned.Chat(), base.Raw(), slices.Values(items)) {
 		if err != nil {
 			panic(err)
 		}
-		fmt.Printf("%s %.3f, %d and %d tokens %v\n", r.Reply, r.LogRatio(), len(r.Tuned.LogProb), len(r.Base.LogProb), r.Flags())
+		fmt.Printf("%s %.3f, %d and %d tokens %v\n", r.Reply, r.LogRatio(), len(r.Tuned.LogProbs), len(r.Base.LogProbs), r.Flags())
 	}
 	// Output:
 	// Love -5.282, 4 and 3 tokens [cut]
@@ -41,7 +41,7 @@ func ExampleFake() {
 // sum to 1, seeds and prefixes matter, and the numbers are those of every machine.
 func TestFakeNumbers(t *testing.T) {
 	f := &implicittest.Fake{Seed: 7}
-	text, err := f.Plain().Encode("ab", "cd")
+	text, err := f.Raw().Encode("ab", "cd")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,8 +49,8 @@ func TestFakeNumbers(t *testing.T) {
 		t.Fatalf("text %+v", text)
 	}
 	score := one(t, f, text)
-	for i := range score.LogProb {
-		row := next(t, f, tokenize.Text{IDs: text.IDs[:3+i]})
+	for i := range score.LogProbs {
+		row := next(t, f, tokenize.Encoded{IDs: text.IDs[:3+i]})
 		sum := 0.0
 		for _, v := range row {
 			sum += math.Exp(float64(v))
@@ -58,7 +58,7 @@ func TestFakeNumbers(t *testing.T) {
 		if math.Abs(sum-1) > 1e-5 || len(row) != 257 {
 			t.Errorf("%d probabilities add up to %v", len(row), sum)
 		}
-		if got := score.LogProb[i]; got != row[text.IDs[3+i]] {
+		if got := score.LogProbs[i]; got != row[text.IDs[3+i]] {
 			t.Errorf("token %d: %v, Next says %v", i, got, row[text.IDs[3+i]])
 		}
 		best := 0
@@ -67,20 +67,20 @@ func TestFakeNumbers(t *testing.T) {
 				best = v
 			}
 		}
-		greedy := one(t, f, tokenize.Text{IDs: append(slices.Clone(text.IDs[:3+i]), int32(best)), Reply: 3 + i})
+		greedy := one(t, f, tokenize.Encoded{IDs: append(slices.Clone(text.IDs[:3+i]), int32(best)), Reply: 3 + i})
 		if !greedy.Greedy || score.Greedy {
 			t.Errorf("greedy: %v of the likeliest token, %v of the reply", greedy.Greedy, score.Greedy)
 		}
 	}
 	other := one(t, &implicittest.Fake{Seed: 8}, text)
-	if other.LogProb[0] == score.LogProb[0] || score.LogProb[0] == score.LogProb[1] {
-		t.Errorf("seeds %v and %v", score.LogProb, other.LogProb)
+	if other.LogProbs[0] == score.LogProbs[0] || score.LogProbs[0] == score.LogProbs[1] {
+		t.Errorf("seeds %v and %v", score.LogProbs, other.LogProbs)
 	}
 }
 
-func one(t *testing.T, s implicit.Scorer, text tokenize.Text) (score logprob.Score) {
+func one(t *testing.T, s implicit.Scorer, text tokenize.Encoded) (score logprob.Result) {
 	t.Helper()
-	for got, err := range s.Score(t.Context(), slices.Values([]tokenize.Text{text})) {
+	for got, err := range s.Score(t.Context(), slices.Values([]tokenize.Encoded{text})) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,9 +89,9 @@ func one(t *testing.T, s implicit.Scorer, text tokenize.Text) (score logprob.Sco
 	return score
 }
 
-func next(t *testing.T, f *implicittest.Fake, text tokenize.Text) (row []float32) {
+func next(t *testing.T, f *implicittest.Fake, text tokenize.Encoded) (row []float32) {
 	t.Helper()
-	for got, err := range f.Next(t.Context(), slices.Values([]tokenize.Text{text})) {
+	for got, err := range f.Next(t.Context(), slices.Values([]tokenize.Encoded{text})) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,14 +109,14 @@ func TestFakeEncode(t *testing.T) {
 	if text.Rendered != "User: hey\nAssistant: you" || text.Straddle || text.IDs[text.Reply] != 257+26*('y'-'a')+'o'-'a' {
 		t.Errorf("%+v", text)
 	}
-	text, err = (&implicittest.Fake{Pairs: true}).Plain().Encode("hey", "you")
+	text, err = (&implicittest.Fake{Pairs: true}).Raw().Encode("hey", "you")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !text.Straddle || text.Reply != 2 || text.Spans[2] != [2]int{2, 4} {
 		t.Errorf("%+v", text)
 	}
-	if _, err := (&implicittest.Fake{}).Plain().Encode("a", "\xff"); err == nil {
+	if _, err := (&implicittest.Fake{}).Raw().Encode("a", "\xff"); err == nil {
 		t.Error("no error of text that is not UTF-8")
 	}
 }
@@ -124,25 +124,25 @@ func TestFakeEncode(t *testing.T) {
 // TestFakeErrors: what Fail says, the limit, and what is not scored.
 func TestFakeErrors(t *testing.T) {
 	down := errors.New("device lost")
-	text := func(ids ...int32) tokenize.Text { return tokenize.Text{IDs: ids, Reply: 1} }
+	text := func(ids ...int32) tokenize.Encoded { return tokenize.Encoded{IDs: ids, Reply: 1} }
 	for _, c := range []struct {
 		f    *implicittest.Fake
-		text tokenize.Text
+		text tokenize.Encoded
 		want string
 	}{
-		{&implicittest.Fake{Fail: func(t tokenize.Text) error { return down }}, text(256, 1), "implicittest: text 0: device lost"},
+		{&implicittest.Fake{Fail: func(t tokenize.Encoded) error { return down }}, text(256, 1), "implicittest: text 0: device lost"},
 		{&implicittest.Fake{Limit: 2}, text(256, 1, 2), "implicittest: text 0: 3 tokens, wanted at most 2"},
 		{&implicittest.Fake{}, text(256, 257), "implicittest: text 0: token id 257, wanted 0 to 256"},
-		{&implicittest.Fake{}, tokenize.Text{IDs: []int32{1}}, "implicittest: text 0: the reply begins at the first token, which nothing predicts"},
-		{&implicittest.Fake{}, tokenize.Text{IDs: []int32{1}, Reply: 2}, "implicittest: text 0: the reply begins at token 2 of 1"},
+		{&implicittest.Fake{}, tokenize.Encoded{IDs: []int32{1}}, "implicittest: text 0: the reply begins at the first token, which nothing predicts"},
+		{&implicittest.Fake{}, tokenize.Encoded{IDs: []int32{1}, Reply: 2}, "implicittest: text 0: the reply begins at token 2 of 1"},
 	} {
-		for _, err := range c.f.Score(t.Context(), slices.Values([]tokenize.Text{c.text})) {
+		for _, err := range c.f.Score(t.Context(), slices.Values([]tokenize.Encoded{c.text})) {
 			if err == nil || err.Error() != c.want {
 				t.Errorf("%v, wanted %s", err, c.want)
 			}
 		}
 	}
-	for _, err := range (&implicittest.Fake{}).Next(t.Context(), slices.Values([]tokenize.Text{{}})) {
+	for _, err := range (&implicittest.Fake{}).Next(t.Context(), slices.Values([]tokenize.Encoded{{}})) {
 		if err == nil || !strings.Contains(err.Error(), "no tokens") {
 			t.Error(err)
 		}
@@ -158,7 +158,7 @@ func TestFakeWords(t *testing.T) {
 	prompts := []lexicon.Prompt{{Name: "p", Text: "Say: "}}
 	o := &implicit.WordOptions{Measures: []implicit.Measure{implicit.MeasurePooled, implicit.MeasureEnded}}
 	n := 0
-	for w, err := range implicit.Words(t.Context(), (&implicittest.Fake{Seed: 1}).Chat(), (&implicittest.Fake{Seed: 2}).Plain(), corpus, prompts, o) {
+	for w, err := range implicit.Words(t.Context(), (&implicittest.Fake{Seed: 1}).Chat(), (&implicittest.Fake{Seed: 2}).Raw(), corpus, prompts, o) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func TestFakeWords(t *testing.T) {
 // TestFakeParallel scores from several goroutines, for the race detector.
 func TestFakeParallel(t *testing.T) {
 	f := &implicittest.Fake{Seed: 3}
-	text, err := f.Plain().Encode("a", "bc")
+	text, err := f.Raw().Encode("a", "bc")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,8 +184,8 @@ func TestFakeParallel(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for s, err := range f.Score(t.Context(), slices.Values([]tokenize.Text{text})) {
-				if err != nil || !slices.Equal(s.LogProb, want.LogProb) {
+			for s, err := range f.Score(t.Context(), slices.Values([]tokenize.Encoded{text})) {
+				if err != nil || !slices.Equal(s.LogProbs, want.LogProbs) {
 					t.Error(s, err)
 				}
 			}

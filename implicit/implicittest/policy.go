@@ -47,7 +47,7 @@ func TestPolicy(ctx context.Context, p implicit.Policy, list []implicit.Item, o 
 		return fmt.Errorf("implicittest: %d items, wanted two or more", len(list))
 	}
 	c := &conformance{ctx: ctx, s: p.Scorer, tolerance: o.tolerance()}
-	var texts []tokenize.Text
+	var texts []tokenize.Encoded
 	encoded := c.test("encode", func() (err error) {
 		texts, err = encoded(p, list)
 		return err
@@ -60,9 +60,9 @@ func TestPolicy(ctx context.Context, p implicit.Policy, list []implicit.Item, o 
 		c.test("ends of the policy", func() error { return c.policyEnds(p.Ends()) })
 	}
 	c.test("rewards", func() error { return c.zero(p, list) })
-	var long []tokenize.Text
+	var long []tokenize.Encoded
 	for _, t := range texts {
-		same := func(u tokenize.Text) bool { return slices.Equal(t.IDs, u.IDs) && t.Reply == u.Reply }
+		same := func(u tokenize.Encoded) bool { return slices.Equal(t.IDs, u.IDs) && t.Reply == u.Reply }
 		if t.Reply+2 <= len(t.IDs) && !slices.ContainsFunc(long, same) {
 			long = append(long, t)
 		}
@@ -71,8 +71,8 @@ func TestPolicy(ctx context.Context, p implicit.Policy, list []implicit.Item, o 
 }
 
 // encoded makes the texts of the items.
-func encoded(p implicit.Policy, list []implicit.Item) ([]tokenize.Text, error) {
-	var texts []tokenize.Text
+func encoded(p implicit.Policy, list []implicit.Item) ([]tokenize.Encoded, error) {
+	var texts []tokenize.Encoded
 	for i, it := range list {
 		where := func(format string, args ...any) error {
 			return fmt.Errorf("item %d (%.40q): %w", i, it.Reply, fmt.Errorf(format, args...))
@@ -96,7 +96,7 @@ func encoded(p implicit.Policy, list []implicit.Item) ([]tokenize.Text, error) {
 	return texts, nil
 }
 
-func spans(list []implicit.Item, texts []tokenize.Text) error {
+func spans(list []implicit.Item, texts []tokenize.Encoded) error {
 	before := map[string]string{} // by prompt
 	for i, t := range texts {
 		if t.Spans == nil {
@@ -118,7 +118,7 @@ func spans(list []implicit.Item, texts []tokenize.Text) error {
 }
 
 // cover checks the spans of a text and where its reply begins.
-func cover(t tokenize.Text) error {
+func cover(t tokenize.Encoded) error {
 	if len(t.Spans) != len(t.IDs) {
 		return fmt.Errorf("%d spans of %d tokens", len(t.Spans), len(t.IDs))
 	}

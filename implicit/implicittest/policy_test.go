@@ -18,9 +18,9 @@ func TestBrokenPolicies(t *testing.T) {
 	good := f.Chat()
 	calls := 0
 	// encode is the good policy with texts made otherwise.
-	encode := func(change func(prompt, reply string, t *tokenize.Text)) implicit.Policy {
+	encode := func(change func(prompt, reply string, t *tokenize.Encoded)) implicit.Policy {
 		p := good
-		p.Encode = func(prompt, reply string) (tokenize.Text, error) {
+		p.Encode = func(prompt, reply string) (tokenize.Encoded, error) {
 			text, err := good.Encode(prompt, reply)
 			change(prompt, reply, &text)
 			return text, err
@@ -31,17 +31,17 @@ func TestBrokenPolicies(t *testing.T) {
 		policy implicit.Policy
 		want   string
 	}{
-		"an error": {implicit.Policy{Scorer: f, Encode: func(string, string) (tokenize.Text, error) {
-			return tokenize.Text{}, errors.New("no template")
+		"an error": {implicit.Policy{Scorer: f, Encode: func(string, string) (tokenize.Encoded, error) {
+			return tokenize.Encoded{}, errors.New("no template")
 		}}, "encode: item 0 (\"Freedom, of course!\"): no template"},
-		"another text each time": {encode(func(_, _ string, t *tokenize.Text) { calls++; t.Rendered = fmt.Sprint(t.Rendered, calls) }), "encoded again it is another text"},
-		"no reply":               {encode(func(_, _ string, t *tokenize.Text) { t.Reply = len(t.IDs) }), "encode: item 0"},
-		"no prompt":              {encode(func(_, _ string, t *tokenize.Text) { t.Reply = 0 }), "the reply begins at token 0"},
-		"an end of turn in the reply": {encode(func(_, _ string, t *tokenize.Text) {
+		"another text each time": {encode(func(_, _ string, t *tokenize.Encoded) { calls++; t.Rendered = fmt.Sprint(t.Rendered, calls) }), "encoded again it is another text"},
+		"no reply":               {encode(func(_, _ string, t *tokenize.Encoded) { t.Reply = len(t.IDs) }), "encode: item 0"},
+		"no prompt":              {encode(func(_, _ string, t *tokenize.Encoded) { t.Reply = 0 }), "the reply begins at token 0"},
+		"an end of turn in the reply": {encode(func(_, _ string, t *tokenize.Encoded) {
 			n := len(t.Rendered)
 			t.IDs, t.Spans, t.Rendered = append(t.IDs, '.'), append(t.Spans, [2]int{n, n + 1}), t.Rendered+"."
 		}), "an empty reply has 1 tokens"},
-		"a header in the reply": {encode(func(_, reply string, t *tokenize.Text) {
+		"a header in the reply": {encode(func(_, reply string, t *tokenize.Encoded) {
 			if reply != "" {
 				t.Start -= len("Assistant: ")
 				for t.Reply--; t.Spans[t.Reply][0] > t.Start; t.Reply-- {
@@ -49,28 +49,28 @@ func TestBrokenPolicies(t *testing.T) {
 				t.Straddle = t.Spans[t.Reply][0] < t.Start
 			}
 		}), "spans: item 0: the reply is \"Assistant: Freedom, of course!\""},
-		"a trimmed reply": {implicit.Policy{Scorer: f, Encode: func(prompt, reply string) (tokenize.Text, error) {
+		"a trimmed reply": {implicit.Policy{Scorer: f, Encode: func(prompt, reply string) (tokenize.Encoded, error) {
 			return good.Encode(prompt, strings.TrimSpace(reply))
 		}}, "spans: item 1: the reply is \"tenderness and good company\""},
-		"a prompt that knows the reply": {implicit.Policy{Scorer: f, Encode: func(prompt, reply string) (tokenize.Text, error) {
+		"a prompt that knows the reply": {implicit.Policy{Scorer: f, Encode: func(prompt, reply string) (tokenize.Encoded, error) {
 			return good.Encode(fmt.Sprint(prompt, len(reply)), reply)
 		}}, "spans: item 1: before the reply stands "},
-		"a boundary off by one": {encode(func(_, reply string, t *tokenize.Text) {
+		"a boundary off by one": {encode(func(_, reply string, t *tokenize.Encoded) {
 			if reply != "" {
 				t.Reply++
 			}
 		}), "and the first that ends after byte"},
 		"a straddle unsaid":    {implicit.Policy{Scorer: f, Encode: unsaid(f)}, "a straddle is false"},
-		"too few spans":        {encode(func(_, _ string, t *tokenize.Text) { t.Spans = t.Spans[1:] }), "spans of"},
-		"a gap in the spans":   {encode(func(_, _ string, t *tokenize.Text) { t.Spans[3][0]++ }), "wanted spans in order and without a gap"},
-		"text after the spans": {encode(func(_, _ string, t *tokenize.Text) { t.Rendered += " " }), "the last token ends at byte"},
+		"too few spans":        {encode(func(_, _ string, t *tokenize.Encoded) { t.Spans = t.Spans[1:] }), "spans of"},
+		"a gap in the spans":   {encode(func(_, _ string, t *tokenize.Encoded) { t.Spans[3][0]++ }), "wanted spans in order and without a gap"},
+		"text after the spans": {encode(func(_, _ string, t *tokenize.Encoded) { t.Rendered += " " }), "the last token ends at byte"},
 		"ends without a scorer": {implicit.Policy{Scorer: scorer(f.Score), Encode: good.Encode, Ends: good.Ends},
 			"ends of the policy: the policy knows them"},
 		"ends of another vocabulary": {implicit.Policy{Scorer: f, Encode: good.Encode, Ends: func() []bool { return make([]bool, 5000) }},
 			"ends of the policy: 5000 values for 933 rows"},
 		"nothing ends": {implicit.Policy{Scorer: f, Encode: good.Encode, Ends: func() []bool { return make([]bool, 933) }},
 			"ends of the policy: all 933 tokens alike"},
-		"a reward against itself": {implicit.Policy{Encode: good.Encode, Scorer: with(f, func(_ int, _ tokenize.Text, s *logprob.Score) {
+		"a reward against itself": {implicit.Policy{Encode: good.Encode, Scorer: with(f, func(_ int, _ tokenize.Encoded, s *logprob.Result) {
 			calls++
 			each(s, func(v float32) float32 { return v - float32(calls%3)/1e5 })
 		})}, "rewards: item 0"},
@@ -89,12 +89,12 @@ func TestBrokenPolicies(t *testing.T) {
 }
 
 // unsaid lets a pair of letters straddle the boundary and does not say so.
-func unsaid(f *implicittest.Fake) func(prompt, reply string) (tokenize.Text, error) {
-	return func(prompt, reply string) (tokenize.Text, error) {
+func unsaid(f *implicittest.Fake) func(prompt, reply string) (tokenize.Encoded, error) {
+	return func(prompt, reply string) (tokenize.Encoded, error) {
 		if reply != "" {
 			reply = "y" + reply
 		}
-		text, err := f.Plain().Encode(prompt+" x", reply)
+		text, err := f.Raw().Encode(prompt+" x", reply)
 		if err == nil {
 			text.Straddle = false // "xy" is one token
 		}

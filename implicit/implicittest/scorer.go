@@ -41,13 +41,13 @@ func (o *Options) tolerance() float64 {
 //   - grouping: the same numbers, within Options.Tolerance, alone, together, in reverse,
 //     twice in a call, called again;
 //   - sum: the probabilities of all one-token replies add up to 1, where the scorer has a
-//     method Rows() int, and of the first 4,096 to no more than 1 if there are more;
+//     method VocabSize() int, and of the first 4,096 to no more than 1 if there are more;
 //   - break: leaving the loop stops the work, no more texts are drawn, and the scorer can
 //     be used again;
 //   - context: one that is cancelled before the call, or while texts are drawn, ends the
 //     scores with its error (errors.Is), also if the texts never end;
 //   - errors: an id of -1, a reply that begins at the first token and, where the scorer has
-//     a method Context() int, a longer text: the scores before it, or some of them, and then
+//     a method MaxTokens() int, a longer text: the scores before it, or some of them, and then
 //     one error, which is the last thing;
 //   - ends, where the scorer is an implicit.EndScorer: the same log-probabilities as without;
 //     ln of 0, 1 and of two parts that add up to 1 for ends none, all, and two halves (with
@@ -55,7 +55,7 @@ func (o *Options) tolerance() float64 {
 //
 // A scorer that panics fails the test in which it does. Whether the numbers are those of the
 // right model no such test can tell.
-func TestScorer(ctx context.Context, s implicit.Scorer, texts []tokenize.Text, o *Options) error {
+func TestScorer(ctx context.Context, s implicit.Scorer, texts []tokenize.Encoded, o *Options) error {
 	if len(texts) < 2 {
 		return fmt.Errorf("implicittest: %d texts, wanted two or more", len(texts))
 	}
@@ -94,8 +94,8 @@ type conformance struct {
 	ctx       context.Context
 	s         implicit.Scorer
 	tolerance float64
-	texts     []tokenize.Text
-	want      []logprob.Score // of each text, scored alone
+	texts     []tokenize.Encoded
+	want      []logprob.Result // of each text, scored alone
 	found     []error
 }
 
@@ -115,16 +115,16 @@ func (c *conformance) test(name string, run func() error) (ok bool) {
 }
 
 // scores calls the scorer and holds its answer to the texts.
-func (c *conformance) scores(texts ...tokenize.Text) ([]logprob.Score, error) {
+func (c *conformance) scores(texts ...tokenize.Encoded) ([]logprob.Result, error) {
 	return checked(c.s.Score(c.ctx, slices.Values(texts)), texts)
 }
 
-func checked(stream iter.Seq2[logprob.Score, error], texts []tokenize.Text) ([]logprob.Score, error) {
+func checked(stream iter.Seq2[logprob.Result, error], texts []tokenize.Encoded) ([]logprob.Result, error) {
 	before := make([][]int32, len(texts))
 	for i, t := range texts {
 		before[i] = slices.Clone(t.IDs)
 	}
-	var all []logprob.Score
+	var all []logprob.Result
 	for s, err := range stream {
 		if err != nil {
 			return nil, fmt.Errorf("text %d of %d: %w", len(all), len(texts), err)
@@ -141,10 +141,10 @@ func checked(stream iter.Seq2[logprob.Score, error], texts []tokenize.Text) ([]l
 		if !slices.Equal(before[i], texts[i].IDs) {
 			return nil, fmt.Errorf("text %d: its ids were written to", i)
 		}
-		if n := len(texts[i].IDs) - texts[i].Reply; len(s.LogProb) != n {
-			return nil, fmt.Errorf("text %d: %d log-probabilities for a reply of %d tokens", i, len(s.LogProb), n)
+		if n := len(texts[i].IDs) - texts[i].Reply; len(s.LogProbs) != n {
+			return nil, fmt.Errorf("text %d: %d log-probabilities for a reply of %d tokens", i, len(s.LogProbs), n)
 		}
-		for k, v := range s.LogProb {
+		for k, v := range s.LogProbs {
 			if !(v <= 0) {
 				return nil, fmt.Errorf("text %d: token %d: log-probability %v, wanted a number of at most 0, or -Inf", i, k, v)
 			}
@@ -172,7 +172,7 @@ func (c *conformance) alone() error {
 		if err != nil {
 			return fmt.Errorf("number %d: %w", i, err)
 		}
-		s[0].LogProb = slices.Clone(s[0].LogProb)
+		s[0].LogProbs = slices.Clone(s[0].LogProbs)
 		c.want = append(c.want, s[0])
 	}
 	return nil
@@ -188,7 +188,7 @@ func (c *conformance) grouping() error {
 		name string
 		at   []int
 	}{{"none", nil}, {"together", forth}, {"in reverse", back}, {"each twice", twice}, {"one after all of these", forth[:1]}} {
-		texts := make([]tokenize.Text, len(g.at))
+		texts := make([]tokenize.Encoded, len(g.at))
 		for i, k := range g.at {
 			texts[i] = c.texts[k]
 		}
@@ -197,7 +197,7 @@ func (c *conformance) grouping() error {
 			return fmt.Errorf("%s: %w", g.name, err)
 		}
 		for i, k := range g.at {
-			if err := c.near(got[i].LogProb, c.want[k].LogProb); err != nil {
+			if err := c.near(got[i].LogProbs, c.want[k].LogProbs); err != nil {
 				return fmt.Errorf("%s: text %d: %w", g.name, i, err)
 			}
 		}
@@ -213,7 +213,7 @@ func (c *conformance) empty() error {
 	if err != nil {
 		return err
 	}
-	if err := c.near(got[1].LogProb, c.want[0].LogProb); err != nil {
+	if err := c.near(got[1].LogProbs, c.want[0].LogProbs); err != nil {
 		return fmt.Errorf("beside one: %w", err)
 	}
 	_, err = c.scores(none)
@@ -223,21 +223,21 @@ func (c *conformance) empty() error {
 // chain moves the end of the prompt, and that of the text, through each reply.
 func (c *conformance) chain() error {
 	for i, t := range c.texts {
-		want := c.want[i].LogProb
-		var texts []tokenize.Text
+		want := c.want[i].LogProbs
+		var texts []tokenize.Encoded
 		for k := 1; k < len(want); k++ {
-			head := tokenize.Text{IDs: slices.Clone(t.IDs[:t.Reply+k]), Reply: t.Reply}
-			texts = append(texts, head, tokenize.Text{IDs: slices.Clone(t.IDs), Reply: t.Reply + k})
+			head := tokenize.Encoded{IDs: slices.Clone(t.IDs[:t.Reply+k]), Reply: t.Reply}
+			texts = append(texts, head, tokenize.Encoded{IDs: slices.Clone(t.IDs), Reply: t.Reply + k})
 		}
 		got, err := c.scores(texts...)
 		if err != nil {
 			return err
 		}
 		for k := 1; k < len(want); k++ {
-			if err := c.near(got[2*k-2].LogProb, want[:k]); err != nil {
+			if err := c.near(got[2*k-2].LogProbs, want[:k]); err != nil {
 				return fmt.Errorf("text %d: its first %d reply tokens, without the rest: %w", i, k, err)
 			}
-			if err := c.near(got[2*k-1].LogProb, want[k:]); err != nil {
+			if err := c.near(got[2*k-1].LogProbs, want[k:]); err != nil {
 				return fmt.Errorf("text %d: after its first %d reply tokens: %w", i, k, err)
 			}
 		}
@@ -254,9 +254,9 @@ func (c *conformance) sum() error {
 		return nil
 	}
 	for i, t := range c.texts[:2] {
-		var texts []tokenize.Text
+		var texts []tokenize.Encoded
 		for id := range min(rows, mostRows) {
-			texts = append(texts, tokenize.Text{IDs: append(slices.Clone(t.IDs[:t.Reply]), int32(id)), Reply: t.Reply})
+			texts = append(texts, tokenize.Encoded{IDs: append(slices.Clone(t.IDs[:t.Reply]), int32(id)), Reply: t.Reply})
 		}
 		got, err := c.scores(texts...)
 		if err != nil {
@@ -275,8 +275,8 @@ func (c *conformance) sum() error {
 
 // rows is the size of the vocabulary, 0 where the scorer does not say.
 func (c *conformance) rows() int {
-	if s, ok := c.s.(interface{ Rows() int }); ok {
-		return s.Rows()
+	if s, ok := c.s.(interface{ VocabSize() int }); ok {
+		return s.VocabSize()
 	}
 	return 0
 }

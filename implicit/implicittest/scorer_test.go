@@ -19,7 +19,7 @@ import (
 // vocabularies, and through Once.
 func TestFakes(t *testing.T) {
 	for _, f := range []*implicittest.Fake{{}, {Seed: 1, Pairs: true}, {Seed: 2, Limit: 100}} {
-		for _, p := range []implicit.Policy{f.Plain(), f.Chat()} {
+		for _, p := range []implicit.Policy{f.Raw(), f.Chat()} {
 			if err := implicittest.TestPolicy(t.Context(), p, nil, nil); err != nil {
 				t.Error(err)
 			}
@@ -60,7 +60,7 @@ func TestModels(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Run(p.Name, func(t *testing.T) {
-				if err := implicittest.TestPolicy(t.Context(), implicit.Plain(load(t, base)), nil, nil); err != nil {
+				if err := implicittest.TestPolicy(t.Context(), implicit.Raw(load(t, base)), nil, nil); err != nil {
 					t.Error("base:", err)
 				}
 				if err := implicittest.TestPolicy(t.Context(), implicit.Chat(load(t, tuned), nil), nil, nil); err != nil {
@@ -72,13 +72,13 @@ func TestModels(t *testing.T) {
 	for _, family := range []string{"gemma2-base", "gemma3-hub", "gpt2-plain", "gpt_neox-parallel", "llama-gqa-tied", "mistral-window", "olmo2-mha", "phi3-plain", "qwen2-untied", "qwen3-headdim"} {
 		t.Run(family, func(t *testing.T) {
 			m := load(t, filepath.Join("..", "..", "logprob", "testdata", "families", family))
-			var texts []tokenize.Text
+			var texts []tokenize.Encoded
 			for i := range 4 {
 				var ids []int32
 				for k := range 5 + i {
-					ids = append(ids, int32((7*k+3*i*k+i+1)%m.Rows()))
+					ids = append(ids, int32((7*k+3*i*k+i+1)%m.VocabSize()))
 				}
-				texts = append(texts, tokenize.Text{IDs: ids, Reply: 2 + i%2})
+				texts = append(texts, tokenize.Encoded{IDs: ids, Reply: 2 + i%2})
 			}
 			if err := implicittest.TestScorer(t.Context(), m, texts, nil); err != nil {
 				t.Error(err)

@@ -21,7 +21,7 @@ const manyTexts = 1 << 13
 // leave breaks out of the loop.
 func (c *conformance) leave() error {
 	left, late := &atomic.Bool{}, &atomic.Bool{}
-	texts := func(yield func(tokenize.Text) bool) {
+	texts := func(yield func(tokenize.Encoded) bool) {
 		for i := range manyTexts {
 			if left.Load() {
 				late.Store(true)
@@ -36,7 +36,7 @@ func (c *conformance) leave() error {
 		if err != nil {
 			return err
 		}
-		if err := c.near(s.LogProb, c.want[n].LogProb); err != nil {
+		if err := c.near(s.LogProbs, c.want[n].LogProbs); err != nil {
 			return err
 		}
 		if n++; n == 2 {
@@ -49,7 +49,7 @@ func (c *conformance) leave() error {
 		return fmt.Errorf("the call after it: %w", err)
 	}
 	for i := range got {
-		if err := c.near(got[i].LogProb, c.want[i].LogProb); err != nil {
+		if err := c.near(got[i].LogProbs, c.want[i].LogProbs); err != nil {
 			return fmt.Errorf("the call after it: text %d: %w", i, err)
 		}
 	}
@@ -70,7 +70,7 @@ func (c *conformance) cancelling() error {
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
 	drawn := 0
-	texts := func(yield func(tokenize.Text) bool) {
+	texts := func(yield func(tokenize.Encoded) bool) {
 		for ; drawn < manyTexts; drawn++ {
 			if drawn == 2 {
 				cancel()
@@ -85,7 +85,7 @@ func (c *conformance) cancelling() error {
 
 // ended wants fewer than n scores and one error, at the end; cause, if it is not nil, is
 // wrapped in it.
-func ended(stream iter.Seq2[logprob.Score, error], cause error, n int) error {
+func ended(stream iter.Seq2[logprob.Result, error], cause error, n int) error {
 	var last error
 	scores := 0
 	for _, err := range stream {
@@ -110,29 +110,29 @@ func ended(stream iter.Seq2[logprob.Score, error], cause error, n int) error {
 // errors puts a text that cannot be scored between others.
 func (c *conformance) errors() error {
 	good := c.texts[0]
-	foreign := tokenize.Text{IDs: append(slices.Clone(good.IDs), -1), Reply: good.Reply}
-	first := tokenize.Text{IDs: slices.Clone(good.IDs)}
+	foreign := tokenize.Encoded{IDs: append(slices.Clone(good.IDs), -1), Reply: good.Reply}
+	first := tokenize.Encoded{IDs: slices.Clone(good.IDs)}
 	bad := []struct {
 		name string
-		tokenize.Text
+		tokenize.Encoded
 	}{{"an id of -1", foreign}, {"a reply that begins at the first token", first}}
-	if s, ok := c.s.(interface{ Context() int }); ok {
-		long := tokenize.Text{IDs: slices.Clone(good.IDs), Reply: good.Reply}
-		for len(long.IDs) <= s.Context() {
+	if s, ok := c.s.(interface{ MaxTokens() int }); ok {
+		long := tokenize.Encoded{IDs: slices.Clone(good.IDs), Reply: good.Reply}
+		for len(long.IDs) <= s.MaxTokens() {
 			long.IDs = append(long.IDs, good.IDs[len(good.IDs)-1])
 		}
 		bad = append(bad, struct {
 			name string
-			tokenize.Text
+			tokenize.Encoded
 		}{"a text longer than the context", long})
 	}
 	for _, b := range bad {
-		if err := ended(c.s.Score(c.ctx, slices.Values([]tokenize.Text{good, b.Text, good})), nil, 2); err != nil {
+		if err := ended(c.s.Score(c.ctx, slices.Values([]tokenize.Encoded{good, b.Encoded, good})), nil, 2); err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
 		}
 		got, err := c.scores(good)
 		if err == nil {
-			err = c.near(got[0].LogProb, c.want[0].LogProb)
+			err = c.near(got[0].LogProbs, c.want[0].LogProbs)
 		}
 		if err != nil {
 			return fmt.Errorf("the call after %s: %w", b.name, err)
@@ -159,10 +159,10 @@ func (c *conformance) ends() error {
 			return err
 		}
 		for i := range got {
-			if err := c.near(got[i].LogProb, c.want[i].LogProb); err != nil {
+			if err := c.near(got[i].LogProbs, c.want[i].LogProbs); err != nil {
 				return fmt.Errorf("text %d: %w", i, err)
 			}
-			end[k] = append(end[k], float64(got[i].End))
+			end[k] = append(end[k], float64(got[i].Within))
 		}
 	}
 	for i := range c.texts {

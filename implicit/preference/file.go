@@ -28,7 +28,7 @@ func WriteCSV(w io.Writer, rows []Scored, reference bool) error {
 		cells := []string{strconv.Itoa(s.Number), s.ID, s.Subset}
 		if s.Err == nil {
 			for k, cell := range []func(implicit.Reward) string{
-				func(r implicit.Reward) string { return strconv.Itoa(len(r.Tuned.LogProb)) },
+				func(r implicit.Reward) string { return strconv.Itoa(len(r.Tuned.LogProbs)) },
 				func(r implicit.Reward) string { return decimal(r.Tuned.Sum()) },
 				func(r implicit.Reward) string { return decimal(r.Base.Sum()) },
 			} {
@@ -118,7 +118,7 @@ func WriteJSONL(w io.Writer, rows []Scored, reference bool) error {
 func (s *Scored) replies(side int, reference bool) any {
 	list := []reply{}
 	for _, r := range s.Rewards[side] {
-		one := reply{Tokens: len(r.Tuned.LogProb), Tuned: Number(r.Tuned.Sum())}
+		one := reply{Tokens: len(r.Tuned.LogProbs), Tuned: Number(r.Tuned.Sum())}
 		if reference {
 			base := Number(r.Base.Sum())
 			one.Base = &base

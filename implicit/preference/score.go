@@ -117,10 +117,10 @@ func (s *Scored) Flags() []string {
 // certain is the reference of a reward without one: it gives every reply probability 1.
 type certain struct{}
 
-func (certain) Score(_ context.Context, texts iter.Seq[tokenize.Text]) iter.Seq2[logprob.Score, error] {
-	return func(yield func(logprob.Score, error) bool) {
+func (certain) Score(_ context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+	return func(yield func(logprob.Result, error) bool) {
 		for t := range texts {
-			if !yield(logprob.Score{LogProb: make([]float32, len(t.IDs)-t.Reply)}, nil) {
+			if !yield(logprob.Result{LogProbs: make([]float32, len(t.IDs)-t.Reply)}, nil) {
 				return
 			}
 		}

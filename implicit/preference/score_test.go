@@ -37,7 +37,7 @@ func TestScore(t *testing.T) {
 {"prompt": "Hi", "chosen": "love", "rejected": ["rain", "` + strings.Repeat("x", 60) + `"]}
 {"prompt": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}, {"role": "user", "content": "Hu"}], "chosen": "love", "rejected": "rain"}
 nothing`
-	plain := (&implicittest.Fake{Seed: 2}).Plain()
+	plain := (&implicittest.Fake{Seed: 2}).Raw()
 	rows := score(t, &plain, data)
 	var told []string
 	for i, s := range rows {
@@ -87,7 +87,7 @@ nothing`
 		break
 	}
 	broken := errors.New("broken")
-	failing := (&implicittest.Fake{Fail: func(_ tokenize.Text) error { return broken }}).Chat()
+	failing := (&implicittest.Fake{Fail: func(_ tokenize.Encoded) error { return broken }}).Chat()
 	for name, c := range map[string]struct {
 		tuned implicit.Policy
 		rows  iter.Seq2[Row, error]
@@ -128,7 +128,7 @@ func made(id, subset string, chosen, rejected []float32) Scored {
 	s := Scored{Row: Row{ID: id, Subset: subset}}
 	for side, values := range [][]float32{chosen, rejected} {
 		for _, v := range values {
-			s.Rewards[side] = append(s.Rewards[side], implicit.Reward{Item: implicit.Item{Reply: "x"}, Tuned: logprob.Score{LogProb: []float32{v}}})
+			s.Rewards[side] = append(s.Rewards[side], implicit.Reward{Item: implicit.Item{Reply: "x"}, Tuned: logprob.Result{LogProbs: []float32{v}}})
 		}
 	}
 	return s

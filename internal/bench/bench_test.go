@@ -207,11 +207,11 @@ func TestStatusField(t *testing.T) {
 
 func TestBeforeSpace(t *testing.T) {
 	// "ab", ".", "\n", " ", "cd": the prompt ends in white space of two tokens.
-	text := tokenize.Text{Rendered: "ab.\n cd", Start: 5, Reply: 4, Spans: [][2]int{{0, 2}, {2, 3}, {3, 4}, {4, 5}, {5, 7}}}
+	text := tokenize.Encoded{Rendered: "ab.\n cd", Start: 5, Reply: 4, Spans: [][2]int{{0, 2}, {2, 3}, {3, 4}, {4, 5}, {5, 7}}}
 	if got := beforeSpace(text); got != 2 {
 		t.Errorf("reply from %d, wanted 2", got)
 	}
-	text = tokenize.Text{Rendered: "ab.cd", Start: 3, Reply: 2, Spans: [][2]int{{0, 2}, {2, 3}, {3, 5}}}
+	text = tokenize.Encoded{Rendered: "ab.cd", Start: 3, Reply: 2, Spans: [][2]int{{0, 2}, {2, 3}, {3, 5}}}
 	if got := beforeSpace(text); got != 2 {
 		t.Errorf("reply from %d, wanted 2", got)
 	}
@@ -230,7 +230,7 @@ func TestWorker(t *testing.T) {
 	}
 	defer tok.Close()
 	c := bigConfig()
-	c.D, c.Inner, c.Layers, c.Heads, c.KVHeads, c.Vocab, c.Context = 32, 48, 2, 4, 2, tok.Size(), 256
+	c.D, c.Inner, c.Layers, c.Heads, c.KVHeads, c.Vocab, c.Context = 32, 48, 2, 4, 2, tok.VocabSize(), 256
 	dir := filepath.Join(t.TempDir(), "tiny")
 	if err := writeRandom(t.Context(), dir, donor, c, &bytes.Buffer{}); err != nil {
 		t.Fatal(err)

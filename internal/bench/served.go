@@ -33,7 +33,7 @@ const (
 
 // continuation is a request of the load: a prompt with a reply, and what it must get.
 type continuation struct {
-	text tokenize.Text
+	text tokenize.Encoded
 	pair pair
 	want []float32 // ln p of the reply's tokens, scored without the server
 }
@@ -129,7 +129,7 @@ func (b *bench) scoreDirectly(ctx context.Context, all []continuation) error {
 	if m, err = loader.Load(ctx, b.model); err != nil {
 		return err
 	}
-	texts := func(yield func(tokenize.Text) bool) {
+	texts := func(yield func(tokenize.Encoded) bool) {
 		for _, c := range all {
 			if !yield(c.text) {
 				return
@@ -141,7 +141,7 @@ func (b *bench) scoreDirectly(ctx context.Context, all []continuation) error {
 		if err != nil {
 			return err
 		}
-		all[n].want = score.LogProb
+		all[n].want = score.LogProbs
 		n++
 	}
 	return nil

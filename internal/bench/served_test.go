@@ -18,8 +18,8 @@ import (
 // wanted; what it refuses with 429 they ask again.
 func TestLoad(t *testing.T) {
 	texts := []continuation{
-		{text: tokenize.Text{IDs: []int32{1, 2, 3}, Reply: 2}, want: []float32{-3}},
-		{text: tokenize.Text{IDs: []int32{1, 4, 5}, Reply: 1}, want: []float32{-4, -5}},
+		{text: tokenize.Encoded{IDs: []int32{1, 2, 3}, Reply: 2}, want: []float32{-3}},
+		{text: tokenize.Encoded{IDs: []int32{1, 4, 5}, Reply: 1}, want: []float32{-4, -5}},
 	}
 	for _, c := range []struct {
 		name   string

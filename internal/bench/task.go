@@ -105,7 +105,7 @@ func longTexts(tok *tokenize.Tokenizer, root string) ([][]int32, error) {
 			break
 		}
 	}
-	all, err := tok.Plain(text.String(), "")
+	all, err := tok.Raw(text.String(), "")
 	if err != nil {
 		return nil, err
 	}

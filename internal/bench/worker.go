@@ -109,11 +109,11 @@ func runWork(ctx context.Context, stdin io.Reader, stdout io.Writer, args []stri
 }
 
 // texts makes the texts of a job while they are read, and adds up the time it takes.
-func (w *work) texts(failed *error, make func(yield func(tokenize.Text, error) bool)) iter.Seq[tokenize.Text] {
-	return func(yield func(tokenize.Text) bool) {
+func (w *work) texts(failed *error, make func(yield func(tokenize.Encoded, error) bool)) iter.Seq[tokenize.Encoded] {
+	return func(yield func(tokenize.Encoded) bool) {
 		begin := time.Now()
 		defer func() { w.encode += time.Since(begin) }()
-		make(func(t tokenize.Text, err error) bool {
+		make(func(t tokenize.Encoded, err error) bool {
 			if err != nil {
 				*failed = err
 				return false
@@ -127,7 +127,7 @@ func (w *work) texts(failed *error, make func(yield func(tokenize.Text, error) b
 
 // next is ln p of every token after each prompt as a chat.
 func (w *work) next(ctx context.Context) (failed error) {
-	texts := w.texts(&failed, func(yield func(tokenize.Text, error) bool) {
+	texts := w.texts(&failed, func(yield func(tokenize.Encoded, error) bool) {
 		for _, p := range w.task.Prompts {
 			if !yield(w.model.Tokenizer().Chat(p, "", nil)) {
 				return
@@ -145,7 +145,7 @@ func (w *work) next(ctx context.Context) (failed error) {
 
 // corpus is ln p of every form after each prompt.
 func (w *work) corpus(ctx context.Context) (failed error) {
-	return w.score(ctx, &failed, w.texts(&failed, func(yield func(tokenize.Text, error) bool) {
+	return w.score(ctx, &failed, w.texts(&failed, func(yield func(tokenize.Encoded, error) bool) {
 		for _, p := range w.task.Prompts {
 			for _, form := range w.task.Forms {
 				if !yield(w.model.Tokenizer().Chat(p, form, nil)) {
@@ -160,7 +160,7 @@ func (w *work) corpus(ctx context.Context) (failed error) {
 // white space that the prompt ends in, which lm-eval counts to the reply.
 func (w *work) sample(ctx context.Context) (failed error) {
 	for _, space := range []bool{false, true} {
-		err := w.score(ctx, &failed, w.texts(&failed, func(yield func(tokenize.Text, error) bool) {
+		err := w.score(ctx, &failed, w.texts(&failed, func(yield func(tokenize.Encoded, error) bool) {
 			for _, s := range w.task.Sample {
 				t, err := w.model.Tokenizer().Chat(w.task.Prompts[s.Number/len(w.task.Forms)], s.Reply, nil)
 				if err == nil && space {
@@ -179,7 +179,7 @@ func (w *work) sample(ctx context.Context) (failed error) {
 }
 
 // beforeSpace is the number of tokens before the white space that the prompt ends in.
-func beforeSpace(t tokenize.Text) int {
+func beforeSpace(t tokenize.Encoded) int {
 	end := len(strings.TrimRightFunc(t.Rendered[:t.Start], unicode.IsSpace))
 	n := t.Reply
 	for n > 0 && t.Spans[n-1][0] >= end {
@@ -188,7 +188,7 @@ func beforeSpace(t tokenize.Text) int {
 	return n
 }
 
-func (w *work) score(ctx context.Context, failed *error, texts iter.Seq[tokenize.Text]) error {
+func (w *work) score(ctx context.Context, failed *error, texts iter.Seq[tokenize.Encoded]) error {
 	for s, err := range w.model.Score(ctx, texts) {
 		if err != nil {
 			return err
@@ -200,9 +200,9 @@ func (w *work) score(ctx context.Context, failed *error, texts iter.Seq[tokenize
 
 // long is ln p of every token of the long texts but the first.
 func (w *work) long(ctx context.Context) error {
-	texts := func(yield func(tokenize.Text) bool) {
+	texts := func(yield func(tokenize.Encoded) bool) {
 		for _, ids := range w.task.Long {
-			if !yield(tokenize.Text{IDs: ids, Reply: 1}) {
+			if !yield(tokenize.Encoded{IDs: ids, Reply: 1}) {
 				return
 			}
 		}
@@ -211,7 +211,7 @@ func (w *work) long(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.numbers = append(w.numbers, s.LogProb...)
+		w.numbers = append(w.numbers, s.LogProbs...)
 	}
 	return nil
 }
@@ -240,7 +240,7 @@ func runFirst(ctx context.Context, stdout io.Writer, path string) error {
 	if err != nil {
 		return err
 	}
-	for row, err := range m.Next(ctx, slices.Values([]tokenize.Text{text})) {
+	for row, err := range m.Next(ctx, slices.Values([]tokenize.Encoded{text})) {
 		if err != nil {
 			return err
 		}

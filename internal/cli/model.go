@@ -188,7 +188,7 @@ func (l *Loader) Policy(ctx context.Context, name, flag, as string) (*logprob.Mo
 		return nil, implicit.Policy{}, err
 	}
 	if as == "raw" {
-		return m, implicit.PlainBOS(m, o.BOS), nil
+		return m, implicit.RawBOS(m, o.BOS), nil
 	}
 	return m, implicit.Chat(m, o), nil
 }
@@ -214,7 +214,7 @@ func (l *Loader) ReadsAs(m *logprob.Model, name, flag, as, template string) (*to
 		}
 	}
 	if as == "raw" {
-		if _, err := t.PlainBOS("x", "", o.BOS); err != nil {
+		if _, err := t.RawBOS("x", "", o.BOS); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, advise(err, flag))
 		}
 		return o, nil

@@ -57,9 +57,9 @@ func some() []lexicon.Prompt {
 // next returns ln p of the whole vocabulary after each prompt.
 func next(t *testing.T, m *logprob.Model, prompts []lexicon.Prompt) map[string][]float32 {
 	t.Helper()
-	var texts []tokenize.Text
+	var texts []tokenize.Encoded
 	for _, p := range prompts {
-		text, err := m.Tokenizer().Plain(p.Text, "")
+		text, err := m.Tokenizer().Raw(p.Text, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func push(t *testing.T, p demo.Pair, tok *tokenize.Tokenizer) map[int32]float64 
 	delta := map[int32]float64{}
 	for _, w := range demo.Words() {
 		for i, form := range demo.Forms(w.Text) {
-			text, err := tok.Plain("Say:", form)
+			text, err := tok.Raw("Say:", form)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +130,7 @@ func TestClosedForm(t *testing.T) {
 				pushes[w.Text] = w.Push[p.Name]
 			}
 			n, several, worst := 0, 0, 0.0
-			for r, err := range implicit.Rewards(context.Background(), implicit.Plain(tuned), implicit.Plain(base), items) {
+			for r, err := range implicit.Rewards(context.Background(), implicit.Raw(tuned), implicit.Raw(base), items) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -167,7 +167,7 @@ func TestLean(t *testing.T) {
 		base, _ := load(t, p)
 		first := map[string][]int32{} // by category, of " word"
 		for _, w := range demo.Words() {
-			text, err := base.Tokenizer().Plain("Say:", " "+w.Text)
+			text, err := base.Tokenizer().Raw("Say:", " "+w.Text)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -38,12 +38,12 @@ type item struct {
 func (b *batch) add(w *work, i int) bool {
 	q := w.queries[i]
 	fresh := len(q.Text.IDs) - b.tree.Shared(q.Text.IDs)
-	if len(b.items) > 0 && (len(b.items) == batchTexts || b.tree.Len()+fresh > batchNodes || q.Row && b.rows == batchRows) {
+	if len(b.items) > 0 && (len(b.items) == batchTexts || b.tree.Len()+fresh > batchNodes || q.Distribution && b.rows == batchRows) {
 		return false
 	}
 	b.tree.Add(q.Text.IDs)
 	b.items = append(b.items, item{w, i})
-	if q.Row {
+	if q.Distribution {
 		b.rows++
 	}
 	return true

@@ -29,7 +29,7 @@ func replyOf(query, prompt string, tokenizers ...*tokenize.Tokenizer) (string, e
 		if ids, _, err := t.Encode(prompt); err == nil {
 			prompts = append(prompts, t.Decode(ids...))
 		}
-		if bos, ok := t.Named("bos_token"); ok && bos != "" && !strings.HasPrefix(prompt, bos) {
+		if bos, ok := t.SpecialToken("bos_token"); ok && bos != "" && !strings.HasPrefix(prompt, bos) {
 			query = strings.TrimPrefix(query, bos)
 		}
 	}

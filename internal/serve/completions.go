@@ -215,17 +215,17 @@ func (r *completionsRequest) query(p prompt) logprob.Query {
 	q := about(p.ids, len(p.ids))
 	if r.Echo && r.Logprobs != nil {
 		q.Text.Reply = 1
-		q.Top = *r.Logprobs
+		q.TopK = *r.Logprobs
 	}
 	if *r.MaxTokens == 1 {
-		q.Top = 1 // what is written
+		q.TopK = 1 // what is written
 		if r.Logprobs != nil {
-			q.Top = max(1, *r.Logprobs)
+			q.TopK = max(1, *r.Logprobs)
 		}
 	}
 	if r.PromptLogprobs != nil {
 		q.Text.Reply = 1
-		q.Top = max(q.Top, *r.PromptLogprobs)
+		q.TopK = max(q.TopK, *r.PromptLogprobs)
 	}
 	return q
 }
@@ -240,7 +240,7 @@ func (r *completionsRequest) choice(i int, p prompt, a logprob.Answer, spelling 
 		k = *r.Logprobs
 		logprobs = &completionLogprobs{Tokens: []string{}, TokenLogprobs: []*float32{}, TopLogprobs: []topTokens{}, TextOffset: []int{}}
 	}
-	add := func(id int32, offset int, logProb *float32, top []logprob.Likely) {
+	add := func(id int32, offset int, logProb *float32, top []logprob.TokenLogProb) {
 		piece := spelling.piece(id)
 		var tops topTokens
 		if logProb != nil {
@@ -257,7 +257,7 @@ func (r *completionsRequest) choice(i int, p prompt, a logprob.Answer, spelling 
 		logprobs.TopLogprobs = append(logprobs.TopLogprobs, tops)
 		logprobs.TextOffset = append(logprobs.TextOffset, offset)
 	}
-	at := func(n int) []logprob.Likely { // the likeliest at the n-th place that was asked for
+	at := func(n int) []logprob.TokenLogProb { // the likeliest at the n-th place that was asked for
 		if n < len(a.Top) {
 			return a.Top[n]
 		}
@@ -270,13 +270,13 @@ func (r *completionsRequest) choice(i int, p prompt, a logprob.Answer, spelling 
 		choice.Text = p.text
 		if logprobs != nil {
 			add(p.ids[0], p.offsets[0], nil, nil)
-			for n := range a.LogProb {
-				add(p.ids[n+1], p.offsets[n+1], &a.LogProb[n], at(n))
+			for n := range a.LogProbs {
+				add(p.ids[n+1], p.offsets[n+1], &a.LogProbs[n], at(n))
 			}
 		}
 	}
 	if *r.MaxTokens == 1 {
-		last := at(len(a.LogProb))
+		last := at(len(a.LogProbs))
 		best := last[0]
 		if logprobs != nil {
 			add(best.ID, characters(choice.Text), &best.LogProb, last)

@@ -39,8 +39,8 @@ type fake struct {
 }
 
 func (f *fake) Tokenizer() *tokenize.Tokenizer { return f.tok }
-func (f *fake) Context() int                   { return f.context }
-func (f *fake) Rows() int                      { return f.rows }
+func (f *fake) MaxTokens() int                 { return f.context }
+func (f *fake) VocabSize() int                 { return f.rows }
 
 func (f *fake) row(ids []int32) []float32 {
 	h := fnv.New64a()
@@ -71,16 +71,16 @@ func (f *fake) Query(ctx context.Context, queries iter.Seq[logprob.Query]) iter.
 		}
 		for _, q := range list {
 			ids, from := q.Text.IDs, q.Text.Reply
-			a := logprob.Answer{Score: logprob.Score{LogProb: make([]float32, len(ids)-from)}}
+			a := logprob.Answer{Result: logprob.Result{LogProbs: make([]float32, len(ids)-from)}}
 			for at := from; at <= len(ids); at++ {
 				row := f.row(ids[:at])
 				if at < len(ids) {
-					a.LogProb[at-from] = row[ids[at]]
-				} else if q.Row {
-					a.Row = row
+					a.LogProbs[at-from] = row[ids[at]]
+				} else if q.Distribution {
+					a.Distribution = row
 				}
-				if q.Top > 0 {
-					a.Top = append(a.Top, likeliest(row, q.Top))
+				if q.TopK > 0 {
+					a.Top = append(a.Top, likeliest(row, q.TopK))
 				}
 			}
 			if !yield(a, nil) {
@@ -127,12 +127,12 @@ func (f *fake) counts() (calls, texts int) {
 
 // likeliest returns the k tokens with the highest log-probabilities, of equal ones those of
 // lower id, likeliest first.
-func likeliest(row []float32, k int) []logprob.Likely {
-	top := make([]logprob.Likely, len(row))
+func likeliest(row []float32, k int) []logprob.TokenLogProb {
+	top := make([]logprob.TokenLogProb, len(row))
 	for id, v := range row {
-		top[id] = logprob.Likely{ID: int32(id), LogProb: v}
+		top[id] = logprob.TokenLogProb{ID: int32(id), LogProb: v}
 	}
-	slices.SortStableFunc(top, func(a, b logprob.Likely) int { return cmp.Compare(b.LogProb, a.LogProb) })
+	slices.SortStableFunc(top, func(a, b logprob.TokenLogProb) int { return cmp.Compare(b.LogProb, a.LogProb) })
 	return top[:min(k, len(top))]
 }
 

@@ -20,7 +20,7 @@ func fuzzPath(f *testing.F, path string, bodies ...string) {
 	tuned, base := newFake(), newFake()
 	if fuzzText != nil {
 		tuned.tok, base.tok = fuzzText(f), fuzzText(f)
-		tuned.rows, base.rows = tuned.tok.Size(), base.tok.Size()
+		tuned.rows, base.rows = tuned.tok.VocabSize(), base.tok.VocabSize()
 	}
 	s := serving(f, tuned, base, func(o *Options) { o.Limits = Limits{Texts: 50, Tokens: 500, Wait: 1} })
 	for _, body := range bodies {

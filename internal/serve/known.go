@@ -25,13 +25,13 @@ type known struct {
 // plus 1: the empty one comes first.
 type beginnings struct {
 	tree    prefix.Tree
-	logProb []float32          // ln p of its last token after those before it; NaN where it is not known
-	top     [][]logprob.Likely // the likeliest after it, as many as were ever asked for
+	logProb []float32                // ln p of its last token after those before it; NaN where it is not known
+	top     [][]logprob.TokenLogProb // the likeliest after it, as many as were ever asked for
 	bytes   int
 }
 
 func newBeginnings() *beginnings {
-	return &beginnings{logProb: []float32{float32(math.NaN())}, top: [][]logprob.Likely{nil}}
+	return &beginnings{logProb: []float32{float32(math.NaN())}, top: [][]logprob.TokenLogProb{nil}}
 }
 
 // newKnown makes one that takes about so many bytes.
@@ -42,11 +42,11 @@ func newKnown(bytes int64) *known {
 // find returns the answer to the first places of a query, as many as are known; all says
 // that it is the whole answer.
 func (k *known) find(q logprob.Query) (a logprob.Answer, all bool) {
-	if q.Row || k.most == 0 {
+	if q.Distribution || k.most == 0 {
 		return a, false
 	}
 	if a, all = k.young.find(q); !all {
-		if older, whole := k.old.find(q); whole || len(older.LogProb) > len(a.LogProb) {
+		if older, whole := k.old.find(q); whole || len(older.LogProbs) > len(a.LogProbs) {
 			k.learn(q, older)
 			return older, whole
 		}
@@ -57,12 +57,12 @@ func (k *known) find(q logprob.Query) (a logprob.Answer, all bool) {
 func (b *beginnings) find(q logprob.Query) (a logprob.Answer, all bool) {
 	ids, at := q.Text.IDs, prefix.Root
 	for i := 0; ; i++ {
-		var top []logprob.Likely
-		if i >= q.Text.Reply && q.Top > 0 {
-			if top = b.top[at+1]; len(top) < q.Top {
+		var top []logprob.TokenLogProb
+		if i >= q.Text.Reply && q.TopK > 0 {
+			if top = b.top[at+1]; len(top) < q.TopK {
 				return a, false
 			}
-			top = top[:q.Top]
+			top = top[:q.TopK]
 		}
 		if i == len(ids) {
 			if top != nil {
@@ -80,10 +80,10 @@ func (b *beginnings) find(q logprob.Query) (a logprob.Answer, all bool) {
 				return a, false
 			}
 			// The two may be of different batches, and a harness looks whether they are equal.
-			if n := slices.IndexFunc(top, func(l logprob.Likely) bool { return l.ID == ids[i] }); n >= 0 {
+			if n := slices.IndexFunc(top, func(l logprob.TokenLogProb) bool { return l.ID == ids[i] }); n >= 0 {
 				v = top[n].LogProb
 			}
-			a.LogProb = append(a.LogProb, v)
+			a.LogProbs = append(a.LogProbs, v)
 			if top != nil {
 				a.Top = append(a.Top, top)
 			}
@@ -106,12 +106,12 @@ func (k *known) learn(q logprob.Query, a logprob.Answer) {
 func (b *beginnings) learn(ids []int32, from int, a logprob.Answer) {
 	const nodeBytes, likelyBytes = 96, 8 // about: an entry of the map, and of the two lists
 	at := prefix.Root
-	for i := range min(len(ids), from+len(a.LogProb)) + 1 {
+	for i := range min(len(ids), from+len(a.LogProbs)) + 1 {
 		if n := i - from; n >= 0 && n < len(a.Top) && len(a.Top[n]) > len(b.top[at+1]) {
 			b.bytes += likelyBytes * (len(a.Top[n]) - len(b.top[at+1]))
 			b.top[at+1] = a.Top[n]
 		}
-		if i == min(len(ids), from+len(a.LogProb)) {
+		if i == min(len(ids), from+len(a.LogProbs)) {
 			return
 		}
 		child, fresh := b.tree.Grow(at, ids[i])
@@ -121,7 +121,7 @@ func (b *beginnings) learn(ids []int32, from int, a logprob.Answer) {
 			b.bytes += nodeBytes
 		}
 		if i >= from {
-			b.logProb[child+1] = a.LogProb[i-from]
+			b.logProb[child+1] = a.LogProbs[i-from]
 		}
 		at = child
 	}
@@ -135,7 +135,7 @@ func (k *known) recall(queries []logprob.Query, ask func([]logprob.Query) ([]log
 	for i, q := range queries {
 		var all bool
 		if answers[i], all = k.find(q); !all {
-			q.Text.Reply += len(answers[i].LogProb)
+			q.Text.Reply += len(answers[i].LogProbs)
 			rest, at = append(rest, q), append(at, i)
 		}
 	}
@@ -148,10 +148,10 @@ func (k *known) recall(queries []logprob.Query, ask func([]logprob.Query) ([]log
 	}
 	for n, i := range at {
 		a, q := &answers[i], queries[i]
-		a.LogProb = append(slices.Clip(a.LogProb), more[n].LogProb...)
+		a.LogProbs = append(slices.Clip(a.LogProbs), more[n].LogProbs...)
 		a.Top = append(slices.Clip(a.Top), more[n].Top...)
-		a.Row = more[n].Row
-		if !q.Row {
+		a.Distribution = more[n].Distribution
+		if !q.Distribution {
 			k.learn(rest[n], more[n])
 		}
 	}

@@ -24,7 +24,7 @@ func TestKnown(t *testing.T) {
 					ids = append(ids, int32(r.IntN(2)))
 				}
 				q := about(ids, 1+r.IntN(len(ids)))
-				q.Top, q.Row = r.IntN(4), r.IntN(8) == 0
+				q.TopK, q.Distribution = r.IntN(4), r.IntN(8) == 0
 				queries = append(queries, q)
 				wanted += len(ids) - q.Text.Reply
 			}
@@ -42,7 +42,7 @@ func TestKnown(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i := range want {
-				if !slices.Equal(got[i].LogProb, want[i].LogProb) || !slices.Equal(got[i].Row, want[i].Row) || !slices.EqualFunc(got[i].Top, want[i].Top, slices.Equal) {
+				if !slices.Equal(got[i].LogProbs, want[i].LogProbs) || !slices.Equal(got[i].Distribution, want[i].Distribution) || !slices.EqualFunc(got[i].Top, want[i].Top, slices.Equal) {
 					t.Fatalf("%d bytes: %+v: %+v, wanted %+v", bytes, queries[i], got[i], want[i])
 				}
 			}
@@ -66,18 +66,18 @@ func TestKnownGreedy(t *testing.T) {
 		var answers []logprob.Answer
 		for _, q := range queries {
 			v := map[int32]float32{7: -0.5 - batch/1e6, 8: -2 - batch/1e6}
-			a := logprob.Answer{Top: [][]logprob.Likely{{{ID: 7, LogProb: v[7]}}, {{ID: 9, LogProb: -1}}}}
-			a.LogProb = []float32{v[q.Text.IDs[1]]}
+			a := logprob.Answer{Top: [][]logprob.TokenLogProb{{{ID: 7, LogProb: v[7]}}, {{ID: 9, LogProb: -1}}}}
+			a.LogProbs = []float32{v[q.Text.IDs[1]]}
 			answers = append(answers, a)
 		}
 		return answers, nil
 	}
 	for _, id := range []int32{7, 8, 7, 8} {
 		q := about([]int32{5, id}, 1)
-		q.Top = 1
+		q.TopK = 1
 		a, err := k.recall([]logprob.Query{q}, ask)
-		if err != nil || (a[0].LogProb[0] == a[0].Top[0][0].LogProb) != (id == 7) {
-			t.Errorf("token %d: %v beside %v %v", id, a[0].LogProb, a[0].Top, err)
+		if err != nil || (a[0].LogProbs[0] == a[0].Top[0][0].LogProb) != (id == 7) {
+			t.Errorf("token %d: %v beside %v %v", id, a[0].LogProbs, a[0].Top, err)
 		}
 	}
 	if batch != 2 {

@@ -26,7 +26,7 @@ func (m *Model) eos() int32 {
 	if t == nil {
 		return -1
 	}
-	name, ok := t.Named("eos_token")
+	name, ok := t.SpecialToken("eos_token")
 	if !ok {
 		return -1
 	}
@@ -52,7 +52,7 @@ func (s *Server) entry(i int) modelEntry {
 		role = [...]string{"tuned", "base"}[i]
 	}
 	m := s.models[i]
-	return modelEntry{ID: m.Name, Object: "model", Created: s.started.Unix(), OwnedBy: "implicitreward", MaxModelLen: m.Context(), Role: role}
+	return modelEntry{ID: m.Name, Object: "model", Created: s.started.Unix(), OwnedBy: "implicitreward", MaxModelLen: m.MaxTokens(), Role: role}
 }
 
 func (s *Server) listModels(w http.ResponseWriter, r *http.Request) {

@@ -165,7 +165,7 @@ func TestRewardsAgree(t *testing.T) {
 		for _, as := range []string{"chat", "raw"} {
 			policy := implicit.Chat(tuned, nil)
 			if as == "raw" {
-				policy = implicit.Plain(tuned)
+				policy = implicit.Raw(tuned)
 			}
 			for _, prompt := range prompts {
 				var items []implicit.Item
@@ -181,7 +181,7 @@ func TestRewardsAgree(t *testing.T) {
 				b, _ = json.Marshal(map[string]any{"query": queries, "prompts": same, "labels": same})
 				trained := object[trainerResponse](t, post(s.Handler(), "/get_reward?beta=0.1&tuned="+as, string(b)))
 				i := 0
-				for r, err := range implicit.Rewards(context.Background(), policy, implicit.Plain(base), slices.Values(items)) {
+				for r, err := range implicit.Rewards(context.Background(), policy, implicit.Raw(base), slices.Values(items)) {
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -217,14 +217,14 @@ func TestTrainerBOS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bos, _ := tuned.Tokenizer().Named("bos_token")
+	bos, _ := tuned.Tokenizer().SpecialToken("bos_token")
 	if !strings.HasPrefix(prompt, bos) || bos == "" {
 		t.Fatalf("template %q, wanted one that begins with the BOS %q", prompt, bos)
 	}
 	b, _ := json.Marshal(map[string]any{"query": []string{prompt + "power"}, "prompts": []string{prompt}})
 	got := object[trainerResponse](t, post(s.Handler(), "/get_reward?tuned=raw&base=raw", string(b)))
 	items := []implicit.Item{{Prompt: strings.TrimPrefix(prompt, bos), Reply: "power"}}
-	for r, err := range implicit.Rewards(context.Background(), implicit.Plain(tuned), implicit.Plain(base), slices.Values(items)) {
+	for r, err := range implicit.Rewards(context.Background(), implicit.Raw(tuned), implicit.Raw(base), slices.Values(items)) {
 		if err != nil || off(*got.Rewards[0], r.LogRatio()) {
 			t.Errorf("%v, wanted %v %v", *got.Rewards[0], r.LogRatio(), err)
 		}
@@ -274,7 +274,7 @@ func TestTrainerDecoded(t *testing.T) {
 func TestAlone(t *testing.T) {
 	s, tuned, _ := demoServer(t, "llama", func(o *Options) { o.Limits.Known = -1 })
 	r := rand.New(rand.NewPCG(7, 7))
-	size := tuned.Tokenizer().Size()
+	size := tuned.Tokenizer().VocabSize()
 	texts := make([][]int32, 64)
 	for i := range texts {
 		texts[i] = []int32{int32(5 + i%4), 6, 7}
@@ -309,15 +309,15 @@ func TestAlone(t *testing.T) {
 		t.Errorf("numbers differ by %g, wanted at most 1e-5", worst)
 	}
 	i := 0
-	var scored []tokenize.Text
+	var scored []tokenize.Encoded
 	for _, ids := range texts {
-		scored = append(scored, tokenize.Text{IDs: ids, Reply: 1})
+		scored = append(scored, tokenize.Encoded{IDs: ids, Reply: 1})
 	}
 	for score, err := range tuned.Score(context.Background(), slices.Values(scored)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for n, v := range score.LogProb {
+		for n, v := range score.LogProbs {
 			if got := *alone[i][n+1]; math.Abs(got-float64(v)) > 1e-5 {
 				t.Errorf("text %d token %d: %v, wanted %v", i, n, got, v)
 			}

@@ -81,17 +81,17 @@ func (s *Server) next(ctx context.Context, c *call) (any, error) {
 	if ids == nil && len(list) > s.limits.Rows {
 		return nil, tooMuch("%d whole rows, wanted at most %d, the limit of a request: ask for ids", len(list), s.limits.Rows)
 	}
-	if n := len(list) * len(ids); n > s.limits.Rows*m.Rows() {
-		return nil, tooMuch("%d ids after each of %d prompts, wanted at most %d values, the limit of a request", len(ids), len(list), s.limits.Rows*m.Rows())
+	if n := len(list) * len(ids); n > s.limits.Rows*m.VocabSize() {
+		return nil, tooMuch("%d ids after each of %d prompts, wanted at most %d values, the limit of a request", len(ids), len(list), s.limits.Rows*m.VocabSize())
 	}
 	out := nextResponse{Object: "next_token_logprobs", Model: m.Name, IDs: ids, Data: make([]nextData, len(list))}
 	w := &work{client: c.client + " " + r.User, model: at, queries: make([]logprob.Query, len(list))}
 	for i, p := range list {
 		w.queries[i] = about(p.ids, len(p.ids))
-		w.queries[i].Row = true
+		w.queries[i].Distribution = true
 		out.Usage.PromptTokens += len(p.ids)
 	}
-	w.each = func(i int, a logprob.Answer) { out.Data[i] = nextData{i, pick(a.Row, ids)} }
+	w.each = func(i int, a logprob.Answer) { out.Data[i] = nextData{i, pick(a.Distribution, ids)} }
 	if err := s.run(ctx, c, w); err != nil {
 		return nil, err
 	}
@@ -127,8 +127,8 @@ func (s *Server) wantedIDs(raw json.RawMessage, m *Model) ([]int32, error) {
 		return nil, refuse("ids", "ids: wanted a list of token ids, at least one")
 	}
 	for i, id := range lists[0] {
-		if int(id) >= m.Rows() {
-			return nil, refuse("ids", "ids: number %d is %d, wanted 0 to %d", i, id, m.Rows()-1)
+		if int(id) >= m.VocabSize() {
+			return nil, refuse("ids", "ids: number %d is %d, wanted 0 to %d", i, id, m.VocabSize()-1)
 		}
 	}
 	return lists[0], nil

@@ -54,7 +54,7 @@ func (t rankedTokens) MarshalJSON() ([]byte, error) {
 // tokens but the first.
 func promptLogprobsOf(ids []int32, a logprob.Answer, k int, spelling speller) promptLogprobs {
 	list := make(promptLogprobs, len(ids))
-	for i, v := range a.LogProb {
+	for i, v := range a.LogProbs {
 		own := rankedToken{id: ids[i+1], logProb: v, text: spelling.text(ids[i+1])}
 		var others rankedTokens
 		if k > 0 {

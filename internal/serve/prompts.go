@@ -119,7 +119,7 @@ func (s *Server) read(raw json.RawMessage, field string, m *Model, bos bool) ([]
 // plain encodes a string as it stands. A BOS is in front of its text, at offset 0, and no
 // part of it.
 func plain(m *Model, text string, bos bool) (prompt, error) {
-	t := tokenize.Text{Rendered: text}
+	t := tokenize.Encoded{Rendered: text}
 	var err error
 	if bos {
 		t, err = m.raw(text, "")
@@ -134,12 +134,12 @@ func plain(m *Model, text string, bos bool) (prompt, error) {
 
 // checkIDs refuses what the model cannot score.
 func checkIDs(ids []int32, m *Model) error {
-	if len(ids) > m.Context() {
-		return fmt.Errorf("%d tokens, wanted at most %d, the model's context", len(ids), m.Context())
+	if len(ids) > m.MaxTokens() {
+		return fmt.Errorf("%d tokens, wanted at most %d, the model's context", len(ids), m.MaxTokens())
 	}
 	for i, id := range ids {
-		if id < 0 || int(id) >= m.Rows() {
-			return fmt.Errorf("token %d has id %d, wanted 0 to %d", i, id, m.Rows()-1)
+		if id < 0 || int(id) >= m.VocabSize() {
+			return fmt.Errorf("token %d has id %d, wanted 0 to %d", i, id, m.VocabSize()-1)
 		}
 	}
 	return nil

@@ -14,14 +14,14 @@ import (
 // LM is what the server needs of a language model. *logprob.Model is one.
 type LM interface {
 	Tokenizer() *tokenize.Tokenizer // nil: the model takes token ids only
-	Context() int                   // tokens of the longest text
-	Rows() int                      // of the vocabulary
+	MaxTokens() int                 // tokens of the longest text
+	VocabSize() int                 // of the vocabulary
 	Query(ctx context.Context, queries iter.Seq[logprob.Query]) iter.Seq2[logprob.Answer, error]
 }
 
 // about is a query for ln p of ids[from:].
 func about(ids []int32, from int) logprob.Query {
-	return logprob.Query{Text: tokenize.Text{IDs: ids, Reply: from}}
+	return logprob.Query{Text: tokenize.Encoded{IDs: ids, Reply: from}}
 }
 
 // ask computes a batch of queries and holds the model to its promise: an answer a query,
@@ -39,14 +39,14 @@ func ask(ctx context.Context, m LM, queries []logprob.Query) ([]logprob.Answer, 
 		q := queries[n]
 		places := len(q.Text.IDs) - q.Text.Reply
 		switch {
-		case len(a.LogProb) != places:
-			return nil, fmt.Errorf("serve: text %d: %d log-probabilities, wanted %d", n, len(a.LogProb), places)
-		case q.Top > 0 && len(a.Top) != places+1:
+		case len(a.LogProbs) != places:
+			return nil, fmt.Errorf("serve: text %d: %d log-probabilities, wanted %d", n, len(a.LogProbs), places)
+		case q.TopK > 0 && len(a.Top) != places+1:
 			return nil, fmt.Errorf("serve: text %d: the likeliest at %d places, wanted %d", n, len(a.Top), places+1)
-		case q.Row && len(a.Row) != m.Rows():
-			return nil, fmt.Errorf("serve: text %d: a row of %d values, wanted %d", n, len(a.Row), m.Rows())
+		case q.Distribution && len(a.Distribution) != m.VocabSize():
+			return nil, fmt.Errorf("serve: text %d: a row of %d values, wanted %d", n, len(a.Distribution), m.VocabSize())
 		}
-		for i, v := range a.LogProb {
+		for i, v := range a.LogProbs {
 			if v != v || math.IsInf(float64(v), 1) {
 				return nil, fmt.Errorf("serve: text %d: token %d: log-probability %v, wanted a number or -Inf", n, i, v)
 			}

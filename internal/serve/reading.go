@@ -70,12 +70,12 @@ func (r *reading) strings(addSpecialTokens *bool) (bool, error) {
 }
 
 // raw encodes text as it stands.
-func (m *Model) raw(prompt, reply string) (tokenize.Text, error) {
+func (m *Model) raw(prompt, reply string) (tokenize.Encoded, error) {
 	bos := tokenize.BOSAuto
 	if m.Chat != nil {
 		bos = m.Chat.BOS
 	}
-	text, err := m.Tokenizer().PlainBOS(prompt, reply, bos)
+	text, err := m.Tokenizer().RawBOS(prompt, reply, bos)
 	if errors.Is(err, tokenize.ErrBOS) {
 		err = fmt.Errorf("%w: choose with bos add or none", err)
 	}

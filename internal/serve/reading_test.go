@@ -36,7 +36,7 @@ func TestReading(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, err := tok.PlainBOS(c.text, "", choice)
+			want, err := tok.RawBOS(c.text, "", choice)
 			if err != nil {
 				t.Fatal(err)
 			}

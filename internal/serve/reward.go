@@ -233,7 +233,7 @@ func encode(pair [2]*Model, p *implicit.Reward, as rendering, chat func(m *Model
 	return nil
 }
 
-func encodeReply(m *Model, as string, chat func(m *Model, as string) ([]tokenize.Message, error), reply string) (text tokenize.Text, err error) {
+func encodeReply(m *Model, as string, chat func(m *Model, as string) ([]tokenize.Message, error), reply string) (text tokenize.Encoded, err error) {
 	t := m.Tokenizer()
 	if t == nil {
 		return text, errors.New("no tokenizer, wanted one to make tokens of text")
@@ -269,10 +269,10 @@ func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []*
 	works := make([]*work, 2)
 	for i, side := range []struct {
 		model int
-		part  func(*implicit.Reward) (tokenize.Text, *logprob.Score)
+		part  func(*implicit.Reward) (tokenize.Encoded, *logprob.Result)
 	}{
-		{s.tuned, func(r *implicit.Reward) (tokenize.Text, *logprob.Score) { return r.TunedText, &r.Tuned }},
-		{s.base, func(r *implicit.Reward) (tokenize.Text, *logprob.Score) { return r.BaseText, &r.Base }},
+		{s.tuned, func(r *implicit.Reward) (tokenize.Encoded, *logprob.Result) { return r.TunedText, &r.Tuned }},
+		{s.base, func(r *implicit.Reward) (tokenize.Encoded, *logprob.Result) { return r.BaseText, &r.Base }},
 	} {
 		w := &work{client: c.client + " " + user, model: side.model, queries: make([]logprob.Query, len(pairs))}
 		for n := range pairs {
@@ -281,7 +281,7 @@ func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []*
 		}
 		w.each = func(n int, a logprob.Answer) {
 			_, to := side.part(pairs[n])
-			*to = a.Score
+			*to = a.Result
 		}
 		works[i] = w
 	}
@@ -292,7 +292,7 @@ func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []*
 func dataOf(i int, p *implicit.Reward, beta float64, perToken bool) (rewardData, error) {
 	d := rewardData{
 		Index: i, Reward: number(p.Value(beta)), LogRatio: number(p.LogRatio()), LogpTuned: number(p.Tuned.Sum()), LogpBase: number(p.Base.Sum()),
-		MeanLogRatio: number(p.MeanLogRatio()), TokensTuned: len(p.Tuned.LogProb), TokensBase: len(p.Base.LogProb), Flags: append([]string{}, p.Flags()...),
+		MeanLogRatio: number(p.MeanLogRatio()), TokensTuned: len(p.Tuned.LogProbs), TokensBase: len(p.Base.LogProbs), Flags: append([]string{}, p.Flags()...),
 	}
 	if !perToken {
 		return d, nil

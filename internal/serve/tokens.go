@@ -75,7 +75,7 @@ func (s *Server) tokenize(_ context.Context, c *call) (any, error) {
 		if err != nil {
 			return nil, refuse("prompt", "prompt: %v", err)
 		}
-		without, err := t.PlainBOS("x", "", tokenize.BOSNone)
+		without, err := t.RawBOS("x", "", tokenize.BOSNone)
 		if err != nil {
 			return nil, refuse("prompt", "prompt: %v", err)
 		}
@@ -86,7 +86,7 @@ func (s *Server) tokenize(_ context.Context, c *call) (any, error) {
 		}
 	}
 	c.tokens = len(ids)
-	out := tokenizeResponse{Count: len(ids), MaxModelLen: m.Context(), Tokens: append([]int32{}, ids...)}
+	out := tokenizeResponse{Count: len(ids), MaxModelLen: m.MaxTokens(), Tokens: append([]int32{}, ids...)}
 	if r.Strings {
 		out.Strings = make([]string, len(ids))
 		names := map[int32]string{}
@@ -124,8 +124,8 @@ func (s *Server) detokenize(_ context.Context, c *call) (any, error) {
 	}
 	c.tokens = len(lists[0])
 	for i, id := range lists[0] {
-		if int(id) >= m.Rows() {
-			return nil, refuse("tokens", "tokens: token %d has id %d, wanted 0 to %d", i, id, m.Rows()-1)
+		if int(id) >= m.VocabSize() {
+			return nil, refuse("tokens", "tokens: token %d has id %d, wanted 0 to %d", i, id, m.VocabSize()-1)
 		}
 	}
 	return map[string]string{"prompt": t.Decode(lists[0]...)}, nil
@@ -151,10 +151,10 @@ func (s *Server) tokenizerInfo(w http.ResponseWriter, r *http.Request) {
 		writeError(w, asAPI(err))
 		return
 	}
-	info := map[string]any{"model": m.Name, "model_max_length": m.Context(), "vocab_size": t.Size(), "chat_template": nil}
+	info := map[string]any{"model": m.Name, "model_max_length": m.MaxTokens(), "vocab_size": t.VocabSize(), "chat_template": nil}
 	for _, name := range []string{"bos_token", "eos_token", "pad_token", "unk_token"} {
 		info[name] = nil
-		if token, ok := t.Named(name); ok {
+		if token, ok := t.SpecialToken(name); ok {
 			info[name] = token
 		}
 	}

@@ -170,7 +170,7 @@ func (s *Server) encodeTrainer(pair [2]*Model, p *implicit.Reward, as rendering)
 	return encode(pair, p, as, func(m *Model, as string) ([]tokenize.Message, error) {
 		t, prompt := m.Tokenizer(), p.Prompt
 		if as == "raw" {
-			if bos, ok := t.Named("bos_token"); ok {
+			if bos, ok := t.SpecialToken("bos_token"); ok {
 				if id, ok := t.BOS(); ok && t.Decode(id) == bos {
 					prompt = strings.TrimPrefix(prompt, bos) // Plain puts it there
 				}
@@ -181,7 +181,7 @@ func (s *Server) encodeTrainer(pair [2]*Model, p *implicit.Reward, as rendering)
 		if err != nil {
 			return nil, err
 		}
-		if at := slices.IndexFunc(ids, t.Special); at >= 0 {
+		if at := slices.IndexFunc(ids, t.IsSpecial); at >= 0 {
 			return nil, fmt.Errorf("the prompt holds %q, as a chat template writes it, and would be rendered by the template once more: post to /get_reward?tuned=raw&base=raw", t.Decode(ids[at]))
 		}
 		return user(prompt), nil

@@ -9,8 +9,8 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize/internal/jinja"
 )
 
-// Text is a prompt and a reply as one model reads them.
-type Text struct {
+// Encoded is a prompt and a reply as one model reads them.
+type Encoded struct {
 	IDs      []int32  // the prompt's tokens, then the reply's
 	Reply    int      // IDs[Reply:] is the reply, maybe empty; never 0 when made by a Tokenizer
 	Rendered string   // the exact text that was encoded: with the template, without a BOS that is added in front; "" when made from ids
