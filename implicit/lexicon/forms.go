@@ -66,6 +66,7 @@ func ParseForms(list string) ([]Form, error) {
 	return forms, CheckForms(forms)
 }
 
+// CheckForms returns an error if a form has not exactly one placeholder, or is repeated.
 func CheckForms(forms []Form) error {
 	for i, f := range forms {
 		if n, _, _ := f.placeholder(); n != 1 {
