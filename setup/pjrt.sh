@@ -59,12 +59,12 @@ if [ "$platform" = linux/amd64 ] && [ -n "$pip" ]; then
 fi
 
 echo "pjrt: trying go-xla's own installer ..."
-if log=$(go run ./setup/pjrt "$tmp" 2>&1) && file=$(cd "$tmp" && ls pjrt_c_api_cpu_v*_plugin.so); then
+if log=$(${SETUP:-go run ./setup} plugin "$tmp" 2>&1) && file=$(cd "$tmp" && ls pjrt_c_api_cpu_v*_plugin.so); then
 	put "$file" "$file" "by go-xla's installer"
 	exit
 fi
-echo "pjrt: that failed: $(echo "$log" | grep '^pjrt: ' | tail -n 1 | cut -c 7-)"
+echo "pjrt: that failed: $(echo "$log" | grep '^setup: ' | tail -n 1 | cut -c 8-)"
 if [ "$platform" = linux/amd64 ] && [ -z "$pip" ]; then
-	without "install pip (Debian, Ubuntu: apt install python3-pip) or go online, and run make deps again"
+	without "install pip (Debian, Ubuntu: apt install python3-pip) or go online, and run ${AGAIN:-make deps} again"
 fi
-without "neither its package nor its release could be had; go online and run make deps again"
+without "neither its package nor its release could be had; go online and run ${AGAIN:-make deps} again"

@@ -16,6 +16,19 @@
 // added_tokens.json) are added as transformers adds them, with the ids that follow the
 // vocabulary. Files of which its versions 4 and 5 make different tokens are refused.
 //
+// # Linking
+//
+// That library is written in Rust and linked as libtokenizers.a. "cannot find
+// -ltokenizers" says that it is not there yet:
+//
+//	go run github.com/implicitreward/implicitreward/setup@latest
+//
+// run in the folder of the program, finds, downloads or builds it once for each
+// machine, and puts it where the linker looks. A build that takes this module from
+// elsewhere than Go's module cache (a vendor folder, a replace) needs
+// CGO_LDFLAGS=-L and the library's folder in its environment, which is what the
+// command prints.
+//
 // # Raw text
 //
 // [Tokenizer.Raw] encodes prompt+reply as one text, as it stands. Nothing is
