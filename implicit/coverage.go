@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
-	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // WordCoverage says what became of every entry of a corpus: which are scored, in how many
@@ -113,7 +113,7 @@ func (c *WordCoverage) WriteCSV(w io.Writer) error {
 		for _, n := range []int{e.Scored, e.Forms, e.RefusedForms, e.OneTuned, e.OneBase, e.OneBoth, e.Several, e.Pooled} {
 			fields = append(fields, strconv.Itoa(n))
 		}
-		line = csv.AppendRecord(line[:0], fields...)
+		line = table.AppendRecord(line[:0], fields...)
 		b.Write(line)
 	}
 	if err := b.Flush(); err != nil {

@@ -14,8 +14,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
-	"github.com/implicitreward/implicitreward/internal/csv"
-	"github.com/implicitreward/implicitreward/internal/parquetfile"
+	"github.com/implicitreward/implicitreward/internal/table"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -112,7 +111,7 @@ const oldColumns = 8
 // ends the file there and is returned.
 func WriteCSV(w io.Writer, rows iter.Seq2[Row, error]) error {
 	b := bufio.NewWriter(w)
-	line := csv.AppendRecord(nil, rowColumns...)
+	line := table.AppendRecord(nil, rowColumns...)
 	if _, err := b.Write(line); err != nil {
 		return fmt.Errorf("implicit: rewards: %w", err)
 	}
@@ -120,7 +119,7 @@ func WriteCSV(w io.Writer, rows iter.Seq2[Row, error]) error {
 		if err != nil {
 			return err
 		}
-		line = csv.AppendRecord(line[:0], r.Prompt, r.Category, r.Word, r.Form, strconv.Itoa(int(r.NTokens)),
+		line = table.AppendRecord(line[:0], r.Prompt, r.Category, r.Word, r.Form, strconv.Itoa(int(r.NTokens)),
 			number(r.Tuned), number(r.Base), number(r.Reward), r.Wildcard, r.Measure, strconv.Itoa(int(r.Forms)), number(r.MWLR), number(r.Rank))
 		if _, err := b.Write(line); err != nil {
 			return fmt.Errorf("implicit: rewards: %w", err)
@@ -143,7 +142,7 @@ func number(x float64) string {
 // order. Errors name line and column, and end the rows.
 func ReadCSV(r io.Reader) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		in := csv.NewReader(r)
+		in := table.NewCSVReader(r)
 		header, err := in.Header()
 		if err != nil {
 			yield(Row{}, fmt.Errorf("implicit: rewards: %w", err))
@@ -182,7 +181,7 @@ func ReadCSV(r io.Reader) iter.Seq2[Row, error] {
 	}
 }
 
-func parseRow(in *csv.Reader, record [][]byte, at []int) (Row, error) {
+func parseRow(in *table.CSVReader, record [][]byte, at []int) (Row, error) {
 	text := func(i int) string {
 		if at[i] < 0 {
 			return ""
@@ -267,7 +266,7 @@ func ReadParquet(r io.ReaderAt, size int64) (rows []Row, m Meta, err error) {
 			rows, err = nil, fmt.Errorf("implicit: rewards: broken Parquet file: %v", p)
 		}
 	}()
-	file, err := parquetfile.Open(r, size)
+	file, err := table.OpenParquet(r, size)
 	if err != nil {
 		return nil, m, fmt.Errorf("implicit: rewards: %w", err)
 	}

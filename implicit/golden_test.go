@@ -17,7 +17,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
-	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/table"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -65,8 +65,8 @@ func input(t *testing.T, name string) io.Reader {
 	return bytes.NewReader(data)
 }
 
-// table reads a model's log-probabilities; name as the expected files have it, org/model.
-func table(t *testing.T, model string) *logprob.Table {
+// readTable reads a model's log-probabilities; name as the expected files have it, org/model.
+func readTable(t *testing.T, model string) *logprob.Table {
 	t.Helper()
 	tab, err := logprob.ReadCSV(input(t, "data/logprobs/"+strings.Replace(model, "/", "--", 1)+".csv"))
 	if err != nil {
@@ -98,7 +98,7 @@ func (r record) float(t *testing.T, column string) float64 {
 
 func rows(t *testing.T, src io.Reader) []record {
 	t.Helper()
-	r := csv.NewReader(src)
+	r := table.NewCSVReader(src)
 	header, err := r.Header()
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +200,7 @@ func TestImplicitTables(t *testing.T) {
 		"implicit_gemma_it_to_llama_it_greatest_ever_one.csv": {"meta-llama/Llama-3.2-3B-Instruct", "google/gemma-2-2b-it"},
 		"implicit_llama_base_to_it_greatest_ever_one.csv":     {"meta-llama/Llama-3.2-3B-Instruct", "meta-llama/Llama-3.2-3B"},
 	} {
-		j, at := join(t, table(t, pair[0]), table(t, pair[1]))
+		j, at := join(t, readTable(t, pair[0]), readTable(t, pair[1]))
 		n := slices.Index(j.Prompts, prompt)
 		p, q := j.LogProb(n)
 		ratio, mwlr := j.LogRatio(n), j.MWLR(n)
@@ -241,7 +241,7 @@ func TestImplicitMedians(t *testing.T) {
 	got := map[key]value{}
 	nouns := corpus(t, "dict_big2_nouns.csv")
 	for pair, models := range pairs {
-		j, at := join(t, table(t, models[0]), table(t, models[1]))
+		j, at := join(t, readTable(t, models[0]), readTable(t, models[1]))
 		var where []int
 		var category []string
 		for _, e := range nouns.Entries {
@@ -294,7 +294,7 @@ func TestFig3(t *testing.T) {
 		if model == "token_decoded" {
 			continue
 		}
-		tables[model] = table(t, model)
+		tables[model] = readTable(t, model)
 		if first == nil {
 			first = tables[model]
 			continue
@@ -344,9 +344,9 @@ func TestFig3(t *testing.T) {
 // scores is free, so the scores are held place by place and each token's own.
 func TestTable1(t *testing.T) {
 	const llama = "meta-llama/Llama-3.2-3B-Instruct"
-	p := table(t, llama)
+	p := readTable(t, llama)
 	check := func(gemma string, want []record) {
-		j, at := join(t, p, table(t, gemma))
+		j, at := join(t, p, readTable(t, gemma))
 		k := slices.Index(j.Prompts, prompt)
 		mwlr := j.MWLR(k)
 		lnP, lnQ := j.LogProb(k)
@@ -405,7 +405,7 @@ func TestSynthCounts(t *testing.T) {
 	nouns := corpus(t, "dict_big2_nouns.csv")
 
 	// Figure 2: nouns whose lower-case string is a token of both models.
-	j, at := join(t, table(t, "google/gemma-2-2b-it"), table(t, "meta-llama/Llama-3.2-3B-Instruct"))
+	j, at := join(t, readTable(t, "google/gemma-2-2b-it"), readTable(t, "meta-llama/Llama-3.2-3B-Instruct"))
 	words := map[string]int{}
 	for _, e := range nouns.Entries {
 		if _, ok := at[e.Term]; ok {
@@ -453,7 +453,7 @@ func TestSynthCounts(t *testing.T) {
 // TestJoinKeepsNA holds that tokens such as "NA" are tokens unless the paper's way is
 // asked for: 1,119 instead of 1,113.
 func TestJoinKeepsNA(t *testing.T) {
-	p, q := table(t, "google/gemma-2-2b-it"), table(t, "meta-llama/Llama-3.2-3B-Instruct")
+	p, q := readTable(t, "google/gemma-2-2b-it"), readTable(t, "meta-llama/Llama-3.2-3B-Instruct")
 	all, err := implicit.Join(p, q, nil)
 	if err != nil {
 		t.Fatal(err)

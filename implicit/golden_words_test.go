@@ -48,7 +48,7 @@ func (m tableScorer) policy() implicit.Policy {
 // TestPaperMeasure holds Words' measure of the paper to fig3_lollipop.csv.
 func TestPaperMeasure(t *testing.T) {
 	scorer := func(model string) tableScorer {
-		tab := table(t, model)
+		tab := readTable(t, model)
 		column, ok := tab.Column(prompt)
 		if !ok {
 			t.Fatalf("%s has no prompt %s", model, prompt)

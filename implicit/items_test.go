@@ -31,7 +31,7 @@ func TestPaperPrompts(t *testing.T) {
 		t.Errorf("the paper's prompts differ: %q, %v", want, err)
 	}
 	// The columns of the log-probability files stand in the same order.
-	tab := table(t, "google/gemma-2-2b")
+	tab := readTable(t, "google/gemma-2-2b")
 	for i, p := range got {
 		if tab.Prompts[i] != p.Name {
 			t.Errorf("column %d is %s, want %s", i, tab.Prompts[i], p.Name)

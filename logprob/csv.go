@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/table"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -25,14 +25,14 @@ import (
 // length, an id or a prompt that stands twice, a missing column, and a file without
 // rows. Meta is empty: see ReadMeta.
 func ReadCSV(r io.Reader) (*Table, error) {
-	t, err := readCSV(csv.NewReader(r))
+	t, err := readCSV(table.NewCSVReader(r))
 	if err != nil {
 		return nil, fmt.Errorf("logprob: CSV: %w", err)
 	}
 	return t, nil
 }
 
-func readCSV(r *csv.Reader) (*Table, error) {
+func readCSV(r *table.CSVReader) (*Table, error) {
 	header, err := r.Header()
 	if errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("empty, wanted the header %s and prompts", strings.Join(tokenColumns[:], ","))
@@ -156,13 +156,13 @@ func (t *Table) WriteCSV(w io.Writer) error {
 	if err := t.Check(); err != nil {
 		return err
 	}
-	out := csv.AppendRecord(nil, append(slices.Clone(tokenColumns[:]), t.Prompts...)...)
+	out := table.AppendRecord(nil, append(slices.Clone(tokenColumns[:]), t.Prompts...)...)
 	for i, tok := range t.Tokens {
 		out = strconv.AppendInt(out, int64(tok.ID), 10)
 		out = append(out, ',')
-		out = csv.Append(out, tok.Name)
+		out = table.AppendField(out, tok.Name)
 		out = append(out, ',')
-		out = csv.Append(out, tok.Text)
+		out = table.AppendField(out, tok.Text)
 		for _, column := range t.LogProb {
 			out = append(out, ',')
 			out = appendLogProb(out, column[i])

@@ -13,7 +13,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"github.com/implicitreward/implicitreward/internal/parquetfile"
+	"github.com/implicitreward/implicitreward/internal/table"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -128,7 +128,7 @@ func ReadParquet(r io.ReaderAt, size int64) (t *Table, err error) {
 			t, err = nil, fmt.Errorf("logprob: Parquet: damaged file: %v", p)
 		}
 	}()
-	file, err := parquetfile.Open(r, size)
+	file, err := table.OpenParquet(r, size)
 	if err != nil {
 		return nil, fmt.Errorf("logprob: Parquet: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/table"
 	"github.com/implicitreward/implicitreward/stats"
 )
 
@@ -42,14 +42,14 @@ func (r *varyReport) each(row func(v variant, category string, s stats.RankSumma
 // computed has one row that says why. What has no value is empty.
 func (r *varyReport) writeCSV(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	line := csv.AppendRecord(nil, "variant", "category", "words", "median_rank", "correlation", "lowest", "why")
+	line := table.AppendRecord(nil, "variant", "category", "words", "median_rank", "correlation", "lowest", "why")
 	b.Write(line) // an error stays, and Flush returns it
 	r.each(func(v variant, category string, s stats.RankSummary) {
 		fields := []string{v.name, category, strconv.Itoa(s.N), figure(s.MedianRank), figure(s.Correlation), figure(s.Lowest), v.why}
 		if v.why != "" {
 			fields = []string{v.name, "", "", "", "", "", v.why}
 		}
-		line = csv.AppendRecord(line[:0], fields...)
+		line = table.AppendRecord(line[:0], fields...)
 		b.Write(line)
 	})
 	return b.Flush()

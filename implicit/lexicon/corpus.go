@@ -10,7 +10,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // Corpus is a list of value words with their categories.
@@ -165,7 +165,7 @@ func (in *corpusReader) read(src io.Reader) error {
 			comma = '\t'
 		}
 	}
-	r := csv.NewReader(strings.NewReader(first))
+	r := table.NewCSVReader(strings.NewReader(first))
 	r.Comma = comma
 	names, err := r.Header()
 	if err == nil && (len(names) > 1 || isHeader(names[0], "token_decoded", "dicterm")) {

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // termNames are what the column of words may be called, the surest first; "Entry" is the
@@ -26,7 +26,7 @@ type columns struct {
 // readCSV reads the long, the wide and the one-column form.
 func (in *corpusReader) readCSV(text string, comma byte) error {
 	ended, returns := csvLineEnds(text, comma)
-	r := csv.NewReader(strings.NewReader(ended))
+	r := table.NewCSVReader(strings.NewReader(ended))
 	r.Comma = comma
 	header, err := r.Header()
 	if err != nil {
@@ -60,7 +60,7 @@ func (in *corpusReader) readCSV(text string, comma byte) error {
 	}
 }
 
-func (in *corpusReader) columns(r *csv.Reader, header []string) (columns, error) {
+func (in *corpusReader) columns(r *table.CSVReader, header []string) (columns, error) {
 	cols := columns{}
 	for i, h := range header {
 		name := strings.TrimSpace(h)
@@ -96,7 +96,7 @@ func (in *corpusReader) columns(r *csv.Reader, header []string) (columns, error)
 }
 
 // row returns the categories of a row, and whether zeros say that it is in none.
-func (in *corpusReader) row(r *csv.Reader, rec [][]byte, cols columns) (categories []string, zeros bool, err error) {
+func (in *corpusReader) row(r *table.CSVReader, rec [][]byte, cols columns) (categories []string, zeros bool, err error) {
 	if i := cols.category; i >= 0 {
 		name := strings.TrimSpace(string(rec[i]))
 		if name == "" {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // Prompt is a prompt and the name under which its numbers go into tables.
@@ -143,7 +143,7 @@ func (l *promptList) readJSON(data []byte) error {
 
 // isPromptHeader tells whether a line is the header of a CSV file of prompts.
 func isPromptHeader(line string, comma byte) bool {
-	r := csv.NewReader(strings.NewReader(line))
+	r := table.NewCSVReader(strings.NewReader(line))
 	r.Comma = comma
 	names, err := r.Header()
 	if err != nil {
@@ -169,7 +169,7 @@ func promptColumns(header []string) (name, prompt int, ok bool) {
 
 func (l *promptList) readCSV(text string, comma byte) error {
 	text, _ = csvLineEnds(text, comma)
-	r := csv.NewReader(strings.NewReader(text))
+	r := table.NewCSVReader(strings.NewReader(text))
 	r.Comma = comma
 	header, err := r.Header()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
-	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // WriteCSV writes a line a row: its numbers by every measure, and why it was refused. Empty
@@ -22,7 +22,7 @@ func WriteCSV(w io.Writer, rows []Scored, reference bool) error {
 		header = append(header, "margin_"+m.Name)
 	}
 	header = append(header, "flags", "refused")
-	line := csv.AppendRecord(nil, header...)
+	line := table.AppendRecord(nil, header...)
 	for i := range rows {
 		s := &rows[i]
 		cells := []string{strconv.Itoa(s.Number), s.ID, s.Subset}
@@ -56,7 +56,7 @@ func WriteCSV(w io.Writer, rows []Scored, reference bool) error {
 			}
 			cells = append(cells, s.Err.Error())
 		}
-		line = csv.AppendRecord(line, cells...)
+		line = table.AppendRecord(line, cells...)
 		if _, err := b.Write(line); err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"github.com/implicitreward/implicitreward/internal/parquetfile"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // readParquet reads rows as if they were lines.
@@ -58,7 +58,7 @@ type parquetRows struct {
 
 func openParquet(b []byte) (p *parquetRows, err error) {
 	defer broken(&err)
-	file, err := parquetfile.Open(bytes.NewReader(b), int64(len(b)))
+	file, err := table.OpenParquet(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		return nil, err
 	}

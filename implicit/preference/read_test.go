@@ -309,7 +309,7 @@ type (
 	}
 )
 
-func table[T any](t testing.TB, rows ...T) string {
+func parquetOf[T any](t testing.TB, rows ...T) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := parquet.Write(&b, rows); err != nil {
@@ -322,12 +322,12 @@ func table[T any](t testing.TB, rows ...T) string {
 func TestParquet(t *testing.T) {
 	system, why, subset := "S", "why", "s"
 	for _, c := range []struct{ data, want string }{
-		{table(t, nested{"x", []message{{"Hi", "user", nil}, {"Go", "assistant", nil}}, []message{{"Hi", "user", nil}, {"Hello", "assistant", nil}}, &subset, 7}), "user: Hi => Hello > Go"},
-		{table(t, nested{"x", []message{{"Hi", "user", nil}, {"Go", "assistant", nil}}, []message{{"Hi", "user", nil}, {"Hello", "assistant", &why}}, &subset, 7}), `refused: chosen: the reply has "reasoning_content" beside its text, which would not be scored, wanted role and content alone`},
-		{table(t, flat{&system, "Hi", []string{"Hello"}, []string{"B", "C"}}), "system: S | user: Hi => Hello > B / C"},
-		{table(t, flat{nil, "Hi", []string{"Hello"}, []string{"B", "C"}}), "user: Hi => Hello > B / C"},
-		{table(t, bare{[]byte("Hi"), []byte("Hello"), []byte("Go")}), "user: Hi => Hello > Go"},
-		{table(t, bare{[]byte("Hi"), []byte("\xff"), []byte("Go")}), "refused: column chosen: not valid UTF-8"},
+		{parquetOf(t, nested{"x", []message{{"Hi", "user", nil}, {"Go", "assistant", nil}}, []message{{"Hi", "user", nil}, {"Hello", "assistant", nil}}, &subset, 7}), "user: Hi => Hello > Go"},
+		{parquetOf(t, nested{"x", []message{{"Hi", "user", nil}, {"Go", "assistant", nil}}, []message{{"Hi", "user", nil}, {"Hello", "assistant", &why}}, &subset, 7}), `refused: chosen: the reply has "reasoning_content" beside its text, which would not be scored, wanted role and content alone`},
+		{parquetOf(t, flat{&system, "Hi", []string{"Hello"}, []string{"B", "C"}}), "system: S | user: Hi => Hello > B / C"},
+		{parquetOf(t, flat{nil, "Hi", []string{"Hello"}, []string{"B", "C"}}), "user: Hi => Hello > B / C"},
+		{parquetOf(t, bare{[]byte("Hi"), []byte("Hello"), []byte("Go")}), "user: Hi => Hello > Go"},
+		{parquetOf(t, bare{[]byte("Hi"), []byte("\xff"), []byte("Go")}), "refused: column chosen: not valid UTF-8"},
 	} {
 		rows, err := all(t, c.data)
 		if err != nil || len(rows) != 1 || show(rows[0]) != c.want || rows[0].Number != 1 {
@@ -343,11 +343,11 @@ func TestParquet(t *testing.T) {
 			t.Errorf("%s: %+v, %v, wanted %s", name, rows, err, want)
 		}
 	}
-	rows, err := all(t, table(t, nested{"x", []message{{"Hi", "user", nil}, {"Go", "assistant", nil}}, []message{{"Hi", "user", nil}, {"Hello", "assistant", nil}}, &subset, 7}))
+	rows, err := all(t, parquetOf(t, nested{"x", []message{{"Hi", "user", nil}, {"Go", "assistant", nil}}, []message{{"Hi", "user", nil}, {"Hello", "assistant", nil}}, &subset, 7}))
 	if err != nil || rows[0].ID != "7" || rows[0].Subset != "s" || !slices.Equal(rows[0].Unread, []string{"source"}) {
 		t.Errorf("%+v, %v", rows, err)
 	}
-	_, err = all(t, table(t, struct {
+	_, err = all(t, parquetOf(t, struct {
 		Prompt string `parquet:"prompt"`
 		Chosen string `parquet:"chosen"`
 	}{"x", "y"}))
@@ -363,8 +363,8 @@ func seeds(t testing.TB) []string {
 	system := "S"
 	return []string{
 		line + "\n" + hh, "[" + line + "," + hh + "]", packed(t, hh), "\ufeff{\"prompt\": [], \"chosen\": [[]], \"rejected\": [null]}",
-		table(t, nested{"x", []message{{"Hi", "user", nil}, {"Go", "assistant", nil}}, []message{{"Hi", "user", nil}, {"Hello", "assistant", &system}}, &system, 7}),
-		table(t, flat{&system, "Hi", []string{"Hello"}, []string{"B", "C"}}), table(t, bare{[]byte("Hi"), []byte("Hello"), []byte("Go")}),
+		parquetOf(t, nested{"x", []message{{"Hi", "user", nil}, {"Go", "assistant", nil}}, []message{{"Hi", "user", nil}, {"Hello", "assistant", &system}}, &system, 7}),
+		parquetOf(t, flat{&system, "Hi", []string{"Hello"}, []string{"B", "C"}}), parquetOf(t, bare{[]byte("Hi"), []byte("Hello"), []byte("Go")}),
 	}
 }
 

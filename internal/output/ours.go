@@ -12,8 +12,8 @@ import (
 	"os"
 	"strings"
 
-	"github.com/implicitreward/implicitreward/internal/parquetfile"
 	"github.com/implicitreward/implicitreward/internal/regular"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // File is a file that a program is to write. One of that name that is there already is
@@ -170,11 +170,11 @@ func (f File) metaHash() string {
 
 // parquetIsOurs says whether a Parquet file was written by this library.
 func parquetIsOurs(in io.ReaderAt, size int64) (ours bool) {
-	defer func() { // see parquetfile
+	defer func() { // see table.OpenParquet
 		if recover() != nil {
 			ours = false
 		}
 	}()
-	file, err := parquetfile.Open(in, size)
+	file, err := table.OpenParquet(in, size)
 	return err == nil && strings.HasPrefix(file.Metadata().CreatedBy, "implicitreward ")
 }

@@ -12,9 +12,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/implicitreward/implicitreward/internal/csv"
 	"github.com/implicitreward/implicitreward/internal/plot"
 	"github.com/implicitreward/implicitreward/internal/regular"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // Ablation is a file of median ranks over the checkpoints of models trained on one
@@ -65,7 +65,7 @@ func ReadAblation(path string) (*Ablation, error) {
 }
 
 func (a *Ablation) read(data []byte) error {
-	in := csv.NewReader(bytes.NewReader(data))
+	in := table.NewCSVReader(bytes.NewReader(data))
 	header, err := in.Header()
 	if err != nil {
 		return err

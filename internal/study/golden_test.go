@@ -13,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/implicitreward/implicitreward/internal/csv"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // shared holds the paper's data and R's numbers for them, which are not ours to ship.
@@ -133,7 +133,7 @@ func golden(t testing.TB, name string) []record {
 	}
 	defer f.Close()
 	var rows [][]string
-	for in := csv.NewReader(f); ; {
+	for in := table.NewCSVReader(f); ; {
 		rec, err := in.Read()
 		if errors.Is(err, io.EOF) {
 			return records(rows)

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/implicitreward/implicitreward/internal/csv"
 	"github.com/implicitreward/implicitreward/internal/regular"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // Groups say to which group each prompt belongs. Tests are within a group, over its prompts.
@@ -48,7 +48,7 @@ func ReadGroups(path string) (*Groups, error) {
 	}
 	g := &Groups{File: path, of: map[string]string{}}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	in := csv.NewReader(bytes.NewReader(data))
+	in := table.NewCSVReader(bytes.NewReader(data))
 	if first, _, _ := bytes.Cut(data, []byte("\n")); bytes.IndexByte(first, ',') < 0 && bytes.IndexByte(first, '\t') >= 0 {
 		in.Comma = '\t'
 	}
@@ -58,7 +58,7 @@ func ReadGroups(path string) (*Groups, error) {
 	return g, nil
 }
 
-func (g *Groups) read(in *csv.Reader) error {
+func (g *Groups) read(in *table.CSVReader) error {
 	header, err := in.Header()
 	if errors.Is(err, io.EOF) {
 		return errors.New("empty file, wanted the columns prompt,group")

@@ -13,9 +13,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"github.com/implicitreward/implicitreward/internal/csv"
-	"github.com/implicitreward/implicitreward/internal/parquetfile"
 	"github.com/implicitreward/implicitreward/internal/regular"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // Matrix is a file of numbers with a text to each row: scores of replies after
@@ -90,9 +89,9 @@ func (o matrixOptions) split(header []string) (text int, numbers []int, err erro
 		switch {
 		case i == text, slices.Contains(o.ignore, name), i == 0 && (name == "" || name == "Unnamed: 0"):
 		case name == "":
-			return 0, nil, &csv.Error{Line: 1, Column: i + 1, Fact: "no name, wanted a " + o.what}
+			return 0, nil, &table.Error{Line: 1, Column: i + 1, Fact: "no name, wanted a " + o.what}
 		case slices.Contains(header[:i], name):
-			return 0, nil, &csv.Error{Line: 1, Column: i + 1, Name: name, Fact: "a second column of this name"}
+			return 0, nil, &table.Error{Line: 1, Column: i + 1, Name: name, Fact: "a second column of this name"}
 		default:
 			numbers = append(numbers, i)
 		}
@@ -104,7 +103,7 @@ func (o matrixOptions) split(header []string) (text int, numbers []int, err erro
 }
 
 func (m *Matrix) readCSV(data []byte, o matrixOptions) error {
-	in := csv.NewReader(bytes.NewReader(data))
+	in := table.NewCSVReader(bytes.NewReader(data))
 	header, err := in.Header()
 	if errors.Is(err, io.EOF) {
 		return errors.New("empty file")
@@ -154,7 +153,7 @@ func (m *Matrix) readParquet(data []byte, o matrixOptions) (err error) {
 			err = fmt.Errorf("damaged Parquet file: %v", p)
 		}
 	}()
-	file, err := parquetfile.Open(bytes.NewReader(data), int64(len(data)))
+	file, err := table.OpenParquet(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return err
 	}
@@ -263,7 +262,7 @@ func readTexts(path, name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := csv.NewReader(bytes.NewReader(data))
+	in := table.NewCSVReader(bytes.NewReader(data))
 	header, err := in.Header()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -12,8 +12,8 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/implicitreward/implicitreward/internal/csv"
 	"github.com/implicitreward/implicitreward/internal/regular"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // Model names a model of the study.
@@ -89,7 +89,7 @@ func ReadModels(path string) ([]Model, error) {
 }
 
 func readModelsCSV(data []byte) ([]Model, error) {
-	in := csv.NewReader(bytes.NewReader(data))
+	in := table.NewCSVReader(bytes.NewReader(data))
 	header, err := in.Header()
 	if err != nil {
 		return nil, err

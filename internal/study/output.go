@@ -12,8 +12,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"github.com/implicitreward/implicitreward/internal/csv"
 	"github.com/implicitreward/implicitreward/internal/output"
+	"github.com/implicitreward/implicitreward/internal/table"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -112,9 +112,9 @@ func (r *Report) draw(ctx context.Context) ([]file, error) {
 
 // csv is the table with numbers in full; what is not there is empty.
 func (t Table) csv() []byte {
-	b := csv.AppendRecord(nil, t.header()...)
+	b := table.AppendRecord(nil, t.header()...)
 	for i := range t.len() {
-		b = csv.AppendRecord(b, t.cells(i, true)...)
+		b = table.AppendRecord(b, t.cells(i, true)...)
 	}
 	return b
 }

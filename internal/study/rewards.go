@@ -11,9 +11,8 @@ import (
 	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
-	"github.com/implicitreward/implicitreward/internal/csv"
-	"github.com/implicitreward/implicitreward/internal/parquetfile"
 	"github.com/implicitreward/implicitreward/internal/regular"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // Reward is a file of implicit rewards: of a corpus' words after prompts, of one or of
@@ -157,13 +156,13 @@ func isReward(path string) bool {
 		return false // the reader says why
 	}
 	if strings.HasSuffix(path, ".parquet") {
-		file, err := parquetfile.Open(bytes.NewReader(data), int64(len(data)))
+		file, err := table.OpenParquet(bytes.NewReader(data), int64(len(data)))
 		if err != nil {
 			return false
 		}
 		_, ok := file.Schema().Lookup("logp_tuned")
 		return ok
 	}
-	header, err := csv.NewReader(bytes.NewReader(data)).Header()
+	header, err := table.NewCSVReader(bytes.NewReader(data)).Header()
 	return err == nil && slices.Contains(header, "logp_tuned") && slices.Contains(header, "word")
 }

@@ -1,11 +1,11 @@
-package csv
+package table
 
 import "strings"
 
-// Append appends one field to dst: in quotes, and its own quotes doubled, when it has
+// AppendField appends one field to dst: in quotes, and its own quotes doubled, when it has
 // a comma, a quote, "\r" or "\n"; as it stands otherwise. That is pandas'
 // QUOTE_MINIMAL, but that pandas leaves a lone "\r" bare and then cannot read it.
-func Append(dst []byte, field string) []byte {
+func AppendField(dst []byte, field string) []byte {
 	if !strings.ContainsAny(field, ",\"\r\n") {
 		return append(dst, field...)
 	}
@@ -30,7 +30,7 @@ func AppendRecord(dst []byte, fields ...string) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = Append(dst, f)
+		dst = AppendField(dst, f)
 	}
 	return append(dst, '\n')
 }

@@ -1,6 +1,4 @@
-// Package parquetfile opens Parquet files that anybody may have written: parquet-go
-// v0.32.0 takes a damaged file at its word, and can ask for memory without end.
-package parquetfile
+package table
 
 import (
 	"encoding/binary"
@@ -12,13 +10,13 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// Open opens a file of size bytes, without its page index and bloom filters. Refused are a
+// OpenParquet opens a file of size bytes, without its page index and bloom filters. Refused are a
 // file that is no Parquet or cut off, one whose last bytes promise more metadata than it
 // has, for which parquet-go would make room, and columns compressed with LZ4, since
 // parquet-go's decoder doubles its room for damaged data until there is none left.
 //
 // Reading a damaged file may still panic: callers recover.
-func Open(r io.ReaderAt, size int64) (*parquet.File, error) {
+func OpenParquet(r io.ReaderAt, size int64) (*parquet.File, error) {
 	if size < 12 {
 		return nil, fmt.Errorf("%d bytes, wanted a Parquet file", size)
 	}

@@ -1,4 +1,4 @@
-package csv
+package table
 
 import (
 	stdcsv "encoding/csv"
@@ -13,7 +13,7 @@ import (
 // readAll copies the records of a file, checking each field count against the first
 // record when header is set.
 func readAll(src io.Reader, header bool) (recs [][]string, err error) {
-	r := NewReader(src)
+	r := NewCSVReader(src)
 	if header {
 		names, err := r.Header()
 		if err != nil {

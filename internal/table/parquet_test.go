@@ -1,4 +1,4 @@
-package parquetfile_test
+package table_test
 
 import (
 	"bytes"
@@ -7,10 +7,10 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"github.com/implicitreward/implicitreward/internal/parquetfile"
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
-func TestOpen(t *testing.T) {
+func TestOpenParquet(t *testing.T) {
 	write := func(codec parquet.WriterOption) string {
 		var b bytes.Buffer
 		if err := parquet.Write(&b, []struct{ X int64 }{{1}, {2}}, codec); err != nil {
@@ -19,7 +19,7 @@ func TestOpen(t *testing.T) {
 		return b.String()
 	}
 	good := write(parquet.Compression(&parquet.Snappy))
-	file, err := parquetfile.Open(strings.NewReader(good), int64(len(good)))
+	file, err := table.OpenParquet(strings.NewReader(good), int64(len(good)))
 	if err != nil || file.NumRows() != 2 {
 		t.Fatalf("%v", err)
 	}
@@ -31,7 +31,7 @@ func TestOpen(t *testing.T) {
 		{good[:len(good)-8] + "\xff\xff\xff\xffPAR1", "4294967295 bytes of metadata"},
 		{write(parquet.Compression(&parquet.Lz4Raw)), "compressed with LZ4"},
 	} {
-		if _, err := parquetfile.Open(strings.NewReader(c.data), int64(len(c.data))); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := table.OpenParquet(strings.NewReader(c.data), int64(len(c.data))); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v, wanted %q", c.data, err, c.want)
 		}
 	}

@@ -1,15 +1,4 @@
-// Package csv reads and writes comma-separated text as RFC 4180 lays it down and
-// pandas writes it, and changes no byte of a field.
-//
-// It exists because tokens are the fields: encoding/csv turns "\r\n" inside quotes
-// into "\n", so that two tokens of one vocabulary become one. It is strict (quotes
-// only around whole fields, doubled inside), and every error names the line of the
-// file and the column. Lines are counted by "\n", also inside quotes. A line with
-// nothing in it is skipped; an empty field that stands alone on its line is written
-// "". A "\r" that no "\n" follows is part of its field, quoted or not: Python's csv
-// module, and so pandas, writes the token "\r" without quotes. A byte order mark at
-// the start is skipped.
-package csv
+package table
 
 import (
 	"bytes"
@@ -40,8 +29,8 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("line %d, column %d (%s): %s", e.Line, e.Column, e.Name, e.Fact)
 }
 
-// Reader reads records one after the other. Use NewReader.
-type Reader struct {
+// CSVReader reads records one after the other. Use NewCSVReader.
+type CSVReader struct {
 	Comma byte // between fields; 0 for a comma. Set it before the first record is read
 
 	src        io.Reader
@@ -57,14 +46,14 @@ type Reader struct {
 	headerLine int
 }
 
-// NewReader returns a reader of src, which it buffers.
-func NewReader(src io.Reader) *Reader {
-	return &Reader{src: src, buf: make([]byte, 1<<18), next: 1}
+// NewCSVReader returns a reader of src, which it buffers.
+func NewCSVReader(src io.Reader) *CSVReader {
+	return &CSVReader{src: src, buf: make([]byte, 1<<18), next: 1}
 }
 
 // Header reads the first record and keeps it: later records must have as many fields,
 // and errors name its columns. An empty file is io.EOF.
-func (r *Reader) Header() ([]string, error) {
+func (r *CSVReader) Header() ([]string, error) {
 	rec, err := r.Read()
 	if err != nil {
 		return nil, err
@@ -78,7 +67,7 @@ func (r *Reader) Header() ([]string, error) {
 }
 
 // Read returns the next record, valid until the next call, and io.EOF after the last.
-func (r *Reader) Read() ([][]byte, error) {
+func (r *CSVReader) Read() ([][]byte, error) {
 	if r.next == 1 && r.pos == 0 && r.end == 0 {
 		for r.end < 3 && !r.eof {
 			if err := r.fill(); err != nil {
@@ -117,7 +106,7 @@ func (r *Reader) Read() ([][]byte, error) {
 }
 
 // Line returns the line of the file at which field i of the latest record starts.
-func (r *Reader) Line(i int) int {
+func (r *CSVReader) Line(i int) int {
 	if i < len(r.lines) {
 		return r.lines[i]
 	}
@@ -125,7 +114,7 @@ func (r *Reader) Line(i int) int {
 }
 
 // Errorf makes the error for field i of the latest record.
-func (r *Reader) Errorf(i int, format string, args ...any) error {
+func (r *CSVReader) Errorf(i int, format string, args ...any) error {
 	e := &Error{Line: r.Line(i), Column: i + 1, Fact: fmt.Sprintf(format, args...)}
 	if i < len(r.header) {
 		e.Name = r.header[i]
@@ -135,7 +124,7 @@ func (r *Reader) Errorf(i int, format string, args ...any) error {
 
 // fill reads more, after what is held. It grows the buffer when that is full of one
 // record.
-func (r *Reader) fill() error {
+func (r *CSVReader) fill() error {
 	if r.pos > 0 {
 		copy(r.buf, r.buf[r.pos:r.end])
 		r.pos, r.end = 0, r.end-r.pos
@@ -165,7 +154,7 @@ func (r *Reader) fill() error {
 
 // scanLine returns the bytes up to the next line end, without it, and their number
 // with it. It consumes nothing.
-func (r *Reader) scanLine() (line []byte, n int, err error) {
+func (r *CSVReader) scanLine() (line []byte, n int, err error) {
 	seen := 0
 	for {
 		held := r.buf[r.pos:r.end]
@@ -187,7 +176,7 @@ func (r *Reader) scanLine() (line []byte, n int, err error) {
 	}
 }
 
-func (r *Reader) comma() byte {
+func (r *CSVReader) comma() byte {
 	if r.Comma == 0 {
 		return ','
 	}
@@ -195,7 +184,7 @@ func (r *Reader) comma() byte {
 }
 
 // split cuts a line that has no quotes.
-func (r *Reader) split(line []byte) error {
+func (r *CSVReader) split(line []byte) error {
 	comma := r.comma()
 	for rest, more := line, true; more; {
 		i := bytes.IndexByte(rest, comma)
@@ -218,7 +207,7 @@ func (r *Reader) split(line []byte) error {
 }
 
 // plain refuses in field i, which stands without quotes, what may stand only within them.
-func (r *Reader) plain(i int) error {
+func (r *CSVReader) plain(i int) error {
 	f := r.fields[i]
 	switch {
 	case bytes.IndexByte(f, '"') >= 0:
@@ -230,7 +219,7 @@ func (r *Reader) plain(i int) error {
 }
 
 // quoted parses the record at pos, which has a quote in its first line, and consumes it.
-func (r *Reader) quoted() error {
+func (r *CSVReader) quoted() error {
 	for {
 		n, lines, err := r.parse(r.buf[r.pos:r.end])
 		if err != nil {
@@ -250,7 +239,7 @@ func (r *Reader) quoted() error {
 
 // parse cuts the record at the start of b and returns its length and number of line
 // ends; 0 when b ends too early to tell.
-func (r *Reader) parse(b []byte) (n, lines int, err error) {
+func (r *CSVReader) parse(b []byte) (n, lines int, err error) {
 	comma := r.comma()
 	ends := string([]byte{comma, '\n'})
 	for i := 0; ; {
@@ -309,7 +298,7 @@ func (r *Reader) parse(b []byte) (n, lines int, err error) {
 // unquote appends the field whose opening quote stands just before b. It returns the
 // length with the closing quote, or -1 when b ends first, and the number of line ends
 // inside.
-func (r *Reader) unquote(b []byte) (size, lines int) {
+func (r *CSVReader) unquote(b []byte) (size, lines int) {
 	from, start := 0, len(r.scratch)
 	for i := 0; ; {
 		j := bytes.IndexByte(b[i:], '"')
