@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"internal/checkpoint":     {"internal/regular", "internal/strictjson"},
 	"internal/arch":           {},
 	"internal/engine":         {"internal/arch", "internal/checkpoint", "internal/prefix"},
-	"logprob":                 {"tokenize", "internal/arch", "internal/checkpoint", "internal/engine", "internal/table", "internal/prefix", "internal/regular"},
+	"logprob":                 {"tokenize", "internal/arch", "internal/checkpoint", "internal/engine", "internal/table", "internal/regular"},
 	"implicit/lexicon":        {"internal/table"},
 	"implicit":                {"tokenize", "logprob", "implicit/lexicon", "internal/table"},
 	"implicit/preference":     {"tokenize", "logprob", "implicit", "stats", "internal/table", "internal/regular", "internal/strictjson"},

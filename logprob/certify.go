@@ -79,16 +79,16 @@ func (m *Model) certify(ctx context.Context, texts []tokenize.Encoded) (Certific
 			return Certificate{}, err
 		}
 	}
-	asked, ids := make([]engine.Text, len(texts)), make([][]int32, len(texts))
+	asked, ids := make([]engine.Request, len(texts)), make([][]int32, len(texts))
 	for i, t := range texts {
-		asked[i], ids[i] = engine.Text{IDs: t.IDs, From: t.Reply, Row: true}, t.IDs
-		if err := m.check(asked[i]); err != nil {
-			return Certificate{}, fmt.Errorf("text %d: %w", i, err)
-		}
+		asked[i], ids[i] = engine.Request{IDs: t.IDs, From: t.Reply, Distribution: true}, t.IDs
 	}
-	got, err := m.engine.Run(ctx, asked, nil)
-	if err != nil {
-		return Certificate{}, err
+	var got []engine.Result
+	for r, err := range m.engine.Fresh(ctx, slices.Values(asked)) {
+		if err != nil {
+			return Certificate{}, err
+		}
+		got = append(got, r)
 	}
 	reference := arch.Dense{Model: m.arch, Backend: m.backend, DType: dtypes.Float64, Rows: m.weightRows}
 	want, err := reference.LogProbs(ctx, ids)
@@ -104,11 +104,11 @@ func (m *Model) certify(ctx context.Context, texts []tokenize.Encoded) (Certific
 		c.Values++
 	}
 	for i, r := range got {
-		for j, x := range r.LogProb {
+		for j, x := range r.LogProbs {
 			compare(x, want[i].Tokens[asked[i].From-1+j])
 		}
 		for _, v := range likeliest(want[i].Next, certifyLikeliest) {
-			compare(r.Row[v], want[i].Next[v])
+			compare(r.Distribution[v], want[i].Next[v])
 		}
 	}
 	c.Found.Mean = sum / float64(c.Values)

@@ -92,13 +92,9 @@ type Model struct {
 	tok     *tokenize.Tokenizer
 	backend compute.Backend
 	longest int
-	window  int // hidden states that are computed in one go
 
 	beyond map[int32]string // tokens that have no row
 	doubts []error
-
-	store Store
-	batch func(texts int, stored bool)
 
 	hashing     sync.Mutex
 	hash        string       // of the weights, once Meta has been asked for
@@ -114,7 +110,7 @@ func Load(ctx context.Context, dir string, o *Options) (*Model, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	m := &Model{dir: dir, window: windowNodes, store: o.Store, batch: o.Batch}
+	m := &Model{dir: dir}
 	if err := m.load(ctx, o); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("logprob: %s: %w", dir, err)
@@ -168,9 +164,14 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 		defer close(done)
 		tokenizer = m.loadTokenizer()
 	}()
-	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, engine.Options{
-		DType: dtype, Like: like, Memory: o.MemoryLimit, Prompts: o.PromptCache, Progress: o.Progress,
-	})
+	options := engine.Options{
+		DType: dtype, Like: like, Memory: o.MemoryLimit, Prompts: o.PromptCache, Progress: o.Progress, Window: o.Batch,
+		MaxTokens: o.MaxTokens, TokenName: func(id int32) string { return m.beyond[id] },
+	}
+	if o.Store != nil {
+		options.Cache = &windows{m, o.Store}
+	}
+	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, options)
 	fault := <-tested
 	<-done
 	switch {
@@ -268,12 +269,20 @@ func (m *Model) BatchInvariant() (bool, error) {
 // Meta says how this model's numbers are made. Its first call reads all weights once, and
 // the first of a process XLA's plugin, to hash them.
 func (m *Model) Meta(ctx context.Context) (Meta, error) {
+	meta, err := m.meta(ctx)
+	if err != nil {
+		err = fmt.Errorf("logprob: %s: %w", m.dir, err)
+	}
+	return meta, err
+}
+
+func (m *Model) meta(ctx context.Context) (Meta, error) {
 	m.hashing.Lock()
 	defer m.hashing.Unlock()
 	if m.hash == "" {
 		hash, err := m.weights.Hash(ctx)
 		if err != nil {
-			return Meta{}, fmt.Errorf("logprob: %s: %w", m.dir, err)
+			return Meta{}, err
 		}
 		m.hash = hash
 	}
@@ -293,7 +302,7 @@ func (m *Model) Meta(ctx context.Context) (Meta, error) {
 		meta.Plugin = filepath.Base(path)
 		var err error
 		if meta.PluginHash, err = pluginHash(ctx, path); err != nil {
-			return Meta{}, fmt.Errorf("logprob: %s: %w", m.dir, err)
+			return Meta{}, err
 		}
 	}
 	if m.tok != nil {
@@ -328,15 +337,15 @@ func (m *Model) Score(ctx context.Context, texts iter.Seq[tokenize.Encoded]) ite
 
 func (m *Model) score(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
-		items := func(yield func(engine.Text) bool) {
+		items := func(yield func(engine.Request) bool) {
 			for t := range texts {
-				if !yield(engine.Text{IDs: t.IDs, From: t.Reply, Ends: ends != nil}) {
+				if !yield(engine.Request{IDs: t.IDs, From: t.Reply, Within: ends}) {
 					return
 				}
 			}
 		}
-		for r, err := range m.run(ctx, items, ends) {
-			if !yield(Result{LogProbs: r.LogProb, Greedy: r.Greedy, Within: r.Ends}, err) {
+		for r, err := range m.run(ctx, items) {
+			if !yield(Result{LogProbs: r.LogProbs, Greedy: r.Greedy, Within: r.Within}, err) {
 				return
 			}
 		}
@@ -362,54 +371,18 @@ func (m *Model) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Encoded],
 	return m.score(ctx, texts, all)
 }
 
-// run computes texts window by window. ends are those of the texts that want them.
-func (m *Model) run(ctx context.Context, texts iter.Seq[engine.Text], ends []bool) iter.Seq2[engine.Result, error] {
+// run is the engine's, whose errors get the model's name.
+func (m *Model) run(ctx context.Context, requests iter.Seq[engine.Request]) iter.Seq2[engine.Result, error] {
 	return func(yield func(engine.Result, error) bool) {
-		w := &window{limit: m.window}
-		done := 0
-		flush := func() bool {
-			results, err := m.compute(ctx, w.texts, ends)
+		for r, err := range m.engine.Run(ctx, requests) {
 			if err != nil {
-				yield(engine.Result{}, err)
-				return false
+				err = fmt.Errorf("logprob: %s: %w", m.dir, err)
 			}
-			for _, r := range results {
-				if !yield(r, nil) {
-					return false
-				}
-			}
-			done += len(w.texts)
-			w.reset()
-			return true
-		}
-		for t := range texts {
-			if err := m.check(t); err != nil {
-				if flush() {
-					yield(engine.Result{}, fmt.Errorf("logprob: %s: text %d: %w", m.dir, done, err))
-				}
+			if !yield(r, err) {
 				return
 			}
-			if !w.add(t) {
-				if !flush() {
-					return
-				}
-				w.add(t)
-			}
-		}
-		flush()
-	}
-}
-
-func (m *Model) check(t engine.Text) error {
-	if len(t.IDs) > m.longest && m.longest < m.arch.Context {
-		return fmt.Errorf("%d tokens, wanted at most %d (MaxTokens)", len(t.IDs), m.longest)
-	}
-	for i, id := range t.IDs {
-		if name, ok := m.beyond[id]; ok {
-			return fmt.Errorf("token %d is %q with id %d, which the model has no row for (config.json's vocab_size is %d)", i, name, id, m.arch.V)
 		}
 	}
-	return m.engine.Check(t)
 }
 
 // Table computes ln p of every token after each prompt. Rows that no token of the

@@ -30,21 +30,21 @@ type Answer struct {
 }
 
 // TokenLogProb is a token and its log-probability at some place.
-type TokenLogProb = engine.Likely
+type TokenLogProb = engine.TokenLogProb
 
 // Query answers queries of all kinds, in order, computing what their texts have in
 // common once. Errors are as Score's; an empty text of which something is wanted is one.
 func (m *Model) Query(ctx context.Context, queries iter.Seq[Query]) iter.Seq2[Answer, error] {
 	return func(yield func(Answer, error) bool) {
-		items := func(yield func(engine.Text) bool) {
+		items := func(yield func(engine.Request) bool) {
 			for q := range queries {
-				if !yield(engine.Text{IDs: q.Text.IDs, From: q.Text.Reply, Row: q.Distribution, Top: max(q.TopK, 0)}) {
+				if !yield(engine.Request{IDs: q.Text.IDs, From: q.Text.Reply, Distribution: q.Distribution, TopK: max(q.TopK, 0)}) {
 					return
 				}
 			}
 		}
-		for r, err := range m.run(ctx, items, nil) {
-			if !yield(Answer{Result: Result{LogProbs: r.LogProb, Greedy: r.Greedy}, Top: r.Top, Distribution: r.Row}, err) {
+		for r, err := range m.run(ctx, items) {
+			if !yield(Answer{Result: Result{LogProbs: r.LogProbs, Greedy: r.Greedy}, Top: r.Top, Distribution: r.Distribution}, err) {
 				return
 			}
 		}
@@ -56,15 +56,15 @@ func (m *Model) Query(ctx context.Context, queries iter.Seq[Query]) iter.Seq2[An
 // Errors are as Score's; an empty text is one.
 func (m *Model) Next(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[[]float32, error] {
 	return func(yield func([]float32, error) bool) {
-		items := func(yield func(engine.Text) bool) {
+		items := func(yield func(engine.Request) bool) {
 			for t := range texts {
-				if !yield(engine.Text{IDs: t.IDs, From: len(t.IDs), Row: true}) {
+				if !yield(engine.Request{IDs: t.IDs, From: len(t.IDs), Distribution: true}) {
 					return
 				}
 			}
 		}
-		for r, err := range m.run(ctx, items, nil) {
-			if !yield(r.Row, err) {
+		for r, err := range m.run(ctx, items) {
+			if !yield(r.Distribution, err) {
 				return
 			}
 		}

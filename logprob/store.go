@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/implicitreward/implicitreward/internal/engine"
 )
@@ -27,71 +28,68 @@ type Store interface {
 	Put(key [sha256.Size]byte, value []byte) error
 }
 
-// compute runs one window through the engine, unless the store has it.
-func (m *Model) compute(ctx context.Context, texts []engine.Text, ends []bool) ([]engine.Result, error) {
-	if len(texts) == 0 {
-		return nil, nil
-	}
-	var key [sha256.Size]byte
-	if m.store != nil {
-		var err error
-		if key, err = m.key(ctx, texts, ends); err != nil {
-			return nil, err
-		}
-		value, ok, err := m.store.Get(key)
-		if err != nil {
-			return nil, err
-		}
-		if err := ctx.Err(); err != nil { // the engine looks at it, the store does not
-			return nil, fmt.Errorf("logprob: %s: %w", m.dir, err)
-		}
-		if ok {
-			if results, ok := decode(value, texts, m.arch.V); ok {
-				m.told(len(texts), true)
-				return results, nil
-			}
-		}
-	}
-	results, err := m.engine.Run(ctx, texts, ends)
-	if err != nil {
-		return nil, fmt.Errorf("logprob: %s: %w", m.dir, err)
-	}
-	if m.store != nil {
-		if err := m.store.Put(key, encode(results)); err != nil {
-			return nil, err
-		}
-	}
-	m.told(len(texts), false)
-	return results, nil
+// windows is a Store as the engine's cache: it keeps the results of each window in one piece.
+type windows struct {
+	model *Model
+	store Store
 }
 
-func (m *Model) told(texts int, stored bool) {
-	if m.batch != nil {
-		m.batch(texts, stored)
+// Get returns what the store has of a window.
+func (w *windows) Get(ctx context.Context, requests []engine.Request) (results []engine.Result, ok bool, err error) {
+	key, err := w.model.key(ctx, requests)
+	if err != nil {
+		return nil, false, err
 	}
+	value, ok, err := w.store.Get(key)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	results, ok = decode(value, requests, w.model.arch.V)
+	return results, ok, nil
+}
+
+// Put keeps the results of a window.
+func (w *windows) Put(ctx context.Context, requests []engine.Request, results []engine.Result) error {
+	key, err := w.model.key(ctx, requests)
+	if err != nil {
+		return err
+	}
+	return w.store.Put(key, encode(results))
 }
 
 // key is what the results of a window are kept under.
-func (m *Model) key(ctx context.Context, texts []engine.Text, ends []bool) (key [sha256.Size]byte, err error) {
-	meta, err := m.Meta(ctx)
+func (m *Model) key(ctx context.Context, requests []engine.Request) (key [sha256.Size]byte, err error) {
+	meta, err := m.meta(ctx)
 	if err != nil {
 		return key, err
+	}
+	// The sets of Within that differ are one slice each.
+	var ends []bool
+	var sets []*bool
+	for _, r := range requests {
+		if r.Within != nil && !slices.Contains(sets, &r.Within[0]) {
+			sets = append(sets, &r.Within[0])
+			ends = append(ends, r.Within...)
+		}
 	}
 	h := sha256.New()
 	// Another processor, plugin or build may round differently.
 	fmt.Fprintf(h, "logprob.Store 2\n%q %q %q %q %q %q %q %q %q %d %d %d\n", meta.WeightsHash, meta.TokenizerHash, meta.DType, meta.Backend,
-		meta.Description, meta.Plugin, meta.PluginHash, meta.Processor, meta.Version, m.arch.V, len(texts), len(ends))
+		meta.Description, meta.Plugin, meta.PluginHash, meta.Processor, meta.Version, m.arch.V, len(requests), len(ends))
 	var b []byte
 	for _, end := range ends {
 		b = append(b, bit(end))
 	}
 	h.Write(b)
-	for _, t := range texts {
-		b = binary.LittleEndian.AppendUint64(b[:0], uint64(len(t.IDs)))
-		b = binary.LittleEndian.AppendUint64(b, uint64(t.From))
-		b = append(b, bit(t.Row), bit(t.Ends))
-		b = binary.LittleEndian.AppendUint64(b, uint64(t.Top))
-		for _, id := range t.IDs {
+	for _, r := range requests {
+		b = binary.LittleEndian.AppendUint64(b[:0], uint64(len(r.IDs)))
+		b = binary.LittleEndian.AppendUint64(b, uint64(r.From))
+		b = append(b, bit(r.Distribution), bit(r.Within != nil))
+		b = binary.LittleEndian.AppendUint64(b, uint64(r.TopK))
+		if len(sets) > 1 && r.Within != nil { // there were no such windows before
+			b = binary.LittleEndian.AppendUint64(b, uint64(slices.Index(sets, &r.Within[0])))
+		}
+		for _, id := range r.IDs {
 			b = binary.LittleEndian.AppendUint32(b, uint32(id))
 		}
 		h.Write(b)
@@ -106,11 +104,11 @@ func bit(on bool) byte {
 	return 0
 }
 
-// encode lays the results of a window end to end: of each, Greedy, LogProb, Row, Ends and Top.
+// encode lays the results of a window end to end: of each, Greedy, LogProbs, Distribution, Within and Top.
 func encode(results []engine.Result) []byte {
 	n := 0
 	for _, r := range results {
-		n += 1 + 4*(len(r.LogProb)+len(r.Row)+1)
+		n += 1 + 4*(len(r.LogProbs)+len(r.Distribution)+1)
 		for _, top := range r.Top {
 			n += 8 * len(top)
 		}
@@ -118,9 +116,9 @@ func encode(results []engine.Result) []byte {
 	b := make([]byte, 0, n)
 	for _, r := range results {
 		b = append(b, bit(r.Greedy))
-		b = appendFloats(b, r.LogProb)
-		b = appendFloats(b, r.Row)
-		b = appendFloats(b, []float32{r.Ends})
+		b = appendFloats(b, r.LogProbs)
+		b = appendFloats(b, r.Distribution)
+		b = appendFloats(b, []float32{r.Within})
 		for _, top := range r.Top {
 			for _, t := range top {
 				b = binary.LittleEndian.AppendUint32(b, uint32(t.ID))
@@ -138,17 +136,17 @@ func appendFloats(b []byte, values []float32) []byte {
 	return b
 }
 
-// decode reads back what encode wrote of these texts; ok is false where it cannot be
-// that. A row has v values.
-func decode(b []byte, texts []engine.Text, v int) (results []engine.Result, ok bool) {
+// decode reads back what encode wrote of these requests; ok is false where it cannot be
+// that. A distribution has v values.
+func decode(b []byte, requests []engine.Request, v int) (results []engine.Result, ok bool) {
 	n := 0
-	for _, t := range texts {
+	for _, t := range requests {
 		n += 1 + 4*(len(t.IDs)-t.From+1)
-		if t.Row {
+		if t.Distribution {
 			n += 4 * v
 		}
-		if t.Top > 0 {
-			n += 8 * min(t.Top, v) * (len(t.IDs) - t.From + 1)
+		if t.TopK > 0 {
+			n += 8 * min(t.TopK, v) * (len(t.IDs) - t.From + 1)
 		}
 	}
 	if len(b) != n {
@@ -162,23 +160,23 @@ func decode(b []byte, texts []engine.Text, v int) (results []engine.Result, ok b
 		b = b[4*n:]
 		return values
 	}
-	results = make([]engine.Result, len(texts))
-	for i, t := range texts {
+	results = make([]engine.Result, len(requests))
+	for i, t := range requests {
 		results[i].Greedy = b[0] == 1
 		b = b[1:]
-		results[i].LogProb = floats(len(t.IDs) - t.From)
-		if t.Row {
-			results[i].Row = floats(v)
+		results[i].LogProbs = floats(len(t.IDs) - t.From)
+		if t.Distribution {
+			results[i].Distribution = floats(v)
 		}
-		results[i].Ends = floats(1)[0]
-		if t.Top > 0 {
-			results[i].Top = make([][]TokenLogProb, len(t.IDs)-t.From+1)
+		results[i].Within = floats(1)[0]
+		if t.TopK > 0 {
+			results[i].Top = make([][]engine.TokenLogProb, len(t.IDs)-t.From+1)
 		}
 		for j := range results[i].Top {
-			for range min(t.Top, v) {
+			for range min(t.TopK, v) {
 				id := int32(binary.LittleEndian.Uint32(b))
 				b = b[4:]
-				results[i].Top[j] = append(results[i].Top[j], TokenLogProb{ID: id, LogProb: floats(1)[0]})
+				results[i].Top[j] = append(results[i].Top[j], engine.TokenLogProb{ID: id, LogProb: floats(1)[0]})
 			}
 		}
 	}

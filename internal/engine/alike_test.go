@@ -44,7 +44,7 @@ func TestOtherProcessors(t *testing.T) {
 	for _, name := range some("gemma2-base", "gpt2-plain") {
 		e := open(t, name)
 		texts := randomTexts(rand.New(rand.NewPCG(9, 9)), 60, min(e.model.Context, 60), e.model.V)
-		want, err := e.Run(t.Context(), texts, nil)
+		want, err := run(t.Context(), e, texts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func TestOtherProcessors(t *testing.T) {
 			}
 			e.programs.alike.known = known
 			e.invariant, e.measured = true, false
-			got, err := e.Run(t.Context(), texts, nil)
+			got, err := run(t.Context(), e, texts)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,9 +75,9 @@ func TestOtherProcessors(t *testing.T) {
 				t.Errorf("%s, %s: invariant %v, wanted %v", name, test.name, e.invariant, test.invariant)
 			}
 			for i := range want {
-				for j, v := range got[i].LogProb {
-					if d := math.Abs(float64(v - want[i].LogProb[j])); !(d <= 1e-5) {
-						t.Errorf("%s, %s: text %d, token %d: %v, wanted %v", name, test.name, i, j, v, want[i].LogProb[j])
+				for j, v := range got[i].LogProbs {
+					if d := math.Abs(float64(v - want[i].LogProbs[j])); !(d <= 1e-5) {
+						t.Errorf("%s, %s: text %d, token %d: %v, wanted %v", name, test.name, i, j, v, want[i].LogProbs[j])
 					}
 				}
 			}
@@ -115,7 +115,7 @@ func TestMeasuredTogether(t *testing.T) {
 	for _, e := range []*Engine{first, second} {
 		e.invariant, e.measured = true, false // as on XLA
 		group.Go(func() error {
-			_, err := e.Run(t.Context(), []Text{{IDs: []int32{1, 2, 3}, From: 1}}, nil)
+			_, err := run(t.Context(), e, []Request{{IDs: []int32{1, 2, 3}, From: 1}})
 			return err
 		})
 	}

@@ -55,6 +55,14 @@ type Engine struct {
 	computed int      // nodes so far, for tests
 	closed   bool
 
+	cache     Cache // nil without
+	told      func(requests int, cached bool)
+	maxTokens int
+	tokenName func(id int32) string
+	// WindowNodes bounds the hidden states of a window, which Run computes in one go. Tests
+	// change it; results in a Cache of windows are found by the same bound alone.
+	WindowNodes int
+
 	// What is computed at a time. They decide how texts are grouped, which can show
 	// in a number's last bits, so they do not depend on the machine.
 	passNodes, batchNodes int
@@ -88,6 +96,16 @@ type Options struct {
 	// Prompts bounds the bytes of prompts' keys and values that are kept for later
 	// calls; 0 keeps none.
 	Prompts int64
+	// MaxTokens bounds the length of a request; 0: the model's context.
+	MaxTokens int
+	// TokenName, if not nil, names tokens that have no row in the model, in errors; it
+	// answers "" to other ids.
+	TokenName func(id int32) string
+	// Cache, if not nil, is asked before anything is computed.
+	Cache Cache
+	// Window, if not nil, is told of every window how many requests it held, and whether
+	// the cache had all their results.
+	Window func(requests int, cached bool)
 	// Progress, if not nil, is told the bytes of weights that have been loaded.
 	Progress func(done, total int64)
 }
@@ -106,7 +124,14 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	default:
 		return nil, fmt.Errorf("engine: dtype %s, wanted float32 or bfloat16", dtype)
 	}
-	e := &Engine{model: m, backend: backend, dtype: dtype, passNodes: defaultPassNodes, batchNodes: defaultBatchNodes}
+	e := &Engine{model: m, backend: backend, dtype: dtype, passNodes: defaultPassNodes, batchNodes: defaultBatchNodes,
+		cache: o.Cache, told: o.Window, maxTokens: o.MaxTokens, tokenName: o.TokenName, WindowNodes: defaultWindowNodes}
+	if e.told == nil {
+		e.told = func(int, bool) {}
+	}
+	if e.tokenName == nil {
+		e.tokenName = func(int32) string { return "" }
+	}
 	e.invariant = dtype == dtypes.Float32 && arch.BackendName(backend) == "xla:cpu"
 	e.table, _ = w.Get(m.Embed.Table.Name)
 	tied := slices.ContainsFunc(m.Head.Tensors, func(t arch.Tensor) bool { return t.Name == e.table.Name })
@@ -172,27 +197,36 @@ func (e *Engine) Close() {
 	e.programs.release()
 }
 
-// Result is what was wanted of one text.
-type Result struct {
-	LogProb []float32 // of IDs[From:]
-	Greedy  bool      // each of them was a most likely token
-	Row     []float32 // of the whole vocabulary after the text; nil if not asked for
-	Ends    float32   // ln of the sum over the ends after the text; 0 if not asked for
-	// Top has the likeliest tokens in place of each of IDs[From:] and after the last, the
-	// likeliest first, of equals the one with the lower id; nil if not asked for.
-	Top [][]Likely
+// Request is a token sequence and what is asked about it: the log-probabilities of IDs[From:],
+// each after the tokens before it, and more where a field says so.
+type Request struct {
+	IDs          []int32
+	From         int    // at least 1, unless there are no tokens
+	TopK         int    // that many of the likeliest tokens, in place of each of IDs[From:] and after the last
+	Distribution bool   // the log-probabilities of the whole vocabulary after the last token
+	Within       []bool // the probability that a token of this set comes after the last; ids beyond it are not in the set
 }
 
-// Likely is a token and its log-probability.
-type Likely struct {
+// Result is the answer to a Request.
+type Result struct {
+	LogProbs []float32 // of IDs[From:]
+	Greedy   bool      // each of them was a most likely token
+	// Top has the TopK likeliest tokens in place of each of IDs[From:] and after the last, the
+	// likeliest first, of equals the one with the lower id; nil if not asked for.
+	Top          [][]TokenLogProb
+	Distribution []float32 // nil if not asked for
+	Within       float32   // ln of the probability; 0 if not asked for
+}
+
+// TokenLogProb is a token and its log-probability.
+type TokenLogProb struct {
 	ID      int32
 	LogProb float32
 }
 
-// Run computes what is wanted of the texts, in their order. ends tells which ids a text
-// with Ends sums over; it may be nil where none has. Run checks ctx between executions.
-// A number that is not finite (but for a log-probability of -Inf) is an error.
-func (e *Engine) Run(ctx context.Context, texts []Text, ends []bool) ([]Result, error) {
+// compute computes requests together. It checks ctx between executions. A number that is not
+// finite (but for a log-probability of -Inf) is an error.
+func (e *Engine) compute(ctx context.Context, texts []Request) ([]Result, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -203,21 +237,15 @@ func (e *Engine) Run(ctx context.Context, texts []Text, ends []bool) ([]Result, 
 	}
 	results := make([]Result, len(texts))
 	for n, text := range texts {
-		if err := e.Check(text); err != nil {
-			return nil, fmt.Errorf("engine: text %d: %w", n, err)
-		}
-		if text.Ends && len(ends) != e.model.V {
-			return nil, fmt.Errorf("engine: text %d: %d ends, wanted one for each of the %d rows of the vocabulary", n, len(ends), e.model.V)
-		}
-		results[n] = Result{LogProb: make([]float32, len(text.IDs)-text.From), Greedy: true}
-		if text.Top > 0 {
-			results[n].Top = make([][]Likely, len(text.IDs)-text.From+1)
+		results[n] = Result{LogProbs: make([]float32, len(text.IDs)-text.From), Greedy: true}
+		if text.TopK > 0 {
+			results[n].Top = make([][]TokenLogProb, len(text.IDs)-text.From+1)
 			for i := range results[n].Top {
-				results[n].Top[i] = make([]Likely, min(text.Top, e.model.V))
+				results[n].Top[i] = make([]TokenLogProb, min(text.TopK, e.model.V))
 			}
 		}
 	}
-	r := &call{e: e, ctx: ctx, texts: texts, ends: ends, results: results}
+	r := &call{e: e, ctx: ctx, texts: texts, results: results}
 	if e.prompts == nil {
 		all := make([]int, len(texts))
 		for n := range all {
@@ -248,8 +276,7 @@ func (e *Engine) Run(ctx context.Context, texts []Text, ends []bool) ([]Result, 
 type call struct {
 	e       *Engine
 	ctx     context.Context
-	texts   []Text
-	ends    []bool
+	texts   []Request
 	results []Result
 }
 
@@ -281,7 +308,7 @@ func (r *call) tree(t *tree) error { return r.passes(t, t.passes(r.e.passNodes))
 func (r *call) passes(t *tree, passes []pass) error {
 	for _, p := range passes {
 		r.e.computed += len(p.nodes)
-		if err := r.e.run(r.ctx, t, p, r.ends, r.results); err != nil {
+		if err := r.e.pass(r.ctx, t, p, r.results); err != nil {
 			return err
 		}
 	}
@@ -339,20 +366,30 @@ func (r *call) short(group []int) error {
 	return r.tree(r.treeOf(rest))
 }
 
-// Check tells why a text cannot be computed, nil if it can.
-func (e *Engine) Check(text Text) error {
-	if len(text.IDs) > e.model.Context {
-		return fmt.Errorf("%d tokens, wanted at most %d, the model's context", len(text.IDs), e.model.Context)
+// check tells why a request cannot be computed, nil if it can.
+func (e *Engine) check(r Request) error {
+	if n := e.maxTokens; n > 0 && n < e.model.Context && len(r.IDs) > n {
+		return fmt.Errorf("%d tokens, wanted at most %d (MaxTokens)", len(r.IDs), n)
 	}
-	for i, id := range text.IDs {
-		if id < 0 || int(id) >= e.model.V {
-			return fmt.Errorf("token %d has id %d, wanted 0 to %d", i, id, e.model.V-1)
+	if len(r.IDs) > e.model.Context {
+		return fmt.Errorf("%d tokens, wanted at most %d, the model's context", len(r.IDs), e.model.Context)
+	}
+	for i, id := range r.IDs {
+		if id >= 0 && int(id) < e.model.V {
+			continue
 		}
+		if name := e.tokenName(id); name != "" {
+			return fmt.Errorf("token %d is %q with id %d, which the model has no row for (config.json's vocab_size is %d)", i, name, id, e.model.V)
+		}
+		return fmt.Errorf("token %d has id %d, wanted 0 to %d", i, id, e.model.V-1)
 	}
-	if text.From < 0 || text.From > len(text.IDs) {
-		return fmt.Errorf("reply begins at token %d of %d", text.From, len(text.IDs))
+	if len(r.Within) > e.model.V {
+		return fmt.Errorf("a set of %d tokens, wanted at most %d, one for each row of the vocabulary", len(r.Within), e.model.V)
 	}
-	if text.From == 0 && len(text.IDs) > 0 || text.After() && len(text.IDs) == 0 {
+	if r.From < 0 || r.From > len(r.IDs) {
+		return fmt.Errorf("reply begins at token %d of %d", r.From, len(r.IDs))
+	}
+	if r.From == 0 && len(r.IDs) > 0 || r.after() && len(r.IDs) == 0 {
 		return errors.New("nothing stands before the first token that is asked for, wanted a prompt or a BOS token")
 	}
 	return nil

@@ -33,6 +33,18 @@ func open(t testing.TB, name string) *Engine {
 	return e
 }
 
+// run collects the results of requests.
+func run(ctx context.Context, e *Engine, requests []Request) ([]Result, error) {
+	var results []Result
+	for r, err := range e.Run(ctx, slices.Values(requests)) {
+		if err != nil {
+			return results, err
+		}
+		results = append(results, r)
+	}
+	return results, nil
+}
+
 // some leaves the first alone under -short, which the race detector's slowness asks for.
 func some(names ...string) []string {
 	if testing.Short() {
@@ -43,8 +55,8 @@ func some(names ...string) []string {
 
 // randomTexts makes texts with many common beginnings, duplicates, empty replies and
 // replies that begin others.
-func randomTexts(r *rand.Rand, n, context, vocabulary int) []Text {
-	texts := []Text{{IDs: []int32{1}, From: 1, Row: true}, {IDs: []int32{1, 2}, From: 2}}
+func randomTexts(r *rand.Rand, n, context, vocabulary int) []Request {
+	texts := []Request{{IDs: []int32{1}, From: 1, Distribution: true}, {IDs: []int32{1, 2}, From: 2}}
 	for len(texts) < n {
 		from := texts[r.IntN(len(texts))]
 		ids := slices.Clone(from.IDs[:1+r.IntN(len(from.IDs))])
@@ -53,7 +65,7 @@ func randomTexts(r *rand.Rand, n, context, vocabulary int) []Text {
 				ids = append(ids, int32(r.IntN(min(vocabulary, 3+r.IntN(vocabulary)))))
 			}
 		}
-		texts = append(texts, Text{IDs: ids, From: 1 + r.IntN(len(ids)), Row: r.IntN(8) == 0})
+		texts = append(texts, Request{IDs: ids, From: 1 + r.IntN(len(ids)), Distribution: r.IntN(8) == 0})
 	}
 	return texts
 }
@@ -79,7 +91,7 @@ func TestTree(t *testing.T) {
 			texts := randomTexts(r, 40, min(e.model.Context, 60), e.model.V)
 			alone := make([]Result, len(texts))
 			for i, text := range texts {
-				one, err := e.Run(t.Context(), []Text{text}, nil)
+				one, err := run(t.Context(), e, []Request{text})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -91,7 +103,7 @@ func TestTree(t *testing.T) {
 			}
 			for _, size := range sizes {
 				e.passNodes, e.batchNodes = size[0], size[1]
-				together, err := e.Run(t.Context(), texts, nil)
+				together, err := run(t.Context(), e, texts)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -106,10 +118,10 @@ func TestTree(t *testing.T) {
 }
 
 func near(a, b Result, tolerance float64) error {
-	if len(a.LogProb) != len(b.LogProb) || len(a.Row) != len(b.Row) {
-		return fmt.Errorf("lengths %d %d, wanted %d %d", len(a.LogProb), len(a.Row), len(b.LogProb), len(b.Row))
+	if len(a.LogProbs) != len(b.LogProbs) || len(a.Distribution) != len(b.Distribution) {
+		return fmt.Errorf("lengths %d %d, wanted %d %d", len(a.LogProbs), len(a.Distribution), len(b.LogProbs), len(b.Distribution))
 	}
-	for _, p := range [][2][]float32{{a.LogProb, b.LogProb}, {a.Row, b.Row}} {
+	for _, p := range [][2][]float32{{a.LogProbs, b.LogProbs}, {a.Distribution, b.Distribution}} {
 		for i := range p[0] {
 			if d := math.Abs(float64(p[0][i] - p[1][i])); !(d <= tolerance) {
 				return fmt.Errorf("log-probability %d is %v, wanted %v", i, p[0][i], p[1][i])
@@ -124,23 +136,23 @@ func near(a, b Result, tolerance float64) error {
 func TestScoreIsChainedNext(t *testing.T) {
 	e := open(t, "llama-gqa-tied")
 	ids := []int32{5, 9, 2, 7, 7, 1}
-	texts := []Text{{IDs: ids, From: 1}}
+	texts := []Request{{IDs: ids, From: 1}}
 	for n := 1; n < len(ids); n++ {
-		texts = append(texts, Text{IDs: ids[:n], From: n, Row: true})
+		texts = append(texts, Request{IDs: ids[:n], From: n, Distribution: true})
 	}
-	results, err := e.Run(t.Context(), texts, nil)
+	results, err := run(t.Context(), e, texts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n := 1; n < len(ids); n++ {
-		row, sum := results[n].Row, 0.0
+		row, sum := results[n].Distribution, 0.0
 		for _, x := range row {
 			sum += math.Exp(float64(x))
 		}
 		if math.Abs(sum-1) > 1e-5 {
 			t.Errorf("probabilities after %v sum to %v", ids[:n], sum)
 		}
-		if got, want := results[0].LogProb[n-1], row[ids[n]]; got != want {
+		if got, want := results[0].LogProbs[n-1], row[ids[n]]; got != want {
 			t.Errorf("token %d: %v, wanted %v as in the row", n, got, want)
 		}
 	}
@@ -152,13 +164,13 @@ func TestGreedy(t *testing.T) {
 	e := open(t, "llama-mha")
 	ids := []int32{3}
 	for range 4 {
-		r, err := e.Run(t.Context(), []Text{{IDs: ids, From: len(ids), Row: true}}, nil)
+		r, err := run(t.Context(), e, []Request{{IDs: ids, From: len(ids), Distribution: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		best := 0
-		for i, x := range r[0].Row {
-			if x > r[0].Row[best] {
+		for i, x := range r[0].Distribution {
+			if x > r[0].Distribution[best] {
 				best = i
 			}
 		}
@@ -166,7 +178,7 @@ func TestGreedy(t *testing.T) {
 	}
 	other := slices.Clone(ids)
 	other[4] = (other[4] + 1) % int32(e.model.V)
-	r, err := e.Run(t.Context(), []Text{{IDs: ids, From: 1}, {IDs: other, From: 1}, {IDs: ids, From: len(ids)}}, nil)
+	r, err := run(t.Context(), e, []Request{{IDs: ids, From: 1}, {IDs: other, From: 1}, {IDs: ids, From: len(ids)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,28 +191,28 @@ func TestRefused(t *testing.T) {
 	e := open(t, "llama-mha")
 	long := make([]int32, e.model.Context+1)
 	for _, test := range []struct {
-		text Text
+		text Request
 		want string
 	}{
-		{Text{IDs: long, From: 1}, "the model's context"},
-		{Text{IDs: []int32{1, int32(e.model.V)}, From: 1}, "token 1 has id"},
-		{Text{IDs: []int32{-1, 1}, From: 1}, "token 0 has id -1"},
-		{Text{IDs: []int32{1, 2}, From: 0}, "nothing stands before"},
-		{Text{Row: true}, "nothing stands before"},
-		{Text{IDs: []int32{1}, From: 2}, "reply begins at token 2 of 1"},
+		{Request{IDs: long, From: 1}, "the model's context"},
+		{Request{IDs: []int32{1, int32(e.model.V)}, From: 1}, "token 1 has id"},
+		{Request{IDs: []int32{-1, 1}, From: 1}, "token 0 has id -1"},
+		{Request{IDs: []int32{1, 2}, From: 0}, "nothing stands before"},
+		{Request{Distribution: true}, "nothing stands before"},
+		{Request{IDs: []int32{1}, From: 2}, "reply begins at token 2 of 1"},
 	} {
-		_, err := e.Run(t.Context(), []Text{test.text}, nil)
+		_, err := run(t.Context(), e, []Request{test.text})
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v: error %v, wanted %q", test.text, err, test.want)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := e.Run(ctx, []Text{{IDs: []int32{1, 2}, From: 1}}, nil); err == nil {
+	if _, err := run(ctx, e, []Request{{IDs: []int32{1, 2}, From: 1}}); err == nil {
 		t.Error("a cancelled run gave no error")
 	}
 	e.Close()
-	if _, err := e.Run(t.Context(), nil, nil); err == nil {
+	if _, err := run(t.Context(), e, []Request{{IDs: []int32{1, 2}, From: 1}}); err == nil {
 		t.Error("a closed engine ran")
 	}
 }
@@ -209,8 +221,8 @@ func TestRefused(t *testing.T) {
 // as one of them; another configuration or type has its own.
 func TestSharedPrograms(t *testing.T) {
 	first := open(t, "llama-mha")
-	text := []Text{{IDs: []int32{1, 2, 3}, From: 1}}
-	want, err := first.Run(t.Context(), text, nil)
+	text := []Request{{IDs: []int32{1, 2, 3}, From: 1}}
+	want, err := run(t.Context(), first, text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +236,7 @@ func TestSharedPrograms(t *testing.T) {
 	}
 	n := len(first.programs.execs)
 	first.Close()
-	got, err := second.Run(t.Context(), text, nil)
+	got, err := run(t.Context(), second, text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +259,7 @@ func TestManyShapes(t *testing.T) {
 	for tokens := 1; tokens <= 48; tokens++ {
 		for _, wanted := range []int{1, 5, 9, tokens} {
 			ids := make([]int32, tokens+1)
-			if _, err := e.Run(t.Context(), []Text{{IDs: ids, From: max(1, len(ids)-wanted)}}, nil); err != nil {
+			if _, err := run(t.Context(), e, []Request{{IDs: ids, From: max(1, len(ids)-wanted)}}); err != nil {
 				t.Fatalf("%d tokens, %d wanted: %v", tokens, wanted, err)
 			}
 		}
@@ -260,7 +272,7 @@ func TestScoreBytes(t *testing.T) {
 	defer func(bytes int) { scoreBytes = bytes }(scoreBytes)
 	r := rand.New(rand.NewPCG(15, 16))
 	for _, name := range some("gemma3-written", "mistral-window", "gpt2-plain") {
-		var texts []Text
+		var texts []Request
 		var want []Result
 		for _, bytes := range []int{scoreBytes, 400_000, 1 << 16, 1} { // 400,000: rows that do not go up in 256
 			scoreBytes = bytes
@@ -278,9 +290,9 @@ func TestScoreBytes(t *testing.T) {
 				for i := range long {
 					long[i] = int32(r.IntN(e.model.V))
 				}
-				texts = append(texts, Text{IDs: long, From: 1})
+				texts = append(texts, Request{IDs: long, From: 1})
 			}
-			got, err := e.Run(t.Context(), texts, nil)
+			got, err := run(t.Context(), e, texts)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -307,16 +319,16 @@ func TestLong(t *testing.T) {
 	for i := range ids {
 		ids[i] = int32(r.IntN(e.model.V))
 	}
-	long, err := e.Run(t.Context(), []Text{{IDs: ids, From: 1}}, nil)
+	long, err := run(t.Context(), e, []Request{{IDs: ids, From: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range []int{100, 300, 520} {
-		short, err := e.Run(t.Context(), []Text{{IDs: ids[:n], From: 1}}, nil)
+		short, err := run(t.Context(), e, []Request{{IDs: ids[:n], From: 1}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := near(Result{LogProb: long[0].LogProb[:n-1]}, short[0], 1e-5); err != nil {
+		if err := near(Result{LogProbs: long[0].LogProbs[:n-1]}, short[0], 1e-5); err != nil {
 			t.Errorf("of %d tokens, of %d: %v", len(ids), n, err)
 		}
 	}

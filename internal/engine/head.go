@@ -28,13 +28,14 @@ type head struct {
 
 // rows are some final states and what is known of the logits after them so far.
 type rows struct {
-	wants []*want
-	x     []float32 // [S D]
-	onDev *tensors.Tensor
-	top   []float64  // highest logit
-	sum   []float64  // of exp(logit - top)
-	ends  []float64  // of the same, over the ends
-	best  [][]Likely // tokens with the highest logits, the highest first, where they are wanted
+	wants  []*want
+	x      []float32 // [S D]
+	onDev  *tensors.Tensor
+	top    []float64        // highest logit
+	sum    []float64        // of exp(logit - top)
+	sets   [][]bool         // over which something is summed: of each, a value for each of the vocabulary
+	within [][]float64      // of the same as sum, over each of the sets
+	best   [][]TokenLogProb // tokens with the highest logits, the highest first, where they are wanted
 }
 
 // release frees what is on the device.
@@ -59,19 +60,19 @@ func (h *head) group() *rows {
 
 // slice takes all states through one slice of the vocabulary. Until finish, results
 // hold logits.
-func (h *head) slice(ctx context.Context, piece *piece, ends []bool, results []Result) error {
+func (h *head) slice(ctx context.Context, piece *piece, results []Result) error {
 	for _, r := range h.rows {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := h.one(r, piece, ends, results); err != nil {
+		if err := h.one(r, piece, results); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (h *head) one(r *rows, piece *piece, ends []bool, results []Result) error {
+func (h *head) one(r *rows, piece *piece, results []Result) error {
 	e := h.e
 	if r.onDev == nil {
 		size := 1 << bits(len(r.wants))
@@ -88,13 +89,20 @@ func (h *head) one(r *rows, piece *piece, ends []bool, results []Result) error {
 		r.onDev = tensors.FromFlatDataAndDimensions(r.x, size, e.model.D)
 		r.x = nil
 		n := len(r.wants)
-		r.top, r.sum, r.ends = make([]float64, n), make([]float64, n), make([]float64, n)
-		r.best = make([][]Likely, n)
+		r.top, r.sum = make([]float64, n), make([]float64, n)
+		for _, w := range r.wants {
+			for _, in := range w.within {
+				if setIndex(r.sets, in.set) < 0 {
+					r.sets = append(r.sets, in.set)
+					r.within = append(r.within, make([]float64, n))
+				}
+			}
+		}
+		r.best = make([][]TokenLogProb, n)
 	}
-	wantEnds, wantRows := false, false
+	wantRows := false
 	var pick []int32
 	for i, w := range r.wants {
-		wantEnds = wantEnds || len(w.ends) > 0
 		wantRows = wantRows || len(w.rows) > 0 || w.top > 0
 		for _, id := range w.ids {
 			if piece.from <= int(id) && int(id) < piece.to {
@@ -102,44 +110,41 @@ func (h *head) one(r *rows, piece *piece, ends []bool, results []Result) error {
 			}
 		}
 	}
-	name, args := "head", []*tensors.Tensor{r.onDev}
-	if wantEnds {
-		name = "head with ends"
-		set := make([]float32, piece.to-piece.from)
-		for i := range set {
-			if ends[piece.from+i] {
-				set[i] = 1
+	args := []*tensors.Tensor{r.onDev}
+	for _, set := range r.sets {
+		in := make([]float32, piece.to-piece.from)
+		for i := range in {
+			if set[piece.from+i] {
+				in[i] = 1
 			}
 		}
-		args = append(args, tensors.FromFlatDataAndDimensions(set, len(set)))
-		defer args[1].MustFinalizeAll()
+		args = append(args, tensors.FromFlatDataAndDimensions(in, len(in)))
 	}
-	out, err := e.call(name, headGraph(piece.part, piece.inOut(), wantEnds), append(args, piece.tensors()...))
+	defer releaseAll(args[1:])
+	out, err := e.call(fmt.Sprint("head ", len(r.sets)), headGraph(piece.part, piece.inOut(), len(r.sets)), append(args, piece.tensors()...))
 	if err != nil {
 		return err
 	}
 	defer releaseAll(out)
 	logits := out[0]
 	tops, sums := tensors.MustCopyFlatData[float32](out[1]), tensors.MustCopyFlatData[float32](out[2])
-	var endSums []float32
-	if wantEnds {
-		endSums = tensors.MustCopyFlatData[float32](out[3])
+	within := make([][]float32, len(r.sets))
+	for s := range within {
+		within[s] = tensors.MustCopyFlatData[float32](out[3+s])
 	}
 	for i := range r.wants {
-		top, end := float64(tops[i]), 0.0
-		if wantEnds {
-			end = float64(endSums[i])
-		}
+		top, old, new := float64(tops[i]), 1.0, 1.0 // factors of the sums so far, and of this slice's
 		switch {
 		case piece.from == 0:
-			r.top[i], r.sum[i], r.ends[i] = top, float64(sums[i]), end
+			r.top[i] = top
 		case top > r.top[i]:
-			scale := math.Exp(r.top[i] - top)
-			r.top[i], r.sum[i], r.ends[i] = top, r.sum[i]*scale+float64(sums[i]), r.ends[i]*scale+end
+			old, r.top[i] = math.Exp(r.top[i]-top), top
 		default:
-			scale := math.Exp(top - r.top[i])
-			r.sum[i] += float64(sums[i]) * scale
-			r.ends[i] += end * scale
+			new = math.Exp(top - r.top[i])
+		}
+		r.sum[i] = r.sum[i]*old + float64(sums[i])*new
+		for s := range within {
+			r.within[s][i] = r.within[s][i]*old + float64(within[s][i])*new
 		}
 	}
 	if err := h.pick(r, piece, logits, pick, results); err != nil || !wantRows {
@@ -149,10 +154,10 @@ func (h *head) one(r *rows, piece *piece, ends []bool, results []Result) error {
 		width := piece.to - piece.from
 		for i, w := range r.wants {
 			for _, text := range w.rows {
-				if results[text].Row == nil {
-					results[text].Row = make([]float32, e.model.V)
+				if results[text].Distribution == nil {
+					results[text].Distribution = make([]float32, e.model.V)
 				}
-				copy(results[text].Row[piece.from:piece.to], flat[i*width:])
+				copy(results[text].Distribution[piece.from:piece.to], flat[i*width:])
 			}
 			if w.top > 0 {
 				r.best[i] = likeliest(r.best[i], w.top, flat[i*width:(i+1)*width], piece.from)
@@ -162,7 +167,7 @@ func (h *head) one(r *rows, piece *piece, ends []bool, results []Result) error {
 }
 
 // likeliest keeps the n highest of best and of logits, whose ids start at from.
-func likeliest(best []Likely, n int, logits []float32, from int) []Likely {
+func likeliest(best []TokenLogProb, n int, logits []float32, from int) []TokenLogProb {
 	for j, x := range logits {
 		if len(best) == n && !(x > best[n-1].LogProb) {
 			continue
@@ -171,7 +176,7 @@ func likeliest(best []Likely, n int, logits []float32, from int) []Likely {
 		for at > 0 && x > best[at-1].LogProb {
 			at--
 		}
-		if best = slices.Insert(best, at, Likely{int32(from + j), x}); len(best) > n {
+		if best = slices.Insert(best, at, TokenLogProb{int32(from + j), x}); len(best) > n {
 			best = best[:n]
 		}
 	}
@@ -197,7 +202,7 @@ func (h *head) pick(r *rows, piece *piece, logits *tensors.Tensor, pick []int32,
 				continue
 			}
 			for _, to := range w.slot[k] {
-				results[to.text].LogProb[to.i] = values[n]
+				results[to.text].LogProbs[to.i] = values[n]
 			}
 			n++
 		}
@@ -215,13 +220,13 @@ func (h *head) finish(results []Result) error {
 			}
 			for _, slots := range w.slot {
 				for _, to := range slots {
-					at := &results[to.text].LogProb[to.i]
+					at := &results[to.text].LogProbs[to.i]
 					results[to.text].Greedy = results[to.text].Greedy && float64(*at) >= r.top[i]
 					*at = logProb(*at, lse)
 				}
 			}
 			for _, text := range w.rows {
-				row := results[text].Row
+				row := results[text].Distribution
 				for j, x := range row {
 					row[j] = logProb(x, lse)
 				}
@@ -229,11 +234,12 @@ func (h *head) finish(results []Result) error {
 			for _, to := range w.tops {
 				top := results[to.text].Top[to.i]
 				for j := range top {
-					top[j] = Likely{r.best[i][j].ID, logProb(r.best[i][j].LogProb, lse)}
+					top[j] = TokenLogProb{r.best[i][j].ID, logProb(r.best[i][j].LogProb, lse)}
 				}
 			}
-			for _, text := range w.ends {
-				results[text].Ends = float32(min(math.Log(r.ends[i])-math.Log(r.sum[i]), 0))
+			for _, in := range w.within {
+				sum := r.within[setIndex(r.sets, in.set)][i]
+				results[in.text].Within = float32(min(math.Log(sum)-math.Log(r.sum[i]), 0))
 			}
 		}
 	}
@@ -242,6 +248,11 @@ func (h *head) finish(results []Result) error {
 
 // logProb is logit - lse, at most 0: rounding can leave a sure thing above.
 func logProb(logit float32, lse float64) float32 { return float32(min(float64(logit)-lse, 0)) }
+
+// setIndex is the place of a set in a list, by the slice's identity, or -1.
+func setIndex(sets [][]bool, set []bool) int {
+	return slices.IndexFunc(sets, func(s []bool) bool { return &s[0] == &set[0] })
+}
 
 // bits is the number of bits it takes to count to n-1.
 func bits(n int) int {
@@ -252,20 +263,16 @@ func bits(n int) int {
 	return b
 }
 
-// headGraph is x [S D], (ends [C],) weights with a slice [C D] of the vocabulary's
-// matrix -> logits [S C], top [S], sum of exp(logit-top) [S] (, the same over the ends).
-func headGraph(part *arch.Part, inOut []bool, ends bool) func([]*Node) []*Node {
+// headGraph is x [S D], sets [C] each, weights with a slice [C D] of the vocabulary's
+// matrix -> logits [S C], top [S], sum of exp(logit-top) [S], the same over each set.
+func headGraph(part *arch.Part, inOut []bool, sets int) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
-		x, in := in[0], in[1:]
-		var set *Node
-		if ends {
-			set, in = in[0], in[1:]
-		}
+		x, within, in := in[0], in[1:1+sets], in[1+sets:]
 		logits := part.Graph(&arch.Pass{Weights: in, InOut: inOut}, x)
 		top := ReduceMax(logits, -1)
 		share := Exp(Sub(logits, InsertAxes(top, -1)))
 		out := []*Node{logits, top, ReduceSum(share, -1)}
-		if ends {
+		for _, set := range within {
 			out = append(out, ReduceSum(Mul(share, ExpandLeftToRank(set, 2)), -1))
 		}
 		return out

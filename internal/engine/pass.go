@@ -25,8 +25,8 @@ func (in *inputs) release() {
 	}
 }
 
-// run computes one pass and puts its numbers in their places.
-func (e *Engine) run(ctx context.Context, t *tree, p pass, ends []bool, results []Result) error {
+// pass computes one pass and puts its numbers in their places.
+func (e *Engine) pass(ctx context.Context, t *tree, p pass, results []Result) error {
 	var batches []batch
 	var shapes []shape
 	var rows func(n, usual int) (int, error)
@@ -72,7 +72,7 @@ func (e *Engine) run(ctx context.Context, t *tree, p pass, ends []bool, results 
 				return err
 			}
 		}
-		return head.slice(ctx, piece, ends, results)
+		return head.slice(ctx, piece, results)
 	})
 	if err != nil {
 		return err

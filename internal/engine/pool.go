@@ -25,7 +25,7 @@ var poolKeys = 1024
 
 // poolable tells whether a text can be in a pooled tree. In float32 such texts are computed
 // in invariant batches (see shape), pooled or not.
-func poolable(text Text) bool { return text.From < shortPrompt && len(text.IDs) <= pooledText }
+func poolable(text Request) bool { return text.From < shortPrompt && len(text.IDs) <= pooledText }
 
 // pool makes the pooled tree of some of texts, by number, and returns the prompts that are
 // to be kept, by their last nodes, and whether the tree is worth it: because it saves a
@@ -33,13 +33,13 @@ func poolable(text Text) bool { return text.From < shortPrompt && len(text.IDs) 
 //
 // What is kept of a prompt ends before its last token, whose state is wanted. A text that
 // goes on from there makes use of it too.
-func (e *Engine) pool(texts []Text, numbers []int, without int) (t *tree, keeps map[int32]*prompt, worth bool) {
+func (e *Engine) pool(texts []Request, numbers []int, without int) (t *tree, keeps map[int32]*prompt, worth bool) {
 	t, keeps = newTree(), map[int32]*prompt{}
 	t.pooled, t.invariant = map[int]int32{}, e.invariant
 	at := map[*prompt]int32{} // in the pool
 	for _, n := range numbers {
 		text := texts[n]
-		if text.From <= leastPrompt || text.From == len(text.IDs) && !text.After() {
+		if text.From <= leastPrompt || text.From == len(text.IDs) && !text.after() {
 			t.add(n, text)
 			continue
 		}

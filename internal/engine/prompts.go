@@ -122,7 +122,7 @@ func (p *prompt) bytes() int64 {
 }
 
 // groups splits texts, by number, into those of each long prompt and, first, the rest.
-func groups(texts []Text) [][]int {
+func groups(texts []Request) [][]int {
 	all := make([][]int, 1)
 	at := map[string]int{}
 	for n, text := range texts {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -31,20 +32,20 @@ func TestPrompts(t *testing.T) {
 		}
 		list := [][]int32{random(20), slices.Concat(system, random(30)), slices.Concat(system, random(longest/3)), random(longest), random(128), system}
 		for round := range rounds {
-			var texts []Text
+			var texts []Request
 			fresh := 0
 			for i := range replies {
 				prompt := list[r.IntN(len(list))]
 				reply := random(r.IntN(5))
 				fresh += len(reply) + 1
-				texts = append(texts, Text{IDs: slices.Concat(prompt, reply), From: len(prompt), Row: i%7 == 0, Top: i % 3})
+				texts = append(texts, Request{IDs: slices.Concat(prompt, reply), From: len(prompt), Distribution: i%7 == 0, TopK: i % 3})
 			}
 			before := with.computed
-			got, err := with.Run(t.Context(), texts, nil)
+			got, err := run(t.Context(), with, texts)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, err := plain.Run(t.Context(), texts, nil)
+			want, err := run(t.Context(), plain, texts)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,25 +87,25 @@ func TestPool(t *testing.T) {
 				copy(list[i], list[i-8])
 			}
 		}
-		var last []Text
+		ends, other := make([]bool, plain.model.V), make([]bool, 9)
+		ends[3], ends[17], other[5] = true, true, true
+		var last []Request
 		for round := range 5 {
 			texts := last
 			for i := range 40 {
 				prompt := list[r.IntN(len(list))]
 				reply := random(r.IntN(9))
-				texts = append(texts, Text{IDs: slices.Concat(prompt, reply), From: len(prompt), Row: i%7 == 0, Top: i % 3, Ends: i%5 == 0})
+				texts = append(texts, Request{IDs: slices.Concat(prompt, reply), From: len(prompt), Distribution: i%7 == 0, TopK: i % 3, Within: [][]bool{ends, nil, nil, other, nil}[i%5]})
 			}
 			if round == 3 {
 				last = texts
 			}
 			before := with.computed
-			ends := make([]bool, plain.model.V)
-			ends[3], ends[17] = true, true
-			got, err := with.Run(t.Context(), texts, ends)
+			got, err := run(t.Context(), with, texts)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, err := plain.Run(t.Context(), texts, ends)
+			want, err := run(t.Context(), plain, texts)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,6 +113,9 @@ func TestPool(t *testing.T) {
 			for i := range got {
 				if err := near(got[i], want[i], 1e-5); err != nil || len(got[i].Top) != len(want[i].Top) {
 					t.Fatalf("%s: round %d: text %d: %v", name, round, i, err)
+				}
+				if a, b := got[i].Within, want[i].Within; math.Abs(float64(a-b)) > 1e-5 || (b == 0) != (texts[i].Within == nil) {
+					t.Fatalf("%s: round %d: text %d: within %v, wanted %v", name, round, i, a, b)
 				}
 				fresh += len(texts[i].IDs) - max(texts[i].From-1, 0)
 			}

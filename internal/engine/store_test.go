@@ -67,7 +67,7 @@ func TestMemory(t *testing.T) {
 			least := whole.workBytes()
 			texts := randomTexts(rand.New(rand.NewPCG(7, 8)), 60, min(whole.model.Context, 60), whole.model.V)
 			whole.passNodes, whole.batchNodes = 200, 48
-			want, err := whole.Run(t.Context(), texts, nil)
+			want, err := run(t.Context(), whole, texts)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +89,7 @@ func TestMemory(t *testing.T) {
 				}
 				e.passNodes, e.batchNodes = 200, 48
 				for range 2 { // the second time nothing is checked any more
-					got, err := e.Run(t.Context(), texts, nil)
+					got, err := run(t.Context(), e, texts)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -162,10 +162,10 @@ func TestSlices(t *testing.T) {
 			texts := randomTexts(r, 40, min(e.model.Context, 40), e.model.V)
 			for i := range texts { // each row comes to its likeliest token
 				if texts[i].From < len(texts[i].IDs) {
-					texts[i].Row = true
+					texts[i].Distribution = true
 				}
 			}
-			got, err := e.Run(t.Context(), texts, nil)
+			got, err := run(t.Context(), e, texts)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -196,37 +196,37 @@ func TestTop(t *testing.T) {
 		}
 		texts := randomTexts(r, n, min(e.model.Context, 30), e.model.V)
 		for i := range texts {
-			texts[i].Row, texts[i].Top = false, []int{0, 1, 5, e.model.V + 3}[i%4]
+			texts[i].Distribution, texts[i].TopK = false, []int{0, 1, 5, e.model.V + 3}[i%4]
 		}
-		got, err := e.Run(t.Context(), texts, nil)
+		got, err := run(t.Context(), e, texts)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, text := range texts {
-			if text.Top == 0 {
+			if text.TopK == 0 {
 				if got[i].Top != nil {
 					t.Errorf("text %d has top tokens unasked", i)
 				}
 				continue
 			}
 			for n := text.From; n <= len(text.IDs); n++ {
-				row, err := e.Run(t.Context(), []Text{{IDs: text.IDs[:n], From: n, Row: true}}, nil)
+				row, err := run(t.Context(), e, []Request{{IDs: text.IDs[:n], From: n, Distribution: true}})
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := make([]Likely, e.model.V)
-				for id, x := range row[0].Row {
-					want[id] = Likely{int32(id), x}
+				want := make([]TokenLogProb, e.model.V)
+				for id, x := range row[0].Distribution {
+					want[id] = TokenLogProb{int32(id), x}
 				}
-				slices.SortStableFunc(want, func(a, b Likely) int { return cmp.Compare(b.LogProb, a.LogProb) })
-				want = want[:min(text.Top, len(want))]
+				slices.SortStableFunc(want, func(a, b TokenLogProb) int { return cmp.Compare(b.LogProb, a.LogProb) })
+				want = want[:min(text.TopK, len(want))]
 				top := got[i].Top[n-text.From]
 				if len(top) != len(want) {
 					t.Fatalf("text %d, place %d: %d tokens, wanted %d", i, n, len(top), len(want))
 				}
 				for j := range top {
 					// Neighbours may change places where they differ by rounding only.
-					if d := math.Abs(float64(top[j].LogProb - want[j].LogProb)); d > 1e-5 || math.Abs(float64(row[0].Row[top[j].ID]-top[j].LogProb)) > 1e-5 {
+					if d := math.Abs(float64(top[j].LogProb - want[j].LogProb)); d > 1e-5 || math.Abs(float64(row[0].Distribution[top[j].ID]-top[j].LogProb)) > 1e-5 {
 						t.Fatalf("text %d, place %d: token %d is %v, wanted %v", i, n, j, top[j], want[j])
 					}
 				}
@@ -235,44 +235,52 @@ func TestTop(t *testing.T) {
 	}
 }
 
-// TestEnds: the sum over the ends is that over the row, for sets of many sizes.
-func TestEnds(t *testing.T) {
+// TestWithin: the sum over a set of tokens is that over the distribution, for sets of many
+// sizes, several in one window, equal ones in one slice and in two.
+func TestWithin(t *testing.T) {
 	defer func(rows int) { sliceRows = rows }(sliceRows)
 	sliceRows = 40
 	e := open(t, "gemma2-base")
 	r := rand.New(rand.NewPCG(9, 10))
+	sets := [][]bool{nil, {}, {false, true}}
 	for _, share := range []float64{0, 0.01, 0.5, 1} {
-		ends := make([]bool, e.model.V)
-		for i := range ends {
-			ends[i] = r.Float64() < share
+		set := make([]bool, e.model.V)
+		for i := range set {
+			set[i] = r.Float64() < share
 		}
+		sets = append(sets, set, slices.Clone(set))
+	}
+	for kinds := 1; kinds <= len(sets); kinds++ {
 		texts := randomTexts(r, 30, min(e.model.Context, 30), e.model.V)
-		var want []Text
+		var want []Request
 		for i := range texts {
-			texts[i].Ends, texts[i].Row = true, false
-			want = append(want, Text{IDs: texts[i].IDs, From: len(texts[i].IDs), Row: true})
+			texts[i].Within, texts[i].Distribution = sets[len(sets)-1-i%kinds], false
+			want = append(want, Request{IDs: texts[i].IDs, From: len(texts[i].IDs), Distribution: true})
 		}
-		got, err := e.Run(t.Context(), texts, ends)
+		got, err := run(t.Context(), e, texts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows, err := e.Run(t.Context(), want, nil)
+		rows, err := run(t.Context(), e, want)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := range texts {
 			sum := 0.0
-			for id, x := range rows[i].Row {
-				if ends[id] {
-					sum += math.Exp(float64(x))
+			for id, in := range texts[i].Within {
+				if in {
+					sum += math.Exp(float64(rows[i].Distribution[id]))
 				}
 			}
-			if a, b := math.Exp(float64(got[i].Ends)), sum; math.Abs(a-b) > 1e-5 {
-				t.Errorf("share %v: text %d: %v, wanted %v", share, i, a, b)
+			if texts[i].Within == nil {
+				sum = 1 // 0 is what stands where nothing was asked
+			}
+			if a := math.Exp(float64(got[i].Within)); math.Abs(a-sum) > 1e-5 {
+				t.Errorf("%d sets: text %d: %v, wanted %v", kinds, i, a, sum)
 			}
 		}
 	}
-	if _, err := e.Run(t.Context(), []Text{{IDs: []int32{1}, From: 1, Ends: true}}, make([]bool, 3)); err == nil || !strings.Contains(err.Error(), "3 ends") {
-		t.Errorf("error %v, wanted one about 3 ends", err)
+	if _, err := run(t.Context(), e, []Request{{IDs: []int32{1}, From: 1, Within: make([]bool, e.model.V+1)}}); err == nil || !strings.Contains(err.Error(), "a set of") {
+		t.Errorf("error %v, wanted one about the set", err)
 	}
 }

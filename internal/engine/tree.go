@@ -6,19 +6,20 @@ import (
 	"github.com/implicitreward/implicitreward/internal/prefix"
 )
 
-// Text is a token sequence and what is wanted of it: the log-probabilities of
-// IDs[From:], each after the tokens before it, and what is asked for after the last.
-type Text struct {
-	IDs  []int32
-	From int  // at least 1, unless nothing is wanted (From == len(IDs))
-	Row  bool // the whole vocabulary after the last token
-	Ends bool // the sum over Run's ends after the last token
-	Top  int  // the likeliest tokens in place of each of IDs[From:], and after the last
+// states is the number of hidden states that a request needs: those of all its tokens but
+// the last, and of that one too where something after it is asked for.
+func (r Request) states() int {
+	switch {
+	case r.after():
+		return len(r.IDs)
+	case r.From >= len(r.IDs):
+		return 0
+	}
+	return len(r.IDs) - 1
 }
 
-// After tells whether anything is wanted after the last token, whose state is computed for
-// that alone.
-func (t Text) After() bool { return t.Row || t.Ends || t.Top > 0 }
+// after tells whether anything after the last token is asked for.
+func (r Request) after() bool { return r.Distribution || r.Within != nil || r.TopK > 0 }
 
 // tree is the prefix tree of the texts of one call. Its nodes are the tokens whose
 // hidden states are needed; texts with a common beginning share its nodes. Nodes
@@ -46,28 +47,33 @@ type tree struct {
 
 // want is what is wanted after one node.
 type want struct {
-	ids  []int32    // next tokens whose log-probability is asked for
-	slot [][]target // for each of them, where the number goes
-	rows []int      // texts that want the whole row
-	ends []int      // texts that want the sum over the ends
-	tops []target   // where the likeliest tokens go
-	top  int        // how many of them at most
-	at   map[int32]int
+	ids    []int32    // next tokens whose log-probability is asked for
+	slot   [][]target // for each of them, where the number goes
+	rows   []int      // texts that want the whole row
+	within []summed   // texts that want the sum over a set of tokens
+	tops   []target   // where the likeliest tokens go
+	top    int        // how many of them at most
+	at     map[int32]int
 }
 
 // target is a place in the results: log-probability i of a text.
 type target struct{ text, i int }
+
+// summed is a set of tokens, a value for each of the vocabulary, over whose probabilities a
+// text wants the sum.
+type summed struct {
+	text int
+	set  []bool
+}
 
 func newTree() *tree {
 	return &tree{wants: map[int32]*want{}}
 }
 
 // add enters text number n.
-func (t *tree) add(n int, text Text) {
-	last := len(text.IDs) - 1 // the last token's own state is needed for what follows only
-	if text.After() {
-		last++
-	} else if text.From >= len(text.IDs) {
+func (t *tree) add(n int, text Request) {
+	last := text.states()
+	if last == 0 {
 		return
 	}
 	node, start := prefix.Root, 0
@@ -85,19 +91,19 @@ func (t *tree) add(n int, text Text) {
 		if i+1 >= text.From && i+1 < len(text.IDs) {
 			w := t.want(node)
 			w.token(text.IDs[i+1], target{n, i + 1 - text.From})
-			w.likeliest(text.Top, target{n, i + 1 - text.From})
+			w.likeliest(text.TopK, target{n, i + 1 - text.From})
 		}
 	}
-	if text.After() {
-		t.want(node).likeliest(text.Top, target{n, len(text.IDs) - text.From})
+	if text.after() {
+		t.want(node).likeliest(text.TopK, target{n, len(text.IDs) - text.From})
 	}
-	if text.Row {
+	if text.Distribution {
 		w := t.want(node)
 		w.rows = append(w.rows, n)
 	}
-	if text.Ends {
+	if text.Within != nil {
 		w := t.want(node)
-		w.ends = append(w.ends, n)
+		w.within = append(w.within, summed{n, text.Within})
 	}
 }
 

@@ -80,7 +80,7 @@ func seesAncestors(t *testing.T, tree *tree, p pass, batches []batch) {
 func TestShared(t *testing.T) {
 	tree := newTree()
 	for n, ids := range [][]int32{{1, 2, 3, 4}, {1, 2, 3, 5}, {1, 2, 6}, {1, 2, 3, 4}} {
-		tree.add(n, Text{IDs: ids, From: 2})
+		tree.add(n, Request{IDs: ids, From: 2})
 	}
 	if got := len(tree.id); got != 3 { // 1, 2, 3
 		t.Errorf("%d nodes, wanted 3", got)
@@ -95,7 +95,7 @@ func TestPasses(t *testing.T) {
 		for word := range int32(30) { // 50 + 30 nodes a prompt
 			ids := make([]int32, 53)
 			ids[0], ids[50] = prompt, word
-			words.add(int(prompt*30+word), Text{IDs: ids[:52], From: 50})
+			words.add(int(prompt*30+word), Request{IDs: ids[:52], From: 50})
 		}
 	}
 	for i, p := range words.passes(400) {
@@ -110,7 +110,7 @@ func TestPasses(t *testing.T) {
 	for n := range int32(3) {
 		ids := make([]int32, 1000)
 		ids[0] = n
-		long.add(int(n), Text{IDs: ids, From: len(ids), Row: true})
+		long.add(int(n), Request{IDs: ids, From: len(ids), Distribution: true})
 	}
 	nodes := 0
 	for _, p := range long.passes(64) {
@@ -128,7 +128,7 @@ func TestShapes(t *testing.T) {
 		for word := range int32(1000) {
 			ids := make([]int32, 53)
 			ids[0], ids[50] = prompt, word
-			words.add(int(prompt*1000+word), Text{IDs: ids[:52], From: 50})
+			words.add(int(prompt*1000+word), Request{IDs: ids[:52], From: 50})
 		}
 	}
 	different := map[shape]bool{}

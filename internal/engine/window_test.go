@@ -1,25 +1,23 @@
-package logprob
+package engine
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
-
-	"github.com/implicitreward/implicitreward/internal/engine"
 )
 
 // TestWindow: whatever the texts, a window holds no more different beginnings than its
 // limit, counted here by brute force, and closes only on a text that it cannot take.
 func TestWindow(t *testing.T) {
-	states := func(texts []engine.Text) int {
+	states := func(texts []Request) int {
 		seen := map[string]bool{}
 		for _, x := range texts {
 			n := len(x.IDs)
-			if !x.Row {
+			if !x.Distribution {
 				n--
 			}
-			if !x.Row && x.From >= len(x.IDs) {
+			if !x.Distribution && x.From >= len(x.IDs) {
 				n = 0
 			}
 			for i := range n {
@@ -37,13 +35,13 @@ func TestWindow(t *testing.T) {
 			for i := range ids {
 				ids[i] = int32(random.IntN(3))
 			}
-			x := engine.Text{IDs: ids, From: random.IntN(len(ids) + 1)}
+			x := Request{IDs: ids, From: random.IntN(len(ids) + 1)}
 			if random.IntN(5) == 0 {
-				x.From, x.Row = len(ids), true
+				x.From, x.Distribution = len(ids), true
 			}
-			before := slices.Clone(w.texts)
+			before := slices.Clone(w.requests)
 			if !w.add(x) {
-				if n := states(append(before, x)); n <= limit || len(w.texts) == 0 {
+				if n := states(append(before, x)); n <= limit || len(w.requests) == 0 {
 					t.Fatalf("a text was refused, with it %d states, the limit is %d", n, limit)
 				}
 				w.reset()
@@ -51,21 +49,21 @@ func TestWindow(t *testing.T) {
 					t.Fatal("an empty window refused a text")
 				}
 			}
-			if n := states(w.texts); n != w.tree.Len() || n > limit && len(w.texts) > 1 {
-				t.Fatalf("%d states in %d texts, counted %d, limit %d", n, len(w.texts), w.tree.Len(), limit)
+			if n := states(w.requests); n != w.nodes.Len() || n > limit && len(w.requests) > 1 {
+				t.Fatalf("%d states in %d texts, counted %d, limit %d", n, len(w.requests), w.nodes.Len(), limit)
 			}
 		}
 	}
 	w := &window{limit: 1 << 20}
 	n := 0
-	for w.add(engine.Text{IDs: []int32{1}, From: 1, Row: true}) {
+	for w.add(Request{IDs: []int32{1}, From: 1, Distribution: true}) {
 		n++
 	}
-	if n != windowRows {
-		t.Errorf("%d rows in a window, wanted %d", n, windowRows)
+	if n != windowDistributions {
+		t.Errorf("%d rows in a window, wanted %d", n, windowDistributions)
 	}
 	w.reset()
-	for n = 0; w.add(engine.Text{}); n++ {
+	for n = 0; w.add(Request{}); n++ {
 	}
 	if n == 0 || n > windowTokens {
 		t.Errorf("%d empty texts in a window, wanted an end", n)

@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/implicitreward/implicitreward/internal/prefix"
+)
+
+// The bounds of a window: the requests that are computed in one go, and kept in one piece by
+// a Cache that keeps windows. Large enough that what requests share is mostly computed once,
+// and no more than is cheap to lose. Within the bounds a window depends on the requests
+// alone, never on time, so that a run that is started again has the same windows.
+const (
+	defaultWindowNodes  = 4096    // hidden states: some seconds of a small model on two cores
+	windowTokens        = 1 << 20 // held in memory
+	windowDistributions = 64      // handed out together
+)
+
+// Cache keeps results. An error of it ends the run.
+type Cache interface {
+	// Get returns the results of the requests of a window; ok is false where it has not all.
+	Get(ctx context.Context, requests []Request) (results []Result, ok bool, err error)
+	// Put keeps the results of a window.
+	Put(ctx context.Context, requests []Request, results []Result) error
+}
+
+// window gathers requests, and counts the hidden states that computing them takes: one for
+// each different prefix, as many as a prefix tree of them has nodes.
+type window struct {
+	limit         int // of nodes
+	vocabulary    int
+	requests      []Request
+	nodes         prefix.Tree
+	tokens        int
+	distributions int
+	raw, sets     [][]bool // the different Within of the requests as they came, and whole
+}
+
+func (w *window) reset() {
+	clear(w.requests) // ids are the caller's
+	w.requests, w.tokens, w.distributions, w.raw, w.sets = w.requests[:0], 0, 0, nil, nil
+	w.nodes.Reset()
+}
+
+// add takes a request, or answers false if it would make the window too large. An empty
+// window takes any.
+func (w *window) add(r Request) bool {
+	needed := r.IDs[:r.states()]
+	if len(w.requests) > 0 && (w.nodes.Len()+len(needed)-w.nodes.Shared(needed) > w.limit || w.tokens+len(r.IDs) >= windowTokens || r.Distribution && w.distributions == windowDistributions) {
+		return false
+	}
+	w.nodes.Add(needed)
+	r.Within = w.set(r.Within)
+	w.requests = append(w.requests, r)
+	w.tokens += len(r.IDs) + 1 // a request without tokens takes room too
+	if r.Distribution {
+		w.distributions++
+	}
+	return true
+}
+
+// set makes sets of tokens that are equal the same slice, with a value for each token.
+func (w *window) set(raw []bool) []bool {
+	if raw == nil {
+		return nil
+	}
+	for i, r := range w.raw {
+		if len(r) == len(raw) && (len(r) == 0 || &r[0] == &raw[0]) {
+			return w.sets[i]
+		}
+	}
+	whole := make([]bool, w.vocabulary)
+	copy(whole, raw)
+	if i := slices.IndexFunc(w.sets, func(s []bool) bool { return slices.Equal(s, whole) }); i >= 0 {
+		whole = w.sets[i]
+	}
+	w.raw, w.sets = append(w.raw, raw), append(w.sets, whole)
+	return whole
+}
+
+// Run yields a result for every request, in their order. Requests are drawn as they are
+// needed, and computed in windows; what those of a window have in common is computed once.
+// The first that cannot be computed yields an error that names its number, after the results
+// before it, and ends the sequence; so do the end of ctx, which is looked at between
+// executions, and a number that is not finite (but for a log-probability of -Inf).
+func (e *Engine) Run(ctx context.Context, requests iter.Seq[Request]) iter.Seq2[Result, error] {
+	return e.run(requests, func(window []Request) ([]Result, error) { return e.window(ctx, window) })
+}
+
+// Fresh is Run past the cache, which Options.Window is not told of.
+func (e *Engine) Fresh(ctx context.Context, requests iter.Seq[Request]) iter.Seq2[Result, error] {
+	return e.run(requests, func(window []Request) ([]Result, error) { return e.compute(ctx, window) })
+}
+
+func (e *Engine) run(requests iter.Seq[Request], answer func(window []Request) ([]Result, error)) iter.Seq2[Result, error] {
+	return func(yield func(Result, error) bool) {
+		w := &window{limit: e.WindowNodes, vocabulary: e.model.V}
+		done := 0
+		flush := func() bool {
+			results, err := answer(w.requests)
+			if err != nil {
+				yield(Result{}, err)
+				return false
+			}
+			for _, r := range results {
+				if !yield(r, nil) {
+					return false
+				}
+			}
+			done += len(w.requests)
+			w.reset()
+			return true
+		}
+		for r := range requests {
+			if err := e.check(r); err != nil {
+				if flush() {
+					yield(Result{}, fmt.Errorf("text %d: %w", done, err))
+				}
+				return
+			}
+			if !w.add(r) {
+				if !flush() {
+					return
+				}
+				w.add(r)
+			}
+		}
+		flush()
+	}
+}
+
+// window computes the requests of a window, unless the cache has their results.
+func (e *Engine) window(ctx context.Context, requests []Request) ([]Result, error) {
+	if len(requests) == 0 {
+		return nil, nil
+	}
+	if e.cache != nil {
+		results, ok, err := e.cache.Get(ctx, requests)
+		if err == nil {
+			err = ctx.Err() // the cache need not look at it
+		}
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			e.told(len(requests), true)
+			return results, nil
+		}
+	}
+	results, err := e.compute(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	if e.cache != nil {
+		if err := e.cache.Put(ctx, requests, results); err != nil {
+			return nil, err
+		}
+	}
+	e.told(len(requests), false)
+	return results, nil
+}
