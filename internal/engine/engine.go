@@ -178,7 +178,7 @@ func (e *Engine) workBytes() int64 {
 	}
 	stream := 2 * e.passNodes * m.D * 4                // residual stream, and what the head wants of it
 	block := e.batchNodes * (4*widest + 4*m.N*m.K) * 4 // one block's values
-	logits := 3 * headRows * min(m.V, sliceRows) * 4
+	logits := 3 * headStates * min(m.V, sliceRows) * 4
 	return int64(stream+block+logits+3*scoreBytes) + converted
 }
 

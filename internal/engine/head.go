@@ -12,30 +12,33 @@ import (
 	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
-// headRows is the number of states that the head takes at a time.
-const headRows = 256
+// headStates is the number of hidden states that the head takes at a time.
+const headStates = 256
 
 // sliceRows is the number of rows of the vocabulary that it takes at a time, so that
 // logits stay in the cache (4,096 and 16,384 are slower, measured). Tests change it.
 var sliceRows = 8192
 
-// head computes what is wanted of a pass, from its final states, slice by slice of
-// the vocabulary.
+// head computes the results of a pass from its final hidden states, one slice of the
+// vocabulary after the other. Until finish, results hold logits.
 type head struct {
-	e    *Engine
-	rows []*rows
+	e       *Engine
+	results []Result
+	groups  []*states
 }
 
-// rows are some final states and what is known of the logits after them so far.
-type rows struct {
-	wants  []*want
-	x      []float32 // [S D]
-	onDev  *tensors.Tensor
-	top    []float64        // highest logit
-	sum    []float64        // of exp(logit - top)
-	sets   [][]bool         // over which something is summed: of each, a value for each of the vocabulary
-	within [][]float64      // of the same as sum, over each of the sets
-	best   [][]TokenLogProb // tokens with the highest logits, the highest first, where they are wanted
+// states are some hidden states after which something is asked for, and the softmax over
+// the slices of the vocabulary so far.
+type states struct {
+	outputs []*outputs      // of each state
+	x       []float32       // [S D]
+	device  *tensors.Tensor // [S D], with padding
+
+	max       []float64 // the highest logit
+	sum       []float64 // of exp(logit - max)
+	sets      [][]bool  // all sets of tokens that are summed over
+	within    [][]float64
+	likeliest [][]TokenLogProb // tokens with the highest logits, the highest first
 }
 
 // release frees what is on the device.
@@ -43,127 +46,168 @@ func (h *head) release() {
 	if h == nil {
 		return
 	}
-	for _, r := range h.rows {
-		if r.onDev != nil {
-			r.onDev.MustFinalizeAll()
+	for _, g := range h.groups {
+		if g.device != nil {
+			g.device.MustFinalizeAll()
 		}
 	}
 }
 
-// group returns the rows that have room for one more.
-func (h *head) group() *rows {
-	if n := len(h.rows); n == 0 || len(h.rows[n-1].wants) == headRows {
-		h.rows = append(h.rows, &rows{})
+// add enters a hidden state [D].
+func (h *head) add(o *outputs, x []float32) {
+	if n := len(h.groups); n == 0 || len(h.groups[n-1].outputs) == headStates {
+		h.groups = append(h.groups, &states{})
 	}
-	return h.rows[len(h.rows)-1]
+	g := h.groups[len(h.groups)-1]
+	g.outputs = append(g.outputs, o)
+	g.x = append(g.x, x...)
 }
 
-// slice takes all states through one slice of the vocabulary. Until finish, results
-// hold logits.
-func (h *head) slice(ctx context.Context, piece *piece, results []Result) error {
-	for _, r := range h.rows {
+// slice takes all states through one slice of the vocabulary.
+func (h *head) slice(ctx context.Context, piece *piece) error {
+	for _, g := range h.groups {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := h.one(r, piece, results); err != nil {
+		if g.device == nil {
+			if err := h.upload(g); err != nil {
+				return err
+			}
+		}
+		if err := h.logits(g, piece); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (h *head) one(r *rows, piece *piece, results []Result) error {
-	e := h.e
-	if r.onDev == nil {
-		size := 1 << bits(len(r.wants))
-		if size > chunkNodes {
-			size = bucket(len(r.wants))
-		}
-		if e.invariant {
-			var err error
-			if size, err = e.rows(len(r.wants), size, true); err != nil {
-				return err
-			}
-		}
-		r.x = append(r.x, make([]float32, (size-len(r.wants))*e.model.D)...)
-		r.onDev = tensors.FromFlatDataAndDimensions(r.x, size, e.model.D)
-		r.x = nil
-		n := len(r.wants)
-		r.top, r.sum = make([]float64, n), make([]float64, n)
-		for _, w := range r.wants {
-			for _, in := range w.within {
-				if setIndex(r.sets, in.set) < 0 {
-					r.sets = append(r.sets, in.set)
-					r.within = append(r.within, make([]float64, n))
-				}
-			}
-		}
-		r.best = make([][]TokenLogProb, n)
+// upload puts a group on the device and makes room for its softmax.
+func (h *head) upload(g *states) error {
+	n := len(g.outputs)
+	size := 1 << bits(n)
+	if size > chunkNodes {
+		size = bucket(n)
 	}
-	wantRows := false
-	var pick []int32
-	for i, w := range r.wants {
-		wantRows = wantRows || len(w.rows) > 0 || w.top > 0
-		for _, id := range w.ids {
-			if piece.from <= int(id) && int(id) < piece.to {
-				pick = append(pick, int32(i), id-int32(piece.from))
+	if h.e.invariant {
+		var err error
+		if size, err = h.e.rows(n, size, true); err != nil {
+			return err
+		}
+	}
+	d := h.e.model.D
+	g.device = tensors.FromFlatDataAndDimensions(append(g.x, make([]float32, (size-n)*d)...), size, d)
+	g.x = nil
+	g.max, g.sum, g.likeliest = make([]float64, n), make([]float64, n), make([][]TokenLogProb, n)
+	for _, o := range g.outputs {
+		for _, sum := range o.sums {
+			if setIndex(g.sets, sum.set) < 0 {
+				g.sets = append(g.sets, sum.set)
+				g.within = append(g.within, make([]float64, n))
 			}
 		}
 	}
-	args := []*tensors.Tensor{r.onDev}
-	for _, set := range r.sets {
-		in := make([]float32, piece.to-piece.from)
-		for i := range in {
+	return nil
+}
+
+// logits computes a group's logits over one slice of the vocabulary, and takes from them
+// what is asked for.
+func (h *head) logits(g *states, piece *piece) error {
+	args := []*tensors.Tensor{g.device}
+	for _, set := range g.sets {
+		members := make([]float32, piece.to-piece.from)
+		for i := range members {
 			if set[piece.from+i] {
-				in[i] = 1
+				members[i] = 1
 			}
 		}
-		args = append(args, tensors.FromFlatDataAndDimensions(in, len(in)))
+		args = append(args, tensors.FromFlatDataAndDimensions(members, len(members)))
 	}
 	defer releaseAll(args[1:])
-	out, err := e.call(fmt.Sprint("head ", len(r.sets)), headGraph(piece.part, piece.inOut(), len(r.sets)), append(args, piece.tensors()...))
+	out, err := h.e.call(fmt.Sprint("head ", len(g.sets)), headGraph(piece.part, piece.inOut(), len(g.sets)), append(args, piece.tensors()...))
 	if err != nil {
 		return err
 	}
 	defer releaseAll(out)
-	logits := out[0]
-	tops, sums := tensors.MustCopyFlatData[float32](out[1]), tensors.MustCopyFlatData[float32](out[2])
-	within := make([][]float32, len(r.sets))
-	for s := range within {
-		within[s] = tensors.MustCopyFlatData[float32](out[3+s])
+	sums := make([][]float32, len(out)-1)
+	for i := range sums {
+		sums[i] = tensors.MustCopyFlatData[float32](out[1+i])
 	}
-	for i := range r.wants {
-		top, old, new := float64(tops[i]), 1.0, 1.0 // factors of the sums so far, and of this slice's
-		switch {
-		case piece.from == 0:
-			r.top[i] = top
-		case top > r.top[i]:
-			old, r.top[i] = math.Exp(r.top[i]-top), top
-		default:
-			new = math.Exp(top - r.top[i])
-		}
-		r.sum[i] = r.sum[i]*old + float64(sums[i])*new
-		for s := range within {
-			r.within[s][i] = r.within[s][i]*old + float64(within[s][i])*new
-		}
-	}
-	if err := h.pick(r, piece, logits, pick, results); err != nil || !wantRows {
+	g.accumulate(sums[0], sums[1], sums[2:], piece.from == 0)
+	if err := h.gather(g, piece, out[0]); err != nil {
 		return err
 	}
-	return tensors.ConstFlatData(logits, func(flat []float32) {
-		width := piece.to - piece.from
-		for i, w := range r.wants {
-			for _, text := range w.rows {
-				if results[text].Distribution == nil {
-					results[text].Distribution = make([]float32, e.model.V)
-				}
-				copy(results[text].Distribution[piece.from:piece.to], flat[i*width:])
-			}
-			if w.top > 0 {
-				r.best[i] = likeliest(r.best[i], w.top, flat[i*width:(i+1)*width], piece.from)
+	if !slices.ContainsFunc(g.outputs, func(o *outputs) bool { return len(o.distributions) > 0 || o.topK > 0 }) {
+		return nil
+	}
+	return tensors.ConstFlatData(out[0], func(flat []float32) { h.copy(g, piece, flat) })
+}
+
+// accumulate adds the highest logits and the sums of a slice, and of its parts within the
+// sets, to those of the slices before it.
+func (g *states) accumulate(highest, sum []float32, within [][]float32, first bool) {
+	for i := range g.outputs {
+		m, old, new := float64(highest[i]), 1.0, 1.0 // what both sums are to be multiplied by
+		switch {
+		case first:
+			g.max[i] = m
+		case m > g.max[i]:
+			old, g.max[i] = math.Exp(g.max[i]-m), m
+		default:
+			new = math.Exp(m - g.max[i])
+		}
+		g.sum[i] = g.sum[i]*old + float64(sum[i])*new
+		for s := range within {
+			g.within[s][i] = g.within[s][i]*old + float64(within[s][i])*new
+		}
+	}
+}
+
+// gather copies the logits of single tokens from the device.
+func (h *head) gather(g *states, piece *piece, logits *tensors.Tensor) error {
+	var at []int32 // row and column of each
+	var to [][]target
+	for i, o := range g.outputs {
+		for k, id := range o.tokens {
+			if piece.from <= int(id) && int(id) < piece.to {
+				at = append(at, int32(i), id-int32(piece.from))
+				to = append(to, o.logProbs[k])
 			}
 		}
-	})
+	}
+	if len(at) == 0 {
+		return nil
+	}
+	size := max(64, 1<<bits(len(to)))
+	out, err := h.e.call("gather", gatherGraph, []*tensors.Tensor{logits, tensors.FromFlatDataAndDimensions(padded(at, 2*size), size, 2)})
+	if err != nil {
+		return err
+	}
+	values := tensors.MustCopyFlatData[float32](out[0])
+	releaseAll(out)
+	for n, targets := range to {
+		for _, t := range targets {
+			h.results[t.request].LogProbs[t.i] = values[n]
+		}
+	}
+	return nil
+}
+
+// copy takes distributions and likeliest tokens from the logits of a slice.
+func (h *head) copy(g *states, piece *piece, logits []float32) {
+	width := piece.to - piece.from
+	for i, o := range g.outputs {
+		row := logits[i*width : (i+1)*width]
+		for _, request := range o.distributions {
+			r := &h.results[request]
+			if r.Distribution == nil {
+				r.Distribution = make([]float32, h.e.model.V)
+			}
+			copy(r.Distribution[piece.from:], row)
+		}
+		if o.topK > 0 {
+			g.likeliest[i] = likeliest(g.likeliest[i], o.topK, row, piece.from)
+		}
+	}
 }
 
 // likeliest keeps the n highest of best and of logits, whose ids start at from.
@@ -183,63 +227,36 @@ func likeliest(best []TokenLogProb, n int, logits []float32, from int) []TokenLo
 	return best
 }
 
-// pick copies the wanted logits, (row, column) pairs, from the device.
-func (h *head) pick(r *rows, piece *piece, logits *tensors.Tensor, pick []int32, results []Result) error {
-	if len(pick) == 0 {
-		return nil
-	}
-	size := max(64, 1<<bits(len(pick)/2))
-	picked, err := h.e.call("gather", gatherGraph, []*tensors.Tensor{logits, tensors.FromFlatDataAndDimensions(padded(pick, 2*size), size, 2)})
-	if err != nil {
-		return err
-	}
-	values := tensors.MustCopyFlatData[float32](picked[0])
-	picked[0].MustFinalizeAll()
-	n := 0
-	for _, w := range r.wants {
-		for k, id := range w.ids {
-			if int(id) < piece.from || int(id) >= piece.to {
-				continue
-			}
-			for _, to := range w.slot[k] {
-				results[to.text].LogProbs[to.i] = values[n]
-			}
-			n++
-		}
-	}
-	return nil
-}
-
 // finish turns logits into log-probabilities.
-func (h *head) finish(results []Result) error {
-	for _, r := range h.rows {
-		for i, w := range r.wants {
-			lse := r.top[i] + math.Log(r.sum[i])
+func (h *head) finish() error {
+	for _, g := range h.groups {
+		for i, o := range g.outputs {
+			lse := g.max[i] + math.Log(g.sum[i])
 			if math.IsNaN(lse) || math.IsInf(lse, 0) {
 				return fmt.Errorf("engine: logits after a text are not finite (log-sum-exp %g): the checkpoint computes no distribution in %s", lse, h.e.dtype)
 			}
-			for _, slots := range w.slot {
-				for _, to := range slots {
-					at := &results[to.text].LogProbs[to.i]
-					results[to.text].Greedy = results[to.text].Greedy && float64(*at) >= r.top[i]
-					*at = logProb(*at, lse)
+			for _, targets := range o.logProbs {
+				for _, t := range targets {
+					r := &h.results[t.request]
+					r.Greedy = r.Greedy && float64(r.LogProbs[t.i]) >= g.max[i]
+					r.LogProbs[t.i] = logProb(r.LogProbs[t.i], lse)
 				}
 			}
-			for _, text := range w.rows {
-				row := results[text].Distribution
-				for j, x := range row {
-					row[j] = logProb(x, lse)
+			for _, request := range o.distributions {
+				all := h.results[request].Distribution
+				for j, x := range all {
+					all[j] = logProb(x, lse)
 				}
 			}
-			for _, to := range w.tops {
-				top := results[to.text].Top[to.i]
+			for _, t := range o.tops {
+				top := h.results[t.request].Top[t.i]
 				for j := range top {
-					top[j] = TokenLogProb{r.best[i][j].ID, logProb(r.best[i][j].LogProb, lse)}
+					top[j] = TokenLogProb{g.likeliest[i][j].ID, logProb(g.likeliest[i][j].LogProb, lse)}
 				}
 			}
-			for _, in := range w.within {
-				sum := r.within[setIndex(r.sets, in.set)][i]
-				results[in.text].Within = float32(min(math.Log(sum)-math.Log(r.sum[i]), 0))
+			for _, sum := range o.sums {
+				within := g.within[setIndex(g.sets, sum.set)][i]
+				h.results[sum.request].Within = float32(min(math.Log(within)-math.Log(g.sum[i]), 0))
 			}
 		}
 	}
@@ -264,14 +281,14 @@ func bits(n int) int {
 }
 
 // headGraph is x [S D], sets [C] each, weights with a slice [C D] of the vocabulary's
-// matrix -> logits [S C], top [S], sum of exp(logit-top) [S], the same over each set.
+// matrix -> logits [S C], highest [S], sum of exp(logit-highest) [S], the same over each set.
 func headGraph(part *arch.Part, inOut []bool, sets int) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
 		x, within, in := in[0], in[1:1+sets], in[1+sets:]
 		logits := part.Graph(&arch.Pass{Weights: in, InOut: inOut}, x)
-		top := ReduceMax(logits, -1)
-		share := Exp(Sub(logits, InsertAxes(top, -1)))
-		out := []*Node{logits, top, ReduceSum(share, -1)}
+		highest := ReduceMax(logits, -1)
+		share := Exp(Sub(logits, InsertAxes(highest, -1)))
+		out := []*Node{logits, highest, ReduceSum(share, -1)}
 		for _, set := range within {
 			out = append(out, ReduceSum(Mul(share, ExpandLeftToRank(set, 2)), -1))
 		}

@@ -68,16 +68,16 @@ func (e *Engine) pass(ctx context.Context, t *tree, p pass, results []Result) er
 		}
 		if head == nil {
 			var err error
-			if head, err = e.wanted(t, p, all); err != nil {
+			if head, err = e.head(t, p, all, results); err != nil {
 				return err
 			}
 		}
-		return head.slice(ctx, piece, results)
+		return head.slice(ctx, piece)
 	})
 	if err != nil {
 		return err
 	}
-	return head.finish(results)
+	return head.finish()
 }
 
 // inputs puts a batch on the device.
@@ -224,20 +224,16 @@ func releaseAll(all []*tensors.Tensor) {
 	}
 }
 
-// wanted gathers the final states after which something is wanted.
-func (e *Engine) wanted(t *tree, p pass, all []*inputs) (*head, error) {
-	h := &head{e: e}
+// head gathers the final states after which something is asked for.
+func (e *Engine) head(t *tree, p pass, all []*inputs, results []Result) (*head, error) {
+	h := &head{e: e, results: results}
+	d := e.model.D
 	for _, in := range all {
-		var group *rows
 		err := tensors.ConstFlatData(in.x, func(x []float32) {
 			for i := range in.n {
-				w := t.wants[p.nodes[in.from+i]]
-				if w == nil || in.from+i < p.own {
-					continue
+				if o := t.outputs[p.nodes[in.from+i]]; o != nil && in.from+i >= p.own {
+					h.add(o, x[i*d:(i+1)*d])
 				}
-				group = h.group()
-				group.wants = append(group.wants, w)
-				group.x = append(group.x, x[i*e.model.D:(i+1)*e.model.D]...)
 			}
 		})
 		if err != nil {

@@ -29,8 +29,8 @@ type tree struct {
 	parent    []int32 // -1 for a text's first token, -2-i for the first after pool[i]
 	depth     []int32 // position of the token in its texts
 	nodes     prefix.Tree
-	wants     map[int32]*want
-	invariant bool // see shape
+	outputs   map[int32]*outputs // by node
+	invariant bool               // see shape
 
 	// Of a tree whose texts have a long prompt in common: the first from nodes need not be
 	// computed, since their keys and values are given; those of the whole prompt are to
@@ -45,29 +45,29 @@ type tree struct {
 	pooled map[int]int32
 }
 
-// want is what is wanted after one node.
-type want struct {
-	ids    []int32    // next tokens whose log-probability is asked for
-	slot   [][]target // for each of them, where the number goes
-	rows   []int      // texts that want the whole row
-	within []summed   // texts that want the sum over a set of tokens
-	tops   []target   // where the likeliest tokens go
-	top    int        // how many of them at most
-	at     map[int32]int
+// outputs are what requests ask for after one node.
+type outputs struct {
+	tokens        []int32       // next tokens whose log-probability is asked for
+	logProbs      [][]target    // of each of them, where it goes
+	index         map[int32]int // in tokens
+	topK          int           // how many of the likeliest tokens, at most
+	tops          []target      // where they go
+	distributions []int         // requests
+	sums          []setSum
 }
 
-// target is a place in the results: log-probability i of a text.
-type target struct{ text, i int }
+// target is a place in the results: number i of those of a request.
+type target struct{ request, i int }
 
-// summed is a set of tokens, a value for each of the vocabulary, over whose probabilities a
-// text wants the sum.
-type summed struct {
-	text int
-	set  []bool
+// setSum is a set of tokens, a value for each of the vocabulary, over whose probabilities a
+// request asks for the sum.
+type setSum struct {
+	request int
+	set     []bool
 }
 
 func newTree() *tree {
-	return &tree{wants: map[int32]*want{}}
+	return &tree{outputs: map[int32]*outputs{}}
 }
 
 // add enters text number n.
@@ -89,48 +89,48 @@ func (t *tree) add(n int, text Request) {
 		}
 		node = child
 		if i+1 >= text.From && i+1 < len(text.IDs) {
-			w := t.want(node)
-			w.token(text.IDs[i+1], target{n, i + 1 - text.From})
-			w.likeliest(text.TopK, target{n, i + 1 - text.From})
+			o := t.outputsOf(node)
+			o.token(text.IDs[i+1], target{n, i + 1 - text.From})
+			o.likeliest(text.TopK, target{n, i + 1 - text.From})
 		}
 	}
-	if text.after() {
-		t.want(node).likeliest(text.TopK, target{n, len(text.IDs) - text.From})
+	if !text.after() {
+		return
 	}
+	o := t.outputsOf(node)
+	o.likeliest(text.TopK, target{n, len(text.IDs) - text.From})
 	if text.Distribution {
-		w := t.want(node)
-		w.rows = append(w.rows, n)
+		o.distributions = append(o.distributions, n)
 	}
 	if text.Within != nil {
-		w := t.want(node)
-		w.within = append(w.within, summed{n, text.Within})
+		o.sums = append(o.sums, setSum{n, text.Within})
 	}
 }
 
-func (t *tree) want(node int32) *want {
-	w := t.wants[node]
-	if w == nil {
-		w = &want{at: map[int32]int{}}
-		t.wants[node] = w
+func (t *tree) outputsOf(node int32) *outputs {
+	o := t.outputs[node]
+	if o == nil {
+		o = &outputs{index: map[int32]int{}}
+		t.outputs[node] = o
 	}
-	return w
+	return o
 }
 
-func (w *want) token(id int32, to target) {
-	i, ok := w.at[id]
+func (o *outputs) token(id int32, to target) {
+	i, ok := o.index[id]
 	if !ok {
-		i = len(w.ids)
-		w.at[id] = i
-		w.ids = append(w.ids, id)
-		w.slot = append(w.slot, nil)
+		i = len(o.tokens)
+		o.index[id] = i
+		o.tokens = append(o.tokens, id)
+		o.logProbs = append(o.logProbs, nil)
 	}
-	w.slot[i] = append(w.slot[i], to)
+	o.logProbs[i] = append(o.logProbs[i], to)
 }
 
-func (w *want) likeliest(n int, to target) {
+func (o *outputs) likeliest(n int, to target) {
 	if n > 0 {
-		w.tops = append(w.tops, to)
-		w.top = max(w.top, n)
+		o.tops = append(o.tops, to)
+		o.topK = max(o.topK, n)
 	}
 }
 
