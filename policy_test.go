@@ -22,7 +22,7 @@ const module = "github.com/implicitreward/implicitreward/"
 var arrows = map[string][]string{
 	"tokenize/internal/jinja": {},
 	"tokenize":                {"tokenize/internal/jinja", "internal/regular", "internal/strictjson"},
-	"internal/table":          {},
+	"internal/table":          {"internal/regular"},
 	"internal/prefix":         {},
 	"internal/regular":        {},
 	"internal/output":         {"internal/table", "internal/regular"},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/implicitreward/implicitreward/internal/plot"
+	"github.com/implicitreward/implicitreward/internal/table"
 	"github.com/implicitreward/implicitreward/stats"
 )
 
@@ -77,7 +78,7 @@ func sharedWords(dict *Dictionary, a, b *Language, compat bool) (*pairWords, err
 	rows := func(l *Language) map[string][]int {
 		at := map[string][]int{}
 		for i, tok := range l.Table.Tokens {
-			if _, ok := dict.category[tok.Text]; ok && !(compat && missing(tok.Text)) {
+			if _, ok := dict.category[tok.Text]; ok && !(compat && table.PandasMissing(tok.Text)) {
 				at[tok.Text] = append(at[tok.Text], i)
 			}
 		}

@@ -147,12 +147,7 @@ func (m *Matrix) readCSV(data []byte, o matrixOptions) error {
 	}
 }
 
-func (m *Matrix) readParquet(data []byte, o matrixOptions) (err error) {
-	defer func() { // parquet-go panics on some damaged files
-		if p := recover(); p != nil {
-			err = fmt.Errorf("damaged Parquet file: %v", p)
-		}
-	}()
+func (m *Matrix) readParquet(data []byte, o matrixOptions) error {
 	file, err := table.OpenParquet(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return err
@@ -162,13 +157,13 @@ func (m *Matrix) readParquet(data []byte, o matrixOptions) (err error) {
 	for i, c := range columns {
 		header[i] = c.Name()
 	}
-	o.ignore = append(slices.Clone(o.ignore), "__index_level_0__")
+	o.ignore = append(slices.Clone(o.ignore), table.PandasIndex)
 	text, numbers, err := o.split(header)
 	if err != nil {
 		return err
 	}
 	m.where = func(row int) string { return fmt.Sprintf("column %s, row %d", header[text], row) }
-	err = readColumn(columns[text], func(v parquet.Value) error {
+	err = table.ReadColumn(columns[text], func(_ int, v parquet.Value) error {
 		if v.IsNull() || v.Kind() != parquet.ByteArray || !utf8.Valid(v.ByteArray()) {
 			return errors.New("wanted text (missing values are those that pandas makes of \"NA\" and \"null\" without keep_default_na=False)")
 		}
@@ -180,9 +175,9 @@ func (m *Matrix) readParquet(data []byte, o matrixOptions) (err error) {
 			return err
 		}
 		values := make([]float64, 0, len(m.Texts))
-		err = readColumn(columns[i], func(v parquet.Value) error {
-			x, ok := number(v)
-			if !ok {
+		err = table.ReadColumn(columns[i], func(_ int, v parquet.Value) error {
+			x, ok := table.Float(v)
+			if !ok || math.IsNaN(x) || math.IsInf(x, 0) {
 				return fmt.Errorf("%v, wanted a finite number", v)
 			}
 			values = append(values, x)
@@ -194,58 +189,6 @@ func (m *Matrix) readParquet(data []byte, o matrixOptions) (err error) {
 		m.Columns, m.Values = append(m.Columns, header[i]), append(m.Values, values)
 	}
 	return err
-}
-
-func number(v parquet.Value) (float64, bool) {
-	var x float64
-	switch {
-	case v.IsNull():
-		return 0, false
-	case v.Kind() == parquet.Float:
-		x = float64(v.Float())
-	case v.Kind() == parquet.Double:
-		x = v.Double()
-	case v.Kind() == parquet.Int32:
-		x = float64(v.Int32())
-	case v.Kind() == parquet.Int64:
-		x = float64(v.Int64())
-	default:
-		return 0, false
-	}
-	return x, !math.IsNaN(x) && !math.IsInf(x, 0)
-}
-
-// readColumn hands every value of a column to use; an error names column and row.
-func readColumn(c *parquet.Column, use func(v parquet.Value) error) error {
-	if !c.Leaf() || c.Repeated() {
-		return fmt.Errorf("column %s: nested, wanted one value a row", c.Name())
-	}
-	pages := c.Pages()
-	defer pages.Close()
-	row, values := 0, make([]parquet.Value, 1024)
-	for {
-		page, err := pages.ReadPage()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("column %s: %w", c.Name(), err)
-		}
-		in := page.Values()
-		for done := false; !done; {
-			n, err := in.ReadValues(values)
-			if done = errors.Is(err, io.EOF); err != nil && !done {
-				return fmt.Errorf("column %s, row %d: %w", c.Name(), row, err)
-			}
-			for _, v := range values[:n] {
-				if err := use(v); err != nil {
-					return fmt.Errorf("column %s, row %d: %w", c.Name(), row, err)
-				}
-				row++
-			}
-		}
-		parquet.Release(page)
-	}
 }
 
 // listed joins at most n names.

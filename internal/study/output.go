@@ -124,7 +124,7 @@ func (t Table) parquet() ([]byte, error) {
 	var b bytes.Buffer
 	rows := reflect.ValueOf(t.Rows)
 	w := parquet.NewWriter(&b, parquet.SchemaOf(reflect.New(rows.Type().Elem()).Interface()), parquet.Compression(&parquet.Zstd),
-		parquet.CreatedBy("implicitreward", logprob.Version, ""))
+		table.CreatedBy(logprob.Version))
 	for i := range rows.Len() {
 		if err := w.Write(rows.Index(i).Addr().Interface()); err != nil {
 			return nil, err

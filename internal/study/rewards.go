@@ -2,10 +2,8 @@ package study
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"slices"
 	"strings"
@@ -50,7 +48,7 @@ func ReadReward(path string, models []Model) (*Reward, error) {
 			rows = append(rows, row)
 		}
 		if err == nil {
-			r.Meta, err = readRewardMeta(path + ".meta.json")
+			err = table.ReadMeta(path, &r.Meta)
 		}
 	}
 	if err == nil && len(rows) == 0 {
@@ -94,17 +92,6 @@ func oneMeasure(rows []implicit.Row) ([]implicit.Row, string) {
 		}
 	}
 	return rows, ""
-}
-
-func readRewardMeta(path string) (m implicit.Meta, err error) {
-	data, err := regular.Read(path, regular.Scores)
-	if errors.Is(err, fs.ErrNotExist) {
-		return m, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &m)
-	}
-	return m, err
 }
 
 func (r *Reward) fill(rows []implicit.Row) error {

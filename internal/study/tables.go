@@ -3,15 +3,14 @@ package study
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/implicitreward/implicitreward/internal/regular"
+	"github.com/implicitreward/implicitreward/internal/table"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -34,7 +33,7 @@ func ReadLanguage(path string, models []Model) (*Language, error) {
 	if strings.HasSuffix(path, ".parquet") {
 		l.Table, err = logprob.ReadParquet(bytes.NewReader(data), int64(len(data)))
 	} else if l.Table, err = logprob.ReadCSV(bytes.NewReader(data)); err == nil {
-		l.Table.Meta, err = readMeta(path + ".meta.json")
+		err = table.ReadMeta(path, &l.Table.Meta)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -46,18 +45,6 @@ func ReadLanguage(path string, models []Model) (*Language, error) {
 	return l, nil
 }
 
-func readMeta(path string) (logprob.Meta, error) {
-	f, _, err := regular.Open(path, regular.Text)
-	if errors.Is(err, fs.ErrNotExist) {
-		return logprob.Meta{}, nil
-	}
-	if err != nil {
-		return logprob.Meta{}, err
-	}
-	defer f.Close()
-	return logprob.ReadMeta(f)
-}
-
 // isTuned says whether a model is an instruction-tuned one, by its type or name.
 func (l *Language) isTuned() bool {
 	if l.Model.Type != "" {
@@ -67,21 +54,12 @@ func (l *Language) isTuned() bool {
 	return strings.HasSuffix(name, "-it") || strings.Contains(name, "instruct") || strings.Contains(name, "chat")
 }
 
-// missing says whether a token is one that pandas would have read as missing, so that
-// the paper's code drops it.
-func missing(text string) bool { return slices.Contains(pandasNA[:], text) }
-
-// pandasNA are the strings that pandas.read_csv takes for missing values by default
-// (STR_NA_VALUES, pandas 3.0).
-var pandasNA = [...]string{"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-	"NULL", "NaN", "None", "n/a", "nan", "null"}
-
 // likeliest returns the greatest log-probability of each text after a prompt, and the
 // texts in id order. drop leaves out what pandas reads as missing.
 func likeliest(t *logprob.Table, column []float32, drop bool) (map[string]float32, []string) {
 	best, order := make(map[string]float32, len(t.Tokens)), make([]string, 0, len(t.Tokens))
 	for i, tok := range t.Tokens {
-		if drop && missing(tok.Text) {
+		if drop && table.PandasMissing(tok.Text) {
 			continue
 		}
 		old, ok := best[tok.Text]

@@ -5,18 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// OpenParquet opens a file of size bytes, without its page index and bloom filters. Refused are a
-// file that is no Parquet or cut off, one whose last bytes promise more metadata than it
-// has, for which parquet-go would make room, and columns compressed with LZ4, since
-// parquet-go's decoder doubles its room for damaged data until there is none left.
-//
-// Reading a damaged file may still panic: callers recover.
-func OpenParquet(r io.ReaderAt, size int64) (*parquet.File, error) {
+// OpenParquet opens a file of size bytes, without its page index and bloom filters.
+// Refused are a file that is no Parquet or cut off, one whose last bytes promise more
+// metadata than it has, for which parquet-go would make room, and columns compressed with
+// LZ4, since parquet-go's decoder doubles its room for damaged data until there is none
+// left. Its columns and rows are read by ReadColumn and Rows, which return a panic of
+// parquet-go as an error, as OpenParquet does.
+func OpenParquet(r io.ReaderAt, size int64) (file *parquet.File, err error) {
 	if size < 12 {
 		return nil, fmt.Errorf("%d bytes, wanted a Parquet file", size)
 	}
@@ -30,7 +31,10 @@ func OpenParquet(r io.ReaderAt, size int64) (*parquet.File, error) {
 	if n := binary.LittleEndian.Uint32(tail[:4]); int64(n) > size-12 {
 		return nil, fmt.Errorf("%d bytes of metadata in a file of %d bytes", n, size)
 	}
-	file, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	err = guard(func() error {
+		file, err = parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -42,4 +46,108 @@ func OpenParquet(r io.ReaderAt, size int64) (*parquet.File, error) {
 		}
 	}
 	return file, nil
+}
+
+// guard calls f and returns a panic of parquet-go, which has some for damaged files, as an
+// error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("damaged Parquet file: %v", p)
+		}
+	}()
+	return f()
+}
+
+// ReadColumn hands every value of a column to use, with its row, counted from 0. Errors
+// name column and row.
+func ReadColumn(c *parquet.Column, use func(row int, v parquet.Value) error) error {
+	if !c.Leaf() || c.Repeated() {
+		return fmt.Errorf("column %s: nested, wanted one value a row", c.Name())
+	}
+	return guard(func() error { return readColumn(c, use) })
+}
+
+func readColumn(c *parquet.Column, use func(row int, v parquet.Value) error) error {
+	pages := c.Pages()
+	defer pages.Close()
+	row, values := 0, make([]parquet.Value, 1024)
+	for {
+		page, err := pages.ReadPage()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("column %s: %w", c.Name(), err)
+		}
+		in := page.Values()
+		for done := false; !done; {
+			n, err := in.ReadValues(values)
+			if done = errors.Is(err, io.EOF); err != nil && !done {
+				return fmt.Errorf("column %s, row %d: %w", c.Name(), row, err)
+			}
+			for _, v := range values[:n] {
+				if err := use(row, v); err != nil {
+					return fmt.Errorf("column %s, row %d: %w", c.Name(), row, err)
+				}
+				row++
+			}
+		}
+		parquet.Release(page)
+	}
+}
+
+// Integer is the value of an integer column; ok is false where it is missing or of another type.
+func Integer(v parquet.Value) (n int64, ok bool) {
+	switch {
+	case v.IsNull():
+	case v.Kind() == parquet.Int32:
+		return int64(v.Int32()), true
+	case v.Kind() == parquet.Int64:
+		return v.Int64(), true
+	}
+	return 0, false
+}
+
+// Float is the value of a column of numbers, integers among them; ok is false where it is
+// missing or of another type.
+func Float(v parquet.Value) (x float64, ok bool) {
+	switch {
+	case v.IsNull():
+	case v.Kind() == parquet.Float:
+		return float64(v.Float()), true
+	case v.Kind() == parquet.Double:
+		return v.Double(), true
+	}
+	n, ok := Integer(v)
+	return float64(n), ok
+}
+
+// Rows reads rows, a few hundred at a time: a damaged file may promise any number.
+// schema is the file's for rows of type any, none for a struct with parquet tags.
+func Rows[T any](file *parquet.File, schema ...parquet.ReaderOption) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var in *parquet.GenericReader[T]
+		err := guard(func() error { in = parquet.NewGenericReader[T](file, schema...); return nil })
+		if err == nil {
+			defer guard(func() error { return in.Close() })
+		}
+		rows, n := make([]T, 256), 0
+		for err == nil {
+			clear(rows)
+			err = guard(func() (err error) { n, err = in.Read(rows); return err })
+			if n == 0 && err == nil {
+				err = errors.New("damaged Parquet file: no row where one is promised")
+			}
+			for _, row := range rows[:n] {
+				if !yield(row, nil) {
+					return
+				}
+			}
+		}
+		if !errors.Is(err, io.EOF) {
+			var none T
+			yield(none, err)
+		}
+	}
 }
