@@ -32,36 +32,8 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// program is what somebody who imports the module might begin with.
-const program = `package main
-
-import (
-	"context"
-	"fmt"
-	"log"
-	"os"
-
-	_ "github.com/gomlx/compute/gobackend"
-	"github.com/implicitreward/implicitreward/logprob"
-	"github.com/implicitreward/implicitreward/tokenize"
-)
-
-func main() {
-	tokenizer, err := tokenize.Load(os.Args[1])
-	if err != nil {
-		log.Fatal(err)
-	}
-	model, err := logprob.Load(context.Background(), os.Args[1], nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer model.Close()
-	fmt.Println(tokenizer.VocabSize() <= model.VocabSize())
-}
-`
-
-// TestImport: a program of another module, which gets this one through a proxy as a
-// stranger does, links and runs once setup has run.
+// TestImport: README's program, in another module that gets this one through a proxy as
+// a stranger does, links and runs once setup has run.
 func TestImport(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: compiles everything as another module does")
@@ -73,17 +45,23 @@ func TestImport(t *testing.T) {
 	if _, err := os.Stat(library); err != nil {
 		t.Skip("needs make deps: ", err)
 	}
-	model, err := filepath.Abs("../internal/demo/data/llama/base")
+	models, err := filepath.Abs("../internal/demo/data/llama")
 	if err != nil {
 		t.Fatal(err)
 	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, program, _ := strings.Cut(string(readme), "```go\n")
+	program, _, _ = strings.Cut(program, "```\n")
 	folder, plugins := t.TempDir(), t.TempDir()
-	write(t, filepath.Join(folder, "main.go"), program)
+	write(t, filepath.Join(folder, "main.go"), strings.ReplaceAll(program, "path/to/", models+"/"))
 	write(t, filepath.Join(plugins, "pjrt_c_api_cpu_plugin.so"), "a plugin that is found")
 	env := append(os.Environ(),
 		"GOMODCACHE="+t.TempDir(), "GOPROXY=file://"+pack(t)+",file://"+goEnv(t, "GOMODCACHE")+"/cache/download,"+goEnv(t, "GOPROXY"),
 		"GOSUMDB=off", "GOFLAGS=-modcacherw -trimpath", // -trimpath: what was compiled for one run serves the next
-		"TOKENIZERS_LIB="+library, "PJRT_PLUGIN_LIBRARY_PATH="+plugins)
+		"TOKENIZERS_LIB="+library, "PJRT_PLUGIN_LIBRARY_PATH="+plugins, "GOMLX_BACKEND=go")
 	run := func(name string, args ...string) string {
 		t.Helper()
 		c := exec.Command(name, args...)
@@ -97,7 +75,8 @@ func TestImport(t *testing.T) {
 		return string(out)
 	}
 	run("go", "mod", "init", "example.org/stranger")
-	run("go", "get", module+"/logprob@"+packed)
+	run("go", "get", module+"@"+packed)
+	run("go", "get", ".") // go mod tidy, without the modules that tests of modules import
 	flags := run("go", "run", module+"/setup@"+packed)
 	found := regexp.MustCompile(`^CGO_LDFLAGS=-L(.*)\n$`).FindStringSubmatch(flags)
 	if found == nil {
@@ -106,8 +85,8 @@ func TestImport(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(found[1], "libtokenizers.a")); err != nil {
 		t.Error(err)
 	}
-	if got := run("go", "run", ".", model); got != "true\n" {
-		t.Errorf("the program printed %q", got)
+	if got := run("go", "run", "."); !regexp.MustCompile(`^-?\d+\.\d+ -?\d+\.\d+\n\[.*\]\n$`).MatchString(got) {
+		t.Errorf("README's program printed %q", got)
 	}
 }
 
