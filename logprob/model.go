@@ -53,10 +53,6 @@ type Options struct {
 	DType dtypes.DType
 	// MaxTokens bounds the length of a text; 0 for the model's own context.
 	MaxTokens int
-	// Like, if not nil, is a model whose executables serve this one too where their
-	// configurations are the same, as those of a base model and its tuned one mostly
-	// are: the pair compiles once.
-	Like *Model
 	// MemoryLimit bounds the bytes of weights and buffers on the device; 0 for what the
 	// machine has left (its control group's limit respected), where the device shares
 	// its memory. A model whose weights do not fit streams its blocks from their files,
@@ -83,7 +79,9 @@ type Options struct {
 }
 
 // Model is a language model on a device, ready to score. Its methods may be called
-// from several goroutines; computations run one after the other.
+// from several goroutines; computations run one after the other. Models of one backend and
+// dtype whose configurations are the same, as those of a base model and its tuned one mostly
+// are, share executables: the pair compiles once.
 type Model struct {
 	dir     string
 	arch    *arch.Model
@@ -145,11 +143,6 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 		return err
 	}
 	m.backend = backend
-	var like *engine.Engine
-	if o.Like != nil {
-		like = o.Like.engine
-	}
-
 	dtype := o.DType
 	if dtype == dtypes.InvalidDType {
 		dtype = engine.AutoDType(m.arch, m.weights)
@@ -165,7 +158,7 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 		tokenizer = m.loadTokenizer()
 	}()
 	options := engine.Options{
-		DType: dtype, Like: like, Memory: o.MemoryLimit, Prompts: o.PromptCache, Progress: o.Progress, Window: o.Batch,
+		DType: dtype, Memory: o.MemoryLimit, Prompts: o.PromptCache, Progress: o.Progress, Window: o.Batch,
 		MaxTokens: o.MaxTokens, TokenName: func(id int32) string { return m.beyond[id] },
 	}
 	if o.Store != nil {

@@ -26,6 +26,6 @@ func (l *Loader) SetDType(name string) error {
 		m.Close()
 		delete(l.models, dir)
 	}
-	l.last, l.dtype = nil, dtype
+	l.dtype = dtype
 	return nil
 }

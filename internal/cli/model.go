@@ -43,8 +43,7 @@ type Loader struct {
 	texts       texts
 	stderr      io.Writer
 	models      map[string]*logprob.Model // by folder
-	last        *logprob.Model
-	journal     *output.Journal // nil without an output to resume
+	journal     *output.Journal           // nil without an output to resume
 	watch       watch
 	told        map[string]bool // of these models that their template writes no BOS
 }
@@ -145,7 +144,7 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 		return m, nil
 	}
 	loading := NewProgress(l.stderr, "loading "+name, true)
-	o := &logprob.Options{Backend: l.backend, DType: l.dtype, MemoryLimit: l.memory, PromptCache: l.promptCache, Like: l.last, Progress: loading.Set, Batch: l.watch.batch}
+	o := &logprob.Options{Backend: l.backend, DType: l.dtype, MemoryLimit: l.memory, PromptCache: l.promptCache, Progress: loading.Set, Batch: l.watch.batch}
 	if l.journal != nil {
 		o.Store = l.journal
 	}
@@ -172,7 +171,7 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 	for _, w := range m.Warnings() {
 		fmt.Fprintf(l.stderr, "%s: %v\n", name, w)
 	}
-	l.models[dir], l.last = m, m
+	l.models[dir] = m
 	return m, nil
 }
 

@@ -118,7 +118,7 @@ func (e *Engine) measure() error {
 // alikeRows tells whether all products of blocks, or of the head, give each of so many equal
 // rows the bits that they give a row of the largest number of rows.
 func (e *Engine) alikeRows(rows int, head bool) (bool, error) {
-	a := &e.programs.alike
+	a := &e.executables.alike
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	key := fmt.Sprint(head, " ", rows)

@@ -16,11 +16,11 @@ import (
 // TestRows: an invariant batch takes the usual number of rows where that is alike the largest,
 // and otherwise the next one that is.
 func TestRows(t *testing.T) {
-	e := &Engine{programs: &programs{}}
-	e.programs.alike.known = map[string]bool{}
+	e := &Engine{executables: &executables{}}
+	e.executables.alike.known = map[string]bool{}
 	for _, size := range rowSizes { // as measured on a processor with AVX2 alone
-		e.programs.alike.known[fmt.Sprint(false, " ", size)] = size == 96 || size > 128
-		e.programs.alike.known[fmt.Sprint(true, " ", size)] = size != 32 && size != 128
+		e.executables.alike.known[fmt.Sprint(false, " ", size)] = size == 96 || size > 128
+		e.executables.alike.known[fmt.Sprint(true, " ", size)] = size != 32 && size != 128
 	}
 	for _, test := range []struct {
 		n, usual int
@@ -65,7 +65,7 @@ func TestOtherProcessors(t *testing.T) {
 			for _, key := range test.not {
 				known[key] = false
 			}
-			e.programs.alike.known = known
+			e.executables.alike.known = known
 			e.invariant, e.measured = true, false
 			got, err := run(t.Context(), e, texts)
 			if err != nil {
@@ -103,12 +103,12 @@ func TestMeasuredTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := New(t.Context(), first.backend, m, w, Options{DType: first.dtype, Like: first})
+	second, err := New(t.Context(), first.backend, m, w, Options{DType: first.dtype})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer second.Close()
-	if first.programs != second.programs {
+	if first.executables != second.executables {
 		t.Fatal("the engines share nothing")
 	}
 	var group errgroup.Group
@@ -136,7 +136,7 @@ func TestMeasured(t *testing.T) {
 		if ok, err := e.alikeRows(16, head); err != nil {
 			t.Fatal(ok, err)
 		}
-		a := &e.programs.alike
+		a := &e.executables.alike
 		last := products[len(products)-1]
 		a.known, a.first = nil, nil
 		if ok, err := e.alikeRows(defaultBatchNodes, head); err != nil || !ok {

@@ -12,6 +12,7 @@ import (
 // keys are what the nodes of a batch see, as graph inputs: see batch.
 type keys struct {
 	shape
+	scoreBytes        int   // that scores take at a time
 	depth, seen, exit *Node // [T]
 	base              *Node // [T], nil unless Pool
 	path              *Node // [S P], nil if there is but one chunk or P is 0
@@ -59,7 +60,7 @@ func (b *keys) attend(q, k, v *Node, a arch.Attention) *Node {
 	if s == 1 {
 		axis, room, size = 1, 1, c
 	}
-	together := max(1, scoreBytes/(room*heads*(b.P+c)*4))
+	together := max(1, b.scoreBytes/(room*heads*(b.P+c)*4))
 	if s == 1 {
 		together = max(together, min(16, c))
 	}
@@ -98,8 +99,8 @@ func (b *keys) visible(all, own *Node, groups int) *Node {
 	return TransposeAllAxes(own, 0, 2, 1, 3)
 }
 
-// scoreBytes bounds the scores that are held at a time. Tests change it.
-var scoreBytes = 32 << 20
+// defaultScoreBytes bounds the scores that are held at a time.
+const defaultScoreBytes = 32 << 20
 
 // mask tells which keys each node of some chunks sees, path first: [S C P+C].
 func (b *keys) mask(depth, seen, exit, base *Node, window int) *Node {

@@ -49,11 +49,11 @@ type Engine struct {
 	table   checkpoint.Tensor // of embeddings, read row by row from the mapped file
 	places  []float32         // learned positions [Context D], nil without
 
-	mu       sync.Mutex
-	programs *programs
-	prompts  *prompts // nil if none are kept
-	computed int      // nodes so far, for tests
-	closed   bool
+	mu          sync.Mutex
+	executables *executables
+	prompts     *prompts // nil if none are kept
+	computed    int      // nodes so far, for tests
+	closed      bool
 
 	cache     Cache // nil without
 	told      func(requests int, cached bool)
@@ -65,7 +65,9 @@ type Engine struct {
 
 	// What is computed at a time. They decide how texts are grouped, which can show
 	// in a number's last bits, so they do not depend on the machine.
-	passNodes, batchNodes int
+	passNodes, batchNodes, poolKeys int
+	scoreBytes                      int // see keys
+	sliceRows                       int // of the vocabulary, a slice
 	// invariant: the numbers of short texts do not depend on what else is computed with them;
 	// see shape. In bfloat16 they do, by rounding, on the pure-Go backend, whose small and
 	// large products round differently, and where measure finds that they would. Of
@@ -86,9 +88,6 @@ const (
 type Options struct {
 	// DType is dtypes.Float32, dtypes.BFloat16, or zero for AutoDType's choice.
 	DType dtypes.DType
-	// Like may be an engine whose executables serve this one too if their models
-	// are alike.
-	Like *Engine
 	// Memory bounds the bytes of weights and buffers; 0: what the machine has, if
 	// the device shares its memory. A model that needs more streams its blocks. The
 	// numbers do not depend on it.
@@ -108,6 +107,8 @@ type Options struct {
 	Window func(requests int, cached bool)
 	// Progress, if not nil, is told the bytes of weights that have been loaded.
 	Progress func(done, total int64)
+
+	sliceRows int // of the vocabulary, for tests; 0: defaultSliceRows
 }
 
 // New checks the checkpoint against the model and loads its weights. w must stay
@@ -124,7 +125,10 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	default:
 		return nil, fmt.Errorf("engine: dtype %s, wanted float32 or bfloat16", dtype)
 	}
-	e := &Engine{model: m, backend: backend, dtype: dtype, passNodes: defaultPassNodes, batchNodes: defaultBatchNodes,
+	if o.sliceRows == 0 {
+		o.sliceRows = defaultSliceRows
+	}
+	e := &Engine{model: m, backend: backend, dtype: dtype, passNodes: defaultPassNodes, batchNodes: defaultBatchNodes, poolKeys: defaultPoolKeys, scoreBytes: defaultScoreBytes, sliceRows: o.sliceRows,
 		cache: o.Cache, told: o.Window, maxTokens: o.MaxTokens, tokenName: o.TokenName, WindowNodes: defaultWindowNodes}
 	if e.told == nil {
 		e.told = func(int, bool) {}
@@ -155,7 +159,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	if e.store, err = newStore(ctx, backend, m, w, dtype, e.workBytes(), o); err != nil {
 		return nil, err
 	}
-	e.programs = share(o.Like, e)
+	e.executables = share(likeness{backend, dtype, m.Signature})
 	if o.Prompts > 0 {
 		e.prompts = newPrompts(o.Prompts)
 	}
@@ -174,12 +178,12 @@ func (e *Engine) workBytes() int64 {
 	}
 	converted := int64(0) // see arch.Product
 	if e.dtype == dtypes.BFloat16 && arch.Widens(e.backend) {
-		converted = 4 * max(largest, int64(m.D)*int64(min(m.V, sliceRows)))
+		converted = 4 * max(largest, int64(m.D)*int64(min(m.V, e.sliceRows)))
 	}
 	stream := 2 * e.passNodes * m.D * 4                // residual stream, and what the head wants of it
 	block := e.batchNodes * (4*widest + 4*m.N*m.K) * 4 // one block's values
-	logits := 3 * headStates * min(m.V, sliceRows) * 4
-	return int64(stream+block+logits+3*scoreBytes) + converted
+	logits := 3 * headStates * min(m.V, e.sliceRows) * 4
+	return int64(stream+block+logits+3*e.scoreBytes) + converted
 }
 
 // DType is the type of the matrix products' operands.
@@ -194,7 +198,7 @@ func (e *Engine) Close() {
 	}
 	e.closed = true
 	e.store.release()
-	e.programs.release()
+	e.executables.release()
 }
 
 // Request is a token sequence and what is asked about it: the log-probabilities of IDs[From:],
@@ -354,7 +358,7 @@ func (r *call) short(group []int) error {
 		}
 		return r.tree(rest)
 	}
-	passes := t.pooledPasses(r.e.batchNodes, keeps)
+	passes := t.pooledPasses(r.e.batchNodes, r.e.poolKeys, keeps)
 	if err := r.passes(t, passes); err != nil {
 		return err
 	}

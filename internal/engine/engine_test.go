@@ -26,7 +26,7 @@ var pureGo = sync.OnceValues(func() (compute.Backend, error) {
 func open(t testing.TB, name string) *Engine {
 	t.Helper()
 	dir := filepath.Join(families, name)
-	e, err := openWith(t, dir, 0)
+	e, err := openWith(t, dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,37 +217,36 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestSharedPrograms: engines of the same configuration share executables, which live as long
-// as one of them; another configuration or type has its own.
-func TestSharedPrograms(t *testing.T) {
+// TestSharedExecutables: engines of the same configuration share executables, which live as long as one
+// of them; another configuration has its own.
+func TestSharedExecutables(t *testing.T) {
 	first := open(t, "llama-mha")
 	text := []Request{{IDs: []int32{1, 2, 3}, From: 1}}
 	want, err := run(t.Context(), first, text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := share(first, open(t, "llama-linear")); p == first.programs {
+	if open(t, "llama-linear").executables == first.executables {
 		t.Error("another configuration shares executables")
 	}
 	second := open(t, "llama-mha")
-	second.programs = share(first, second)
-	if second.programs != first.programs {
+	if second.executables != first.executables {
 		t.Fatal("the same configuration shares no executables")
 	}
-	n := len(first.programs.execs)
+	n := len(first.executables.execs)
 	first.Close()
 	got, err := run(t.Context(), second, text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(second.programs.execs) != n {
-		t.Errorf("%d executables, wanted the %d that are shared", len(second.programs.execs), n)
+	if len(second.executables.execs) != n {
+		t.Errorf("%d executables, wanted the %d that are shared", len(second.executables.execs), n)
 	}
 	if err := near(got[0], want[0], 0); err != nil {
 		t.Error(err)
 	}
 	second.Close()
-	if p := share(second, open(t, "llama-mha")); p == second.programs {
+	if open(t, "llama-mha").executables == second.executables {
 		t.Error("freed executables are shared")
 	}
 }
@@ -269,14 +268,13 @@ func TestManyShapes(t *testing.T) {
 // TestScoreBytes: where scores would take much memory, chunks and rows are taken one after
 // the other, with the same numbers.
 func TestScoreBytes(t *testing.T) {
-	defer func(bytes int) { scoreBytes = bytes }(scoreBytes)
 	r := rand.New(rand.NewPCG(15, 16))
 	for _, name := range some("gemma3-written", "mistral-window", "gpt2-plain") {
 		var texts []Request
 		var want []Result
-		for _, bytes := range []int{scoreBytes, 400_000, 1 << 16, 1} { // 400,000: rows that do not go up in 256
-			scoreBytes = bytes
-			e := open(t, name) // its executables are its own
+		for _, bytes := range []int{defaultScoreBytes, 400_000, 1 << 16, 1} { // 400,000: rows that do not go up in 256
+			e := open(t, name)
+			e.scoreBytes = bytes
 			if name != "gpt2-plain" {
 				e.model.Context = 1 << 12 // stretched: these have no learned positions
 			}
@@ -305,7 +303,6 @@ func TestScoreBytes(t *testing.T) {
 				}
 			}
 		}
-		scoreBytes = 32 << 20
 	}
 }
 

@@ -15,9 +15,9 @@ import (
 // headStates is the number of hidden states that the head takes at a time.
 const headStates = 256
 
-// sliceRows is the number of rows of the vocabulary that it takes at a time, so that
-// logits stay in the cache (4,096 and 16,384 are slower, measured). Tests change it.
-var sliceRows = 8192
+// defaultSliceRows is the number of rows of the vocabulary that it takes at a time, so that
+// logits stay in the cache (4,096 and 16,384 are slower, measured).
+const defaultSliceRows = 8192
 
 // head computes the results of a pass from its final hidden states, one slice of the
 // vocabulary after the other. Until finish, results hold logits.

@@ -190,7 +190,7 @@ func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, p pass)
 		if part.Rope >= 0 {
 			args = append(args, in.ropes[part.Rope]...)
 		}
-		out, err := e.call(fmt.Sprintf("%s %+v", part.Kind, in.shape), blockGraph(part, piece.inOut(), in.shape), append(args, piece.tensors()...))
+		out, err := e.call(fmt.Sprintf("%s %+v %d", part.Kind, in.shape, e.scoreBytes), blockGraph(part, piece.inOut(), in.shape, e.scoreBytes), append(args, piece.tensors()...))
 		if err != nil {
 			return err
 		}

@@ -20,8 +20,8 @@ const (
 	pooledText = shortPrompt + 64
 )
 
-// poolKeys is the number of keys that stand before a batch at most. Tests change it.
-var poolKeys = 1024
+// defaultPoolKeys is the number of keys that stand before a batch at most.
+const defaultPoolKeys = 1024
 
 // poolable tells whether a text can be in a pooled tree. In float32 such texts are computed
 // in invariant batches (see shape), pooled or not.
@@ -73,7 +73,7 @@ func (e *Engine) pool(texts []Request, numbers []int, without int) (t *tree, kee
 
 // pooledPasses cuts a pooled tree into passes of at most size nodes, unless a path is
 // longer, and poolKeys keys before them.
-func (t *tree) pooledPasses(size int, keeps map[int32]*prompt) []pass {
+func (t *tree) pooledPasses(size, poolKeys int, keeps map[int32]*prompt) []pass {
 	var all []pass
 	order := t.order()
 	for len(order) > 0 {

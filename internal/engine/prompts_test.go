@@ -65,12 +65,10 @@ func TestPrompts(t *testing.T) {
 // what an engine without memory gives, in batches and pools of any size, with windows
 // smaller than the prompts and learned positions, and compute no known prompt again.
 func TestPool(t *testing.T) {
-	defer func(keys int) { poolKeys = keys }(poolKeys)
-	poolKeys = 200
 	for _, name := range some("llama-linear", "gemma3-written", "mistral-window", "gpt2-hub", "gpt_neox-hub", "gemma2-base") {
 		plain, with := open(t, name), open(t, name)
 		with.prompts = newPrompts(1 << 30)
-		with.batchNodes = 40
+		with.batchNodes, with.poolKeys = 40, 200
 		longest := min(plain.model.Context-9, 60)
 		r := rand.New(rand.NewPCG(19, 20))
 		random := func(n int) []int32 {

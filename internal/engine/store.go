@@ -73,7 +73,7 @@ func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *ch
 		}
 		s.pieces = append(s.pieces, p)
 	}
-	n := (m.V + sliceRows - 1) / sliceRows
+	n := (m.V + o.sliceRows - 1) / o.sliceRows
 	step := (m.V + n - 1) / n
 	step = (step + 15) / 16 * 16
 	for from := 0; from < m.V; from += step {

@@ -18,8 +18,8 @@ import (
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
 )
 
-// openWith opens a checkpoint with a memory limit.
-func openWith(t testing.TB, dir string, memory int64) (*Engine, error) {
+// openWith opens a checkpoint in float32 with other options.
+func openWith(t testing.TB, dir string, o Options) (*Engine, error) {
 	t.Helper()
 	config, err := checkpoint.ReadConfig(dir)
 	if err != nil {
@@ -38,18 +38,28 @@ func openWith(t testing.TB, dir string, memory int64) (*Engine, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(t.Context(), backend, m, w, Options{DType: dtypes.Float32, Memory: memory})
+	o.DType = dtypes.Float32
+	e, err := New(t.Context(), backend, m, w, o)
 	if err == nil {
 		t.Cleanup(e.Close)
 	}
 	return e, err
 }
 
+// sliced opens a checkpoint with slices of the vocabulary of so many rows.
+func sliced(t testing.TB, name string, rows int) *Engine {
+	t.Helper()
+	e, err := openWith(t, filepath.Join(families, name), Options{sliceRows: rows})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 // TestMemory: under every limit between the least and all, the numbers are the same to
 // the last bit, over several passes; the least is what the error asks for.
 func TestMemory(t *testing.T) {
-	defer func(rows int) { sliceRows = rows }(sliceRows)
-	sliceRows = 40 // several slices of a small vocabulary
+	const sliceRows = 40 // several slices of a small vocabulary
 	for _, name := range some("llama-gqa-tied", "gemma2-base", "gpt2-plain", "mistral-window") {
 		matches, err := filepath.Glob(filepath.Join(families, name+"*"))
 		if err != nil || len(matches) == 0 {
@@ -57,7 +67,7 @@ func TestMemory(t *testing.T) {
 		}
 		dir := matches[0]
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			whole, err := openWith(t, dir, 0)
+			whole, err := openWith(t, dir, Options{sliceRows: sliceRows})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,12 +88,12 @@ func TestMemory(t *testing.T) {
 				largest = max(largest, p.size)
 			}
 			least += largest
-			if _, err := openWith(t, dir, least-1); err == nil || !strings.Contains(err.Error(), "wanted at least "+mebibytes(least)) {
+			if _, err := openWith(t, dir, Options{sliceRows: sliceRows, Memory: least - 1}); err == nil || !strings.Contains(err.Error(), "wanted at least "+mebibytes(least)) {
 				t.Errorf("limit %d: error %v, wanted one that asks for %s", least-1, err, mebibytes(least))
 			}
 			for i := range int64(5) {
 				memory := least + i*(total-largest)/5
-				e, err := openWith(t, dir, memory)
+				e, err := openWith(t, dir, Options{sliceRows: sliceRows, Memory: memory})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -152,12 +162,10 @@ func TestStreamedErrors(t *testing.T) {
 // TestSlices: the head gives the same over slices of the vocabulary as over all of it,
 // the likeliest token too, whatever its slice.
 func TestSlices(t *testing.T) {
-	defer func(rows int) { sliceRows = rows }(sliceRows)
 	for _, name := range some("llama-mha", "gemma2-base", "gpt_neox-hub") {
 		var results [][]Result
 		for _, rows := range []int{1 << 20, 1000, 48, 16} {
-			sliceRows = rows
-			e := open(t, name)
+			e := sliced(t, name, rows)
 			r := rand.New(rand.NewPCG(11, 12))
 			texts := randomTexts(r, 40, min(e.model.Context, 40), e.model.V)
 			for i := range texts { // each row comes to its likeliest token
@@ -185,10 +193,8 @@ func TestSlices(t *testing.T) {
 // TestTop: the likeliest tokens are those of the sorted row, at every place of a reply and
 // after it, from slices of any size.
 func TestTop(t *testing.T) {
-	defer func(rows int) { sliceRows = rows }(sliceRows)
 	for _, rows := range []int{16, 1 << 20} {
-		sliceRows = rows
-		e := open(t, "gemma2-base")
+		e := sliced(t, "gemma2-base", rows)
 		r := rand.New(rand.NewPCG(13, 14))
 		n := 30
 		if testing.Short() {
@@ -238,9 +244,7 @@ func TestTop(t *testing.T) {
 // TestWithin: the sum over a set of tokens is that over the distribution, for sets of many
 // sizes, several in one window, equal ones in one slice and in two.
 func TestWithin(t *testing.T) {
-	defer func(rows int) { sliceRows = rows }(sliceRows)
-	sliceRows = 40
-	e := open(t, "gemma2-base")
+	e := sliced(t, "gemma2-base", 40)
 	r := rand.New(rand.NewPCG(9, 10))
 	sets := [][]bool{nil, {}, {false, true}}
 	for _, share := range []float64{0, 0.01, 0.5, 1} {

@@ -4,61 +4,77 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
-// programs are the executables of one or more engines, by name, each compiled once for
-// each combination of shapes. Weights are inputs, so that the two models of a pair,
-// or the checkpoints of a training run, compile once.
-type programs struct {
+// executables are those of all engines of a process whose models are alike, by name, each
+// compiled once for each combination of shapes. Weights are inputs, so that the two models of
+// a pair, or the checkpoints of a training run, compile once.
+type executables struct {
+	likeness
+	engines int // that use them; under shared.mu
+
 	mu    sync.Mutex
-	users int
 	execs map[string]*Exec
 	alike alike
 }
 
-// share returns the programs of like, if e can use them, or new ones.
-func share(like, e *Engine) *programs {
-	if like != nil && like.backend == e.backend && like.dtype == e.dtype && like.model.Signature == e.model.Signature {
-		p := like.programs
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.users > 0 {
-			p.users++
-			return p
-		}
-	}
-	return &programs{users: 1, execs: map[string]*Exec{}}
+// likeness is what engines have in common that share executables.
+type likeness struct {
+	backend   compute.Backend
+	dtype     dtypes.DType
+	signature string // of the model
 }
 
-// release frees the executables with their last user.
-func (p *programs) release() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.users--; p.users > 0 {
+var shared = struct {
+	mu  sync.Mutex
+	all map[likeness]*executables
+}{all: map[likeness]*executables{}}
+
+// share returns the executables of all engines that are alike. The last of them to release
+// them frees them.
+func share(l likeness) *executables {
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	x := shared.all[l]
+	if x == nil {
+		x = &executables{likeness: l, execs: map[string]*Exec{}}
+		shared.all[l] = x
+	}
+	x.engines++
+	return x
+}
+
+func (x *executables) release() {
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if x.engines--; x.engines > 0 {
 		return
 	}
-	for _, x := range p.execs {
-		x.Finalize()
+	delete(shared.all, x.likeness)
+	for _, exec := range x.execs {
+		exec.Finalize()
 	}
 }
 
 // exec returns the executable of that name, made from build at its first use: what build
 // depends on must show in the name.
 func (e *Engine) exec(name string, build func([]*Node) []*Node) (*Exec, error) {
-	e.programs.mu.Lock()
-	defer e.programs.mu.Unlock()
-	exec := e.programs.execs[name]
+	e.executables.mu.Lock()
+	defer e.executables.mu.Unlock()
+	exec := e.executables.execs[name]
 	if exec == nil {
 		var err error
 		if exec, err = NewExec(e.backend, build); err != nil {
 			return nil, err
 		}
 		exec.SetMaxCache(-1) // of shapes; by default the 33rd is an error
-		e.programs.execs[name] = exec
+		e.executables.execs[name] = exec
 	}
 	return exec, nil
 }
@@ -82,7 +98,7 @@ func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Te
 
 // blockGraph is x, where, past, (cos, sin,) weights -> x (, keys, values of the next
 // batch's path): see inputs.
-func blockGraph(part *arch.Part, inOut []bool, s shape) func([]*Node) []*Node {
+func blockGraph(part *arch.Part, inOut []bool, s shape, scoreBytes int) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
 		next := func() *Node {
 			n := in[0]
@@ -90,7 +106,7 @@ func blockGraph(part *arch.Part, inOut []bool, s shape) func([]*Node) []*Node {
 			return n
 		}
 		x := next()
-		b := &keys{shape: s, depth: next(), seen: next(), exit: next()}
+		b := &keys{shape: s, scoreBytes: scoreBytes, depth: next(), seen: next(), exit: next()}
 		if s.Pool {
 			b.base = next()
 		}
