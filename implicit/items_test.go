@@ -24,7 +24,7 @@ func TestPaperPrompts(t *testing.T) {
 	}
 	file, err := os.Open("../../shared/data/paper/config/prompts.yaml")
 	if err != nil {
-		t.Skip("the paper's data is not at hand: ", err)
+		t.Skip("needs ../shared: ", err)
 	}
 	defer file.Close()
 	if want, err = lexicon.ReadPrompts(file); err != nil || !reflect.DeepEqual(got, want) {

@@ -23,7 +23,7 @@ import (
 func demoModels(t *testing.T) map[string][2]*logprob.Model {
 	t.Helper()
 	if !tokenize.Available {
-		t.Skip("built without tokenizers")
+		t.Skip("needs the Rust tokenizers")
 	}
 	backend, err := compute.NewWithConfig("go:ops_sequential")
 	if err != nil {
@@ -139,7 +139,7 @@ func TestPerSpanModels(t *testing.T) {
 // put before the text, byte-level and with byte fallback.
 func TestPerSpanTokenizers(t *testing.T) {
 	if !tokenize.Available {
-		t.Skip("built without tokenizers")
+		t.Skip("needs the Rust tokenizers")
 	}
 	toks := map[string]*tokenize.Tokenizer{}
 	for _, name := range []string{"llama3", "smollm2", "qwen2", "neox", "gemma", "llama2", "mistral"} {

@@ -179,7 +179,7 @@ func TestEndsModels(t *testing.T) {
 // TestEndsSpecial: a special token ends words whatever its name.
 func TestEndsSpecial(t *testing.T) {
 	if !tokenize.Available {
-		t.Skip("built without tokenizers")
+		t.Skip("needs the Rust tokenizers")
 	}
 	dir, _, err := demo.Pairs()[0].Extract(t.TempDir())
 	if err != nil {
@@ -227,7 +227,7 @@ func TestWholeCorpora(t *testing.T) {
 	} {
 		f, err := os.Open(filepath.Join("../../shared/data/paper/data/corpora", file))
 		if err != nil {
-			t.Skip("the paper's corpora are not here: ", err)
+			t.Skip("needs ../shared: ", err)
 		}
 		defer f.Close()
 		c, err := lexicon.ReadCorpus(f)

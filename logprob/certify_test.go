@@ -64,7 +64,7 @@ func TestCertify(t *testing.T) {
 // TestCertifyStreamed: a model that streams through memory has the same certificate.
 func TestCertifyStreamed(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes seconds, and a minute under the race detector")
+		t.Skip("long: a minute under the race detector")
 	}
 	dir := t.TempDir()
 	writeRandom(t, "testdata/families/llama-mha", dir, rand.New(rand.NewPCG(13, 13)))
@@ -225,10 +225,10 @@ func (d droppingFunction) DotGeneral(lhs compute.Value, lhsContracting, lhsBatch
 // TestCertifySmolLM2: the promise holds for the real model as programs compute it.
 func TestCertifySmolLM2(t *testing.T) {
 	if _, err := os.Stat(smollm2); err != nil {
-		t.Skip("SmolLM2 is not here: make real fetches it")
+		t.Skip("needs the real model (make real)")
 	}
 	if testing.Short() {
-		t.Skip("takes a minute")
+		t.Skip("long: a minute")
 	}
 	all := backends(t)
 	m := load(t, smollm2, all[len(all)-1], 0)

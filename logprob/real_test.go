@@ -49,7 +49,7 @@ type reference struct {
 func TestSmolLM2(t *testing.T) {
 	weights, err := os.Open(filepath.Join(smollm2, "model.safetensors"))
 	if err != nil {
-		t.Skip("SmolLM2 is not here: make real fetches it")
+		t.Skip("needs the real model (make real)")
 	}
 	defer weights.Close()
 	b, err := os.ReadFile("testdata/smollm2/reference.json")
@@ -132,15 +132,15 @@ func TestSmolLM2(t *testing.T) {
 // by float32's rounding.
 func TestCompany(t *testing.T) {
 	if _, err := os.Stat(smollm2); err != nil {
-		t.Skip("SmolLM2 is not here: make real fetches it")
+		t.Skip("needs the real model (make real)")
 	}
 	if testing.Short() {
-		t.Skip("takes half a minute")
+		t.Skip("long: half a minute")
 	}
 	all := backends(t)
 	backend := all[len(all)-1]
 	if logprob.BackendName(backend) == "go" {
-		t.Skip("the pure-Go backend rounds small and large products differently")
+		t.Skip("needs XLA's plugin: the pure-Go backend rounds small and large products differently")
 	}
 	plain := load(t, smollm2, backend, dtypes.Float32)
 	keeps, err := logprob.Load(t.Context(), smollm2, &logprob.Options{Backend: backend, DType: dtypes.Float32, PromptCache: 1 << 28})

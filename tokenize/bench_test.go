@@ -10,7 +10,7 @@ import (
 func benchmarkFolder(b *testing.B) string {
 	dir := "../.deps/models/smollm2-135m-instruct"
 	if _, err := os.Stat(dir); err != nil {
-		b.Skip("no model: make real fetches it")
+		b.Skip("needs the real model (make real)")
 	}
 	return dir
 }

@@ -146,7 +146,7 @@ func TestGoldenChat(t *testing.T) {
 func TestReal(t *testing.T) {
 	dir := "../.deps/models/smollm2-135m-instruct"
 	if _, err := os.Stat(filepath.Join(dir, "tokenizer.json")); errors.Is(err, os.ErrNotExist) {
-		t.Skip("no model: make real fetches it")
+		t.Skip("needs the real model (make real)")
 	}
 	tok := mustLoad(t, dir)
 	if tok.VocabSize() != 49152 {

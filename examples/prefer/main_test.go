@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "write testdata/*.golden")
 func call(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	if !tokenize.Available {
-		t.Skip("built without tokenizers")
+		t.Skip("needs the Rust tokenizers")
 	}
 	var out, errs bytes.Buffer
 	err := run(t.Context(), strings.NewReader(stdin), &out, &errs, append([]string{"-backend", "go"}, args...))
@@ -273,7 +273,7 @@ func TestSelf(t *testing.T) {
 // its first byte to its last, and nothing else.
 func TestTexts(t *testing.T) {
 	if !tokenize.Available {
-		t.Skip("built without tokenizers")
+		t.Skip("needs the Rust tokenizers")
 	}
 	for name, want := range map[string]string{
 		"llama": "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHello<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nHi<|eot_id|>" +

@@ -20,14 +20,14 @@ const golden = "testdata/quickstart.golden"
 // The output is the same to the byte on every backend: two decimals are far from what they differ in.
 func TestGolden(t *testing.T) {
 	if !tokenize.Available {
-		t.Skip("built without tokenizers")
+		t.Skip("needs the Rust tokenizers")
 	}
 	for _, backend := range []string{"go", "xla:cpu"} {
 		t.Run(backend, func(t *testing.T) {
 			var out, errs bytes.Buffer
 			err := run(context.Background(), nil, &out, &errs, []string{"-backend", backend})
 			if err != nil && backend != "go" && strings.Contains(err.Error(), "XLA plugins found") {
-				t.Skip(err)
+				t.Skip("needs XLA's plugin: ", err)
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -79,7 +79,7 @@ func TestExit(t *testing.T) {
 // Nothing is left behind, after success or failure.
 func TestNoLitter(t *testing.T) {
 	if !tokenize.Available {
-		t.Skip("built without tokenizers")
+		t.Skip("needs the Rust tokenizers")
 	}
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)

@@ -83,9 +83,9 @@ func TestPaperCorpora(t *testing.T) {
 		"moral-foundations-dictionary-20.dicx": {"": 2040, "Care_Virtue": 170, "Care_Vice": 277, "Fairness_Virtue": 115, "Fairness_Vice": 229, "Loyalty_Virtue": 137, "Loyalty_Vice": 34,
 			"Authority_Virtue": 295, "Authority_Vice": 123, "Sanctity_Virtue": 272, "Sanctity_Vice": 388},
 	} {
-		f, err := os.Open("../../shared/data/paper/data/corpora/" + file)
+		f, err := os.Open("../../../shared/data/paper/data/corpora/" + file)
 		if err != nil {
-			t.Skip("the paper's data is not at hand: ", err)
+			t.Skip("needs ../shared: ", err)
 		}
 		defer f.Close()
 		c, err := lexicon.ReadCorpus(f)

@@ -221,7 +221,7 @@ func TestBeforeSpace(t *testing.T) {
 // made, and holds the jobs against each other.
 func TestWorker(t *testing.T) {
 	if !tokenize.Available {
-		t.Skip("built without tokenizers")
+		t.Skip("needs the Rust tokenizers")
 	}
 	const donor = "../demo/data/llama/tuned"
 	tok, err := tokenize.Load(donor)
@@ -314,10 +314,10 @@ func TestWorker(t *testing.T) {
 func TestMakeTask(t *testing.T) {
 	real := filepath.Join("..", "..", model)
 	if _, err := os.Stat(real); err != nil {
-		t.Skip("no real model (make real)")
+		t.Skip("needs the real model (make real)")
 	}
 	if !tokenize.Available {
-		t.Skip("built without tokenizers")
+		t.Skip("needs the Rust tokenizers")
 	}
 	job, err := makeTask(real, filepath.Join("..", ".."), []string{"care", "loyalty"})
 	if err != nil {

@@ -61,7 +61,7 @@ func shell(t *testing.T, name, script string, env ...string) (stdout, stderr str
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("no %s", name)
+		t.Skip("needs the program " + name)
 	}
 	exe, err := os.Executable()
 	if err != nil {
@@ -108,7 +108,7 @@ func TestStandardOutput(t *testing.T) {
 func TestNoHome(t *testing.T) {
 	system, err := user.LookupId(strconv.Itoa(os.Getuid())) // which HOME need not name
 	if err != nil {
-		t.Skip(err)
+		t.Skip("needs a system that knows this user: ", err)
 	}
 	home := system.HomeDir
 	if stdout, stderr, code := shell(t, "sh", `unset HOME; "$0"`); code != 0 || stdout != "a line\n" || stderr != "" {
@@ -208,7 +208,7 @@ func TestManual(t *testing.T) {
 	for _, renderer := range []string{"mandoc -W error,stop -T utf8", "groff -man -Tascii -ww -P-c"} {
 		t.Run(strings.Fields(renderer)[0], func(t *testing.T) {
 			if _, err := exec.LookPath(strings.Fields(renderer)[0]); err != nil {
-				t.Skip(err)
+				t.Skip("needs the program " + strings.Fields(renderer)[0])
 			}
 			stdout, stderr, _ := shell(t, "bash", `"$0" -man | `+renderer+` | col -bx`)
 			for _, part := range []string{"toy - prints a line: it's `here`\n", "\n       More of it.", "  .an indented table\n", "'and' \\n\n", "-backend backend", "(default auto)", "toy -quiet\n"} {

@@ -21,7 +21,7 @@ import (
 func load(t *testing.T, p demo.Pair) (base, tuned *logprob.Model) {
 	t.Helper()
 	if !tokenize.Available {
-		t.Skip("built without tokenizers")
+		t.Skip("needs the Rust tokenizers")
 	}
 	baseDir, tunedDir, err := p.Extract(t.TempDir())
 	if err != nil {

@@ -87,7 +87,7 @@ func TestSelfTestUpstream(t *testing.T) {
 	const inside = "ENGINE_TEST_AVX2"
 	if os.Getenv(inside) == "" {
 		if !strings.Contains(runtime.Version(), "simd") || !cpu.X86.HasAVX2 {
-			t.Skip("no vectors of 256 bits in this build or processor")
+			t.Skip("needs a processor and a build with vectors of 256 bits")
 		}
 		c := exec.Command(os.Args[0], "-test.run=^TestSelfTestUpstream$")
 		c.Env = append(os.Environ(), inside+"=1", "GOMLX_SIMD_AVX2=1", "GOMLX_SIMD_AVX512=0")

@@ -15,7 +15,7 @@ import (
 func TestDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
-		t.Skipf("no small file system to fill: mount: %v (the other tests have a writer that fails)", err)
+		t.Skipf("needs a system where this user may mount: %v (the other tests have a writer that fails)", err)
 	}
 	defer syscall.Unmount(dir, syscall.MNT_DETACH)
 	out := filepath.Join(dir, "r.csv")

@@ -17,7 +17,7 @@ var gallery = flag.String("gallery", "", "folder into which the test figures are
 // TestGallery writes every figure of this test as PNG and SVG where -gallery asks for it.
 func TestGallery(t *testing.T) {
 	if *gallery == "" {
-		t.Skip("no -gallery folder given")
+		t.Skip("needs -gallery, a folder to write pictures to")
 	}
 	for name, f := range figures(t) {
 		for ending, write := range map[string]func(*os.File) error{

@@ -14,7 +14,7 @@ import (
 func TestMarkAt(t *testing.T) {
 	c := realViolins(t)
 	if c == nil {
-		t.Skip("../shared/golden is absent")
+		t.Skip("needs ../shared")
 	}
 	tests := golden(t, "real/fig1_big2_panel_tests.csv")
 	all, err := c.profiles()
@@ -42,7 +42,7 @@ func TestMarkAt(t *testing.T) {
 func TestProfile(t *testing.T) {
 	c := realViolins(t)
 	if c == nil {
-		t.Skip("../shared/golden is absent")
+		t.Skip("needs ../shared")
 	}
 	for _, r := range golden(t, "real/fig1_big2_violin_density.csv") {
 		i, j := slices.Index(c.Rows, r["prompt_framing"]), slices.Index(c.Columns, r["Category"])

@@ -24,7 +24,7 @@ func TestDevices(t *testing.T) {
 	}
 	const grown = "/proc/self/status" // of size 0
 	if _, err := os.Stat(grown); err != nil {
-		t.Skip("no /proc")
+		t.Skip("needs a system with /proc")
 	}
 	if b, err := Read(grown, 0); err != nil || len(b) < 100 {
 		t.Errorf("%s: %d bytes, %v", grown, len(b), err)

@@ -10,7 +10,7 @@ import (
 // TestBOS: a request's choice of the BOS counts for raw text, and only for that request.
 func TestBOS(t *testing.T) {
 	if !tokenize.Available {
-		t.Skip("no tokenizer in this build")
+		t.Skip("needs the Rust tokenizers")
 	}
 	dir, _, err := demo.Pair{Name: "llama"}.Extract(t.TempDir())
 	if err != nil {

@@ -31,11 +31,11 @@ type browser struct {
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("a browser takes seconds")
+		t.Skip("long: a browser")
 	}
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Skip("no chromium in the path")
+		t.Skip("needs the program chromium")
 	}
 	fromUs, in, err := os.Pipe()
 	if err != nil {

@@ -89,7 +89,7 @@ func paper(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(shared, "data", "paper")
 	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("%s is not here: it belongs to the shared material", dir)
+		t.Skip("needs ../shared: ", err)
 	}
 	return dir
 }
@@ -124,7 +124,7 @@ func golden(t testing.TB, name string) []record {
 	if strings.HasPrefix(name, "real/") {
 		path = filepath.Join(shared, "golden", name)
 		if _, err := os.Stat(path); err != nil {
-			t.Skipf("%s is not here: it belongs to the shared material", path)
+			t.Skip("needs ../shared: ", err)
 		}
 	}
 	f, err := os.Open(path)

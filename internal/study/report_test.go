@@ -14,7 +14,7 @@ import (
 // TestSameBytes: all of the synthetic study, twice.
 func TestSameBytes(t *testing.T) {
 	if testing.Short() {
-		t.Skip("draws all figures twice")
+		t.Skip("long: draws all figures twice")
 	}
 	var runs [2][]file
 	for i := range runs {
