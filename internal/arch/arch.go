@@ -1,22 +1,49 @@
-// Package arch holds the forward passes, one file for each model family, named
-// after its model_type in config.json, and the pieces that they share (layers.go).
+// Package arch holds the forward passes, one file for each family of models, named after
+// its model_type in config.json. Each file reads from top to bottom: the config, the tensors
+// that the checkpoint must hold, the block, written out as apply(x), and the head.
 //
-// A family reads a config.json through Config, which remembers every key that was
-// asked for: what is left over is refused by name, so that no setting is ever
-// ignored. It answers with a Model: the tensors that the checkpoint must hold, and
-// graphs over them, cut into parts (each block, then the head) that a caller can
-// execute one after the other. The caller, internal/engine, owns batching and
-// decides which positions see which (Pass.Attend); a family only says how its
-// attention is scaled, capped and windowed.
+// What families share stands beside them: the sizes and names of Llama's descendants
+// (decoder.go), linear layers, norms, attention and the gated MLP (layers.go), rotary
+// positions (rope.go), and the keys of config.json. config remembers every key that was
+// asked for, and what is left over is refused by name, so that no setting is ever ignored.
 //
-// Numerics: the residual stream, norms, rotary embeddings, attention and soft-caps
-// are float32 in every mode of the engine. Matrix products take both operands in the
-// weights' type and give float32 (bf16 x bf16 -> f32 for a bf16 checkpoint). Dense runs
-// the same graphs in float64, one text at a time: what the engine's numbers are held to.
+// # Layers
 //
-// Legend of the shapes in comments: T positions of a batch, S scored positions,
-// D hidden width, N heads, G key/value heads, K width of a head, R rotated part of
-// a head, F width of the MLP, V rows of the vocabulary.
+// A Model is cut into layers, each block and then the head, which a caller executes one
+// after the other. A layer is a value (see block): a struct of what was declared, numbers
+// and the layer's tensors. Its graph depends on nothing else, so its Key, by which
+// executables are shared, is computed from that value and from the tensors' shapes. Two
+// layers that differ in anything, be it a window, a multiplier or a bias, have two keys, and
+// no family writes one.
+//
+// The caller, internal/engine, owns batching and decides which positions see which
+// (Scope.Attend); a family only says how its attention is scaled, capped and windowed.
+//
+// # Numerics
+//
+// The residual stream, norms, rotary embeddings, attention and soft-caps are float32 in
+// every mode of the engine. Matrix products take both operands in the weights' type and give
+// float32 (bf16 x bf16 -> f32 for a bf16 checkpoint).
+//
+// Dense runs the same layers in float64 or float32, each text alone with a causal mask, and
+// no prefix tree. It is what the engine's numbers are held to, and the trunk that training
+// differentiates.
+//
+// # Where the next things go
+//
+//   - A dense family: a file of its own and a line in families.
+//   - Experts: a layer in layers.go beside gatedMLP, whose matrices are Tensors that Stack
+//     those of the checkpoint. Its router is one more linear layer of the family's block.
+//   - A reward head: a head of kind ScalarHead in the family's file, in place of its vocabulary.
+//     config.common refuses such checkpoints by their architectures; the engine refuses the
+//     kind by name.
+//   - LoRA: optional tensors A and B of linear, in layers.go, which knows its in and out.
+//   - Training: the gradient of what Dense builds for each layer (Layer.dense), since a
+//     layer's graph is pure. Layer.Tensors are its parameters.
+//
+// Legend of the shapes in comments: T positions of a batch, S scored positions, D hidden
+// width, N heads, G key/value heads, K width of a head, R rotated part of a head, F width of
+// the MLP, E experts, V rows of the vocabulary.
 package arch
 
 import (
@@ -25,9 +52,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/gomlx/compute/dtypes"
-	. "github.com/gomlx/gomlx/core/graph"
 )
 
 // Model is a forward pass: what a checkpoint must hold and the graphs over it.
@@ -40,12 +64,8 @@ type Model struct {
 
 	Embed  Embedding
 	Ropes  []Rope
-	Blocks []*Part
-	Head   *Part // [S D] -> logits [S V]
-
-	// Signature is the same for two models only if their parts of one kind have the
-	// same graph, so that they can share executables.
-	Signature string
+	Blocks []*Layer // [T D] -> [T D] each
+	Head   Head
 
 	// Warnings are doubts about the config that do not stop the work.
 	Warnings []error
@@ -66,42 +86,49 @@ type Embedding struct {
 	Positions *Tensor // learned positions; nil where the family has none
 }
 
-// Part is one executable's worth of a model.
-type Part struct {
-	Kind    string   // parts of one kind have the same graph and shapes of tensors
-	Tensors []Tensor // inputs of the graph, in this order
-	Rope    int      // index into Model.Ropes, -1 for none
-	Graph   func(p *Pass, x *Node) *Node
+// Head is the last layer: what a model says of its final states.
+type Head struct {
+	*Layer
+	Kind HeadKind
 }
 
-// Tensor is one that the checkpoint must hold.
+// HeadKind says what a head computes.
+type HeadKind int
+
+// The kinds of heads.
+const (
+	VocabularyHead HeadKind = iota // [S D] -> logits [S V], of which a caller may take rows of the matrix apart
+	ScalarHead                     // [S D] -> [S n]: rewards, or scores of n labels
+	NoHead                         // the final states themselves
+)
+
+// String is the kind's name in messages.
+func (k HeadKind) String() string { return [...]string{"vocabulary", "scalar", "none"}[k] }
+
+// Tensor is one input of a layer.
 type Tensor struct {
-	Name  string
+	Name  string // in the checkpoint, unless Stack has its names
 	Shape []int
-	// Linear marks the matrix of a linear layer: its output axis comes first, as
+	// Stack names the tensors of the checkpoint, all of one shape, that are stacked along a
+	// first axis of Shape: the matrices of E experts as [E out in]. nil for a tensor that the
+	// checkpoint holds as it is.
+	Stack []string
+	// Linear marks the matrix of a linear layer: its output axis comes first (after E), as
 	// torch.nn.Linear stores it; InOut, where its input axis does (GPT-2's Conv1D).
 	Linear, InOut bool
 }
 
-// Attention says how one attention is computed, once q, k and v are there.
-type Attention struct {
-	Scale   float64 // of q.k
-	SoftCap float64 // cap*tanh(scores/cap) before the mask; 0 for none
-	Window  int     // a position sees itself and Window-1 before it; 0 for all
-}
-
-// Pass is what a Graph function works with: inputs that the engine has bound.
-type Pass struct {
-	Weights []*Node // of the part's Tensors, in order
-	InOut   []bool  // whether a Linear weight is laid out [in out] on the device
-	Cos     *Node   // [T R/2] of the part's rope; nil for none
-	Sin     *Node   // [T R/2]
-	// DType is that of x, Cos and Sin and of all that is computed from them: Float32, which
-	// zero means, or Float64, in which products are computed then too.
-	DType dtypes.DType
-	// Attend computes softmax(mask(cap(scale*q.k)))v; q [T N K], k and v [T G K],
-	// all of type DType; the result is [T N*K].
-	Attend func(q, k, v *Node, a Attention) *Node
+// Stored returns the tensors of the checkpoint that t is made of: itself, or those that it
+// stacks.
+func (t Tensor) Stored() []Tensor {
+	if t.Stack == nil {
+		return []Tensor{t}
+	}
+	all := make([]Tensor, len(t.Stack))
+	for e, name := range t.Stack {
+		all[e] = Tensor{Name: name, Shape: t.Shape[1:], Linear: t.Linear, InOut: t.InOut}
+	}
+	return all
 }
 
 // UnsupportedError says what a config.json asks for that is not computed here.
@@ -114,7 +141,7 @@ type UnsupportedError struct {
 func (e *UnsupportedError) Error() string {
 	if len(e.Keys) == 0 {
 		return fmt.Sprintf("arch: config.json: model_type %q, wanted one of %s",
-			e.ModelType, strings.Join(Types(), ", "))
+			e.ModelType, strings.Join(types(), ", "))
 	}
 	var way string
 	for _, key := range e.Keys {
@@ -125,9 +152,9 @@ func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("arch: %s: config.json: not supported: %s%s", e.ModelType, strings.Join(e.Keys, ", "), way)
 }
 
-// family builds a Model from a config; has tells which tensors the checkpoint
-// holds, for families that were published under several names.
-type family func(c *Config, has func(name string) bool) *Model
+// family builds a Model from a config; exists tells which tensors the checkpoint holds, for
+// families that were published under several names.
+type family func(c *config, exists func(name string) bool) *Model
 
 var families = map[string]family{
 	"gemma2":      gemma2,
@@ -143,26 +170,26 @@ var families = map[string]family{
 	"qwen3":       qwen3,
 }
 
-// Types returns the model types that New accepts, sorted.
-func Types() []string { return slices.Sorted(maps.Keys(families)) }
+// types are the model types that New accepts, sorted.
+func types() []string { return slices.Sorted(maps.Keys(families)) }
 
 // New reads the keys of a config.json and returns the model that it describes.
 // Any key that is neither computed, nor known to be without influence on
 // log-probabilities, is an UnsupportedError; a value of the wrong type or an
-// impossible one is a plain error. has tells whether the checkpoint holds a tensor.
-func New(keys map[string]json.RawMessage, has func(name string) bool) (*Model, error) {
+// impossible one is a plain error. exists tells whether the checkpoint holds a tensor.
+func New(keys map[string]json.RawMessage, exists func(name string) bool) (*Model, error) {
 	c := newConfig(keys)
-	modelType := c.String("model_type", "")
+	modelType := c.string("model_type", "")
 	build, ok := families[modelType]
 	if !ok {
 		return nil, &UnsupportedError{ModelType: modelType}
 	}
 	c.modelType = modelType
-	m := build(c, has)
+	m := build(c, exists)
 	if err := c.finish(); err != nil {
 		return nil, err
 	}
-	m.Type, m.Signature, m.Warnings = modelType, c.signature(), c.doubts
+	m.Type, m.Warnings = modelType, c.doubts
 	if m.Ignored == nil {
 		m.Ignored = func(string) bool { return false }
 	}
@@ -171,23 +198,36 @@ func New(keys map[string]json.RawMessage, has func(name string) bool) (*Model, e
 
 // Tensors returns every tensor that the checkpoint must hold, each once.
 func (m *Model) Tensors() []Tensor {
+	inputs := []Tensor{m.Embed.Table}
+	if m.Embed.Positions != nil {
+		inputs = append(inputs, *m.Embed.Positions)
+	}
+	for _, l := range m.layers() {
+		inputs = append(inputs, l.Tensors...)
+	}
 	var all []Tensor
 	seen := map[string]bool{}
-	add := func(ts ...Tensor) {
-		for _, t := range ts {
+	for _, in := range inputs {
+		for _, t := range in.Stored() {
 			if !seen[t.Name] {
 				seen[t.Name] = true
 				all = append(all, t)
 			}
 		}
 	}
-	add(m.Embed.Table)
-	if m.Embed.Positions != nil {
-		add(*m.Embed.Positions)
-	}
-	for _, b := range m.Blocks {
-		add(b.Tensors...)
-	}
-	add(m.Head.Tensors...)
 	return all
+}
+
+// layers are the blocks and the head.
+func (m *Model) layers() []*Layer { return append(slices.Clone(m.Blocks), m.Head.Layer) }
+
+// Signature is the same for two models whose layers have the same keys, and which can therefore
+// share executables.
+func (m *Model) Signature() string {
+	var keys []string
+	for _, l := range m.layers() {
+		keys = append(keys, l.Key)
+	}
+	slices.Sort(keys)
+	return strings.Join(slices.Compact(keys), "\n")
 }

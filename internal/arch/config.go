@@ -3,14 +3,13 @@ package arch
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
 
 // Config reads a config.json key by key and remembers what was read. A problem
 // does not stop the reading: all of them are reported together by finish.
-type Config struct {
+type config struct {
 	modelType string
 	keys      map[string]json.RawMessage
 	read      map[string]bool
@@ -18,11 +17,11 @@ type Config struct {
 	refused   []string // "key=value" of settings that are not computed
 	wrong     []string // values that cannot be
 	doubts    []error  // what is computed and doubted
-	parent    *Config
+	parent    *config
 }
 
-func newConfig(keys map[string]json.RawMessage) *Config {
-	return &Config{keys: keys, read: map[string]bool{}}
+func newConfig(keys map[string]json.RawMessage) *config {
+	return &config{keys: keys, read: map[string]bool{}}
 }
 
 // inert are keys without influence on log-probabilities, in any family: names and
@@ -46,7 +45,7 @@ var inert = strings.Fields(`
 // their own library turns back into numbers.
 var quantised = []string{"quantization_config", "compression_config"}
 
-func (c *Config) raw(key string) (json.RawMessage, bool) {
+func (c *config) raw(key string) (json.RawMessage, bool) {
 	c.read[key] = true
 	v, ok := c.keys[key]
 	if !ok || string(v) == "null" {
@@ -55,7 +54,7 @@ func (c *Config) raw(key string) (json.RawMessage, bool) {
 	return v, true
 }
 
-func get[T any](c *Config, key string, def T, kind string) T {
+func get[T any](c *config, key string, def T, kind string) T {
 	v, ok := c.raw(key)
 	if !ok {
 		return def
@@ -69,40 +68,40 @@ func get[T any](c *Config, key string, def T, kind string) T {
 }
 
 // Has tells whether the key is there and not null.
-func (c *Config) Has(key string) bool {
+func (c *config) has(key string) bool {
 	v, ok := c.keys[key]
 	return ok && string(v) != "null"
 }
 
 // Int, Float, Bool and String return the value of a key, or def where it is
 // absent or null.
-func (c *Config) Int(key string, def int) int { return get(c, key, def, "an integer") }
+func (c *config) int(key string, def int) int { return get(c, key, def, "an integer") }
 
 // Float: see Int.
-func (c *Config) Float(key string, def float64) float64 { return get(c, key, def, "a number") }
+func (c *config) float(key string, def float64) float64 { return get(c, key, def, "a number") }
 
 // Bool: see Int.
-func (c *Config) Bool(key string, def bool) bool { return get(c, key, def, "true or false") }
+func (c *config) bool(key string, def bool) bool { return get(c, key, def, "true or false") }
 
 // String: see Int.
-func (c *Config) String(key, def string) string { return get(c, key, def, "a string") }
+func (c *config) string(key, def string) string { return get(c, key, def, "a string") }
 
 // Floats returns a list of numbers, nil where the key is absent.
-func (c *Config) Floats(key string) []float64 {
+func (c *config) floats(key string) []float64 {
 	return get[[]float64](c, key, nil, "a list of numbers")
 }
 
 // Strings returns a list of strings, nil where the key is absent.
-func (c *Config) Strings(key string) []string {
+func (c *config) strings(key string) []string {
 	return get[[]string](c, key, nil, "a list of strings")
 }
 
 // Size returns an integer that must be there (or have a default above 0) and lie
 // within 1 and 2^24: a hostile config cannot ask for a huge allocation.
-func (c *Config) Size(key string, def int) int {
-	n := c.Int(key, def)
+func (c *config) size(key string, def int) int {
+	n := c.int(key, def)
 	if n < 1 || n > 1<<24 {
-		if !c.Has(key) {
+		if !c.has(key) {
 			c.fail("%s is missing", c.prefix+key)
 		} else {
 			c.fail("%s is %d, wanted 1 to %d", c.prefix+key, n, 1<<24)
@@ -113,10 +112,10 @@ func (c *Config) Size(key string, def int) int {
 }
 
 // Positive returns a number that must be above 0.
-func (c *Config) Positive(key string, def float64) float64 {
-	x := c.Float(key, def)
+func (c *config) positive(key string, def float64) float64 {
+	x := c.float(key, def)
 	if !(x > 0) {
-		if !c.Has(key) {
+		if !c.has(key) {
 			c.fail("%s is missing", c.prefix+key)
 		} else {
 			c.fail("%s is %g, wanted more than 0", c.prefix+key, x)
@@ -128,7 +127,7 @@ func (c *Config) Positive(key string, def float64) float64 {
 
 // Object returns a nested object as a Config of its own, whose leftover keys count
 // as leftovers of c; nil where the key is absent.
-func (c *Config) Object(key string) *Config {
+func (c *config) object(key string) *config {
 	v, ok := c.raw(key)
 	if !ok {
 		return nil
@@ -138,28 +137,28 @@ func (c *Config) Object(key string) *Config {
 		c.fail("%s is %s, wanted an object", c.prefix+key, brief(v))
 		return nil
 	}
-	return &Config{modelType: c.modelType, keys: keys, read: map[string]bool{}, prefix: c.prefix + key + ".", parent: c}
+	return &config{modelType: c.modelType, keys: keys, read: map[string]bool{}, prefix: c.prefix + key + ".", parent: c}
 }
 
 // Null tells whether the key is there with the value null.
-func (c *Config) Null(key string) bool {
+func (c *config) null(key string) bool {
 	c.read[key] = true
 	return string(c.keys[key]) == "null"
 }
 
 // Cap returns a soft-cap: 0 (none) where the key is null, def where it is absent.
-func (c *Config) Cap(key string, def float64) float64 {
-	if c.Null(key) {
+func (c *config) cap(key string, def float64) float64 {
+	if c.null(key) {
 		return 0
 	}
-	if !c.Has(key) && def == 0 {
+	if !c.has(key) && def == 0 {
 		return 0
 	}
-	return c.Positive(key, def)
+	return c.positive(key, def)
 }
 
 // Ignore marks keys that have no influence on this family's log-probabilities.
-func (c *Config) Ignore(keys ...string) {
+func (c *config) ignore(keys ...string) {
 	for _, k := range keys {
 		c.read[k] = true
 	}
@@ -167,28 +166,28 @@ func (c *Config) Ignore(keys ...string) {
 
 // Only refuses a boolean, numeric or string key that is present with another value
 // than the one that is computed.
-func Only[T comparable](c *Config, key string, want T) {
+func only[T comparable](c *config, key string, want T) {
 	if got := get(c, key, want, fmt.Sprintf("%v", want)); got != want {
-		c.Refuse(key)
+		c.refuse(key)
 	}
 }
 
 // Refuse reports the key's value as not supported.
-func (c *Config) Refuse(key string) {
+func (c *config) refuse(key string) {
 	c.read[key] = true
 	c.root().refused = append(c.root().refused, c.prefix+key+"="+brief(c.keys[key]))
 }
 
-func (c *Config) fail(format string, args ...any) {
+func (c *config) fail(format string, args ...any) {
 	c.root().wrong = append(c.root().wrong, fmt.Sprintf(format, args...))
 }
 
 // doubt says what is computed although readers of the config disagree.
-func (c *Config) doubt(format string, args ...any) {
+func (c *config) doubt(format string, args ...any) {
 	c.root().doubts = append(c.root().doubts, fmt.Errorf("arch: %s: config.json: "+format, append([]any{c.modelType}, args...)...))
 }
 
-func (c *Config) root() *Config {
+func (c *config) root() *config {
 	for c.parent != nil {
 		c = c.parent
 	}
@@ -197,28 +196,28 @@ func (c *Config) root() *Config {
 
 // leftovers refuses every key that nothing has read. Object's caller calls it once
 // the nested object has been read.
-func (c *Config) leftovers() {
+func (c *config) leftovers() {
 	for k, v := range c.keys {
 		if !c.read[k] && !slices.Contains(inert, k) && string(v) != "null" {
-			c.Refuse(k)
+			c.refuse(k)
 		}
 	}
 }
 
 // common refuses what would make another model of any family.
-func (c *Config) common() {
-	for _, a := range c.Strings("architectures") {
+func (c *config) common() {
+	for _, a := range c.strings("architectures") {
 		if !strings.HasSuffix(a, "ForCausalLM") && !strings.HasSuffix(a, "LMHeadModel") &&
 			!strings.HasSuffix(a, "Model") && a != "Gemma3ForConditionalGeneration" || strings.Contains(a, "Reward") {
-			c.Refuse("architectures") // a classifier's or reward model's head
+			c.refuse("architectures") // a classifier's or reward model's head
 		}
 	}
 	for _, key := range []string{"is_encoder_decoder", "add_cross_attention", "tie_encoder_decoder"} {
-		Only(c, key, false)
+		only(c, key, false)
 	}
-	Only(c, "is_causal", true)
+	only(c, "is_causal", true)
 	if v, ok := c.raw("pruned_heads"); ok && string(v) != "{}" {
-		c.Refuse("pruned_heads")
+		c.refuse("pruned_heads")
 	}
 	for _, key := range quantised {
 		if v, ok := c.raw(key); ok {
@@ -226,7 +225,7 @@ func (c *Config) common() {
 				Method json.RawMessage `json:"quant_method"`
 			}
 			if json.Unmarshal(v, &q); q.Method == nil {
-				c.Refuse(key)
+				c.refuse(key)
 				continue
 			}
 			c.root().refused = append(c.root().refused, c.prefix+key+".quant_method="+brief(q.Method))
@@ -234,19 +233,7 @@ func (c *Config) common() {
 	}
 }
 
-// signature is the same for two configs only if they give the same graphs: all keys
-// that are not inert, with their values.
-func (c *Config) signature() string {
-	var b strings.Builder
-	for _, k := range slices.Sorted(maps.Keys(c.keys)) {
-		if !slices.Contains(inert, k) || k == "model_type" {
-			fmt.Fprintf(&b, "%s=%s\n", k, strings.Join(strings.Fields(string(c.keys[k])), " "))
-		}
-	}
-	return b.String()
-}
-
-func (c *Config) finish() error {
+func (c *config) finish() error {
 	c.common()
 	c.leftovers()
 	if len(c.wrong) > 0 {

@@ -51,22 +51,16 @@ type LogProbs struct {
 // LogProbs computes each of the texts alone, of one token or more each.
 func (d *Dense) LogProbs(ctx context.Context, texts [][]int32) ([]LogProbs, error) {
 	all := make([]LogProbs, len(texts))
-	top, sum := make([][]float64, len(texts)), make([][]float64, len(texts)) // of each position
+	sums := make([][]logSumExp, len(texts)) // of the logits after each token
 	for i, ids := range texts {
 		all[i] = LogProbs{Tokens: make([]float64, max(len(ids)-1, 0)), Next: make([]float64, d.Model.V)}
-		top[i], sum[i] = slices.Repeat([]float64{math.Inf(-1)}, len(ids)), make([]float64, len(ids))
+		sums[i] = make([]logSumExp, len(ids))
 	}
 	err := d.Logits(ctx, texts, func(text, from, to int, logits []float64) {
 		ids, width := texts[text], to-from
 		for t := range ids {
 			row := logits[t*width : (t+1)*width]
-			before := top[text][t]
-			now := max(before, slices.Max(row))
-			s := sum[text][t] * math.Exp(before-now)
-			for _, x := range row {
-				s += math.Exp(x - now)
-			}
-			top[text][t], sum[text][t] = now, s
+			sums[text][t].add(row)
 			switch {
 			case t == len(ids)-1:
 				copy(all[text].Next[from:to], row)
@@ -80,7 +74,7 @@ func (d *Dense) LogProbs(ctx context.Context, texts [][]int32) ([]LogProbs, erro
 	}
 	for i, ids := range texts {
 		for t := range ids {
-			lse := top[i][t] + math.Log(sum[i][t])
+			lse := sums[i][t].value()
 			if math.IsNaN(lse) || math.IsInf(lse, 0) {
 				return nil, fmt.Errorf("arch: %s: text %d: the logits after token %d are not finite", d.Model.Type, i, t)
 			}
@@ -95,6 +89,24 @@ func (d *Dense) LogProbs(ctx context.Context, texts [][]int32) ([]LogProbs, erro
 	}
 	return all, nil
 }
+
+// logSumExp is ln sum exp(x) over the numbers that were added: sum is that of exp(x - top).
+// Its zero value has none.
+type logSumExp struct{ top, sum float64 }
+
+func (l *logSumExp) add(numbers []float64) {
+	before := l.top
+	if l.sum == 0 {
+		before = math.Inf(-1)
+	}
+	l.top = max(before, slices.Max(numbers))
+	l.sum *= math.Exp(before - l.top)
+	for _, x := range numbers {
+		l.sum += math.Exp(x - l.top)
+	}
+}
+
+func (l *logSumExp) value() float64 { return l.top + math.Log(l.sum) }
 
 // Logits computes each of the texts alone and hands their logits to use, those of rows
 // from..to of the vocabulary at a time: logits[t*(to-from)+v-from] is that of v after
@@ -111,8 +123,8 @@ func (d *Dense) Logits(ctx context.Context, texts [][]int32, use func(text, from
 			return fmt.Errorf("arch: dense: %w", err)
 		}
 	}
-	for i, part := range d.Model.Blocks {
-		if err := r.block(ctx, part); err != nil {
+	for i, layer := range d.Model.Blocks {
+		if err := r.block(ctx, layer); err != nil {
 			return fmt.Errorf("arch: dense: block %d: %w", i, err)
 		}
 	}
@@ -146,7 +158,7 @@ type denseRun struct {
 	*Dense
 	x     []*tensors.Tensor      // [T D], one a text
 	ropes [][][2]*tensors.Tensor // cos and sin [T R/2] of each rope, one a text
-	execs map[string]*Exec       // by kind of part
+	execs map[string]*Exec       // by the layers' keys
 }
 
 func (r *denseRun) release() {
@@ -210,18 +222,18 @@ func (r *denseRun) embed(ids []int32) error {
 }
 
 // block takes all texts through one block.
-func (r *denseRun) block(ctx context.Context, part *Part) error {
-	weights, err := r.weights(part, 0, 0)
+func (r *denseRun) block(ctx context.Context, layer *Layer) error {
+	weights, err := r.weights(layer, 0, 0)
 	defer func() { free(weights) }()
 	if err != nil {
 		return err
 	}
 	for i, x := range r.x {
 		args := []*tensors.Tensor{x}
-		if part.Rope >= 0 {
-			args = append(args, r.ropes[i][part.Rope][:]...)
+		if layer.Rope >= 0 {
+			args = append(args, r.ropes[i][layer.Rope][:]...)
 		}
-		out, err := r.call(ctx, part, append(args, weights...))
+		out, err := r.call(ctx, layer, append(args, weights...))
 		if err != nil {
 			return err
 		}
@@ -233,13 +245,13 @@ func (r *denseRun) block(ctx context.Context, part *Part) error {
 
 // head computes the logits of all texts over rows from..to of the vocabulary.
 func (r *denseRun) head(ctx context.Context, texts [][]int32, from, to int, use func(text, from, to int, logits []float64)) error {
-	weights, err := r.weights(r.Model.Head, from, to)
+	weights, err := r.weights(r.Model.Head.Layer, from, to)
 	defer func() { free(weights) }()
 	if err != nil {
 		return err
 	}
 	for i, x := range r.x {
-		logits, err := r.call(ctx, r.Model.Head, append([]*tensors.Tensor{x}, weights...))
+		logits, err := r.call(ctx, r.Model.Head.Layer, append([]*tensors.Tensor{x}, weights...))
 		if err != nil {
 			return err
 		}
@@ -252,37 +264,46 @@ func (r *denseRun) head(ctx context.Context, texts [][]int32, from, to int, use 
 	return nil
 }
 
-// weights puts a part's tensors on the device, of the head (to > 0) rows from..to of its
+// weights puts a layer's tensors on the device, of the head (to > 0) rows from..to of its
 // matrix.
-func (r *denseRun) weights(part *Part, from, to int) (all []*tensors.Tensor, err error) {
-	for _, t := range part.Tensors {
-		shape := slices.Clone(t.Shape)
-		first := 0
-		if to > 0 && t.Linear {
-			first, shape[0] = from, to-from
-		}
-		values, err := r.Rows(t, first, first+shape[0])
-		if err != nil {
-			return all, err
+func (r *denseRun) weights(layer *Layer, from, to int) (all []*tensors.Tensor, err error) {
+	for _, t := range layer.Tensors {
+		shape, values := slices.Clone(t.Shape), []float32(nil)
+		for _, stored := range t.Stored() {
+			first, last := 0, stored.Shape[0]
+			if to > 0 && t.Linear {
+				first, last, shape[0] = from, to, to-from
+			}
+			rows, err := r.Rows(stored, first, last)
+			if err != nil {
+				return all, err
+			}
+			values = append(values, rows...)
 		}
 		all = append(all, tensors.FromFlatDataAndDimensions(values, shape...))
 	}
 	return all, nil
 }
 
-// call runs a part's graph on x, (cos, sin,) weights.
-func (r *denseRun) call(ctx context.Context, part *Part, in []*tensors.Tensor) (*tensors.Tensor, error) {
+// call runs a layer on x, (cos, sin,) weights.
+func (r *denseRun) call(ctx context.Context, layer *Layer, in []*tensors.Tensor) (*tensors.Tensor, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	exec := r.execs[part.Kind]
+	exec := r.execs[layer.Key]
 	if exec == nil {
 		var err error
-		if exec, err = NewExec(r.Backend, func(in []*Node) *Node { return r.graph(part, in) }); err != nil {
+		if exec, err = NewExec(r.Backend, func(in []*Node) *Node {
+			y := layer.dense(r.DType, in)
+			if layer == r.Model.Head.Layer {
+				y = ConvertDType(y, dtypes.Float64)
+			}
+			return y
+		}); err != nil {
 			return nil, err
 		}
 		exec.SetMaxCache(-1) // of shapes
-		r.execs[part.Kind] = exec
+		r.execs[layer.Key] = exec
 	}
 	args := make([]any, len(in))
 	for i, t := range in {
@@ -295,24 +316,22 @@ func (r *denseRun) call(ctx context.Context, part *Part, in []*tensors.Tensor) (
 	return out[0], nil
 }
 
-func (r *denseRun) graph(part *Part, in []*Node) *Node {
-	p := &Pass{DType: r.DType, Attend: attendDense}
-	x, in := p.float(in[0]), in[1:]
-	if part.Rope >= 0 {
-		p.Cos, p.Sin, in = p.float(in[0]), p.float(in[1]), in[2:]
+// dense builds the layer's graph over one whole text, in float32 or float64, from x [T D],
+// (cos, sin [T R/2],) and the layer's tensors.
+func (l *Layer) dense(dtype dtypes.DType, in []*Node) *Node {
+	s := &Scope{DType: dtype, Attend: attendDense}
+	x, in := s.float(in[0]), in[1:]
+	if l.Rope >= 0 {
+		s.Cos, s.Sin, in = s.float(in[0]), s.float(in[1]), in[2:]
 	}
-	p.Weights = in
-	for _, t := range part.Tensors {
-		p.InOut = append(p.InOut, t.InOut)
+	s.Weights = in
+	for _, t := range l.Tensors {
+		s.InOut = append(s.InOut, t.InOut)
 	}
-	y := part.Graph(p, x)
-	if part == r.Model.Head {
-		return ConvertDType(y, dtypes.Float64)
-	}
-	return y
+	return l.Apply(s, x)
 }
 
-// attendDense is Pass.Attend for one text whose positions see themselves and all before
+// attendDense is Scope.Attend for one text whose positions see themselves and all before
 // them, as far as the window goes.
 func attendDense(q, k, v *Node, a Attention) *Node {
 	g, dims := q.Graph(), q.Shape().Dimensions

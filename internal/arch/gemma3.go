@@ -5,106 +5,133 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	. "github.com/gomlx/gomlx/core/graph"
 )
 
 // gemma3Text is Gemma 3's text model (modeling_gemma3.py): gemma2's block with
 // RMSNorm on each head of q and k, no soft-caps unless the config has them, five
 // windowed layers to each global one, and rotary positions of their own for both.
-func gemma3Text(c *Config, has func(string) bool) *Model {
+func gemma3Text(c *config, exists func(string) bool) *Model {
 	// The defaults of Gemma3TextConfig: a text_config is published without them.
-	d := newDecoder(c, has, sizes{
-		V: 262_208, D: 2304, F: 9216, Layers: 26, N: 8, G: 4, K: 256, Context: 131_072, Eps: 1e-6,
+	d := newDecoder(c, exists, defaults{
+		V: 262_208, D: 2304, F: 9216, L: 26, N: 8, G: 4, K: 256, Context: 131_072, Eps: 1e-6, Tied: true,
 	})
-	d.offset = 1
-	d.tied = c.Bool("tie_word_embeddings", true)
-	d.model.Embed.Scale = float32(math.Sqrt(float64(d.model.D)))
-	d.finalCap = c.Cap("final_logit_softcapping", 0)
-	bias := c.Bool("attention_bias", false)
-	Only(c, "use_bidirectional_attention", false)
-	act := activation(c, "hidden_activation", "gelu_pytorch_tanh")
-	gemmaAct(c)
-	how := Attention{Scale: 1 / math.Sqrt(c.Positive("query_pre_attn_scalar", 256))}
-	if c.Has("attn_logit_softcapping") {
-		c.Refuse("attn_logit_softcapping") // modeling_gemma3.py stores it and applies none
+	bias := c.bool("attention_bias", false)
+	only(c, "use_bidirectional_attention", false)
+	act := gemmaActivation(c)
+	attention := Attention{Scale: 1 / math.Sqrt(c.positive("query_pre_attn_scalar", 256))}
+	if c.has("attn_logit_softcapping") {
+		c.refuse("attn_logit_softcapping") // modeling_gemma3.py stores it and applies none
 	}
-	c.Ignore("attn_logit_softcapping")
-
+	c.ignore("attn_logit_softcapping")
+	finalCap := c.cap("final_logit_softcapping", 0)
 	const global, local = 0, 1
-	var rope [2]Rope
-	limit := d.model.Context
-	if p := c.Object("rope_parameters"); p != nil { // v5: one object for each type of layer
+	d.Ropes, d.Context = gemma3Ropes(c, d.K, d.Context)
+	pattern := c.size("sliding_window_pattern", 6)
+	if c.has("layer_types") {
+		c.ignore("_sliding_window_pattern") // what the types were made from
+	} else {
+		only(c, "_sliding_window_pattern", 6)
+	}
+	window := c.size("sliding_window", 4096)
+	d.prefix, d.head = gemma3Prefix(exists, d.prefix)
+
+	d.Embed = d.embedding(float32(math.Sqrt(float64(d.D))))
+	for i, w := range windows(c, d.L, window, func(layer int) bool { return (layer+1)%pattern != 0 }) {
+		rope := global
+		if w > 0 {
+			rope = local
+		}
+		attention.Window = w
+		b := d.block(i)
+		a := d.attention(b, bias, bias, attention)
+		a.qNorm = b.gemmaNorm("self_attn.q_norm", d.K, d.eps)
+		a.kNorm = b.gemmaNorm("self_attn.k_norm", d.K, d.eps)
+		d.Blocks = append(d.Blocks, newLayer(b, rope, gemma3Block{
+			attentionNorm:     b.gemmaNorm("input_layernorm", d.D, d.eps),
+			attention:         a,
+			postAttentionNorm: b.gemmaNorm("post_attention_layernorm", d.D, d.eps),
+			mlpNorm:           b.gemmaNorm("pre_feedforward_layernorm", d.D, d.eps),
+			mlp:               d.mlp(b, act, false),
+			postMLPNorm:       b.gemmaNorm("post_feedforward_layernorm", d.D, d.eps),
+		}))
+	}
+	b := &builder{}
+	d.Head = newLogits(b, b.gemmaNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), finalCap)
+	return d.Model
+}
+
+type gemma3Block struct {
+	attentionNorm     rmsNorm
+	attention         selfAttention // each head of q and k is normed
+	postAttentionNorm rmsNorm
+	mlpNorm           rmsNorm
+	mlp               gatedMLP
+	postMLPNorm       rmsNorm
+}
+
+func (l gemma3Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
+	h := l.attention.apply(s, l.attentionNorm.apply(s, x))
+	x = Add(x, l.postAttentionNorm.apply(s, h))
+	h = l.mlp.apply(s, l.mlpNorm.apply(s, x))
+	return Add(x, l.postMLPNorm.apply(s, h))
+}
+
+// gemma3Ropes reads the rotary embeddings of the global and of the windowed layers, for
+// heads of width k, and what they leave of the context.
+func gemma3Ropes(c *config, k, context int) (ropes []Rope, limit int) {
+	if p := c.object("rope_parameters"); p != nil { // v5: one object for each type of layer
+		limit = context
 		for i, key := range [2]string{"full_attention", "sliding_attention"} {
 			theta := [2]float64{1_000_000, 10_000}[i]
 			rc := ropeConfig{theta: theta, partial: 1}
-			if s := p.Object(key); s != nil {
-				rc = ropeConfig{theta: s.Positive("rope_theta", theta), partial: 1, scaling: s}
-				Only(s, "partial_rotary_factor", 1.0)
+			if s := p.object(key); s != nil {
+				rc = ropeConfig{theta: s.positive("rope_theta", theta), partial: 1, scaling: s}
+				only(s, "partial_rotary_factor", 1.0)
 				truncated(s)
 			}
-			r, l := rc.rope(c, d.model.K, d.model.Context, scalings...)
-			rope[i], limit = r, min(limit, l)
+			r, l := rc.rope(c, k, context, scalings...)
+			ropes, limit = append(ropes, r), min(limit, l)
 		}
 		p.leftovers() // a flat object among them
-	} else {
-		rc := readRope(c, 1_000_000, "", 1)
-		truncated(rc.scaling)
-		rope[global], limit = rc.rope(c, d.model.K, d.model.Context, scalings...)
-		rope[local] = plainRope(c.Positive("rope_local_base_freq", 10_000), d.model.K)
+		return ropes, limit
 	}
-	d.model.Ropes, d.model.Context = rope[:], limit
-
-	pattern := c.Size("sliding_window_pattern", 6)
-	if c.Has("layer_types") {
-		c.Ignore("_sliding_window_pattern") // what the types were made from
-	} else {
-		Only(c, "_sliding_window_pattern", 6)
-	}
-	window := c.Size("sliding_window", 4096)
-	d.prefix, d.headName = gemma3Prefix(has, d.prefix)
-	for i, w := range windows(c, d.layers, window, func(layer int) bool { return (layer+1)%pattern != 0 }) {
-		how.Window = w
-		r := global
-		if w > 0 {
-			r = local
-		}
-		d.sandwichBlock(i, r, how, act, func(b *builder) selfAttention {
-			a := d.attention(b, bias, bias, how)
-			d.headNorms(b, &a)
-			return a
-		})
-	}
-	return d.finish()
+	rc := readRopeConfig(c, 1_000_000, "", 1)
+	truncated(rc.scaling)
+	global, limit := rc.rope(c, k, context, scalings...)
+	return []Rope{global, plainRope(c.positive("rope_local_base_freq", 10_000), k)}, limit
 }
 
 // truncated refuses yarn without truncation: transformers 5 looks for the key where
 // Gemma 3 does not have it, 4 where it has.
-func truncated(s *Config) {
-	if s != nil && (s.Null("truncate") || !s.Bool("truncate", true)) {
-		s.Refuse("truncate")
+func truncated(s *config) {
+	if s != nil && (s.null("truncate") || !s.bool("truncate", true)) {
+		s.refuse("truncate")
 	}
 }
 
 // gemma3 is the text part of a multimodal Gemma 3: text_config beside a vision
 // tower that texts without images do not touch.
-func gemma3(c *Config, has func(string) bool) *Model {
-	text := c.Object("text_config")
+func gemma3(c *config, exists func(string) bool) *Model {
+	text := c.object("text_config")
 	if text == nil {
 		c.fail("text_config is missing")
-		text = &Config{modelType: c.modelType, read: map[string]bool{}, parent: c}
+		text = &config{modelType: c.modelType, read: map[string]bool{}, parent: c}
 	}
-	c.Ignore("vision_config", "boi_token_index", "eoi_token_index", "image_token_index", "image_token_id",
+	c.ignore("vision_config", "boi_token_index", "eoi_token_index", "image_token_index", "image_token_id",
 		"mm_tokens_per_image", "boi_token_id", "eoi_token_id")
 	// Of the two places for tie_word_embeddings the outer one counts.
-	tied := c.Bool("tie_word_embeddings", true)
-	Only(text, "tie_word_embeddings", tied)
-	if text.Has("final_logit_softcapping") {
-		text.Refuse("final_logit_softcapping") // Gemma3ForConditionalGeneration applies none
+	tied := c.bool("tie_word_embeddings", true)
+	only(text, "tie_word_embeddings", tied)
+	if text.has("final_logit_softcapping") {
+		text.refuse("final_logit_softcapping") // Gemma3ForConditionalGeneration applies none
 	}
 	if text.keys == nil {
 		text.keys = map[string]json.RawMessage{}
 	}
 	text.keys["tie_word_embeddings"] = json.RawMessage(strconv.FormatBool(tied))
-	m := gemma3Text(text, has)
+	m := gemma3Text(text, exists)
 	text.leftovers()
 	m.Ignored = func(name string) bool {
 		for _, part := range []string{"vision_tower.", "multi_modal_projector."} {
@@ -120,12 +147,12 @@ func gemma3(c *Config, has func(string) bool) *Model {
 // gemma3Prefix returns the names that a checkpoint of Gemma 3 uses: text models
 // "model.", multimodal ones "language_model.model." (v4) or "model.language_model."
 // (v5).
-func gemma3Prefix(has func(string) bool, textOnly string) (prefix, head string) {
+func gemma3Prefix(exists func(string) bool, textOnly string) (prefix, head string) {
 	for _, names := range [][2]string{
 		{"language_model.model.", "language_model.lm_head"},
 		{"model.language_model.", "lm_head"},
 	} {
-		if has(names[0] + "embed_tokens.weight") {
+		if exists(names[0] + "embed_tokens.weight") {
 			return names[0], names[1]
 		}
 	}

@@ -13,35 +13,34 @@ var gpt2Mask = regexp.MustCompile(`^(transformer\.)?h\.\d+\.attn\.(bias|masked_b
 
 // gpt2 is GPT-2 (modeling_gpt2.py): LayerNorm, learned positions, matrices stored
 // [in out]. Tensors are published with and without the prefix "transformer.".
-func gpt2(c *Config, has func(string) bool) *Model {
+func gpt2(c *config, exists func(string) bool) *Model {
 	m := &Model{
-		V:       c.Size("vocab_size", 0),
-		D:       c.Size("n_embd", 0),
-		N:       c.Size("n_head", 0),
-		Context: c.Size("n_positions", 0),
+		V:       c.size("vocab_size", 0),
+		D:       c.size("n_embd", 0),
+		N:       c.size("n_head", 0),
+		Context: c.size("n_positions", 0),
 	}
 	if m.D%m.N != 0 {
 		c.fail("n_embd is %d, wanted a multiple of n_head %d", m.D, m.N)
 	}
 	m.G, m.K = m.N, max(m.D/m.N, 1)
-	c.Ignore("n_ctx", "n_special", "predict_special_tokens") // of GPT-2's first releases
+	c.ignore("n_ctx", "n_special", "predict_special_tokens") // of GPT-2's first releases
 	for key, n := range map[string]int{"hidden_size": m.D, "num_attention_heads": m.N, "max_position_embeddings": m.Context} {
-		Only(c, key, n) // the same sizes under the names of other families
+		only(c, key, n) // the same sizes under the names of other families
 	}
-	layers, f := c.layers("n_layer", 0), c.Size("n_inner", 4*m.D)
-	Only(c, "num_hidden_layers", layers)
-	eps := c.Positive("layer_norm_epsilon", 1e-5)
-	act := activation(c, "activation_function", "gelu_new")
-	tied := c.Bool("tie_word_embeddings", true)
-	byLayer := c.Bool("scale_attn_by_inverse_layer_idx", false)
+	layers, f := c.layers("n_layer", 0), c.size("n_inner", 4*m.D)
+	only(c, "num_hidden_layers", layers)
+	eps := c.positive("layer_norm_epsilon", 1e-5)
+	act := c.activation("activation_function", "gelu_new")
+	tied := c.bool("tie_word_embeddings", true)
+	byLayer := c.bool("scale_attn_by_inverse_layer_idx", false)
 	scale := 1.0
-	if c.Bool("scale_attn_weights", true) {
+	if c.bool("scale_attn_weights", true) {
 		scale = 1 / math.Sqrt(float64(m.K))
 	}
-	Only(c, "add_cross_attention", false)
 
 	prefix := ""
-	if has("transformer.wte.weight") {
+	if exists("transformer.wte.weight") {
 		prefix = "transformer."
 	}
 	m.Ignored = gpt2Mask.MatchString
@@ -51,33 +50,44 @@ func gpt2(c *Config, has func(string) bool) *Model {
 		Positions: &Tensor{Name: prefix + "wpe.weight", Shape: []int{m.Context, m.D}},
 	}
 	for i := range layers {
-		how := Attention{Scale: scale}
+		attention := Attention{Scale: scale}
 		if byLayer {
-			how.Scale /= float64(i + 1)
+			attention.Scale /= float64(i + 1)
 		}
-		b := newPart(kindOf(-1, how), fmt.Sprintf("%sh.%d.", prefix, i))
-		m.Blocks = append(m.Blocks, b.part)
-		norm1 := b.layerNorm("ln_1", m.D, eps)
-		qkv := b.conv1d("attn.c_attn", m.D, 3*m.D)
-		out := b.conv1d("attn.c_proj", m.D, m.D)
-		norm2 := b.layerNorm("ln_2", m.D, eps)
-		up, down := b.conv1d("mlp.c_fc", m.D, f), b.conv1d("mlp.c_proj", f, m.D)
-		b.part.Graph = func(p *Pass, x *Node) *Node {
-			h := qkv.of(p, norm1.of(p, x))
-			third := func(j int) *Node { return heads(SliceAxis(h, -1, AxisRange(j*m.D, (j+1)*m.D)), m.N) }
-			x = Add(x, out.of(p, p.Attend(third(0), third(1), third(2), how)))
-			return Add(x, down.of(p, act(up.of(p, norm2.of(p, x)))))
-		}
+		b := &builder{prefix: fmt.Sprintf("%sh.%d.", prefix, i)}
+		m.Blocks = append(m.Blocks, newLayer(b, noRope, gpt2Block{
+			attentionNorm: b.layerNorm("ln_1", m.D, eps),
+			qkv:           b.conv1d("attn.c_attn", m.D, 3*m.D),
+			o:             b.conv1d("attn.c_proj", m.D, m.D),
+			mlpNorm:       b.layerNorm("ln_2", m.D, eps),
+			up:            b.conv1d("mlp.c_fc", m.D, f),
+			down:          b.conv1d("mlp.c_proj", f, m.D),
+			act:           act, n: m.N, Attention: attention,
+		}))
 	}
-	b := newPart("head", "")
-	norm := b.layerNorm(prefix+"ln_f", m.D, eps)
-	name := "lm_head"
+	b := &builder{}
+	norm, head := b.layerNorm(prefix+"ln_f", m.D, eps), "lm_head"
 	if tied {
-		name = prefix + "wte"
+		head = prefix + "wte"
 		m.Copies = map[string]string{"lm_head.weight": m.Embed.Table.Name}
 	}
-	head := b.linear(name, m.D, m.V, false)
-	b.part.Graph = func(p *Pass, x *Node) *Node { return head.of(p, norm.of(p, x)) }
-	m.Head = b.part
+	m.Head = newLogits(b, norm, b.linear(head, m.D, m.V, false), 0)
 	return m
+}
+
+type gpt2Block struct {
+	attentionNorm layerNorm
+	qkv, o        linear
+	mlpNorm       layerNorm
+	up, down      linear
+	act           activation
+	n             int // heads
+	Attention
+}
+
+func (l gpt2Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
+	h := l.qkv.apply(s, l.attentionNorm.apply(s, x)) // [T 3D]
+	q, k, v := heads(third(h, 0), l.n), heads(third(h, 1), l.n), heads(third(h, 2), l.n)
+	x = Add(x, l.o.apply(s, s.Attend(q, k, v, l.Attention)))
+	return Add(x, l.down.apply(s, l.act.apply(l.up.apply(s, l.mlpNorm.apply(s, x)))))
 }

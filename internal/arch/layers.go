@@ -1,37 +1,19 @@
 package arch
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// newPart starts a part whose tensors are named below prefix.
-func newPart(kind, prefix string) *builder {
-	return &builder{part: &Part{Kind: kind, Rope: -1}, prefix: prefix}
-}
-
-// builder declares a part's tensors; each declaration returns the layer that
-// uses them, so that what is loaded and what is computed cannot drift apart.
-type builder struct {
-	part   *Part
-	prefix string
-}
-
-func (b *builder) tensor(name string, linear, inOut bool, shape ...int) int {
-	b.part.Tensors = append(b.part.Tensors, Tensor{Name: b.prefix + name, Shape: shape, Linear: linear, InOut: inOut})
-	return len(b.part.Tensors) - 1
-}
-
 // linear is y = x W^T + bias.
-type linear struct{ weight, bias int }
+type linear struct{ weight, bias param }
 
 func (b *builder) linear(name string, in, out int, bias bool) linear {
-	l := linear{weight: b.tensor(name+".weight", true, false, out, in), bias: -1}
+	l := linear{weight: b.param(Tensor{Name: name + ".weight", Shape: []int{out, in}, Linear: true})}
 	if bias {
-		l.bias = b.tensor(name+".bias", false, false, out)
+		l.bias = b.vector(name+".bias", out)
 	}
 	return l
 }
@@ -39,102 +21,92 @@ func (b *builder) linear(name string, in, out int, bias bool) linear {
 // conv1d is a linear layer whose matrix is stored [in out], with a bias (GPT-2).
 func (b *builder) conv1d(name string, in, out int) linear {
 	return linear{
-		weight: b.tensor(name+".weight", true, true, in, out),
-		bias:   b.tensor(name+".bias", false, false, out),
+		weight: b.param(Tensor{Name: name + ".weight", Shape: []int{in, out}, Linear: true, InOut: true}),
+		bias:   b.vector(name+".bias", out),
 	}
 }
 
-// of applies the layer to x [.. in], giving [.. out] in the pass's type.
-func (l linear) of(p *Pass, x *Node) *Node {
-	w := p.Weights[l.weight]
-	if p.DType == dtypes.Float64 {
-		w = p.float(w)
+// apply maps x [.. in] to [.. out].
+func (l linear) apply(s *Scope, x *Node) *Node {
+	w, axis := s.Weights[l.weight-1], 1
+	if s.DType == dtypes.Float64 {
+		w = s.float(w)
 	}
-	axis := 1
-	if p.InOut[l.weight] {
+	if s.InOut[l.weight-1] {
 		axis = 0
 	}
 	y := Product(x, w, axis)
-	if l.bias >= 0 {
-		y = Add(y, ExpandLeftToRank(p.float(p.Weights[l.bias]), y.Rank()))
+	if l.bias != 0 {
+		y = Add(y, s.vector(l.bias, y))
 	}
 	return y
 }
 
-// dtype is what everything but the operands of products is computed in.
-func (p *Pass) dtype() dtypes.DType {
-	if p.DType == dtypes.InvalidDType {
-		return dtypes.Float32
-	}
-	return p.DType
-}
-
-func (p *Pass) float(x *Node) *Node { return ConvertDType(x, p.dtype()) }
-
-// rms is RMSNorm over the last axis: x / sqrt(mean(x^2) + eps) * (weight + offset).
-// Gemma stores weight-1 (offset 1), the others the weight.
-type rms struct {
-	weight      int
+// rmsNorm is RMSNorm over the last axis: x / sqrt(mean(x^2) + eps) * (weight + offset).
+// offset is 1 where the checkpoint stores weight-1: see gemmaNorm.
+type rmsNorm struct {
+	weight      param
 	eps, offset float64
 }
 
-func (b *builder) rms(name string, width int, eps, offset float64) rms {
-	return rms{weight: b.tensor(name+".weight", false, false, width), eps: eps, offset: offset}
+func (b *builder) rmsNorm(name string, width int, eps float64) rmsNorm {
+	return rmsNorm{weight: b.vector(name+".weight", width), eps: eps}
 }
 
-func (n rms) of(p *Pass, x *Node) *Node {
-	x = p.float(x)
+func (n rmsNorm) apply(s *Scope, x *Node) *Node {
+	x = s.float(x)
 	scale := Rsqrt(AddScalar(ReduceAndKeep(Square(x), ReduceMean, -1), n.eps))
-	w := p.float(p.Weights[n.weight])
+	w := s.vector(n.weight, x)
 	if n.offset != 0 {
 		w = AddScalar(w, n.offset)
 	}
-	return Mul(Mul(x, scale), ExpandLeftToRank(w, x.Rank()))
+	return Mul(Mul(x, scale), w)
 }
 
 // layerNorm is (x - mean) / sqrt(var + eps) * weight + bias over the last axis.
 type layerNorm struct {
-	weight, bias int
+	weight, bias param
 	eps          float64
 }
 
 func (b *builder) layerNorm(name string, width int, eps float64) layerNorm {
-	return layerNorm{
-		weight: b.tensor(name+".weight", false, false, width),
-		bias:   b.tensor(name+".bias", false, false, width),
-		eps:    eps,
-	}
+	return layerNorm{weight: b.vector(name+".weight", width), bias: b.vector(name+".bias", width), eps: eps}
 }
 
-func (n layerNorm) of(p *Pass, x *Node) *Node {
-	x = p.float(x)
+func (n layerNorm) apply(s *Scope, x *Node) *Node {
+	x = s.float(x)
 	x = Sub(x, ReduceAndKeep(x, ReduceMean, -1))
 	scale := Rsqrt(AddScalar(ReduceAndKeep(Square(x), ReduceMean, -1), n.eps))
-	w := ExpandLeftToRank(p.float(p.Weights[n.weight]), x.Rank())
-	bias := ExpandLeftToRank(p.float(p.Weights[n.bias]), x.Rank())
-	return Add(Mul(Mul(x, scale), w), bias)
+	return Add(Mul(Mul(x, scale), s.vector(n.weight, x)), s.vector(n.bias, x))
 }
 
-// activation returns the function that a config names, as ACT2FN of transformers'
-// activations.py does; nil after refusing the key.
-func activation(c *Config, key, def string) func(*Node) *Node {
-	switch c.String(key, def) {
-	case "silu", "swish":
-		return func(x *Node) *Node { return Mul(x, Sigmoid(x)) }
-	case "gelu":
-		return func(x *Node) *Node {
-			return Mul(MulScalar(x, 0.5), OnePlus(Erf(MulScalar(x, math.Sqrt2/2))))
-		}
-	case "gelu_new", "gelu_fast", "gelu_pytorch_tanh":
-		return func(x *Node) *Node {
-			cubic := Add(x, MulScalar(Mul(Square(x), x), 0.044715))
-			return Mul(MulScalar(x, 0.5), OnePlus(Tanh(MulScalar(cubic, math.Sqrt(2/math.Pi)))))
-		}
-	case "relu":
-		return func(x *Node) *Node { return MaxScalar(x, 0) }
+// activation is a function under its name in config.json: a key of activations.
+type activation string
+
+// activations are ACT2FN of transformers' activations.py.
+var activations = map[activation]func(x *Node) *Node{
+	"silu": silu, "swish": silu,
+	"gelu":     func(x *Node) *Node { return Mul(MulScalar(x, 0.5), OnePlus(Erf(MulScalar(x, math.Sqrt2/2)))) },
+	"gelu_new": geluTanh, "gelu_fast": geluTanh, "gelu_pytorch_tanh": geluTanh,
+	"relu": func(x *Node) *Node { return MaxScalar(x, 0) },
+}
+
+func silu(x *Node) *Node { return Mul(x, Sigmoid(x)) }
+
+func geluTanh(x *Node) *Node {
+	cubic := Add(x, MulScalar(Mul(Square(x), x), 0.044715))
+	return Mul(MulScalar(x, 0.5), OnePlus(Tanh(MulScalar(cubic, math.Sqrt(2/math.Pi)))))
+}
+
+func (a activation) apply(x *Node) *Node { return activations[a](x) }
+
+// activation reads the name of a function, and refuses one that is not known.
+func (c *config) activation(key, def string) activation {
+	a := activation(c.string(key, def))
+	if activations[a] == nil {
+		c.refuse(key)
 	}
-	c.Refuse(key)
-	return nil
+	return a
 }
 
 // softCap is cap * tanh(x / cap); x itself where cap is 0.
@@ -151,60 +123,58 @@ func heads(x *Node, n int) *Node {
 	return Reshape(x, d[0], n, d[1]/n)
 }
 
-// rotate applies the part's rope to x [T n K]: the first R values of each head
-// turn, value i with value i+R/2 (rotate_half), the rest stay.
-func (p *Pass) rotate(x *Node) *Node {
-	if p.Cos == nil {
-		return x
-	}
-	half, k := p.Cos.Shape().Dimensions[1], x.Shape().Dimensions[2]
-	cos, sin := InsertAxes(p.Cos, 1), InsertAxes(p.Sin, 1) // [T 1 R/2]
-	first := SliceAxis(x, -1, AxisRange(0, half))
-	second := SliceAxis(x, -1, AxisRange(half, 2*half))
-	parts := []*Node{
-		Sub(Mul(first, cos), Mul(second, sin)),
-		Add(Mul(second, cos), Mul(first, sin)),
-	}
-	if k > 2*half {
-		parts = append(parts, SliceAxis(x, -1, AxisRange(2*half, k)))
-	}
-	return Concatenate(parts, -1)
+// third is part i, 0 to 2, of the last axis of x, cut in three of equal width.
+func third(x *Node, i int) *Node {
+	width := x.Shape().Dimensions[x.Rank()-1] / 3
+	return SliceAxis(x, -1, AxisRange(i*width, (i+1)*width))
 }
 
-// selfAttention is the attention of the families whose q, k and v have matrices of
-// their own.
+// selfAttention is the attention of the families whose q, k and v have matrices of their
+// own: o(attend(rotate(norm(q x)), rotate(norm(k x)), v x)).
 type selfAttention struct {
 	q, k, v, o   linear
-	qNorm, kNorm *rms // nil where the family has none
-	wide         bool // the norms run over all heads together (OLMo 2), not head by head
-	n, g         int
-	how          Attention
+	qNorm, kNorm rmsNorm // zero for none
+	acrossHeads  bool    // the norms run over all heads together (OLMo 2), not head by head
+	n, g         int     // heads, key/value heads
+	Attention
 }
 
-// of maps the normed stream [T D] to the attention's contribution [T D].
-func (a selfAttention) of(p *Pass, x *Node) *Node {
-	q, k, v := a.q.of(p, x), a.k.of(p, x), heads(a.v.of(p, x), a.g)
-	if a.wide {
-		q, k = a.qNorm.of(p, q), a.kNorm.of(p, k)
+// apply maps the normed stream [T D] to the attention's contribution [T D].
+func (a selfAttention) apply(s *Scope, x *Node) *Node {
+	q, k, v := a.q.apply(s, x), a.k.apply(s, x), heads(a.v.apply(s, x), a.g) // [T N*K] [T G*K] [T G K]
+	normed := a.qNorm != rmsNorm{}
+	if normed && a.acrossHeads {
+		q, k = a.qNorm.apply(s, q), a.kNorm.apply(s, k)
 	}
 	q, k = heads(q, a.n), heads(k, a.g) // [T N K] [T G K]
-	if a.qNorm != nil && !a.wide {
-		q, k = a.qNorm.of(p, q), a.kNorm.of(p, k)
+	if normed && !a.acrossHeads {
+		q, k = a.qNorm.apply(s, q), a.kNorm.apply(s, k)
 	}
-	return a.o.of(p, p.Attend(p.rotate(q), p.rotate(k), v, a.how))
+	return a.o.apply(s, s.Attend(s.rotate(q), s.rotate(k), v, a.Attention))
 }
 
 // gatedMLP is down(act(gate x) * up x).
 type gatedMLP struct {
 	gate, up, down linear
-	act            func(*Node) *Node
+	act            activation
 }
 
-func (m gatedMLP) of(p *Pass, x *Node) *Node {
-	return m.down.of(p, Mul(m.act(m.gate.of(p, x)), m.up.of(p, x)))
+// apply maps x [T D] to [T D], through [T F].
+func (m gatedMLP) apply(s *Scope, x *Node) *Node {
+	return m.down.apply(s, Mul(m.act.apply(m.gate.apply(s, x)), m.up.apply(s, x)))
 }
 
-// kindOf names a kind of block by what tells it from its neighbours.
-func kindOf(rope int, how Attention) string {
-	return fmt.Sprintf("block rope=%d scale=%g cap=%g window=%d", rope, how.Scale, how.SoftCap, how.Window)
+// logits is the head over the vocabulary.
+type logits[Norm block] struct {
+	norm    Norm
+	matrix  linear
+	softCap float64 // 0 for none
+}
+
+func newLogits[Norm block](b *builder, norm Norm, matrix linear, softCap float64) Head {
+	return Head{Layer: newLayer(b, noRope, logits[Norm]{norm, matrix, softCap}), Kind: VocabularyHead}
+}
+
+func (h logits[Norm]) apply(s *Scope, x *Node) *Node { // [S D] -> [S V]
+	return softCap(h.matrix.apply(s, h.norm.apply(s, x)), h.softCap)
 }

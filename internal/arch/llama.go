@@ -3,36 +3,54 @@ package arch
 import (
 	"math"
 	"strings"
+
+	. "github.com/gomlx/gomlx/core/graph"
 )
 
 // llama is Llama 2 to 3.3, SmolLM2 and whatever else was published under their
 // model_type (modeling_llama.py): pre-norm, rotary positions, gated MLP.
-func llama(c *Config, has func(string) bool) *Model {
-	d := newDecoder(c, has, sizes{})
-	d.tied = c.Bool("tie_word_embeddings", false)
-	attentionBias, mlpBias := c.Bool("attention_bias", false), c.Bool("mlp_bias", false)
-	act := activation(c, "hidden_act", "silu")
+func llama(c *config, exists func(string) bool) *Model {
+	d := newDecoder(c, exists, defaults{})
+	d.readRope(c, "", 1)
+	bias, mlpBias := c.bool("attention_bias", false), c.bool("mlp_bias", false)
+	act := c.activation("hidden_act", "silu")
 	// Falcon 3 says it a second time, with the name of the gated MLP; nothing reads that.
-	name := c.String("hidden_act", "silu")
-	if second := c.String("activation", name); second != name && second != gated[name] {
-		c.Refuse("activation")
+	if second := activation(c.string("activation", string(act))); second != act && second != gated[act] {
+		c.refuse("activation")
 	}
-	rope, limit := readRope(c, 10_000, "", 1).rope(c, d.model.K, d.model.Context, scalings...)
-	d.model.Ropes, d.model.Context = []Rope{rope}, limit
-	d.model.Ignored = rotaryBuffer
-	c.Ignore("pretraining_tp", "is_llama_config") // the first splits products, with the same sums
-	Only(c, "rope_interleaved", false)
-	how := Attention{Scale: 1 / math.Sqrt(float64(d.model.K))}
-	for i := range d.layers {
-		d.preNormBlock(i, how, act, func(b *builder) selfAttention {
-			return d.attention(b, attentionBias, attentionBias, how)
-		}, mlpBias)
+	c.ignore("pretraining_tp", "is_llama_config") // the first splits products, with the same sums
+	only(c, "rope_interleaved", false)
+	d.Ignored = rotaryBuffer
+
+	d.Embed = d.embedding(1)
+	for i := range d.L {
+		b := d.block(i)
+		d.Blocks = append(d.Blocks, newLayer(b, 0, llamaBlock{
+			attentionNorm: b.rmsNorm("input_layernorm", d.D, d.eps),
+			attention:     d.attention(b, bias, bias, Attention{Scale: 1 / math.Sqrt(float64(d.K))}),
+			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
+			mlp:           d.mlp(b, act, mlpBias),
+		}))
 	}
-	return d.finish()
+	b := &builder{}
+	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	return d.Model
+}
+
+type llamaBlock struct {
+	attentionNorm rmsNorm
+	attention     selfAttention
+	mlpNorm       rmsNorm
+	mlp           gatedMLP
+}
+
+func (l llamaBlock) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
+	x = Add(x, l.attention.apply(s, l.attentionNorm.apply(s, x)))
+	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
 }
 
 // gated are names of the gated MLP by its activation.
-var gated = map[string]string{"silu": "swiglu", "swish": "swiglu", "gelu": "geglu"}
+var gated = map[activation]activation{"silu": "swiglu", "swish": "swiglu", "gelu": "geglu"}
 
 // rotaryBuffer tells of the frequencies that older writers saved with the weights.
 func rotaryBuffer(name string) bool { return strings.HasSuffix(name, ".rotary_emb.inv_freq") }

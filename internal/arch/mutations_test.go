@@ -16,11 +16,10 @@ import (
 // a value is of another type, each is the model of before or is refused.
 func TestMutations(t *testing.T) {
 	paths, _ := filepath.Glob(families_ + "/*/config.json")
-	has := func(string) bool { return false }
 	show := func(m *Model) string {
 		s := fmt.Sprintf("%d %d %d %d %+v", m.V, m.D, m.K, m.Context, m.Ropes)
 		for _, b := range m.Blocks {
-			s += fmt.Sprintf("\n%s %v %d", b.Kind, b.Tensors, b.Rope)
+			s += fmt.Sprintf("\n%+v %v %d", b.graph, b.Tensors, b.Rope)
 		}
 		return s
 	}
@@ -35,7 +34,7 @@ func TestMutations(t *testing.T) {
 		if err := json.Unmarshal(data, &keys); err != nil {
 			t.Fatal(err)
 		}
-		before, err := New(keys, has)
+		before, err := New(keys, no)
 		if err != nil {
 			t.Fatal(paths[i%len(paths)], err)
 		}
@@ -76,7 +75,7 @@ func TestMutations(t *testing.T) {
 		if outer != "" {
 			keys[outer], _ = json.Marshal(nested)
 		}
-		m, err := New(keys, has)
+		m, err := New(keys, no)
 		if err != nil {
 			refused++
 		} else if got := show(m); got != want {

@@ -10,44 +10,58 @@ import (
 // gate, up in another, optional window and partial rotary positions. With longrope
 // the context is the original one: see longRope. Phi3Config reads "su" and "yarn", names of
 // its first releases, as longrope.
-func phi3(c *Config, has func(string) bool) *Model {
-	d := newDecoder(c, has, sizes{})
-	d.tied = c.Bool("tie_word_embeddings", false)
-	Only(c, "attention_bias", false)
-	act := activation(c, "hidden_act", "silu")
-	m := d.model
-	rope, limit := readRope(c, 10_000, "partial_rotary_factor", 1).rope(c, m.K, m.Context, "longrope", "su", "yarn")
-	for _, key := range []string{"mlp_bias", "lm_head_bias"} {
-		Only(c, key, false)
+func phi3(c *config, exists func(string) bool) *Model {
+	d := newDecoder(c, exists, defaults{})
+	d.readRope(c, "partial_rotary_factor", 1, "longrope", "su", "yarn")
+	act := c.activation("hidden_act", "silu")
+	for _, key := range []string{"attention_bias", "mlp_bias", "lm_head_bias"} {
+		only(c, key, false)
 	}
 	for _, key := range []string{"full_attn_mod", "interpolate_factor"} {
-		Only(c, key, 1)
+		only(c, key, 1)
 	}
-	m.Ropes, m.Context = []Rope{rope}, limit
 	window := 0
-	if c.Has("sliding_window") {
-		window = c.Size("sliding_window", 0)
+	if !c.null("sliding_window") && c.has("sliding_window") {
+		window = c.size("sliding_window", 0)
 	}
-	c.Null("sliding_window")
-	for i, w := range windows(c, d.layers, window, func(int) bool { return window > 0 }) {
-		how := Attention{Scale: 1 / math.Sqrt(float64(m.K)), Window: w}
-		b := d.block(i, 0, how)
-		inputNorm := b.rms("input_layernorm", m.D, d.eps, 0)
-		qkv := b.linear("self_attn.qkv_proj", m.D, (m.N+2*m.G)*m.K, false)
-		o := b.linear("self_attn.o_proj", m.N*m.K, m.D, false)
-		mlpNorm := b.rms("post_attention_layernorm", m.D, d.eps, 0)
-		gateUp := b.linear("mlp.gate_up_proj", m.D, 2*d.f, false)
-		down := b.linear("mlp.down_proj", d.f, m.D, false)
-		b.part.Graph = func(p *Pass, x *Node) *Node {
-			h := qkv.of(p, inputNorm.of(p, x))
-			q := heads(SliceAxis(h, -1, AxisRange(0, m.N*m.K)), m.N)
-			k := heads(SliceAxis(h, -1, AxisRange(m.N*m.K, (m.N+m.G)*m.K)), m.G)
-			v := heads(SliceAxis(h, -1, AxisRangeToEnd((m.N+m.G)*m.K)), m.G)
-			x = Add(x, o.of(p, p.Attend(p.rotate(q), p.rotate(k), v, how)))
-			h = gateUp.of(p, mlpNorm.of(p, x))
-			gate, up := SliceAxis(h, -1, AxisRange(0, d.f)), SliceAxis(h, -1, AxisRangeToEnd(d.f))
-			return Add(x, down.of(p, Mul(act(gate), up)))
-		}
+
+	d.Embed = d.embedding(1)
+	for i, w := range windows(c, d.L, window, func(int) bool { return window > 0 }) {
+		b := d.block(i)
+		d.Blocks = append(d.Blocks, newLayer(b, 0, phi3Block{
+			attentionNorm: b.rmsNorm("input_layernorm", d.D, d.eps),
+			qkv:           b.linear("self_attn.qkv_proj", d.D, (d.N+2*d.G)*d.K, false),
+			o:             b.linear("self_attn.o_proj", d.N*d.K, d.D, false),
+			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
+			gateUp:        b.linear("mlp.gate_up_proj", d.D, 2*d.F, false),
+			down:          b.linear("mlp.down_proj", d.F, d.D, false),
+			act:           act, n: d.N, g: d.G, k: d.K, f: d.F,
+			Attention: Attention{Scale: 1 / math.Sqrt(float64(d.K)), Window: w},
+		}))
 	}
-	return d.finish()
+	b := &builder{}
+	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	return d.Model
+}
+
+type phi3Block struct {
+	attentionNorm rmsNorm
+	qkv, o        linear
+	mlpNorm       rmsNorm
+	gateUp, down  linear
+	act           activation
+	n, g, k, f    int // heads, key/value heads, width of a head, width of the MLP
+	Attention
+}
+
+func (l phi3Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
+	h := l.qkv.apply(s, l.attentionNorm.apply(s, x)) // [T (N+2G)*K]
+	q := heads(SliceAxis(h, -1, AxisRange(0, l.n*l.k)), l.n)
+	k := heads(SliceAxis(h, -1, AxisRange(l.n*l.k, (l.n+l.g)*l.k)), l.g)
+	v := heads(SliceAxis(h, -1, AxisRangeToEnd((l.n+l.g)*l.k)), l.g)
+	x = Add(x, l.o.apply(s, s.Attend(s.rotate(q), s.rotate(k), v, l.Attention)))
+
+	h = l.gateUp.apply(s, l.mlpNorm.apply(s, x)) // [T 2F]
+	gate, up := SliceAxis(h, -1, AxisRange(0, l.f)), SliceAxis(h, -1, AxisRangeToEnd(l.f))
+	return Add(x, l.down.apply(s, Mul(l.act.apply(gate), up)))
 }

@@ -1,32 +1,53 @@
 package arch
 
-import "math"
+import (
+	"math"
+
+	. "github.com/gomlx/gomlx/core/graph"
+)
 
 // qwen2 is Qwen 2 and 2.5 (modeling_qwen2.py): llama with biases on q, k and v, and
 // a window for the layers from max_window_layers on where use_sliding_window says so.
-func qwen2(c *Config, has func(string) bool) *Model {
-	d := newDecoder(c, has, sizes{G: 32})
-	Only(c, "use_mrope", false)
-	return d.qwen(c, func(b *builder, how Attention) selfAttention {
-		return d.attention(b, true, false, how)
-	})
+func qwen2(c *config, exists func(string) bool) *Model {
+	d := newDecoder(c, exists, defaults{G: 32})
+	d.readRope(c, "", 1)
+	act := c.activation("hidden_act", "silu")
+	only(c, "use_mrope", false)
+	d.Ignored = rotaryBuffer
+
+	d.Embed = d.embedding(1)
+	for i, w := range qwenWindows(c, d.L) {
+		b := d.block(i)
+		d.Blocks = append(d.Blocks, newLayer(b, 0, qwen2Block{
+			attentionNorm: b.rmsNorm("input_layernorm", d.D, d.eps),
+			attention:     d.attention(b, true, false, Attention{Scale: 1 / math.Sqrt(float64(d.K)), Window: w}),
+			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
+			mlp:           d.mlp(b, act, false),
+		}))
+	}
+	b := &builder{}
+	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	return d.Model
 }
 
-// qwen is what qwen2 and qwen3 share.
-func (d *decoder) qwen(c *Config, attend func(*builder, Attention) selfAttention) *Model {
-	d.tied = c.Bool("tie_word_embeddings", false)
-	act := activation(c, "hidden_act", "silu")
-	rope, limit := readRope(c, 10_000, "", 1).rope(c, d.model.K, d.model.Context, scalings...)
-	d.model.Ropes, d.model.Context = []Rope{rope}, limit
-	d.model.Ignored = rotaryBuffer
-	window, from := 0, c.Int("max_window_layers", 28)
-	if c.Bool("use_sliding_window", false) && !c.Null("sliding_window") {
-		window = c.Size("sliding_window", 4096)
+type qwen2Block struct {
+	attentionNorm rmsNorm
+	attention     selfAttention
+	mlpNorm       rmsNorm
+	mlp           gatedMLP
+}
+
+func (l qwen2Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
+	x = Add(x, l.attention.apply(s, l.attentionNorm.apply(s, x)))
+	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
+}
+
+// qwenWindows reads the window of each layer.
+func qwenWindows(c *config, layers int) []int {
+	window, from := 0, c.int("max_window_layers", 28)
+	if c.bool("use_sliding_window", false) && !c.null("sliding_window") {
+		window = c.size("sliding_window", 4096)
 	}
-	c.Ignore("sliding_window")
-	for i, w := range windows(c, d.layers, window, func(layer int) bool { return window > 0 && layer >= from }) {
-		how := Attention{Scale: 1 / math.Sqrt(float64(d.model.K)), Window: w}
-		d.preNormBlock(i, how, act, func(b *builder) selfAttention { return attend(b, how) }, false)
-	}
-	return d.finish()
+	c.ignore("sliding_window")
+	return windows(c, layers, window, func(layer int) bool { return window > 0 && layer >= from })
 }

@@ -42,45 +42,57 @@ func plainRope(theta float64, dim int) Rope {
 type ropeConfig struct {
 	theta   float64
 	partial float64 // rotated share of a head
-	scaling *Config // nil, or the object that holds rope_type and its parameters
+	scaling *config // nil, or the object that holds rope_type and its parameters
 }
 
-// readRope finds the settings as v4 writes them (rope_theta, rope_scaling beside
+// readRope reads the one rotary embedding of a family, and what it allows of Context.
+// partialKey is the family's own key for the rotated share of a head, "" where it rotates
+// all of it, and partial the share without the key; kinds are the types of scaling that it
+// computes beside "default", by default scalings.
+func (m *Model) readRope(c *config, partialKey string, partial float64, kinds ...string) {
+	if kinds == nil {
+		kinds = scalings
+	}
+	rope, limit := readRopeConfig(c, 10_000, partialKey, partial).rope(c, m.K, m.Context, kinds...)
+	m.Ropes, m.Context = []Rope{rope}, limit
+}
+
+// readRopeConfig finds the settings as v4 writes them (rope_theta, rope_scaling beside
 // the other keys) or as v5 does (one object rope_parameters). partialKey is the
 // family's own v4 key for the rotated share, "" where it has none.
-func readRope(c *Config, theta float64, partialKey string, partial float64) ropeConfig {
+func readRopeConfig(c *config, theta float64, partialKey string, partial float64) ropeConfig {
 	rc := ropeConfig{theta: theta, partial: partial}
 	thetaKey := "rope_theta"
 	if partialKey == "rotary_pct" { // gpt_neox has v4 names of its own
 		thetaKey = "rotary_emb_base"
 	}
-	rc.theta = c.Positive(thetaKey, theta)
+	rc.theta = c.positive(thetaKey, theta)
 	if partialKey != "" {
-		rc.partial = c.Positive(partialKey, partial)
+		rc.partial = c.positive(partialKey, partial)
 	}
 	defer rc.others(c, thetaKey, partialKey)
 	for _, key := range []string{"rope_parameters", "rope_scaling"} {
-		s := c.Object(key)
+		s := c.object(key)
 		if s == nil || len(s.keys) == 0 {
 			continue
 		}
 		if rc.scaling != nil {
-			c.Refuse(key) // which of the two counts depends on who reads them
+			c.refuse(key) // which of the two counts depends on who reads them
 			continue
 		}
 		rc.scaling = s
-		if s.Has("rope_theta") {
-			rc.theta = s.Positive("rope_theta", theta)
-			if c.Has(thetaKey) && c.Positive(thetaKey, theta) != rc.theta {
-				c.Refuse(thetaKey)
+		if s.has("rope_theta") {
+			rc.theta = s.positive("rope_theta", theta)
+			if c.has(thetaKey) && c.positive(thetaKey, theta) != rc.theta {
+				c.refuse(thetaKey)
 			}
 		}
 		if partialKey == "" {
-			Only(s, "partial_rotary_factor", 1.0)
-		} else if s.Has("partial_rotary_factor") {
-			rc.partial = s.Positive("partial_rotary_factor", partial)
-			if c.Has(partialKey) && c.Positive(partialKey, partial) != rc.partial {
-				c.Refuse(partialKey)
+			only(s, "partial_rotary_factor", 1.0)
+		} else if s.has("partial_rotary_factor") {
+			rc.partial = s.positive("partial_rotary_factor", partial)
+			if c.has(partialKey) && c.positive(partialKey, partial) != rc.partial {
+				c.refuse(partialKey)
 			}
 		}
 	}
@@ -96,12 +108,12 @@ var scalings = []string{"linear", "dynamic", "yarn", "llama3"}
 
 // others refuses the settings under names that the family does not read, where they do
 // not agree: transformers 4.47 to 4.57 write GPT-NeoX's under two names each.
-func (rc *ropeConfig) others(c *Config, thetaKey, partialKey string) {
+func (rc *ropeConfig) others(c *config, thetaKey, partialKey string) {
 	if thetaKey != "rope_theta" {
-		Only(c, "rope_theta", rc.theta)
+		only(c, "rope_theta", rc.theta)
 	}
 	if partialKey != "partial_rotary_factor" {
-		Only(c, "partial_rotary_factor", rc.partial)
+		only(c, "partial_rotary_factor", rc.partial)
 	}
 }
 
@@ -109,35 +121,35 @@ func (rc *ropeConfig) others(c *Config, thetaKey, partialKey string) {
 // max_position_embeddings; limit is the longest text for which the frequencies
 // hold (longrope changes them beyond its original context). kinds are the types of
 // scaling that the family computes, beside "default".
-func (rc ropeConfig) rope(c *Config, k, context int, kinds ...string) (r Rope, limit int) {
+func (rc ropeConfig) rope(c *config, k, context int, kinds ...string) (r Rope, limit int) {
 	dim := int(float64(k) * rc.partial)
 	if dim < 2 || dim%2 != 0 {
 		c.fail("%d of a head's %d values are rotated, wanted an even number from 2", dim, k)
 		dim = 2
 	}
 	r, limit = plainRope(rc.theta, dim), context
-	c.Ignore("original_max_position_embeddings") // original and longRope read it
+	c.ignore("original_max_position_embeddings") // original and longRope read it
 	s := rc.scaling
 	if s == nil {
 		return r, limit
 	}
 	key := "rope_type"
-	if !s.Has(key) {
+	if !s.has(key) {
 		key = "type" // the older name
 	}
-	kind := s.String(key, "default")
-	if s.Has("type") && s.String("type", kind) != kind {
-		s.Refuse("type")
+	kind := s.string(key, "default")
+	if s.has("type") && s.string("type", kind) != kind {
+		s.refuse("type")
 	}
 	if kind != "default" && !slices.Contains(kinds, kind) {
-		s.Refuse(key)
+		s.refuse(key)
 		return r, limit // its parameters would only repeat the message
 	}
-	s.Ignore("rope_theta", "finetuned")
+	s.ignore("rope_theta", "finetuned")
 	switch kind {
 	case "linear":
 		// modeling_rope_utils.py, _compute_linear_scaling_rope_parameters
-		factor := float32(s.Positive("factor", 0))
+		factor := float32(s.positive("factor", 0))
 		for i := range r.InvFreq {
 			r.InvFreq[i] /= factor
 		}
@@ -145,7 +157,7 @@ func (rc ropeConfig) rope(c *Config, k, context int, kinds ...string) (r Rope, l
 		// _compute_dynamic_ntk_parameters: the default up to max_position_embeddings, and
 		// beyond it other frequencies for every length of text, so that a token's
 		// log-probability would depend on what follows it. limit is within.
-		s.Ignore("factor")
+		s.ignore("factor")
 	case "yarn":
 		if slices.Contains(kinds, "longrope") {
 			r, limit = longRope(c, s, r, context) // phi3
@@ -163,15 +175,15 @@ func (rc ropeConfig) rope(c *Config, k, context int, kinds ...string) (r Rope, l
 
 // original is the context that a scaled model was trained with before. A key beside the
 // scaling counts before the one in it (RotaryEmbeddingConfigMixin.standardize_rope_params).
-func original(c, s *Config, context int) int {
+func original(c, s *config, context int) int {
 	const key = "original_max_position_embeddings"
-	inner := s.Size(key, context)
-	if !c.Has(key) {
+	inner := s.size(key, context)
+	if !c.has(key) {
 		return inner
 	}
-	outer := c.Size(key, 0)
-	if s.Has(key) && inner != outer {
-		c.Refuse(key) // older readers take the inner one
+	outer := c.size(key, 0)
+	if s.has(key) && inner != outer {
+		c.refuse(key) // older readers take the inner one
 	}
 	return outer
 }
@@ -179,20 +191,20 @@ func original(c, s *Config, context int) int {
 // yarnRope leaves the short wavelengths, divides the long ones' frequencies by factor,
 // passes linearly, pair by pair, between them, and scales cos and sin
 // (modeling_rope_utils.py, _compute_yarn_parameters, of transformers 5.23).
-func yarnRope(c, s *Config, theta float64, dim, context int) Rope {
+func yarnRope(c, s *config, theta float64, dim, context int) Rope {
 	trained := original(c, s, context)
 	ratio := float64(context) / float64(trained)
 	factor := ratio
-	if !s.Null("factor") {
-		factor = s.Positive("factor", 0)
+	if !s.null("factor") {
+		factor = s.positive("factor", 0)
 		if factor != ratio && trained != context {
 			c.doubt("yarn's factor is %g, but max_position_embeddings / original_max_position_embeddings is %g: the factor is taken, as in transformers", factor, ratio)
 		}
 	}
-	if s.Has("attn_factor") {
+	if s.has("attn_factor") {
 		c.doubt("yarn's attn_factor %s is not used, as in transformers; other programs multiply by it", brief(s.keys["attn_factor"]))
 	}
-	s.Ignore("attn_factor")
+	s.ignore("attn_factor")
 	scale := func(m float64) float64 {
 		if factor <= 1 {
 			return 1
@@ -200,15 +212,15 @@ func yarnRope(c, s *Config, theta float64, dim, context int) Rope {
 		return 0.1*m*math.Log(factor) + 1
 	}
 	attention := scale(1)
-	if m, all := s.Float("mscale", 0), s.Float("mscale_all_dim", 0); m != 0 && all != 0 {
+	if m, all := s.float("mscale", 0), s.float("mscale_all_dim", 0); m != 0 && all != 0 {
 		attention = scale(m) / scale(all)
 	}
-	if s.Has("attention_factor") {
-		attention = s.Positive("attention_factor", 0)
+	if s.has("attention_factor") {
+		attention = s.positive("attention_factor", 0)
 	}
 	// Index of the pair that turns a number of times within the trained context.
 	index := func(key string, def float64) float64 {
-		turns := s.Float(key, def)
+		turns := s.float(key, def)
 		if turns == 0 {
 			turns = def
 		}
@@ -220,7 +232,7 @@ func yarnRope(c, s *Config, theta float64, dim, context int) Rope {
 		return at
 	}
 	low, high := index("beta_fast", 32), index("beta_slow", 1)
-	if s.Bool("truncate", true) && !s.Null("truncate") {
+	if s.bool("truncate", true) && !s.null("truncate") {
 		low, high = math.Floor(low), math.Ceil(high)
 	}
 	low, high = max(low, 0), min(high, float64(dim-1))
@@ -239,10 +251,10 @@ func yarnRope(c, s *Config, theta float64, dim, context int) Rope {
 
 // llama3Rope slows the long wavelengths down by factor, leaves the short ones and
 // passes smoothly between them (modeling_rope_utils.py, _compute_llama3_parameters).
-func llama3Rope(s *Config, r Rope, original int) Rope {
-	factor := float32(s.Positive("factor", 0))
-	low := float32(s.Positive("low_freq_factor", 0))
-	high := float32(s.Positive("high_freq_factor", 0))
+func llama3Rope(s *config, r Rope, original int) Rope {
+	factor := float32(s.positive("factor", 0))
+	low := float32(s.positive("low_freq_factor", 0))
+	high := float32(s.positive("high_freq_factor", 0))
 	context := float32(original)
 	if low > 0 && high <= low {
 		s.fail("%shigh_freq_factor is %g, wanted more than low_freq_factor %g", s.prefix, high, low)
@@ -267,18 +279,18 @@ func llama3Rope(s *Config, r Rope, original int) Rope {
 // position of a longer one, so that a token's log-probability would depend on the
 // length of the text it stands in. Here texts are limited to the original
 // context, within which the short factors are what transformers computes.
-func longRope(c, s *Config, r Rope, context int) (Rope, int) {
+func longRope(c, s *config, r Rope, context int) (Rope, int) {
 	// Phi3Config's own key counts, whatever the inner one says.
-	original := c.Size("original_max_position_embeddings", 4096)
-	Only(s, "original_max_position_embeddings", original)
-	factor := s.Float("factor", float64(context)/float64(original))
-	short := s.Floats("short_factor")
-	s.Ignore("long_factor")
+	original := c.size("original_max_position_embeddings", 4096)
+	only(s, "original_max_position_embeddings", original)
+	factor := s.float("factor", float64(context)/float64(original))
+	short := s.floats("short_factor")
+	s.ignore("long_factor")
 	scale := 1.0
 	if factor > 1 {
 		scale = math.Sqrt(1 + math.Log(factor)/math.Log(float64(original)))
 	}
-	r.Scale = float32(s.Float("attention_factor", scale))
+	r.Scale = float32(s.float("attention_factor", scale))
 	if len(short) != len(r.InvFreq) {
 		s.fail("%sshort_factor has %d values, wanted %d", s.prefix, len(short), len(r.InvFreq))
 		return r, original

@@ -48,7 +48,7 @@ func (s *store) products(head bool) []product {
 		if (p.to > 0) != head {
 			continue
 		}
-		for _, t := range p.part.Tensors {
+		for _, t := range p.layer.Tensors {
 			if !t.Linear {
 				continue
 			}

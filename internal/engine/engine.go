@@ -159,7 +159,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	if e.store, err = newStore(ctx, backend, m, w, dtype, e.workBytes(), o); err != nil {
 		return nil, err
 	}
-	e.executables = share(likeness{backend, dtype, m.Signature})
+	e.executables = share(likeness{backend, dtype, m.Signature()})
 	if o.Prompts > 0 {
 		e.prompts = newPrompts(o.Prompts)
 	}

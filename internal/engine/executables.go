@@ -98,7 +98,7 @@ func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Te
 
 // blockGraph is x, where, past, (cos, sin,) weights -> x (, keys, values of the next
 // batch's path): see inputs.
-func blockGraph(part *arch.Part, inOut []bool, s shape, scoreBytes int) func([]*Node) []*Node {
+func blockGraph(layer *arch.Layer, inOut []bool, s shape, scoreBytes int) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
 		next := func() *Node {
 			n := in[0]
@@ -119,12 +119,12 @@ func blockGraph(part *arch.Part, inOut []bool, s shape, scoreBytes int) func([]*
 		if s.P > 0 {
 			b.pastK, b.pastV = next(), next()
 		}
-		p := &arch.Pass{InOut: inOut, Attend: b.attend}
-		if part.Rope >= 0 {
-			p.Cos, p.Sin = next(), next()
+		scope := &arch.Scope{InOut: inOut, Attend: b.attend}
+		if layer.Rope >= 0 {
+			scope.Cos, scope.Sin = next(), next()
 		}
-		p.Weights = in
-		out := []*Node{part.Graph(p, x)}
+		scope.Weights = in
+		out := []*Node{layer.Apply(scope, x)}
 		if s.N > 0 {
 			out = append(out, b.nextK, b.nextV)
 		}

@@ -123,7 +123,7 @@ func (h *head) logits(g *states, piece *piece) error {
 		args = append(args, tensors.FromFlatDataAndDimensions(members, len(members)))
 	}
 	defer releaseAll(args[1:])
-	out, err := h.e.call(fmt.Sprint("head ", len(g.sets)), headGraph(piece.part, piece.inOut(), len(g.sets)), append(args, piece.tensors()...))
+	out, err := h.e.call(fmt.Sprint("head ", len(g.sets)), headGraph(piece.layer, piece.inOut(), len(g.sets)), append(args, piece.tensors()...))
 	if err != nil {
 		return err
 	}
@@ -282,10 +282,10 @@ func bits(n int) int {
 
 // headGraph is x [S D], sets [C] each, weights with a slice [C D] of the vocabulary's
 // matrix -> logits [S C], highest [S], sum of exp(logit-highest) [S], the same over each set.
-func headGraph(part *arch.Part, inOut []bool, sets int) func([]*Node) []*Node {
+func headGraph(layer *arch.Layer, inOut []bool, sets int) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
 		x, within, in := in[0], in[1:1+sets], in[1+sets:]
-		logits := part.Graph(&arch.Pass{Weights: in, InOut: inOut}, x)
+		logits := layer.Apply(&arch.Scope{Weights: in, InOut: inOut}, x)
 		highest := ReduceMax(logits, -1)
 		share := Exp(Sub(logits, InsertAxes(highest, -1)))
 		out := []*Node{logits, highest, ReduceSum(share, -1)}

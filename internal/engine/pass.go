@@ -63,7 +63,7 @@ func (e *Engine) pass(ctx context.Context, t *tree, p pass, results []Result) er
 	var head *head // once the blocks are done
 	defer func() { head.release() }()
 	err := e.store.each(ctx, func(piece *piece) error {
-		if piece.part != e.model.Head {
+		if piece.layer != e.model.Head.Layer {
 			return e.block(ctx, piece, all, p)
 		}
 		if head == nil {
@@ -176,7 +176,7 @@ func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
 // block takes all batches through one block. The keys and values of the path to a
 // batch's first node come from the batch before it.
 func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, p pass) error {
-	part := piece.part
+	layer := piece.layer
 	var past []*tensors.Tensor // keys and values [Q G K]
 	defer func() { releaseAll(past) }()
 	for i, in := range all {
@@ -187,10 +187,10 @@ func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, p pass)
 			past = e.before(p.pool, piece, in.Q)
 		}
 		args := slices.Concat([]*tensors.Tensor{in.x}, in.where, past)
-		if part.Rope >= 0 {
-			args = append(args, in.ropes[part.Rope]...)
+		if layer.Rope >= 0 {
+			args = append(args, in.ropes[layer.Rope]...)
 		}
-		out, err := e.call(fmt.Sprintf("%s %+v %d", part.Kind, in.shape, e.scoreBytes), blockGraph(part, piece.inOut(), in.shape, e.scoreBytes), append(args, piece.tensors()...))
+		out, err := e.call(fmt.Sprintf("%s %+v %d", layer.Key, in.shape, e.scoreBytes), blockGraph(layer, piece.inOut(), in.shape, e.scoreBytes), append(args, piece.tensors()...))
 		if err != nil {
 			return err
 		}

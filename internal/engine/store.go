@@ -29,7 +29,7 @@ type store struct {
 
 // piece is a block, or the head with a slice of the vocabulary.
 type piece struct {
-	part     *arch.Part
+	layer    *arch.Layer
 	block    int   // its number, of a block
 	from, to int   // rows of the vocabulary, of a piece of the head
 	size     int64 // bytes on the device
@@ -66,9 +66,9 @@ func (p *piece) release() {
 // needs beside the weights.
 func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, work int64, o Options) (*store, error) {
 	s := &store{backend: backend, w: w, dtype: dtype}
-	for i, part := range m.Blocks {
-		p := &piece{part: part, block: i}
-		for _, t := range part.Tensors {
+	for i, layer := range m.Blocks {
+		p := &piece{layer: layer, block: i}
+		for _, t := range layer.Tensors {
 			s.params += elements(t.Shape)
 		}
 		s.pieces = append(s.pieces, p)
@@ -77,7 +77,7 @@ func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *ch
 	step := (m.V + n - 1) / n
 	step = (step + 15) / 16 * 16
 	for from := 0; from < m.V; from += step {
-		s.pieces = append(s.pieces, &piece{part: m.Head, from: from, to: min(from+step, m.V)})
+		s.pieces = append(s.pieces, &piece{layer: m.Head.Layer, from: from, to: min(from+step, m.V)})
 	}
 	var total, largest int64
 	for _, p := range s.pieces {
@@ -125,7 +125,7 @@ func elements(shape []int) int64 {
 // sizeOf is the number of bytes that a piece takes on the device.
 func (s *store) sizeOf(p *piece) int64 {
 	var size int64
-	for _, t := range p.part.Tensors {
+	for _, t := range p.layer.Tensors {
 		bytes := int64(4)
 		if t.Linear && s.dtype == dtypes.BFloat16 {
 			bytes = 2
@@ -179,8 +179,8 @@ func (s *store) load(ctx context.Context, progress func(done, total int64)) erro
 // read puts a piece on the device. A value that is not finite is an error that names
 // its tensor.
 func (s *store) read(ctx context.Context, p *piece) error {
-	weights := make([]weight, 0, len(p.part.Tensors))
-	for _, t := range p.part.Tensors {
+	weights := make([]weight, 0, len(p.layer.Tensors))
+	for _, t := range p.layer.Tensors {
 		err := ctx.Err()
 		var loaded weight
 		if err == nil {

@@ -1,0 +1,118 @@
+package arch
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// Layer is one executable's worth of a model: a block, or the head.
+type Layer struct {
+	// Key is the same for two layers only if they have the same graph over tensors of the
+	// same shapes.
+	Key     string
+	Tensors []Tensor // inputs of the graph, in this order
+	Rope    int      // index into Model.Ropes, or noRope
+	graph   interface{ apply(s *Scope, x *Node) *Node }
+}
+
+// noRope is the Rope of a layer that rotates nothing.
+const noRope = -1
+
+// Apply builds the layer's graph: x [T D] -> [T D], or of the head x [S D] -> [S V].
+func (l *Layer) Apply(s *Scope, x *Node) *Node { return l.graph.apply(s, x) }
+
+// block is a layer's graph as a value: a struct of numbers and of the layers that a builder
+// has declared. Being comparable it holds no function, slice or map, so that whatever tells
+// its graph from another's is in the value that newLayer makes the key of. (TestPlain refuses
+// the pointers and interfaces that are left.)
+type block interface {
+	comparable
+	apply(s *Scope, x *Node) *Node
+}
+
+// newLayer makes a layer of a block and of the tensors that b has declared for it.
+func newLayer[B block](b *builder, rope int, graph B) *Layer {
+	key := sha256.New()
+	fmt.Fprintf(key, "%#v rotates=%v", graph, rope != noRope)
+	for _, t := range b.tensors {
+		fmt.Fprintf(key, " %v linear=%v inOut=%v", t.Shape, t.Linear, t.InOut)
+	}
+	return &Layer{Key: fmt.Sprintf("%T %x", graph, key.Sum(nil)[:12]), Tensors: b.tensors, Rope: rope, graph: graph}
+}
+
+// builder declares a layer's tensors. Each declaration returns what uses them, so that what
+// is loaded and what is computed cannot drift apart.
+type builder struct {
+	prefix  string // of the tensors' names
+	tensors []Tensor
+}
+
+// param is the number of a layer's tensor, from 1; 0 stands for none.
+type param int
+
+func (b *builder) param(t Tensor) param {
+	t.Name = b.prefix + t.Name
+	b.tensors = append(b.tensors, t)
+	return param(len(b.tensors))
+}
+
+func (b *builder) vector(name string, n int) param {
+	return b.param(Tensor{Name: name, Shape: []int{n}})
+}
+
+// Scope is what a layer's graph is built in: its inputs, which the caller has bound.
+type Scope struct {
+	Weights []*Node // of the layer's Tensors, in order
+	InOut   []bool  // whether a Linear weight is laid out [in out] on the device
+	Cos     *Node   // [T R/2] of the layer's rope; nil for none
+	Sin     *Node   // [T R/2]
+	// DType is that of x, Cos and Sin and of all that is computed from them: Float32, which
+	// zero means, or Float64, in which products are computed then too.
+	DType dtypes.DType
+	// Attend computes softmax(mask(cap(scale*q.k)))v; q [T N K], k and v [T G K],
+	// all of type DType; the result is [T N*K].
+	Attend func(q, k, v *Node, a Attention) *Node
+}
+
+// Attention says how one attention is computed, once q, k and v are there.
+type Attention struct {
+	Scale   float64 // of q.k
+	SoftCap float64 // cap*tanh(scores/cap) before the mask; 0 for none
+	Window  int     // a position sees itself and Window-1 before it; 0 for all
+}
+
+// float converts to the type in which everything but the operands of products is computed.
+func (s *Scope) float(x *Node) *Node {
+	if s.DType == dtypes.InvalidDType {
+		return ConvertDType(x, dtypes.Float32)
+	}
+	return ConvertDType(x, s.DType)
+}
+
+// vector is a tensor [n] that broadcasts over the last axis of x.
+func (s *Scope) vector(p param, x *Node) *Node {
+	return ExpandLeftToRank(s.float(s.Weights[p-1]), x.Rank())
+}
+
+// rotate applies the layer's rope to x [T n K]: the first R values of each head turn, value
+// i with value i+R/2 (rotate_half), the rest stay.
+func (s *Scope) rotate(x *Node) *Node {
+	if s.Cos == nil {
+		return x
+	}
+	half, k := s.Cos.Shape().Dimensions[1], x.Shape().Dimensions[2]
+	cos, sin := InsertAxes(s.Cos, 1), InsertAxes(s.Sin, 1) // [T 1 R/2]
+	first := SliceAxis(x, -1, AxisRange(0, half))
+	second := SliceAxis(x, -1, AxisRange(half, 2*half))
+	parts := []*Node{
+		Sub(Mul(first, cos), Mul(second, sin)),
+		Add(Mul(second, cos), Mul(first, sin)),
+	}
+	if k > 2*half {
+		parts = append(parts, SliceAxis(x, -1, AxisRange(2*half, k)))
+	}
+	return Concatenate(parts, -1)
+}
