@@ -1,27 +1,22 @@
 package implicit
 
 import (
-	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"math"
-	"strconv"
+	"slices"
 	"strings"
-
-	"github.com/parquet-go/parquet-go"
 
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/table"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// Row is a line of a rewards file: a word after a prompt, by one measure. The columns
-// after the eighth are not in the files of earlier versions, whose rows are read as
+// Record is a line of a rewards file: a word after a prompt, by one measure. The columns
+// after the eighth are not in the files of earlier versions, whose records are read as
 // exact forms, with MWLR computed.
-type Row struct {
+type Record struct {
 	Prompt   string  `parquet:"prompt,dict"`   // name of the prompt
 	Category string  `parquet:"category,dict"` // categories of the word, joined by ";"; "" for none
 	Word     string  `parquet:"word,dict"`     // as the corpus has it, or a word that a wildcard stands for
@@ -37,11 +32,11 @@ type Row struct {
 	Rank     float64 `parquet:"rank"`          // among the words after the prompt by the measure, 1 the greatest reward; 0 where it is not known
 }
 
-// Rows are the word's lines in a rewards file: one a measure, of MeasureExact one a form.
-func (w WordReward) Rows(beta float64) []Row {
-	var rows []Row
+// Records are the word's lines in a rewards file: one a measure, of MeasureExact one a form.
+func (w WordReward) Records(beta float64) []Record {
+	var records []Record
 	for _, s := range w.Scores {
-		rows = append(rows, Row{
+		records = append(records, Record{
 			Prompt:   w.PromptName,
 			Category: strings.Join(w.Categories, ";"),
 			Word:     w.Term,
@@ -57,12 +52,12 @@ func (w WordReward) Rows(beta float64) []Row {
 			Rank:     s.Rank,
 		})
 	}
-	return rows
+	return records
 }
 
-// Row is the reward's line in a rewards file, as an exact form without a rank.
-func (r Reward) Row(beta float64) Row {
-	return Row{
+// Record is the reward's line in a rewards file, as an exact form without a rank.
+func (r Reward) Record(beta float64) Record {
+	return Record{
 		Prompt:   r.PromptName,
 		Category: strings.Join(r.Categories, ";"),
 		Word:     r.Word,
@@ -77,8 +72,8 @@ func (r Reward) Row(beta float64) Row {
 	}
 }
 
-// Meta says how a rewards file was made.
-type Meta struct {
+// Provenance says how a rewards file was made.
+type Provenance struct {
 	Tuned    logprob.Meta   `json:"tuned"`
 	Base     logprob.Meta   `json:"base"`
 	Beta     float64        `json:"beta"`
@@ -87,230 +82,52 @@ type Meta struct {
 	Forms    []lexicon.Form `json:"forms,omitempty"`     // in which words were scored
 }
 
-// WriteJSON writes m, indented, keys in a fixed order.
-func (m Meta) WriteJSON(w io.Writer) error {
+// WriteJSON writes p, indented, keys in a fixed order.
+func (p Provenance) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(m); err != nil {
+	if err := e.Encode(p); err != nil {
 		return fmt.Errorf("implicit: meta: %w", err)
 	}
 	return nil
 }
 
-// rowColumns are the columns of a rewards file; of an earlier version's the first
-// oldColumns.
-var rowColumns = []string{"prompt", "category", "word", "form", "n_tokens", "logp_tuned", "logp_base", "reward",
-	"wildcard", "measure", "n_forms", "mwlr", "rank"}
+// rewardsFile is a file of rewards. Of an earlier version's the first columns are there.
+var rewardsFile = table.Format[Record]{Name: "implicit: rewards", Version: logprob.Version, Required: 8, Check: (*Record).complete}
 
-const oldColumns = 8
-
-// WriteCSV writes rows as they come, under the header
+// WriteRewardsCSV writes records as they come, under the header
 // prompt,category,word,form,n_tokens,logp_tuned,logp_base,reward,wildcard,measure,n_forms,mwlr,rank.
-// Numbers have as many digits as it takes to read them back exactly. An error in rows
-// ends the file there and is returned.
-func WriteCSV(w io.Writer, rows iter.Seq2[Row, error]) error {
-	b := bufio.NewWriter(w)
-	line := table.AppendRecord(nil, rowColumns...)
-	if _, err := b.Write(line); err != nil {
-		return fmt.Errorf("implicit: rewards: %w", err)
-	}
-	for r, err := range rows {
-		if err != nil {
-			return err
-		}
-		line = table.AppendRecord(line[:0], r.Prompt, r.Category, r.Word, r.Form, strconv.Itoa(int(r.NTokens)),
-			number(r.Tuned), number(r.Base), number(r.Reward), r.Wildcard, r.Measure, strconv.Itoa(int(r.Forms)), number(r.MWLR), number(r.Rank))
-		if _, err := b.Write(line); err != nil {
-			return fmt.Errorf("implicit: rewards: %w", err)
-		}
-	}
-	if err := b.Flush(); err != nil {
-		return fmt.Errorf("implicit: rewards: %w", err)
-	}
-	return nil
+// Numbers have as many digits as it takes to read them back exactly. An error in records
+// ends the file there and is returned. How they were made goes into a file beside it: see
+// Provenance.WriteJSON.
+func WriteRewardsCSV(w io.Writer, records iter.Seq2[Record, error]) error {
+	return rewardsFile.WriteCSV(w, records)
 }
 
-func number(x float64) string {
-	if math.IsInf(x, 0) { // as pandas writes and reads it
-		return strings.TrimPrefix(strings.ToLower(strconv.FormatFloat(x, 'g', -1, 64)), "+")
-	}
-	return strconv.FormatFloat(x, 'g', -1, 64)
+// WriteRewardsParquet writes records as they come, with the columns of WriteRewardsCSV, and p
+// as JSON in the file's metadata under "implicitreward".
+func WriteRewardsParquet(w io.Writer, records iter.Seq2[Record, error], p Provenance) error {
+	return rewardsFile.WriteParquet(w, records, p)
 }
 
-// ReadCSV reads what WriteCSV wrote, now or in earlier versions; columns may be in any
-// order. Errors name line and column, and end the rows.
-func ReadCSV(r io.Reader) iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
-		in := table.NewCSVReader(r)
-		header, err := in.Header()
-		if err != nil {
-			yield(Row{}, fmt.Errorf("implicit: rewards: %w", err))
-			return
-		}
-		at := make([]int, len(rowColumns))
-		for i, name := range rowColumns {
-			at[i] = -1
-			for j, column := range header {
-				if column == name {
-					at[i] = j
-				}
-			}
-			if at[i] < 0 && i < oldColumns {
-				yield(Row{}, fmt.Errorf("implicit: rewards: no column %s, wanted %s", name, strings.Join(rowColumns[:oldColumns], ",")))
-				return
-			}
-		}
-		for {
-			record, err := in.Read()
-			if err == io.EOF {
-				return
-			}
-			var row Row
-			if err == nil {
-				row, err = parseRow(in, record, at)
-			}
-			if err != nil {
-				yield(Row{}, fmt.Errorf("implicit: rewards: %w", err))
-				return
-			}
-			if !yield(row, nil) {
-				return
-			}
-		}
-	}
+// ReadRewards reads a file of size bytes that WriteRewardsCSV or WriteRewardsParquet wrote,
+// now or in earlier versions; columns may be in any order. Of a CSV file Provenance is empty.
+func ReadRewards(r io.ReaderAt, size int64) (records []Record, p Provenance, err error) {
+	records, err = rewardsFile.Read(r, size, &p)
+	return records, p, err
 }
 
-func parseRow(in *table.CSVReader, record [][]byte, at []int) (Row, error) {
-	text := func(i int) string {
-		if at[i] < 0 {
-			return ""
-		}
-		return string(record[at[i]])
-	}
-	row := Row{Prompt: text(0), Category: text(1), Word: text(2), Form: text(3), Wildcard: text(8), Measure: text(9)}
-	for _, n := range []struct {
-		column int
-		to     *int32
-		what   string
-	}{{4, &row.NTokens, "tokens"}, {10, &row.Forms, "forms"}} {
-		if at[n.column] < 0 {
-			continue
-		}
-		v, err := strconv.ParseInt(text(n.column), 10, 32)
-		if err != nil || v < 0 {
-			return row, in.Errorf(at[n.column], "%q, wanted a number of %s", text(n.column), n.what)
-		}
-		*n.to = int32(v)
-	}
-	for _, x := range []struct {
-		column int
-		to     *float64
-	}{{5, &row.Tuned}, {6, &row.Base}, {7, &row.Reward}, {11, &row.MWLR}, {12, &row.Rank}} {
-		if at[x.column] < 0 {
-			continue
-		}
-		v, err := strconv.ParseFloat(text(x.column), 64)
-		if err != nil || math.IsNaN(v) {
-			return row, in.Errorf(at[x.column], "%q, wanted a number", text(x.column))
-		}
-		*x.to = v
-	}
-	row.complete(at[11] >= 0)
-	if err := checkMeasures([]Measure{Measure(row.Measure)}); err != nil {
-		return row, in.Errorf(at[9], "%q, wanted exact, pooled, ended or paper", row.Measure)
-	}
-	return row, nil
-}
-
-// complete fills in what a row of an earlier version does not say.
-func (r *Row) complete(mwlr bool) {
+// complete fills in what a record of an earlier version does not say.
+func (r *Record) complete(in table.Record) error {
 	if r.Measure == "" {
 		r.Measure, r.Forms = string(MeasureExact), 1
 	}
-	if !mwlr {
+	if !in.Has("mwlr") {
 		r.MWLR = MWLR(r.Tuned, r.Base)
 	}
-}
-
-// metaKey is where a Parquet file holds its Meta.
-const metaKey = "implicitreward"
-
-// WriteParquet writes rows as they come, with the columns of WriteCSV, and m as JSON in
-// the file's metadata under "implicitreward".
-func WriteParquet(w io.Writer, rows iter.Seq2[Row, error], m Meta) error {
-	meta, err := json.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("implicit: meta: %w", err)
-	}
-	out := parquet.NewGenericWriter[Row](w, parquet.KeyValueMetadata(metaKey, string(meta)),
-		parquet.Compression(&parquet.Zstd), parquet.CreatedBy("implicitreward", logprob.Version, ""))
-	for r, err := range rows {
-		if err != nil {
-			return err
-		}
-		if _, err := out.Write([]Row{r}); err != nil {
-			return fmt.Errorf("implicit: rewards: %w", err)
-		}
-	}
-	if err := out.Close(); err != nil {
-		return fmt.Errorf("implicit: rewards: %w", err)
+	if !slices.Contains(Measures(), Measure(r.Measure)) {
+		return in.Errorf("measure", "%q, wanted exact, pooled, ended or paper", r.Measure)
 	}
 	return nil
-}
-
-// ReadParquet reads what WriteParquet wrote, now or in earlier versions.
-func ReadParquet(r io.ReaderAt, size int64) (rows []Row, m Meta, err error) {
-	defer func() { // the library panics at some broken files
-		if p := recover(); p != nil {
-			rows, err = nil, fmt.Errorf("implicit: rewards: broken Parquet file: %v", p)
-		}
-	}()
-	file, err := table.OpenParquet(r, size)
-	if err != nil {
-		return nil, m, fmt.Errorf("implicit: rewards: %w", err)
-	}
-	for _, name := range rowColumns[:oldColumns] {
-		if _, ok := file.Schema().Lookup(name); !ok {
-			return nil, m, fmt.Errorf("implicit: rewards: no column %s, wanted %s", name, strings.Join(rowColumns[:oldColumns], ","))
-		}
-	}
-	_, mwlr := file.Schema().Lookup("mwlr")
-	if text, ok := file.Lookup(metaKey); ok {
-		if err := json.Unmarshal([]byte(text), &m); err != nil {
-			return nil, m, fmt.Errorf("implicit: rewards: metadata %s: %w", metaKey, err)
-		}
-	}
-	if rows, err = readRows(file); err != nil {
-		return nil, m, fmt.Errorf("implicit: rewards: %w", err)
-	}
-	for i := range rows {
-		row := &rows[i]
-		row.complete(mwlr)
-		if math.IsNaN(row.Tuned) || math.IsNaN(row.Base) || math.IsNaN(row.Reward) || math.IsNaN(row.MWLR) || math.IsNaN(row.Rank) {
-			return nil, m, fmt.Errorf("implicit: rewards: row %d: NaN, wanted a number", i)
-		}
-		if err := checkMeasures([]Measure{Measure(row.Measure)}); err != nil {
-			return nil, m, fmt.Errorf("implicit: rewards: row %d: measure %q, wanted exact, pooled, ended or paper", i, row.Measure)
-		}
-	}
-	return rows, m, nil
-}
-
-// readRows reads all rows, a thousand at a time: a damaged file may promise any number.
-func readRows(file *parquet.File) ([]Row, error) {
-	r := parquet.NewGenericReader[Row](file)
-	defer r.Close()
-	all, some := []Row{}, make([]Row, 1000)
-	for {
-		clear(some)
-		n, err := r.Read(some)
-		all = append(all, some[:n]...)
-		if errors.Is(err, io.EOF) {
-			return all, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
 }

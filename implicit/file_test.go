@@ -13,14 +13,14 @@ import (
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-var someRows = []Row{
+var someRows = []Record{
 	{"greatest_ever_one", "Agency;Communion", "love", " love", 1, -1.5, -2.25, 0.75, "", "exact", 1, 0.25, 1},
 	{"p,2", "", `say "x"`, "a\r\nb", 3, -0.1 - 0.2, math.Inf(-1), math.Inf(1), "say*", "ended", 2, math.Inf(1), 2.5},
 	{"null", "NA", "NaN", "", 0, -1e-300, math.Nextafter(-1, 0), 5e-324, "", "paper", 0, -1e-17, 0},
 }
 
-func seq(rows []Row) iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
+func seq(rows []Record) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
 		for _, r := range rows {
 			if !yield(r, nil) {
 				return
@@ -33,31 +33,28 @@ func seq(rows []Row) iter.Seq2[Row, error] {
 // same rows give the same bytes.
 func TestRewardsFile(t *testing.T) {
 	var a, b bytes.Buffer
-	if err := WriteCSV(&a, seq(someRows)); err != nil {
+	if err := WriteRewardsCSV(&a, seq(someRows)); err != nil {
 		t.Fatal(err)
 	}
-	var got []Row
-	for r, err := range ReadCSV(&a) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, r)
+	got, _, err := ReadRewards(bytes.NewReader(a.Bytes()), int64(a.Len()))
+	if err != nil {
+		t.Fatal(err)
 	}
 	if !slices.Equal(got, someRows) {
 		t.Errorf("CSV: %v, wanted %v", got, someRows)
 	}
 
-	meta := Meta{Beta: 0.1, Tuned: logprob.Meta{Model: "a/b"}, Corpus: "00ff"}
+	meta := Provenance{Beta: 0.1, Tuned: logprob.Meta{Model: "a/b"}, Corpus: "00ff"}
 	a.Reset()
 	for _, w := range []*bytes.Buffer{&a, &b} {
-		if err := WriteParquet(w, seq(someRows), meta); err != nil {
+		if err := WriteRewardsParquet(w, seq(someRows), meta); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if !bytes.Equal(a.Bytes(), b.Bytes()) {
 		t.Error("the same rows gave two Parquet files")
 	}
-	got, m, err := ReadParquet(bytes.NewReader(a.Bytes()), int64(a.Len()))
+	got, m, err := ReadRewards(bytes.NewReader(a.Bytes()), int64(a.Len()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,26 +75,23 @@ func TestOldRewardsFile(t *testing.T) {
 		Base     float64 `parquet:"logp_base"`
 		Reward   float64 `parquet:"reward"`
 	}
-	want := Row{Prompt: "p", Category: "A", Word: "love", Form: " love", NTokens: 1, Tuned: -1, Base: -2, Reward: 1,
+	want := Record{Prompt: "p", Category: "A", Word: "love", Form: " love", NTokens: 1, Tuned: -1, Base: -2, Reward: 1,
 		Measure: "exact", Forms: 1, MWLR: (math.Exp(-1) + math.Exp(-2)) / 2}
 	var b bytes.Buffer
-	w := parquet.NewGenericWriter[old](&b, parquet.KeyValueMetadata(metaKey, `{"beta": 2, "form": " {}"}`))
+	w := parquet.NewGenericWriter[old](&b, parquet.KeyValueMetadata("implicitreward", `{"beta": 2, "form": " {}"}`))
 	if _, err := w.Write([]old{{"p", "A", "love", " love", 1, -1, -2, 1}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	rows, m, err := ReadParquet(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	rows, m, err := ReadRewards(bytes.NewReader(b.Bytes()), int64(b.Len()))
 	if err != nil || len(rows) != 1 || rows[0] != want || m.Beta != 2 {
 		t.Errorf("Parquet: %+v, %v, wanted %+v", rows, err, want)
 	}
-	rows = nil
-	for r, err := range ReadCSV(strings.NewReader("reward,prompt,category,word,form,n_tokens,logp_tuned,logp_base\n1,p,A,love, love,1,-1,-2\n")) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, r)
+	const csv = "reward,prompt,category,word,form,n_tokens,logp_tuned,logp_base\n1,p,A,love, love,1,-1,-2\n"
+	if rows, _, err = ReadRewards(strings.NewReader(csv), int64(len(csv))); err != nil {
+		t.Fatal(err)
 	}
 	if len(rows) != 1 || rows[0] != want {
 		t.Errorf("CSV: %+v, wanted %+v", rows, want)
@@ -118,19 +112,16 @@ func TestRewardsFileErrors(t *testing.T) {
 		{"rank," + header + "x,p,c,w,f,1,-1,-1,0\n", `rank`},
 		{"n_forms," + header + "-1,p,c,w,f,1,-1,-1,0\n", `wanted a number of forms`},
 	} {
-		var last error
-		for _, err := range ReadCSV(strings.NewReader(test.file)) {
-			last = err
-		}
-		if last == nil || !strings.Contains(last.Error(), test.want) {
-			t.Errorf("%q: error %v, wanted %q", test.file, last, test.want)
+		_, _, err := ReadRewards(strings.NewReader(test.file), int64(len(test.file)))
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%q: error %v, wanted %q", test.file, err, test.want)
 		}
 	}
 	// A footer of 4 GB, as its size has it, in a file of 12 bytes.
-	if _, _, err := ReadParquet(strings.NewReader("PAR1\xff\xff\xff\xffPAR1"), 12); err == nil || err.Error() != "implicit: rewards: 4294967295 bytes of metadata in a file of 12 bytes" {
+	if _, _, err := ReadRewards(strings.NewReader("PAR1\xff\xff\xff\xffPAR1"), 12); err == nil || err.Error() != "implicit: rewards: 4294967295 bytes of metadata in a file of 12 bytes" {
 		t.Error(err)
 	}
-	if _, _, err := ReadParquet(strings.NewReader("PAR1 no"), 7); err == nil {
+	if _, _, err := ReadRewards(strings.NewReader("PAR1 no"), 7); err == nil {
 		t.Error("a broken Parquet file was read")
 	}
 }

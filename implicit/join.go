@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/implicitreward/implicitreward/internal/table"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -126,7 +127,7 @@ func (j *Joined) joinTokens(p, q []tokenize.Token, o *JoinOptions) {
 		}
 		return key{text: t.Text}
 	}
-	drop := func(t tokenize.Token) bool { return o.DropNA && slices.Contains(pandasNA[:], t.Text) }
+	drop := func(t tokenize.Token) bool { return o.DropNA && table.PandasMissing(t.Text) }
 	inQ := make(map[key]int32, len(q)) // -> place in Tokens, -1 while p has not shown it
 	for _, t := range q {
 		if !drop(t) {
@@ -254,8 +255,3 @@ func MWLR(lnP, lnQ float64) float64 {
 	}
 	return (math.Exp(lnP) + math.Exp(lnQ)) / 2 * (lnP - lnQ)
 }
-
-// pandasNA are the strings that pandas.read_csv takes for missing values by default
-// (STR_NA_VALUES, pandas 3.0).
-var pandasNA = [...]string{"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-	"NULL", "NaN", "None", "n/a", "nan", "null"}

@@ -86,7 +86,7 @@ O,,A;B,scored,,2,4,0,2,2,2,2,4
 	if table.String() != want {
 		t.Errorf("coverage\n%s\nwanted\n%s", table.String(), want)
 	}
-	rows := all[5].Rows(0.5)
+	rows := all[5].Records(0.5)
 	if len(rows) != 2 || rows[1].Reward != 0.5*all[5].Scores[1].LogRatio() || rows[1].Measure != "pooled" || rows[1].Category != "A;B" || rows[1].Forms != 4 || rows[1].NTokens != 1 {
 		t.Errorf("rows %+v", rows)
 	}

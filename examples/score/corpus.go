@@ -78,13 +78,13 @@ func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 		Measures: o.measures,
 		Progress: func(done, total int) { progress.Set(int64(done), int64(total)) },
 	})
-	rows := rows(words, o.beta, sum)
+	records := records(words, o.beta, sum)
 	write := func(w io.Writer) error {
 		var err error
 		if format == "parquet" {
-			err = implicit.WriteParquet(w, rows, meta)
+			err = implicit.WriteRewardsParquet(w, records, meta)
 		} else {
-			err = implicit.WriteCSV(w, rows)
+			err = implicit.WriteRewardsCSV(w, records)
 		}
 		if progress.Done(); err != nil {
 			return err
@@ -120,18 +120,18 @@ func coveragePath(out string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(out, ".csv"), ".parquet") + ".coverage.csv"
 }
 
-// rows turns words into lines of the output, and counts them.
-func rows(words iter.Seq2[implicit.WordReward, error], beta float64, sum *summary) iter.Seq2[implicit.Row, error] {
-	return func(yield func(implicit.Row, error) bool) {
+// records turns words into lines of the output, and counts them.
+func records(words iter.Seq2[implicit.WordReward, error], beta float64, sum *summary) iter.Seq2[implicit.Record, error] {
+	return func(yield func(implicit.Record, error) bool) {
 		for w, err := range words {
 			if err != nil && !errors.As(err, new(*implicit.ItemError)) {
-				yield(implicit.Row{}, err)
+				yield(implicit.Record{}, err)
 				return
 			}
 			sum.add(w, err)
-			for _, row := range w.Rows(beta) {
+			for _, r := range w.Records(beta) {
 				sum.rows++
-				if !yield(row, nil) {
+				if !yield(r, nil) {
 					return
 				}
 			}

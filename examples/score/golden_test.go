@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/implicitreward/implicitreward/implicit"
 )
 
 // TestGolden holds everything that the program writes of a small corpus, with wildcards,
@@ -26,15 +24,7 @@ func TestGolden(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	var got strings.Builder
-	f, err := os.Open(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for r, err := range implicit.ReadCSV(f) {
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, r := range rewards(t, out) {
 		fmt.Fprintf(&got, "%s,%s,%q,%q,%d,%.3f,%.3f,%.3f,%q,%s,%d,%.3f,%v\n", r.Prompt, r.Category, r.Word, r.Form, r.NTokens, r.Tuned, r.Base, r.Reward, r.Wildcard, r.Measure, r.Forms, r.MWLR, r.Rank)
 	}
 	coverage, err := os.ReadFile(filepath.Join(dir, "r.coverage.csv"))

@@ -139,7 +139,7 @@ func TestCorpusPipe(t *testing.T) {
 		}
 	}
 	stdout, _, code := call(t, string(piped), append(args, "-prompts", "-", "-out", "-", "-format", "parquet")...)
-	rows, meta, err := implicit.ReadParquet(strings.NewReader(stdout), int64(len(stdout)))
+	rows, meta, err := implicit.ReadRewards(strings.NewReader(stdout), int64(len(stdout)))
 	if code != 0 || err != nil || len(rows) != 4 || rows[3].Prompt != "worst" || meta.Base.Rendering != "raw" {
 		t.Errorf("exit code %d, %v, %v", code, rows, err)
 	}

@@ -150,8 +150,8 @@ func (o *flags) load(ctx context.Context, stderr io.Writer) (tuned, base implici
 }
 
 // meta says how the rewards are made.
-func (o *flags) meta(ctx context.Context, loader *cli.Loader, m [2]*logprob.Model) (implicit.Meta, error) {
-	meta := implicit.Meta{Beta: o.beta}
+func (o *flags) meta(ctx context.Context, loader *cli.Loader, m [2]*logprob.Model) (implicit.Provenance, error) {
+	meta := implicit.Provenance{Beta: o.beta}
 	for i, to := range []*logprob.Meta{&meta.Tuned, &meta.Base} {
 		var err error
 		if *to, err = m[i].Meta(ctx); err != nil {

@@ -64,23 +64,12 @@ entries refused: 0
 			t.Fatalf("exit code %d, stderr %q, wanted %q", code, stderr, want)
 		}
 	}
-	f, err := os.Open(filepath.Join(dir, "r.csv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var rows []implicit.Row
-	for r, err := range implicit.ReadCSV(f) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, r)
-	}
+	rows := rewards(t, filepath.Join(dir, "r.csv"))
 	b, err := os.ReadFile(filepath.Join(dir, "r.parquet"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	same, meta, err := implicit.ReadParquet(bytes.NewReader(b), int64(len(b)))
+	same, meta, err := implicit.ReadRewards(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,16 +107,8 @@ func TestSelf(t *testing.T) {
 	if _, stderr, code := call(t, "", "-tuned", tuned, "-base", tuned, "-base-as", "chat", "-corpus", corpus, "-out", out); code != 0 {
 		t.Fatal(stderr)
 	}
-	f, err := os.Open(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	n := 0
-	for r, err := range implicit.ReadCSV(f) {
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, r := range rewards(t, out) {
 		if r.Reward != 0 || !(r.Tuned < 0) {
 			t.Errorf("reward %v of %v and %v", r.Reward, r.Tuned, r.Base)
 		}

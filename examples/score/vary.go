@@ -254,11 +254,11 @@ func (o *flags) compute(ctx context.Context, s *sharing, variants []variant, fir
 type varying struct {
 	*sharing
 	variants []variant
-	meta     implicit.Meta
+	meta     implicit.Provenance
 }
 
 // startVary decides the variants, and replaces the policies of the run by shared ones.
-func (o *flags) startVary(ctx context.Context, loader *cli.Loader, meta implicit.Meta, tuned, base *implicit.Policy) (*varying, error) {
+func (o *flags) startVary(ctx context.Context, loader *cli.Loader, meta implicit.Provenance, tuned, base *implicit.Policy) (*varying, error) {
 	v := &varying{variants: o.variants(meta.Tuned.DType, meta.Base.DType), meta: meta}
 	v.sharing = o.share(loader, v.variants, "")
 	var err error
@@ -286,7 +286,7 @@ func (v *varying) finish(ctx context.Context, o *flags, corpus *lexicon.Corpus, 
 }
 
 // describe says what the default is.
-func (o *flags) describe(meta implicit.Meta) string {
+func (o *flags) describe(meta implicit.Provenance) string {
 	dtype := meta.Tuned.DType
 	if dtype != meta.Base.DType {
 		dtype = meta.Base.DType + "/" + dtype

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"flag"
 	"math"
@@ -142,19 +143,15 @@ func TestVary(t *testing.T) {
 	}
 }
 
-func rewards(t *testing.T, path string) []implicit.Row {
+func rewards(t *testing.T, path string) []implicit.Record {
 	t.Helper()
-	f, err := os.Open(path)
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	var all []implicit.Row
-	for r, err := range implicit.ReadCSV(f) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, r)
+	all, _, err := implicit.ReadRewards(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
 	}
 	return all
 }

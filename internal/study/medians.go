@@ -17,7 +17,7 @@ type Scores struct {
 	Prompts []string
 	Values  [][]float64 // Values[prompt][word]
 
-	meta *implicit.Meta // of a rewards file that says how it was made
+	meta *implicit.Provenance // of a rewards file that says how it was made
 }
 
 // ReadScores reads the scores of a reward model, CSV or Parquet by the name's ending:

@@ -19,7 +19,7 @@ type Reward struct {
 	Name    string // the pair
 	Model   Model  // the tuned model
 	File    string
-	Meta    implicit.Meta
+	Meta    implicit.Provenance
 	Words   []string
 	Prompts []string
 	NTokens []int       // of each word
@@ -37,19 +37,9 @@ func ReadReward(path string, models []Model) (*Reward, error) {
 		return nil, err
 	}
 	r := &Reward{File: path}
-	var rows []implicit.Row
-	if strings.HasSuffix(path, ".parquet") {
-		rows, r.Meta, err = implicit.ReadParquet(bytes.NewReader(data), int64(len(data)))
-	} else {
-		for row, e := range implicit.ReadCSV(bytes.NewReader(data)) {
-			if err = e; e != nil {
-				break
-			}
-			rows = append(rows, row)
-		}
-		if err == nil {
-			err = table.ReadMeta(path, &r.Meta)
-		}
+	rows, meta, err := implicit.ReadRewards(bytes.NewReader(data), int64(len(data)))
+	if r.Meta = meta; err == nil && !strings.HasSuffix(path, ".parquet") {
+		err = table.ReadMeta(path, &r.Meta)
 	}
 	if err == nil && len(rows) == 0 {
 		err = errors.New("no rows")
@@ -75,9 +65,9 @@ func ReadReward(path string, models []Model) (*Reward, error) {
 }
 
 // oneMeasure returns the rows of one measure, and its name if there are others.
-func oneMeasure(rows []implicit.Row) ([]implicit.Row, string) {
+func oneMeasure(rows []implicit.Record) ([]implicit.Record, string) {
 	for _, m := range []implicit.Measure{implicit.MeasurePooled, implicit.MeasureEnded, implicit.MeasurePaper, implicit.MeasureExact} {
-		var of []implicit.Row
+		var of []implicit.Record
 		for _, row := range rows {
 			if row.Measure == string(m) {
 				of = append(of, row)
@@ -94,7 +84,7 @@ func oneMeasure(rows []implicit.Row) ([]implicit.Row, string) {
 	return rows, ""
 }
 
-func (r *Reward) fill(rows []implicit.Row) error {
+func (r *Reward) fill(rows []implicit.Record) error {
 	word, prompt := map[string]int{}, map[string]int{}
 	forms := map[string]string{} // of a word, the first
 	for _, row := range rows {
