@@ -100,54 +100,15 @@ func newToken(id int32, name, text []byte) tokenize.Token {
 }
 
 func parseLogProb(field []byte) (float32, error) {
-	v, ok := parseShort(field)
-	if !ok {
-		d, err := strconv.ParseFloat(string(field), 32)
-		switch {
-		case len(field) == 0:
-			return 0, fmt.Errorf("empty (pandas writes NaN so), wanted a log-probability")
-		case err != nil:
-			return 0, fmt.Errorf("%q, wanted a log-probability", field)
-		}
-		v = float32(d)
+	v, err := strconv.ParseFloat(string(field), 32)
+	switch {
+	case len(field) == 0:
+		return 0, errors.New("empty (pandas writes NaN so), wanted a log-probability")
+	case err != nil:
+		return 0, fmt.Errorf("%q, wanted a log-probability", field)
 	}
-	return v, checkLogProb(v)
+	return float32(v), checkLogProb(float32(v))
 }
-
-// parseShort rounds a number of digits and one point, such as -12.837289810180664, to
-// the nearest float32, four times as fast as strconv. It gives up (false) on anything
-// else. digits/10^k in float64 is off by at most two units in the last place: one for
-// digits, when they exceed 2^53, and one for the quotient. Only when it lies so near
-// to the middle between two float32 can the second rounding err.
-func parseShort(field []byte) (float32, bool) {
-	sign := uint64(0)
-	if len(field) > 0 && field[0] == '-' {
-		sign, field = 1<<63, field[1:]
-	}
-	digits, point := uint64(0), -1
-	for i, c := range field {
-		switch {
-		case c-'0' <= 9:
-			digits = digits*10 + uint64(c-'0')
-		case c == '.' && point < 0:
-			point = i
-		default:
-			return 0, false
-		}
-	}
-	if point < 1 || len(field) > 20 || point == len(field)-1 { // at most 19 digits, below 10^19 < 2^64, and a digit on either side
-		return 0, false
-	}
-	bits := math.Float64bits(float64(digits) / tens[len(field)-1-point])
-	const cut, middle = 1<<29 - 1, 1 << 28 // the bits of a float64 that a float32 lacks
-	if low := bits & cut; low >= middle-4 && low <= middle+4 || bits < 0x3810000000000000 && bits != 0 {
-		return 0, false // too near to the middle, or below the normal numbers of float32
-	}
-	return float32(math.Float64frombits(bits | sign)), true
-}
-
-// tens are powers of ten, exact in float64.
-var tens = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18}
 
 // WriteCSV writes the format that ReadCSV describes, with "\n" as line end and the
 // fewest digits that give back the same float32. Fields are quoted where pandas
@@ -165,7 +126,7 @@ func (t *Table) WriteCSV(w io.Writer) error {
 		out = table.AppendField(out, tok.Text)
 		for _, column := range t.LogProb {
 			out = append(out, ',')
-			out = appendLogProb(out, column[i])
+			out = table.AppendFloat(out, float64(column[i]), 32)
 		}
 		out = append(out, '\n')
 		if len(out) < 1<<18 && i < len(t.Tokens)-1 {
@@ -177,11 +138,4 @@ func (t *Table) WriteCSV(w io.Writer) error {
 		out = out[:0]
 	}
 	return nil
-}
-
-func appendLogProb(dst []byte, v float32) []byte {
-	if math.IsInf(float64(v), -1) {
-		return append(dst, "-inf"...) // as pandas and numpy write it
-	}
-	return strconv.AppendFloat(dst, float64(v), 'g', -1, 32)
 }

@@ -1,7 +1,6 @@
 package logprob
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,9 +15,6 @@ import (
 	"github.com/implicitreward/implicitreward/internal/table"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
-
-// metaKey is the key of the file's metadata under which Meta stands, as JSON.
-const metaKey = "implicitreward"
 
 // rowGroup is the number of rows after which WriteParquet starts a new row group, so
 // that it holds no more than that in memory.
@@ -36,9 +32,9 @@ func (t *Table) WriteParquet(w io.Writer) error {
 	if err := t.Check(); err != nil {
 		return err
 	}
-	meta, err := json.Marshal(t.Meta)
+	meta, err := table.WithMeta(t.Meta)
 	if err != nil {
-		return fmt.Errorf("logprob: Parquet: meta: %w", err)
+		return fmt.Errorf("logprob: Parquet: %w", err)
 	}
 	text := parquet.Compressed(parquet.String(), &parquet.Zstd)
 	value := parquet.Compressed(parquet.Encoded(parquet.Leaf(parquet.FloatType), &parquet.ByteStreamSplit), &parquet.Zstd)
@@ -50,7 +46,7 @@ func (t *Table) WriteParquet(w io.Writer) error {
 		columns = append(columns, field{value, name})
 	}
 	out := parquet.NewGenericWriter[any](w, parquet.NewSchema("table", group{fields: columns}),
-		parquet.CreatedBy("implicitreward", "", ""), parquet.KeyValueMetadata(metaKey, string(meta)))
+		table.CreatedBy(""), meta)
 	for from := 0; from < len(t.Tokens); from += rowGroup {
 		if err := t.writeRows(out, from, min(from+rowGroup, len(t.Tokens))); err != nil {
 			return fmt.Errorf("logprob: Parquet: %w", err)
@@ -122,103 +118,113 @@ func (f field) Value(row reflect.Value) reflect.Value { return row.MapIndex(refl
 // of tokens such as "NA" when it reads a CSV without keep_default_na=False), NaN,
 // values above 0, text that is not UTF-8, an id or a prompt that stands twice, a
 // missing column or one of another type, and a file without rows.
-func ReadParquet(r io.ReaderAt, size int64) (t *Table, err error) {
-	defer func() { // parquet-go panics on some damaged files
-		if p := recover(); p != nil {
-			t, err = nil, fmt.Errorf("logprob: Parquet: damaged file: %v", p)
-		}
-	}()
+func ReadParquet(r io.ReaderAt, size int64) (*Table, error) {
 	file, err := table.OpenParquet(r, size)
 	if err != nil {
 		return nil, fmt.Errorf("logprob: Parquet: %w", err)
 	}
-	if t, err = readParquet(file); err != nil {
+	t, err := readParquet(file)
+	if err != nil {
 		return nil, fmt.Errorf("logprob: Parquet: %w", err)
 	}
 	return t, nil
 }
 
 func readParquet(file *parquet.File) (*Table, error) {
-	t, seen, tokens := &Table{}, map[string]bool{}, map[string]*parquet.Column{}
-	var prompts []*parquet.Column
-	for i, c := range file.Root().Columns() {
-		name := c.Name()
-		switch {
-		case tokens[name] == nil && slices.Contains(tokenColumns[:], name):
-			tokens[name] = c
-			continue
-		case name == "__index_level_0__":
-			continue
-		}
-		if err := checkPrompt(name, seen); err != nil {
-			return nil, fmt.Errorf("column %d: %w", i+1, err)
-		}
-		t.Prompts, prompts = append(t.Prompts, name), append(prompts, c)
+	t := &Table{}
+	tokens, prompts, err := t.columns(file)
+	if err != nil {
+		return nil, err
 	}
-	if len(prompts) == 0 {
-		return nil, fmt.Errorf("no prompt's column, wanted at least one beside %s", strings.Join(tokenColumns[:], ", "))
+	if err := t.readIDs(tokens[0]); err != nil {
+		return nil, err
 	}
-	for k, name := range tokenColumns {
-		if tokens[name] == nil {
-			return nil, fmt.Errorf("no column %s, wanted %s and prompts", name, strings.Join(tokenColumns[:], ", "))
-		}
-		rows := 0
-		err := readColumn(tokens[name], func(row int, v parquet.Value) error {
-			if k == 0 {
-				if row == maxRows {
-					return fmt.Errorf("more than %d rows, wanted a vocabulary", maxRows)
-				}
-				id, ok := integer(v)
-				if !ok {
-					return fmt.Errorf("%v, wanted a token id, 0 to %d", v, math.MaxInt32)
-				}
-				t.Tokens = append(t.Tokens, tokenize.Token{ID: id})
-				return nil
-			}
-			rows++
-			return t.setText(row, name, v)
-		})
-		if err == nil && k > 0 && rows < len(t.Tokens) {
-			err = fmt.Errorf("column %s: %d rows, wanted %d as token_id has", name, rows, len(t.Tokens))
-		}
+	for _, c := range tokens[1:] {
+		err := t.readColumn(c, func(row int, v parquet.Value) error { return t.setText(row, c.Name(), v) })
 		if err != nil {
 			return nil, err
 		}
 	}
-	if len(t.Tokens) == 0 {
-		return nil, fmt.Errorf("no rows, wanted one a token")
-	}
 	for _, c := range prompts {
-		column := make([]float32, 0, len(t.Tokens))
-		err := readColumn(c, func(row int, v parquet.Value) error {
-			if row == len(t.Tokens) {
-				return fmt.Errorf("more rows than token_id has")
-			}
-			x, err := float(v)
-			column = append(column, x)
+		column := make([]float32, len(t.Tokens))
+		err := t.readColumn(c, func(row int, v parquet.Value) (err error) {
+			column[row], err = logProbOf(v)
 			return err
 		})
-		if err == nil && len(column) < len(t.Tokens) {
-			err = fmt.Errorf("column %s: %d rows, wanted %d as token_id has", c.Name(), len(column), len(t.Tokens))
-		}
 		if err != nil {
 			return nil, err
 		}
 		t.LogProb = append(t.LogProb, column)
 	}
-	if meta, ok := file.Lookup(metaKey); ok {
-		if err := json.Unmarshal([]byte(meta), &t.Meta); err != nil {
-			return nil, fmt.Errorf("metadata %s: %w", metaKey, err)
-		}
+	if err := table.ParquetMeta(file, &t.Meta); err != nil {
+		return nil, err
 	}
 	return t, t.sortTokens(func(row int) string { return fmt.Sprintf("column token_id, row %d", row) })
+}
+
+// columns tells the columns of the tokens and of the prompts apart, and sets the prompts' names.
+func (t *Table) columns(file *parquet.File) (tokens [len(tokenColumns)]*parquet.Column, prompts []*parquet.Column, err error) {
+	seen := map[string]bool{}
+	for i, c := range file.Root().Columns() {
+		name := c.Name()
+		if k := slices.Index(tokenColumns[:], name); k >= 0 && tokens[k] == nil {
+			tokens[k] = c
+			continue
+		}
+		if name == table.PandasIndex {
+			continue
+		}
+		if err := checkPrompt(name, seen); err != nil {
+			return tokens, nil, fmt.Errorf("column %d: %w", i+1, err)
+		}
+		t.Prompts, prompts = append(t.Prompts, name), append(prompts, c)
+	}
+	if len(prompts) == 0 {
+		return tokens, nil, fmt.Errorf("no prompt's column, wanted at least one beside %s", strings.Join(tokenColumns[:], ", "))
+	}
+	if k := slices.Index(tokens[:], nil); k >= 0 {
+		return tokens, nil, fmt.Errorf("no column %s, wanted %s and prompts", tokenColumns[k], strings.Join(tokenColumns[:], ", "))
+	}
+	return tokens, prompts, nil
+}
+
+// readIDs makes a token of every row.
+func (t *Table) readIDs(c *parquet.Column) error {
+	err := table.ReadColumn(c, func(row int, v parquet.Value) error {
+		if row == maxRows {
+			return fmt.Errorf("more than %d rows, wanted a vocabulary", maxRows)
+		}
+		id, ok := table.Integer(v)
+		if !ok || id < 0 || id > math.MaxInt32 {
+			return fmt.Errorf("%v, wanted a token id, 0 to %d", v, math.MaxInt32)
+		}
+		t.Tokens = append(t.Tokens, tokenize.Token{ID: int32(id)})
+		return nil
+	})
+	if err == nil && len(t.Tokens) == 0 {
+		err = errors.New("no rows, wanted one a token")
+	}
+	return err
+}
+
+// readColumn reads a column that has a row a token.
+func (t *Table) readColumn(c *parquet.Column, use func(row int, v parquet.Value) error) error {
+	rows := 0
+	err := table.ReadColumn(c, func(row int, v parquet.Value) error {
+		if rows++; rows > len(t.Tokens) {
+			return errors.New("more rows than token_id has")
+		}
+		return use(row, v)
+	})
+	if err == nil && rows < len(t.Tokens) {
+		err = fmt.Errorf("column %s: %d rows, wanted %d as token_id has", c.Name(), rows, len(t.Tokens))
+	}
+	return err
 }
 
 // setText sets the name or the text of a token.
 func (t *Table) setText(row int, name string, v parquet.Value) error {
 	switch {
-	case row >= len(t.Tokens):
-		return fmt.Errorf("more rows than token_id has")
 	case v.IsNull():
 		return fmt.Errorf("missing value, wanted a token (pandas reads a token such as \"NA\" as missing without keep_default_na=False)")
 	case v.Kind() != parquet.ByteArray:
@@ -235,62 +241,14 @@ func (t *Table) setText(row int, name string, v parquet.Value) error {
 	return nil
 }
 
-func integer(v parquet.Value) (int32, bool) {
-	n := int64(-1)
-	switch {
-	case v.IsNull():
-	case v.Kind() == parquet.Int32:
-		n = int64(v.Int32())
-	case v.Kind() == parquet.Int64:
-		n = v.Int64()
+// logProbOf is the log-probability in a column of floats or doubles.
+func logProbOf(v parquet.Value) (float32, error) {
+	if v.IsNull() {
+		return 0, errors.New("missing value, wanted a log-probability")
 	}
-	return int32(n), n >= 0 && n <= math.MaxInt32
-}
-
-func float(v parquet.Value) (float32, error) {
-	var x float32
-	switch {
-	case v.IsNull():
-		return 0, fmt.Errorf("missing value, wanted a log-probability")
-	case v.Kind() == parquet.Float:
-		x = v.Float()
-	case v.Kind() == parquet.Double:
-		x = float32(v.Double())
-	default:
+	if v.Kind() != parquet.Float && v.Kind() != parquet.Double {
 		return 0, fmt.Errorf("type %v, wanted float or double", v.Kind())
 	}
-	return x, checkLogProb(x)
-}
-
-// readColumn hands every value of a column to use, with its row.
-func readColumn(c *parquet.Column, use func(row int, v parquet.Value) error) error {
-	if !c.Leaf() || c.Repeated() {
-		return fmt.Errorf("column %s: nested, wanted one value a row", c.Name())
-	}
-	pages := c.Pages()
-	defer pages.Close()
-	row, values := 0, make([]parquet.Value, 1024)
-	for {
-		page, err := pages.ReadPage()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("column %s: %w", c.Name(), err)
-		}
-		in := page.Values()
-		for done := false; !done; {
-			n, err := in.ReadValues(values)
-			if done = errors.Is(err, io.EOF); err != nil && !done {
-				return fmt.Errorf("column %s, row %d: %w", c.Name(), row, err)
-			}
-			for _, v := range values[:n] {
-				if err := use(row, v); err != nil {
-					return fmt.Errorf("column %s, row %d: %w", c.Name(), row, err)
-				}
-				row++
-			}
-		}
-		parquet.Release(page)
-	}
+	x, _ := table.Float(v)
+	return float32(x), checkLogProb(float32(x))
 }

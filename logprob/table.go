@@ -7,6 +7,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -55,10 +56,7 @@ type Meta struct {
 
 // WriteJSON writes m, indented, keys in a fixed order.
 func (m Meta) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(m); err != nil {
+	if err := strictjson.Write(w, m, "  "); err != nil {
 		return fmt.Errorf("logprob: meta: %w", err)
 	}
 	return nil
