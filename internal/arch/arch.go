@@ -95,15 +95,13 @@ type Head struct {
 // HeadKind says what a head computes.
 type HeadKind int
 
-// The kinds of heads.
 const (
-	VocabularyHead HeadKind = iota // [S D] -> logits [S V], of which a caller may take rows of the matrix apart
-	ScalarHead                     // [S D] -> [S n]: rewards, or scores of n labels
-	NoHead                         // the final states themselves
+	VocabularyHead HeadKind = iota // [S D] -> logits [S V]; its matrix may be taken a few rows at a time
+	ScalarHead                     // [S D] -> [S n]: rewards, or scores of n labels. Nothing loads it yet.
 )
 
 // String is the kind's name in messages.
-func (k HeadKind) String() string { return [...]string{"vocabulary", "scalar", "none"}[k] }
+func (k HeadKind) String() string { return [...]string{"vocabulary", "scalar"}[k] }
 
 // Tensor is one input of a layer.
 type Tensor struct {

@@ -140,6 +140,9 @@ func (d *Dense) check(texts [][]int32) error {
 	if d.DType != dtypes.Float64 && d.DType != dtypes.Float32 {
 		return fmt.Errorf("arch: dense: dtype %s, wanted float64 or float32", d.DType)
 	}
+	if d.Model.Head.Kind != VocabularyHead {
+		return fmt.Errorf("arch: dense: %s: a %s head, wanted one over the %s", d.Model.Type, d.Model.Head.Kind, VocabularyHead)
+	}
 	for i, ids := range texts {
 		if len(ids) == 0 || len(ids) > d.Model.Context {
 			return fmt.Errorf("arch: dense: text %d has %d tokens, wanted 1 to %d", i, len(ids), d.Model.Context)

@@ -53,9 +53,10 @@ func (s *store) products(head bool) []product {
 				continue
 			}
 			shape := p.shape(t)
-			size := product{in: shape[1], out: shape[0], inOut: inputsFirst(s.backend, s.dtype)}
+			rows, cols := shape[len(shape)-2], shape[len(shape)-1]
+			size := product{in: cols, out: rows, inOut: inputsFirst(s.backend, s.dtype)}
 			if t.InOut {
-				size = product{in: shape[0], out: shape[1], inOut: true}
+				size = product{in: rows, out: cols, inOut: true}
 			}
 			if !slices.Contains(all, size) {
 				all = append(all, size)

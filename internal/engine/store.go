@@ -73,6 +73,9 @@ func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *ch
 		}
 		s.pieces = append(s.pieces, p)
 	}
+	if m.Head.Kind != arch.VocabularyHead {
+		return nil, fmt.Errorf("engine: %s: a %s head, wanted one over the %s", m.Type, m.Head.Kind, arch.VocabularyHead)
+	}
 	n := (m.V + o.sliceRows - 1) / o.sliceRows
 	step := (m.V + n - 1) / n
 	step = (step + 15) / 16 * 16
@@ -184,20 +187,7 @@ func (s *store) read(ctx context.Context, p *piece) error {
 		err := ctx.Err()
 		var loaded weight
 		if err == nil {
-			from, _ := s.w.Get(t.Name)
-			if !s.checked && p.from == 0 {
-				err = from.CheckFinite() // of all slices of the head's matrix at once
-			}
-			if p.to > 0 && t.Linear {
-				row := len(from.Data) / t.Shape[0]
-				from.Shape = p.shape(t)
-				from.Data = from.Data[p.from*row : p.to*row]
-				t.Shape = from.Shape
-			}
-			if err == nil {
-				loaded, err = loadWeight(s.backend, t, from, s.dtype)
-				from.Forget() // what is on the device need not be in memory twice
-			}
+			loaded, err = s.readTensor(p, t)
 		}
 		if err != nil {
 			(&piece{weights: weights}).release()
@@ -207,6 +197,30 @@ func (s *store) read(ctx context.Context, p *piece) error {
 	}
 	p.weights = weights
 	return nil
+}
+
+// readTensor puts a tensor on the device, of the head's matrix the piece's rows.
+func (s *store) readTensor(p *piece, t arch.Tensor) (weight, error) {
+	var from []checkpoint.Tensor
+	for _, stored := range t.Stored() {
+		f, _ := s.w.Get(stored.Name)
+		if !s.checked && p.from == 0 {
+			if err := f.CheckFinite(); err != nil { // of all slices of the head's matrix at once
+				return weight{}, err
+			}
+		}
+		if p.to > 0 && t.Linear {
+			row := len(f.Data) / t.Shape[0]
+			f.Data = f.Data[p.from*row : p.to*row]
+		}
+		from = append(from, f)
+	}
+	t.Shape = p.shape(t)
+	loaded, err := loadWeight(s.backend, t, from, s.dtype)
+	for _, f := range from {
+		f.Forget() // what is on the device need not be in memory twice
+	}
+	return loaded, err
 }
 
 // each calls use with every piece in turn, on the device while it is used.

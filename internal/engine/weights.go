@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -68,57 +69,66 @@ type weight struct {
 	inOut  bool // a linear layer's matrix laid out [in out]
 }
 
-// loadWeight copies one tensor to the device: matrices of linear layers in dtype,
-// everything else in float32, which holds bfloat16 and float16 exactly.
-func loadWeight(backend compute.Backend, t arch.Tensor, from checkpoint.Tensor, dtype dtypes.DType) (weight, error) {
+// loadWeight copies a tensor to the device, from those of the checkpoint that it stacks or
+// from the one that it is: matrices of linear layers in dtype, everything else in float32,
+// which holds bfloat16 and float16 exactly.
+func loadWeight(backend compute.Backend, t arch.Tensor, from []checkpoint.Tensor, dtype dtypes.DType) (weight, error) {
 	inOut := t.InOut || inputsFirst(backend, dtype)
 	switch {
 	case !t.Linear, dtype == dtypes.Float32 && inOut == t.InOut:
-		return upload(backend, t.InOut, t.Shape, from.Float32sInto)
-	case from.DType == dtypes.BFloat16 && dtype == dtypes.BFloat16 && inOut == t.InOut:
-		tensor, err := tensors.FromRaw(backend, 0, shapes.Make(dtype, t.Shape...), from.Data)
+		return upload(backend, t.InOut, t.Shape, from, func(flat []float32, from checkpoint.Tensor) error { return from.Float32sInto(flat) })
+	case len(from) == 1 && from[0].DType == dtypes.BFloat16 && dtype == dtypes.BFloat16 && inOut == t.InOut:
+		tensor, err := tensors.FromRaw(backend, 0, shapes.Make(dtype, t.Shape...), from[0].Data)
 		return weight{tensor, t.InOut}, err
+	case dtype == dtypes.BFloat16:
+		return uploadMatrix(backend, t, inOut, from, bfloat16.FromFloat32)
 	}
-	values, err := from.Float32s()
-	if err != nil {
-		return weight{}, err
-	}
-	if dtype == dtypes.BFloat16 {
-		return uploadMatrix(backend, t, inOut, values, bfloat16.FromFloat32)
-	}
-	return uploadMatrix(backend, t, inOut, values, func(x float32) float32 { return x })
+	return uploadMatrix(backend, t, inOut, from, func(x float32) float32 { return x })
 }
 
-// uploadMatrix puts the values of a linear layer's matrix on the device, converted and laid
-// out as asked for.
-func uploadMatrix[T float32 | bfloat16.BFloat16](backend compute.Backend, t arch.Tensor, inOut bool, values []float32, convert func(float32) T) (weight, error) {
-	rows, cols := t.Shape[0], t.Shape[1]
-	if inOut == t.InOut {
-		return upload(backend, inOut, t.Shape, func(flat []T) error {
-			for i, x := range values {
-				flat[i] = convert(x)
-			}
-			return nil
-		})
+// uploadMatrix puts the matrix of a linear layer on the device, or several that are stacked,
+// converted and laid out as asked for.
+func uploadMatrix[T float32 | bfloat16.BFloat16](backend compute.Backend, t arch.Tensor, inOut bool, from []checkpoint.Tensor, convert func(float32) T) (weight, error) {
+	shape := slices.Clone(t.Shape)
+	rows, cols := shape[len(shape)-2], shape[len(shape)-1]
+	if inOut != t.InOut {
+		shape[len(shape)-2], shape[len(shape)-1] = cols, rows
 	}
-	return upload(backend, inOut, []int{cols, rows}, func(flat []T) error {
-		transpose(flat, values, rows, cols, convert)
+	return upload(backend, inOut, shape, from, func(flat []T, from checkpoint.Tensor) error {
+		values, err := from.Float32s()
+		if err != nil {
+			return err
+		}
+		if inOut != t.InOut {
+			transpose(flat, values, rows, cols, convert)
+			return nil
+		}
+		for i, x := range values {
+			flat[i] = convert(x)
+		}
 		return nil
 	})
 }
 
-// upload makes a tensor on the device, in shared memory where the backend has it.
-func upload[T float32 | bfloat16.BFloat16](backend compute.Backend, inOut bool, shape []int, fill func(flat []T) error) (weight, error) {
+// upload makes a tensor on the device, in shared memory where the backend has it. fill writes
+// the elements of each of the checkpoint's tensors, which lie one after the other.
+func upload[T float32 | bfloat16.BFloat16](backend compute.Backend, inOut bool, shape []int, from []checkpoint.Tensor,
+	fill func(flat []T, from checkpoint.Tensor) error) (weight, error) {
 	tensor, err := tensors.FromShapeForBackend(backend, 0, shapes.Make(dtypes.FromGenericsType[T](), shape...))
 	if err != nil {
 		return weight{}, fmt.Errorf("engine: a tensor of shape %v: %w", shape, err)
 	}
 	var filled error
-	if err := tensors.MutableFlatData(tensor, func(flat []T) { filled = fill(flat) }); err != nil {
+	err = tensors.MutableFlatData(tensor, func(flat []T) {
+		n := len(flat) / len(from)
+		for i, f := range from {
+			if filled == nil {
+				filled = fill(flat[i*n:(i+1)*n], f)
+			}
+		}
+	})
+	if err := errors.Join(err, filled); err != nil {
 		return weight{}, err
-	}
-	if filled != nil {
-		return weight{}, filled
 	}
 	return weight{tensor, inOut}, tensor.ToDevice(backend, 0)
 }
