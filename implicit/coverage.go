@@ -39,16 +39,16 @@ type EntryCoverage struct {
 // and those that are not are all entries.
 func (e EntryCoverage) Refused() bool { return e.Scored == 0 }
 
-// Add counts one result of Words, with its *ItemError or nil.
-func (c *WordCoverage) Add(w WordReward, err error) {
+// Add counts one result of Words.
+func (c *WordCoverage) Add(w WordReward) {
 	for len(c.Entries) <= w.Index {
 		c.Entries = append(c.Entries, EntryCoverage{})
 	}
 	e := &c.Entries[w.Index]
 	e.Entry = w.Entry
 	e.Asked++
-	if err != nil {
-		e.because(err)
+	if w.Err != nil {
+		e.because(w.Err)
 		return
 	}
 	if e.Scored++; e.Scored > 1 {

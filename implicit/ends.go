@@ -1,6 +1,7 @@
 package implicit
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"unicode"
@@ -32,6 +33,17 @@ func Ends(t *tokenize.Tokenizer) []bool {
 		ends[token.ID] = t.IsSpecial(token.ID) || EndsWord(within(t, token))
 	}
 	return ends
+}
+
+// wordEndsOf returns the policy's WordEnds, or those of its model's tokenizer.
+func wordEndsOf(p *Policy) ([]bool, error) {
+	switch {
+	case p.WordEnds != nil:
+		return p.WordEnds(), nil
+	case p.LM.Tokenizer() != nil:
+		return Ends(p.LM.Tokenizer()), nil
+	}
+	return nil, errors.New("it does not say where words end (Policy.WordEnds, or a tokenizer)")
 }
 
 // within returns the bytes that a token stands for inside a text. Where the tokenizer

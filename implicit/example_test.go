@@ -17,14 +17,18 @@ import (
 )
 
 // unigram is a model that knows words only: the log-probability of each, whatever stands before.
-type unigram map[string]float32
+type unigram map[int32]float32
 
-func (u unigram) Score(_ context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+func (unigram) Tokenizer() *tokenize.Tokenizer { return nil }
+func (unigram) VocabSize() int                 { return math.MaxInt32 }
+func (unigram) MaxTokens() int                 { return math.MaxInt }
+
+func (u unigram) Run(_ context.Context, requests iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
 	return func(yield func(logprob.Result, error) bool) {
-		for t := range texts {
+		for r := range requests {
 			var s logprob.Result
-			for _, span := range t.Spans[t.Reply:] {
-				s.LogProbs = append(s.LogProbs, u[strings.TrimSpace(t.Rendered[span[0]:span[1]])])
+			for _, id := range r.IDs[r.From:] {
+				s.LogProbs = append(s.LogProbs, u[id])
 			}
 			if !yield(s, nil) {
 				return
@@ -33,9 +37,20 @@ func (u unigram) Score(_ context.Context, texts iter.Seq[tokenize.Encoded]) iter
 	}
 }
 
-// encode cuts a text before every space.
-func encode(prompt, reply string) (tokenize.Encoded, error) {
-	t := tokenize.Encoded{Rendered: prompt + reply, Start: len(prompt)}
+// policy is a policy over a unigram model that cuts a text before every space.
+func policy(words map[string]float32) *implicit.Policy {
+	u := unigram{}
+	for word, p := range words {
+		u[id(word)] = p
+	}
+	return &implicit.Policy{LM: u, Encode: encode}
+}
+
+// id stands in for a vocabulary.
+func id(word string) int32 { return int32(crc32.ChecksumIEEE([]byte(strings.TrimSpace(word))) >> 1) }
+
+func encode(it implicit.Item) (tokenize.Encoded, error) {
+	t := tokenize.Encoded{Rendered: it.Prompt + it.Reply, Start: len(it.Prompt)}
 	for from := 0; from < len(t.Rendered); {
 		to := len(t.Rendered)
 		if i := strings.IndexByte(t.Rendered[from+1:], ' '); i >= 0 {
@@ -44,7 +59,7 @@ func encode(prompt, reply string) (tokenize.Encoded, error) {
 		if from < t.Start {
 			t.Reply++
 		}
-		t.IDs = append(t.IDs, int32(crc32.ChecksumIEEE([]byte(t.Rendered[from:to]))>>1)) // stands in for a vocabulary
+		t.IDs = append(t.IDs, id(t.Rendered[from:to]))
 		t.Spans = append(t.Spans, [2]int{from, to})
 		from = to
 	}
@@ -53,19 +68,19 @@ func encode(prompt, reply string) (tokenize.Encoded, error) {
 
 // A Policy for a real model is implicit.Chat(m, nil) or implicit.Raw(m), where m comes from logprob.Load.
 func ExampleRewards() {
-	base := implicit.Policy{Scorer: unigram{"love": -3, "power": -3, "of": -1}, Encode: encode}
-	tuned := implicit.Policy{Scorer: unigram{"love": -1, "power": -4.5, "of": -1}, Encode: encode}
+	base := policy(map[string]float32{"love": -3, "power": -3, "of": -1})
+	tuned := policy(map[string]float32{"love": -1, "power": -4.5, "of": -1})
 	items := []implicit.Item{
 		{Prompt: "The greatest thing is", Reply: " love"},
 		{Prompt: "The greatest thing is", Reply: " power"},
 		{Prompt: "The greatest thing is", Reply: " love of power"},
 	}
-	for r, err := range implicit.Rewards(context.Background(), tuned, base, slices.Values(items)) {
+	for r, err := range implicit.Rewards(context.Background(), implicit.Pair{Tuned: tuned, Base: base, Beta: 0.1}, slices.Values(items)) {
 		if err != nil {
 			log.Fatal(err)
 		}
 		steps, _ := r.PerToken()
-		fmt.Printf("%-15q %5.2f = sum of %.2f, with beta 0.1: %.3f\n", r.Reply, r.LogRatio(), steps, r.Value(0.1))
+		fmt.Printf("%-15q %5.2f = sum of %.2f, with beta 0.1: %.3f\n", r.Reply, r.LogRatio(), steps, r.Value())
 	}
 	// Output:
 	// " love"          2.00 = sum of [2.00], with beta 0.1: 0.200
@@ -75,15 +90,15 @@ func ExampleRewards() {
 
 // A word's surface forms are pooled: "love", "Love" and "LOVE", with a space before them.
 func ExampleWords() {
-	base := implicit.Policy{Scorer: unigram{"love": -2, "Love": -3, "LOVE": -8, "power": -2, "Power": -3, "POWER": -8}, Encode: encode}
-	tuned := implicit.Policy{Scorer: unigram{"love": -4, "Love": -1, "LOVE": -8, "power": -4, "Power": -3, "POWER": -8}, Encode: encode}
+	base := policy(map[string]float32{"love": -2, "Love": -3, "LOVE": -8, "power": -2, "Power": -3, "POWER": -8})
+	tuned := policy(map[string]float32{"love": -4, "Love": -1, "LOVE": -8, "power": -4, "Power": -3, "POWER": -8})
 	corpus, err := lexicon.ReadCorpus(strings.NewReader("love\npower\n"))
 	if err != nil {
 		log.Fatal(err)
 	}
 	prompts := []lexicon.Prompt{{Name: "greatest", Text: "The greatest thing is"}}
 	o := &implicit.WordOptions{Forms: []lexicon.Form{" {}", " {title}", " {upper}"}}
-	for w, err := range implicit.Words(context.Background(), tuned, base, corpus, prompts, o) {
+	for w, err := range implicit.Words(context.Background(), implicit.Pair{Tuned: tuned, Base: base}, corpus, prompts, o) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -134,12 +149,12 @@ func ExampleReadCorpus() {
 		log.Fatal(err)
 	}
 	for it := range implicit.Items(corpus, lexicon.PaperPrompts()[:1]) {
-		fmt.Println(it.Prompt, it.Reply, it.Categories, it.Wildcard)
+		fmt.Println(it.Prompt, it.Reply, it.Err)
 	}
 	// Output:
-	// What, in one word, is the best thing ever? power [Agency] false
-	// What, in one word, is the best thing ever? leader* [Agency] true
-	// What, in one word, is the best thing ever? love [Communion] false
+	// What, in one word, is the best thing ever? power <nil>
+	// What, in one word, is the best thing ever? leader* a wildcard, wanted a word: replace it by the words it stands for
+	// What, in one word, is the best thing ever? love <nil>
 }
 
 func ExampleReadPrompts() {

@@ -55,23 +55,6 @@ func (w WordReward) Records(beta float64) []Record {
 	return records
 }
 
-// Record is the reward's line in a rewards file, as an exact form without a rank.
-func (r Reward) Record(beta float64) Record {
-	return Record{
-		Prompt:   r.PromptName,
-		Category: strings.Join(r.Categories, ";"),
-		Word:     r.Word,
-		Form:     r.Reply,
-		NTokens:  int32(len(r.Tuned.LogProbs)),
-		Tuned:    r.Tuned.Sum(),
-		Base:     r.Base.Sum(),
-		Reward:   r.Value(beta),
-		Measure:  string(MeasureExact),
-		Forms:    1,
-		MWLR:     MWLR(r.Tuned.Sum(), r.Base.Sum()),
-	}
-}
-
 // Provenance says how a rewards file was made.
 type Provenance struct {
 	Tuned    logprob.Meta   `json:"tuned"`

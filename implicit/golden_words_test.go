@@ -16,16 +16,17 @@ import (
 // tableScorer is a model that knows one token ahead: the tokens of a table, after one
 // prompt.
 type tableScorer struct {
+	limits
 	ids    map[string]int32
 	column []float32
 }
 
-func (m tableScorer) Score(_ context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+func (m tableScorer) Run(_ context.Context, requests iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
 	return func(yield func(logprob.Result, error) bool) {
-		for text := range texts {
-			s := logprob.Result{LogProbs: make([]float32, len(text.IDs)-text.Reply)}
+		for text := range requests {
+			s := logprob.Result{LogProbs: make([]float32, len(text.IDs)-text.From)}
 			if len(s.LogProbs) == 1 {
-				s.LogProbs[0] = m.column[text.IDs[text.Reply]]
+				s.LogProbs[0] = m.column[text.IDs[text.From]]
 			}
 			if !yield(s, nil) {
 				return
@@ -35,10 +36,10 @@ func (m tableScorer) Score(_ context.Context, texts iter.Seq[tokenize.Encoded]) 
 }
 
 // policy makes one token of a text that is one, and two of any other.
-func (m tableScorer) policy() implicit.Policy {
-	return implicit.Policy{Scorer: m, Encode: func(prompt, reply string) (tokenize.Encoded, error) {
+func (m tableScorer) policy() *implicit.Policy {
+	return &implicit.Policy{LM: m, Encode: func(it implicit.Item) (tokenize.Encoded, error) {
 		ids := []int32{-1, -2, -3}
-		if id, ok := m.ids[reply]; ok {
+		if id, ok := m.ids[it.Reply]; ok {
 			ids = []int32{-1, id}
 		}
 		return tokenize.Encoded{IDs: ids, Reply: 1}, nil
@@ -53,7 +54,7 @@ func TestPaperMeasure(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s has no prompt %s", model, prompt)
 		}
-		m := tableScorer{map[string]int32{}, nil}
+		m := tableScorer{ids: map[string]int32{}}
 		for i, tok := range tab.Tokens {
 			if at, ok := m.ids[tok.Text]; ok { // the likelier counts
 				m.column[at] = max(m.column[at], column[i])
@@ -76,7 +77,7 @@ func TestPaperMeasure(t *testing.T) {
 	checked := 0
 	for _, w := range expected(t, "fig3_lollipop.csv") {
 		o := &implicit.WordOptions{Forms: forms, Measures: []implicit.Measure{implicit.MeasurePaper}}
-		for word, err := range implicit.Words(t.Context(), scorer(w["llama_model"]).policy(), scorer(w["gemma_model"]).policy(), c, []lexicon.Prompt{{Name: prompt, Text: "x"}}, o) {
+		for word, err := range implicit.Words(t.Context(), implicit.Pair{Tuned: scorer(w["llama_model"]).policy(), Base: scorer(w["gemma_model"]).policy()}, c, []lexicon.Prompt{{Name: prompt, Text: "x"}}, o) {
 			if err != nil {
 				t.Fatal(err)
 			}

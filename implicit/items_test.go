@@ -1,6 +1,7 @@
 package implicit_test
 
 import (
+	"errors"
 	"os"
 	"reflect"
 	"slices"
@@ -45,11 +46,12 @@ func TestItems(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := slices.Collect(implicit.Items(c, []lexicon.Prompt{{Name: "p", Text: "Why?"}, {Name: "q", Text: "How?"}}))
+	wild := errors.New("a wildcard, wanted a word: replace it by the words it stands for")
 	want := []implicit.Item{
-		{Prompt: "Why?", Reply: "love", PromptName: "p", Word: "love", Categories: []string{"A", "B"}},
-		{Prompt: "Why?", Reply: "hat*", PromptName: "p", Word: "hat*", Categories: []string{"B"}, Wildcard: true},
-		{Prompt: "How?", Reply: "love", PromptName: "q", Word: "love", Categories: []string{"A", "B"}},
-		{Prompt: "How?", Reply: "hat*", PromptName: "q", Word: "hat*", Categories: []string{"B"}, Wildcard: true},
+		{Prompt: "Why?", Reply: "love", PromptName: "p"},
+		{Prompt: "Why?", Reply: "hat*", PromptName: "p", Err: wild},
+		{Prompt: "How?", Reply: "love", PromptName: "q"},
+		{Prompt: "How?", Reply: "hat*", PromptName: "q", Err: wild},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nwant %+v", got, want)

@@ -66,21 +66,21 @@ func (m *toy) encode(s string) (ids []int32, spans [][2]int) {
 	return ids, spans
 }
 
-func (m *toy) Score(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
-	return m.score(ctx, texts, nil)
-}
+func (m *toy) Tokenizer() *tokenize.Tokenizer { return nil }
+func (m *toy) VocabSize() int                 { return len(m.vocab) }
+func (m *toy) MaxTokens() int                 { return math.MaxInt }
 
-func (m *toy) score(_ context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error] {
+func (m *toy) Run(_ context.Context, requests iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
 	return func(yield func(logprob.Result, error) bool) {
-		for t := range texts {
+		for r := range requests {
 			var s logprob.Result
-			for i := t.Reply; i < len(t.IDs); i++ {
-				s.LogProbs = append(s.LogProbs, float32(math.Log(m.next(t.IDs[:i])[t.IDs[i]])+m.spoil))
+			for i := r.From; i < len(r.IDs); i++ {
+				s.LogProbs = append(s.LogProbs, float32(math.Log(m.next(r.IDs[:i])[r.IDs[i]])+m.spoil))
 			}
-			if ends != nil {
+			if r.Within != nil {
 				sum := 0.0
-				for v, p := range m.next(t.IDs) {
-					if ends[v] {
+				for v, p := range m.next(r.IDs) {
+					if r.Within[v] {
 						sum += p
 					}
 				}
@@ -93,13 +93,6 @@ func (m *toy) score(_ context.Context, texts iter.Seq[tokenize.Encoded], ends []
 	}
 }
 
-// endingToy knows where words end.
-type endingToy struct{ *toy }
-
-func (m endingToy) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error] {
-	return m.score(ctx, texts, ends)
-}
-
 func (m *toy) ends() []bool {
 	var ends []bool
 	for i, v := range m.vocab {
@@ -109,8 +102,9 @@ func (m *toy) ends() []bool {
 }
 
 // policy encodes prompt and reply together; a token may straddle the two.
-func (m *toy) policy() Policy {
-	return Policy{Scorer: endingToy{m}, Ends: m.ends, Encode: func(prompt, reply string) (tokenize.Encoded, error) {
+func (m *toy) policy() *Policy {
+	return &Policy{LM: m, WordEnds: m.ends, Encode: func(it Item) (tokenize.Encoded, error) {
+		prompt, reply := it.Prompt, it.Reply
 		if to, ok := m.merge[reply]; ok {
 			reply = to
 		}
@@ -176,7 +170,7 @@ func TestMeasures(t *testing.T) {
 			for _, prompt := range []string{"?", "? "} {
 				name := fmt.Sprintf("seed %d, list %d, prompt %q", seed, k, prompt)
 				o := &WordOptions{Forms: forms, Measures: Measures()}
-				for w, err := range Words(t.Context(), tuned.policy(), base.policy(), corpus, []lexicon.Prompt{{Name: "p", Text: prompt}}, o) {
+				for w, err := range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, corpus, []lexicon.Prompt{{Name: "p", Text: prompt}}, o) {
 					if err != nil {
 						t.Fatalf("%s: %v", name, err)
 					}
@@ -215,7 +209,7 @@ func checkMeasured(t *testing.T, name string, w WordReward, models [2]*toy, prom
 				var context []int32
 				depth := 0
 				for _, f := range w.Forms {
-					text, _ := models[i].policy().Encode(prompt, f.Text)
+					text, _ := models[i].policy().Encode(Item{Prompt: prompt, Reply: f.Text})
 					if prompt == "?" || summed(w, f) {
 						sequences = append(sequences, text.IDs[text.Reply:])
 						context = text.IDs[:text.Reply]
@@ -288,7 +282,7 @@ func TestDisjoint(t *testing.T) {
 				c.Entries = append(c.Entries, lexicon.Entry{Term: w})
 			}
 			sum := [2]float64{}
-			for w, err := range Words(t.Context(), tuned.policy(), base.policy(), c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &WordOptions{Measures: []Measure{test.measure}}) {
+			for w, err := range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &WordOptions{Measures: []Measure{test.measure}}) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -311,7 +305,7 @@ func TestImpossible(t *testing.T) {
 		tuned.spoil = spoil
 		var last error
 		n := 0
-		for _, err := range Words(t.Context(), tuned.policy(), base.policy(), c, []lexicon.Prompt{{Name: "p", Text: "?"}}, nil) {
+		for _, err := range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}}, nil) {
 			n, last = n+1, err
 		}
 		if want == "" && (last != nil || n != 2) || want != "" && (last == nil || n != 1) {

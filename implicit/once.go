@@ -4,143 +4,131 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"iter"
-	"math"
 	"slices"
 
 	"github.com/implicitreward/implicitreward/logprob"
-	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Once returns the policy with a scorer that computes each text once, however many
+// Cached returns the policy over a model that computes each text once, however many
 // calls of Rewards or Words ask for it: a model that takes part in several pairs, or whose
 // words are scored in several sets of forms, runs over what they share one time. With
-// ends, every text is scored with the end of its last word (see EndScorer), also where
-// that is not asked for, so that all measures share too; without, the policy cannot do
-// MeasureEnded.
+// wordEnds, every text is scored with the end of its last word (see MeasureEnded), also
+// where that is not asked for, so that all measures share too.
 //
-// Scores are held in memory, some 100 bytes a text; the texts of a call are held as long
-// as it lasts. Texts are told apart by their ids and by where the reply begins. The scorer
-// is for one goroutine at a time. It fails with ends if the policy does not know them.
-func Once(p Policy, ends bool) (Policy, error) {
-	o := &once{from: p.Scorer, known: map[onceKey]onceScore{}}
-	if !ends {
-		return Policy{Scorer: o, Encode: p.Encode, Conversation: p.Conversation}, nil
+// Results are held in memory, some 100 bytes a text; the texts of a call are held as long
+// as it lasts. Texts are told apart by their ids and by where the reply begins. What a
+// request asks beyond the log-probabilities of the reply and these ends is computed anew.
+// The model is for one goroutine at a time. It fails with wordEnds if the policy does not
+// know them.
+func Cached(p *Policy, wordEnds bool) (*Policy, error) {
+	c := &cached{LM: p.LM, known: map[cacheKey]cacheEntry{}}
+	q := *p
+	q.LM = c
+	if wordEnds {
+		var err error
+		if c.ends, err = wordEndsOf(p); err != nil {
+			return nil, fmt.Errorf("implicit: cached: %w", err)
+		}
+		q.WordEnds = func() []bool { return c.ends }
 	}
-	var ok bool
-	if o.withEnds, ok = p.Scorer.(EndScorer); ok && p.Ends != nil {
-		o.ends = p.Ends()
-	}
-	if o.ends == nil {
-		return Policy{}, errors.New("implicit: once: the model does not say where words end (EndScorer, Policy.Ends)")
-	}
-	return Policy{Scorer: onceEnds{o}, Encode: p.Encode, Conversation: p.Conversation, Ends: func() []bool { return o.ends }}, nil
+	return &q, nil
 }
 
-// once is a scorer with a memory.
-type once struct {
-	from     Scorer
-	withEnds EndScorer // if ends is not nil
-	ends     []bool
-	known    map[onceKey]onceScore
-	values   []float32 // log-probabilities of all texts
+// cached is a language model with a memory.
+type cached struct {
+	logprob.LM
+	ends   []bool // asked for after every text; nil for none
+	known  map[cacheKey]cacheEntry
+	values []float32 // log-probabilities of all texts
 }
 
-// onceKey is the beginning of the hash of a text's ids and place of the reply.
-type onceKey [16]byte
+// cacheKey is the beginning of the hash of a text's ids and place of the reply.
+type cacheKey [16]byte
 
-type onceScore struct {
+type cacheEntry struct {
 	at, n  int // values[at:at+n]
 	greedy bool
-	end    float32
+	within float32
 }
 
-func keyOf(t tokenize.Encoded) onceKey {
-	b := make([]byte, 0, 4*len(t.IDs)+8)
-	b = binary.LittleEndian.AppendUint64(b, uint64(t.Reply))
-	for _, id := range t.IDs {
+func keyOf(r logprob.Request) cacheKey {
+	b := make([]byte, 0, 4*len(r.IDs)+8)
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.From))
+	for _, id := range r.IDs {
 		b = binary.LittleEndian.AppendUint32(b, uint32(id))
 	}
 	sum := sha256.Sum256(b)
-	return onceKey(sum[:16])
+	return cacheKey(sum[:16])
 }
 
-// Score is the Scorer's, from memory where it can.
-func (o *once) Score(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+// keeps tells whether the answer to a request can come from memory.
+func (c *cached) keeps(r logprob.Request) bool {
+	return r.TopK == 0 && !r.Distribution && (r.Within == nil || slices.Equal(r.Within, c.ends))
+}
+
+// Run is LM's, from memory where it can.
+func (c *cached) Run(ctx context.Context, requests iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
 	return func(yield func(logprob.Result, error) bool) {
-		var keys []onceKey
-		var fresh []tokenize.Encoded
-		var places []onceKey // of the fresh ones
-		asked := map[onceKey]bool{}
-		for t := range texts {
-			k := keyOf(t)
-			keys = append(keys, k)
-			if _, ok := o.known[k]; !ok && !asked[k] {
-				asked[k] = true
-				fresh, places = append(fresh, t), append(places, k)
+		var keys []cacheKey // of all requests
+		var fresh []logprob.Request
+		var places []int // of the fresh ones, in keys
+		asked := map[cacheKey]bool{}
+		direct := map[int]logprob.Result{} // what memory does not hold, by place
+		for r := range requests {
+			k := keyOf(r)
+			if c.keeps(r) {
+				if _, ok := c.known[k]; !ok && !asked[k] {
+					asked[k] = true
+					r.Within = c.ends
+					fresh, places = append(fresh, r), append(places, len(keys))
+				}
+			} else {
+				fresh, places = append(fresh, r), append(places, len(keys))
+				direct[len(keys)] = logprob.Result{}
 			}
+			keys = append(keys, k)
 		}
-		if err := o.compute(ctx, fresh, places); err != nil {
+		if err := c.compute(ctx, fresh, places, keys, direct); err != nil {
 			yield(logprob.Result{}, err)
 			return
 		}
-		for _, k := range keys {
-			s := o.known[k]
-			if !yield(logprob.Result{LogProbs: slices.Clone(o.values[s.at : s.at+s.n]), Greedy: s.greedy, Within: s.end}, nil) {
+		for i, k := range keys {
+			result, ok := direct[i]
+			if e := c.known[k]; !ok {
+				result = logprob.Result{LogProbs: slices.Clone(c.values[e.at : e.at+e.n]), Greedy: e.greedy, Within: e.within}
+			}
+			if !yield(result, nil) {
 				return
 			}
 		}
 	}
 }
 
-// compute scores texts that are not known.
-func (o *once) compute(ctx context.Context, texts []tokenize.Encoded, keys []onceKey) error {
-	if len(texts) == 0 {
+// compute answers requests that are not known.
+func (c *cached) compute(ctx context.Context, fresh []logprob.Request, places []int, keys []cacheKey, direct map[int]logprob.Result) error {
+	if len(fresh) == 0 {
 		return ctx.Err()
 	}
-	score := o.from.Score
-	if o.ends != nil {
-		score = func(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
-			return o.withEnds.ScoreEnds(ctx, texts, o.ends)
-		}
-	}
 	n := 0
-	for s, err := range score(ctx, slices.Values(texts)) {
+	for r, err := range c.LM.Run(ctx, slices.Values(fresh)) {
 		if err != nil {
 			return err
 		}
-		if n == len(texts) {
-			return fmt.Errorf("more scores than the %d texts", n)
+		if n == len(fresh) {
+			return fmt.Errorf("more results than the %d texts", n)
 		}
-		o.known[keys[n]] = onceScore{len(o.values), len(s.LogProbs), s.Greedy, s.Within}
-		o.values = append(o.values, s.LogProbs...)
+		if _, ok := direct[places[n]]; ok {
+			direct[places[n]] = r
+		} else {
+			c.known[keys[places[n]]] = cacheEntry{len(c.values), len(r.LogProbs), r.Greedy, r.Within}
+			c.values = append(c.values, r.LogProbs...)
+		}
 		n++
 	}
-	if n < len(texts) {
-		return fmt.Errorf("%d scores for %d texts", n, len(texts))
+	if n < len(fresh) {
+		return fmt.Errorf("%d results for %d texts", n, len(fresh))
 	}
 	return nil
-}
-
-// MaxTokens is the model's, or no limit where it has none.
-func (o *once) MaxTokens() int {
-	if limited, ok := o.from.(interface{ MaxTokens() int }); ok {
-		return limited.MaxTokens()
-	}
-	return math.MaxInt
-}
-
-// onceEnds is once with the ends of words.
-type onceEnds struct{ *once }
-
-// ScoreEnds is Score, whose scores have the ends already, for the same ends.
-func (o onceEnds) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error] {
-	if !slices.Equal(ends, o.ends) {
-		return func(yield func(logprob.Result, error) bool) {
-			yield(logprob.Result{}, errors.New("implicit: once: other ends of words than the policy's"))
-		}
-	}
-	return o.Score(ctx, texts)
 }

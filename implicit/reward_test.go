@@ -18,31 +18,44 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-var _ implicit.Model = (*logprob.Model)(nil)
+var _ logprob.LM = (*logprob.Model)(nil)
 
 // fake is a model whose log-probability of a token depends on the token, the one
 // before and a seed, and whose tokenizer cuts texts into pieces of size bytes. It
 // counts the texts it scored.
 type fake struct {
+	limits
 	seed   uint64
 	size   int
 	scored int
+	ends   int // texts of which the end was asked for too
 	spoil  func(*logprob.Result)
 	err    error
 }
 
-func (f *fake) Score(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+// limits are a model's, which takes token ids alone, and has none to speak of.
+type limits struct{}
+
+func (limits) Tokenizer() *tokenize.Tokenizer { return nil }
+func (limits) VocabSize() int                 { return math.MaxInt32 }
+func (limits) MaxTokens() int                 { return math.MaxInt }
+
+func (f *fake) Run(ctx context.Context, requests iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
 	return func(yield func(logprob.Result, error) bool) {
-		for t := range texts {
+		for t := range requests {
 			if err := ctx.Err(); err != nil || f.err != nil {
 				yield(logprob.Result{}, errors.Join(err, f.err))
 				return
 			}
 			f.scored++
 			s := logprob.Result{}
-			for i := t.Reply; i < len(t.IDs); i++ {
+			for i := t.From; i < len(t.IDs); i++ {
 				rng := rand.New(rand.NewPCG(f.seed, uint64(t.IDs[i])<<32|uint64(t.IDs[i-1])))
 				s.LogProbs = append(s.LogProbs, float32(-10*rng.ExpFloat64()))
+			}
+			if t.Within != nil {
+				f.ends++
+				s.Within = s.LogProbs[len(s.LogProbs)-1] / 2
 			}
 			if f.spoil != nil {
 				f.spoil(&s)
@@ -55,8 +68,9 @@ func (f *fake) Score(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter
 }
 
 // policy renders "prefix + prompt" and cuts prompt and reply apart from each other.
-func (f *fake) policy(prefix string) implicit.Policy {
-	return implicit.Policy{Scorer: f, Encode: func(prompt, reply string) (tokenize.Encoded, error) {
+func (f *fake) policy(prefix string) *implicit.Policy {
+	return &implicit.Policy{LM: f, Encode: func(it implicit.Item) (tokenize.Encoded, error) {
+		prompt, reply := it.Prompt, it.Reply
 		if strings.Contains(reply, "\x00") {
 			return tokenize.Encoded{}, errors.New("fake: a NUL byte")
 		}
@@ -104,7 +118,7 @@ func collect(t *testing.T, stream iter.Seq2[implicit.Reward, error]) []implicit.
 func TestRewards(t *testing.T) {
 	tuned, base := &fake{seed: 1, size: 3}, &fake{seed: 2, size: 3}
 	in := items(5000)
-	got := collect(t, implicit.Rewards(t.Context(), tuned.policy("User: "), base.policy(""), slices.Values(in)))
+	got := collect(t, implicit.Rewards(t.Context(), implicit.Pair{Tuned: tuned.policy("User: "), Base: base.policy(""), Beta: 0.1}, slices.Values(in)))
 	if len(got) != len(in) || tuned.scored != len(in) || base.scored != len(in) {
 		t.Fatalf("%d rewards, %d and %d texts scored, want %d", len(got), tuned.scored, base.scored, len(in))
 	}
@@ -112,7 +126,7 @@ func TestRewards(t *testing.T) {
 		if !reflect.DeepEqual(r.Item, in[i]) || r.TunedText.Rendered != "User: "+in[i].Prompt+in[i].Reply || r.BaseText.Rendered != in[i].Prompt+in[i].Reply {
 			t.Fatalf("%d: %+v, want %+v", i, r.Item, in[i])
 		}
-		if want := r.Tuned.Sum() - r.Base.Sum(); r.LogRatio() != want || r.Value(0.1) != 0.1*want || r.PerByte() != want/float64(len(in[i].Reply)) ||
+		if want := r.Tuned.Sum() - r.Base.Sum(); r.LogRatio() != want || r.Value() != 0.1*want || r.Index != i || r.PerByte() != want/float64(len(in[i].Reply)) ||
 			r.MeanLogRatio() != r.Tuned.Mean()-r.Base.Mean() {
 			t.Fatalf("%d: log-ratio %v, want %v", i, r.LogRatio(), want)
 		}
@@ -129,7 +143,7 @@ func TestRewards(t *testing.T) {
 		}
 		near(t, "sum of token rewards", sum, r.LogRatio(), 1e-12)
 	}
-	for _, r := range collect(t, implicit.Rewards(t.Context(), tuned.policy(""), tuned.policy(""), slices.Values(in[:50]))) {
+	for _, r := range collect(t, implicit.Rewards(t.Context(), implicit.Pair{Tuned: tuned.policy(""), Base: tuned.policy("")}, slices.Values(in[:50]))) {
 		if r.LogRatio() != 0 || r.MeanLogRatio() != 0 {
 			t.Errorf("a model against itself: %v, want 0", r.LogRatio())
 		}
@@ -138,7 +152,7 @@ func TestRewards(t *testing.T) {
 
 // TestRewardsAcross has tokenizers that cut differently: a reward, but none per token.
 func TestRewardsAcross(t *testing.T) {
-	for r, err := range implicit.Rewards(t.Context(), (&fake{seed: 1, size: 2}).policy(""), (&fake{seed: 2, size: 3}).policy(""), slices.Values(items(3))) {
+	for r, err := range implicit.Rewards(t.Context(), implicit.Pair{Tuned: (&fake{seed: 1, size: 2}).policy(""), Base: (&fake{seed: 2, size: 3}).policy("")}, slices.Values(items(3))) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,28 +171,27 @@ func TestRewardsItemErrors(t *testing.T) {
 	in := items(5)
 	in[0].Reply = "bad\x00"
 	in[2].Reply = ""
-	in[4] = implicit.Item{Prompt: "Q", Reply: "abandon*", Wildcard: true}
+	in[4] = implicit.Item{Prompt: "Q", Reply: "abandon*", Err: errors.New("a wildcard, wanted a word")}
 	in = append(in, implicit.Item{Reply: "no prompt"}, implicit.Item{Prompt: "Q", Reply: strings.Repeat("long", 100)}, in[1])
 	want := map[int]string{
 		0: `implicit: reply "bad\x00" to p0: tuned model: fake: a NUL byte`,
 		2: `implicit: reply "" to p0: empty, wanted text`,
-		4: `implicit: reply "abandon*": a wildcard, wanted a word: replace it by the words it stands for`,
+		4: `implicit: reply "abandon*": a wildcard, wanted a word`,
 		5: `implicit: reply "no prompt": tuned model: the reply begins at the first token, which nothing predicts: wanted a prompt`,
 		6: `implicit: reply "` + strings.Repeat("long", 100) + `": base model: 135 tokens, wanted at most 100`,
 	}
 	base := (&fake{seed: 2, size: 3}).policy("")
-	base.Scorer = limited{base.Scorer}
+	base.LM = limited{base.LM}
 	i := 0
-	for r, err := range implicit.Rewards(t.Context(), (&fake{seed: 1, size: 3}).policy(""), base, slices.Values(in)) {
-		if r.Reply != in[i].Reply {
+	for r, err := range implicit.Rewards(t.Context(), implicit.Pair{Tuned: (&fake{seed: 1, size: 3}).policy(""), Base: base}, slices.Values(in)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Reply != in[i].Reply || r.Index != i {
 			t.Errorf("%d: %q, want %q", i, r.Reply, in[i].Reply)
 		}
-		if text := want[i]; text == "" && (err != nil || r.LogRatio() == 0) || text != "" && (err == nil || err.Error() != text) {
-			t.Errorf("%d: %v, want %s", i, err, text)
-		}
-		var item *implicit.ItemError
-		if errors.As(err, &item) != (want[i] != "") {
-			t.Errorf("%d: %T", i, err)
+		if text := want[i]; text == "" && (r.Err != nil || r.LogRatio() == 0) || text != "" && (r.Err == nil || r.Err.Error() != text || r.TunedText.IDs != nil || !math.IsNaN(r.LogRatio())) {
+			t.Errorf("%d: %v, want %s", i, r.Err, text)
 		}
 		i++
 	}
@@ -198,7 +211,7 @@ func TestRewardsErrors(t *testing.T) {
 		`implicit: rewards: base model: reply "answer 0": token 0: log-probability +Inf, wanted a number or -Inf`: {size: 3, spoil: func(s *logprob.Result) { s.LogProbs[0] = float32(math.Inf(1)) }},
 	} {
 		var last error
-		for r, err := range implicit.Rewards(t.Context(), (&fake{seed: 1, size: 3}).policy(""), m.policy(""), slices.Values(items(5))) {
+		for r, err := range implicit.Rewards(t.Context(), implicit.Pair{Tuned: (&fake{seed: 1, size: 3}).policy(""), Base: m.policy("")}, slices.Values(items(5))) {
 			if last != nil {
 				t.Errorf("%s: another result after the error: %+v", want, r)
 			}
@@ -211,36 +224,31 @@ func TestRewardsErrors(t *testing.T) {
 			t.Errorf("%v does not wrap its cause", last)
 		}
 	}
-	short := implicit.Policy{Encode: (&fake{size: 3}).policy("").Encode, Scorer: few{}}
-	for _, err := range implicit.Rewards(t.Context(), short, short, slices.Values(items(2))) {
-		if err == nil || err.Error() != "implicit: rewards: tuned model: 0 scores for 2 texts" {
+	short := &implicit.Policy{Encode: (&fake{size: 3}).policy("").Encode, LM: few{}}
+	for _, err := range implicit.Rewards(t.Context(), implicit.Pair{Tuned: short, Base: short}, slices.Values(items(2))) {
+		if err == nil || err.Error() != "implicit: rewards: tuned model: 0 results for 2 texts" {
 			t.Error(err)
 		}
 	}
 }
 
-// limited is a scorer with a context.
-type limited struct{ implicit.Scorer }
+// limited is a model with a context.
+type limited struct{ logprob.LM }
 
 func (limited) MaxTokens() int { return 100 }
 
-// untokenized is a model whose folder has no tokenizer.
-type untokenized struct{ implicit.Scorer }
-
-func (untokenized) Tokenizer() *tokenize.Tokenizer { return nil }
-
 func TestNoTokenizer(t *testing.T) {
-	for _, p := range []implicit.Policy{implicit.Raw(untokenized{}), implicit.Chat(untokenized{}, nil)} {
-		if _, err := p.Encode("Q", "a"); err == nil || err.Error() != "no tokenizer, wanted one to make tokens of text" {
+	for _, p := range []*implicit.Policy{implicit.Raw(&fake{}), implicit.Chat(&fake{}, nil)} {
+		if _, err := p.Encode(implicit.Item{Prompt: "Q", Reply: "a"}); err == nil || err.Error() != "no tokenizer, wanted one to make tokens of text" {
 			t.Error(err)
 		}
 	}
 }
 
 // few scores nothing.
-type few struct{}
+type few struct{ limits }
 
-func (few) Score(context.Context, iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+func (few) Run(context.Context, iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
 	return func(func(logprob.Result, error) bool) {}
 }
 
@@ -256,7 +264,7 @@ func TestRewardsStop(t *testing.T) {
 	}
 	m := &fake{seed: 1, size: 3}
 	n := 0
-	for range implicit.Rewards(t.Context(), m.policy(""), m.policy("x"), endless) {
+	for range implicit.Rewards(t.Context(), implicit.Pair{Tuned: m.policy(""), Base: m.policy("x")}, endless) {
 		if n++; n == 10 {
 			break
 		}
@@ -268,7 +276,7 @@ func TestRewardsStop(t *testing.T) {
 	defer cancel()
 	n = 0
 	var last error
-	for _, err := range implicit.Rewards(ctx, m.policy(""), m.policy("x"), endless) {
+	for _, err := range implicit.Rewards(ctx, implicit.Pair{Tuned: m.policy(""), Base: m.policy("x")}, endless) {
 		if n++; n == 10 {
 			cancel()
 		}
@@ -280,7 +288,7 @@ func TestRewardsStop(t *testing.T) {
 	long := &fake{seed: 1, size: 1}
 	longItem := implicit.Item{Prompt: strings.Repeat("x", 1<<17), Reply: "y"} // twice 131,073 tokens
 	drawn = 0
-	for range implicit.Rewards(t.Context(), long.policy(""), long.policy(""), func(yield func(implicit.Item) bool) {
+	for range implicit.Rewards(t.Context(), implicit.Pair{Tuned: long.policy(""), Base: long.policy("")}, func(yield func(implicit.Item) bool) {
 		for yield(longItem) {
 			drawn++
 		}
@@ -343,23 +351,42 @@ func TestMessages(t *testing.T) {
 	user := []tokenize.Message{{Role: "user", Content: "Hi"}}
 	items := []implicit.Item{{Prompt: "Hi", Reply: "love"}, {Messages: user, Reply: "love"}, {Messages: user, Prompt: "Hi", Reply: "love"}, {Messages: []tokenize.Message{}, Reply: "love"}}
 	var got []float64
-	for r, err := range implicit.Rewards(t.Context(), chat, plain, slices.Values(items)) {
-		if n := len(got); n == 2 {
-			if err == nil || err.Error() != `implicit: reply "love": tuned model: messages and a prompt, wanted one of them` {
-				t.Errorf("item %d: %v", n, err)
+	for r, err := range implicit.Rewards(t.Context(), implicit.Pair{Tuned: chat, Base: plain}, slices.Values(items)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[int]string{2: "messages and a prompt, wanted one of them", 3: "no messages, wanted at least one"}[r.Index]; want == "" {
+			if r.Err != nil {
+				t.Errorf("item %d: %v", r.Index, r.Err)
 			}
-		} else if err != nil {
-			t.Errorf("item %d: %v", n, err)
+		} else if r.Err == nil || r.Err.Error() != `implicit: reply "love": tuned model: `+want {
+			t.Errorf("item %d: %v", r.Index, r.Err)
 		}
 		got = append(got, r.LogRatio())
 	}
-	if len(got) != 4 || got[0] != got[1] || got[0] == got[3] {
+	if len(got) != 4 || got[0] != got[1] || got[0] == 0 {
 		t.Errorf("%v, wanted the same for a prompt and the one message of it", got)
 	}
-	chat.Conversation = nil
-	for _, err := range implicit.Rewards(t.Context(), chat, plain, slices.Values(items[1:2])) {
-		if err == nil || !strings.HasSuffix(err.Error(), "messages, and the policy reads none (Policy.Conversation), wanted a prompt") {
-			t.Error(err)
+}
+
+// TestReferenceFree: without a base model the reward is beta times the tuned model's sum.
+func TestReferenceFree(t *testing.T) {
+	chat, base := (&implicittest.Fake{Seed: 1}).Chat(), (&implicittest.Fake{Seed: 2}).Raw()
+	list := items(3)
+	with := collect(t, implicit.Rewards(t.Context(), implicit.Pair{Tuned: chat, Base: base}, slices.Values(list)))
+	for i, r := range collect(t, implicit.Rewards(t.Context(), implicit.Pair{Tuned: chat, Beta: 0.5}, slices.Values(list))) {
+		if r.LogRatio() != with[i].Tuned.Sum() || r.Value() != 0.5*r.LogRatio() || r.MeanLogRatio() != r.Tuned.Mean() || r.Flags() != nil || r.Err != nil {
+			t.Errorf("item %d: %+v", i, r)
+		}
+		steps, ok := r.PerToken()
+		spans, err := r.PerSpan()
+		if !ok || err != nil || len(spans) != len(steps) {
+			t.Fatalf("item %d: %v and %v, %v", i, steps, spans, err)
+		}
+		for k, s := range spans {
+			if s.LogRatio() != steps[k] || steps[k] != float64(r.Tuned.LogProbs[k]) || s.Base != 0 {
+				t.Errorf("item %d: span %d: %+v, step %v", i, k, s, steps[k])
+			}
 		}
 	}
 }

@@ -54,7 +54,12 @@ func (s Span) LogRatio() float64 { return minus(s.Tuned, s.Base) }
 // ids, where an Encode gave the models different replies, and where spans or
 // log-probabilities are not those of the reply: one a token, in order, from its first
 // byte to its last. Rewards made with Raw and Chat have none of this.
+//
+// Without a base model the spans are the tuned model's tokens, and Base is 0.
 func (r Reward) PerSpan() ([]Span, error) {
+	if r.referenceFree() {
+		r.BaseText, r.Base.LogProbs = r.TunedText, make([]float32, len(r.Tuned.LogProbs))
+	}
 	sides := [2]struct {
 		name   string
 		text   tokenize.Encoded

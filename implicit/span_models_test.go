@@ -77,7 +77,7 @@ func TestPerSpanModels(t *testing.T) {
 		"llama against llama": {llama[1], llama[0]}, "gemma2 against gemma2": {gemma[1], gemma[0]},
 		"llama against gemma2": {llama[1], gemma[0]}, "gemma2 against llama": {gemma[1], llama[0]},
 	} {
-		for _, r := range collect(t, implicit.Rewards(t.Context(), implicit.Chat(pair[0], nil), implicit.Raw(pair[1]), slices.Values(list))) {
+		for _, r := range collect(t, implicit.Rewards(t.Context(), implicit.Pair{Tuned: implicit.Chat(pair[0], nil), Base: implicit.Raw(pair[1])}, slices.Values(list))) {
 			spans, err := r.PerSpan()
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -150,12 +150,15 @@ func TestPerSpanTokenizers(t *testing.T) {
 		t.Cleanup(func() { tok.Close() })
 		toks[name] = tok
 	}
-	policy := func(name string, seed uint64) implicit.Policy {
-		return implicit.Policy{Scorer: &fake{seed: seed}, Encode: toks[name].Raw}
+	policy := func(name string, seed uint64) *implicit.Policy {
+		return &implicit.Policy{LM: &fake{seed: seed}, Encode: func(it implicit.Item) (tokenize.Encoded, error) { return toks[name].Raw(it.Prompt, it.Reply) }}
 	}
 	spans := func(tuned, base, prompt, reply string) ([]implicit.Span, implicit.Reward) {
-		for r, err := range implicit.Rewards(t.Context(), policy(tuned, 1), policy(base, 2), slices.Values([]implicit.Item{{Prompt: prompt, Reply: reply}})) {
+		for r, err := range implicit.Rewards(t.Context(), implicit.Pair{Tuned: policy(tuned, 1), Base: policy(base, 2)}, slices.Values([]implicit.Item{{Prompt: prompt, Reply: reply}})) {
 			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Err != nil {
 				return nil, r // nothing stands before it, or a BOS within: not the matter here
 			}
 			list, err := r.PerSpan()

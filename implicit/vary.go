@@ -46,7 +46,7 @@ func (w WordReward) Value(v Variant) (float64, error) {
 //
 // Words that cannot be scored have no values. Any other error is that of Words, or of a
 // variant without forms.
-func Vary(ctx context.Context, tuned, base Policy, corpus *lexicon.Corpus, prompts []lexicon.Prompt, variants []Variant, progress func(done, total int)) ([][][]float64, error) {
+func Vary(ctx context.Context, pair Pair, corpus *lexicon.Corpus, prompts []lexicon.Prompt, variants []Variant, progress func(done, total int)) ([][][]float64, error) {
 	o := &WordOptions{Progress: progress}
 	for _, v := range variants {
 		if len(v.Forms) == 0 {
@@ -72,8 +72,8 @@ func Vary(ctx context.Context, tuned, base Policy, corpus *lexicon.Corpus, promp
 		return values, nil
 	}
 	n := 0
-	for w, err := range Words(ctx, tuned, base, corpus, prompts, o) {
-		if err != nil && !errors.As(err, new(*ItemError)) {
+	for w, err := range Words(ctx, pair, corpus, prompts, o) {
+		if err != nil {
 			return nil, err
 		}
 		p := n / len(corpus.Entries)

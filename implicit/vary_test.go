@@ -1,7 +1,6 @@
 package implicit_test
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -13,15 +12,15 @@ import (
 )
 
 // endingPolicy is a fake policy that knows the ends of words.
-func endingPolicy(seed uint64, size int, prefix string) (implicit.Policy, *ending) {
-	e := &ending{fake: &fake{seed: seed, size: size}}
-	p := e.policy(prefix)
-	p.Scorer, p.Ends = e, func() []bool { return []bool{true} }
-	return p, e
+func endingPolicy(seed uint64, size int, prefix string) (*implicit.Policy, *fake) {
+	f := &fake{seed: seed, size: size}
+	p := f.policy(prefix)
+	p.WordEnds = func() []bool { return []bool{true} }
+	return p, f
 }
 
 // TestVary: every variant's values out of one run are those of a run of its own, and with
-// Once several pairs share what they can.
+// Cached several pairs share what they can.
 func TestVary(t *testing.T) {
 	corpus, err := lexicon.ReadCorpus(strings.NewReader("category,word\na,love\na,Of the people\nb,abandon*\nb,power\nb,7\nb,tenderness\n"))
 	if err != nil {
@@ -39,17 +38,17 @@ func TestVary(t *testing.T) {
 	tuned, tunedFake := endingPolicy(1, 5, "User: ")
 	raw, rawFake := endingPolicy(1, 5, "")
 	base, baseFake := endingPolicy(2, 4, "")
-	if tuned, err = implicit.Once(tuned, true); err != nil {
+	if tuned, err = implicit.Cached(tuned, true); err != nil {
 		t.Fatal(err)
 	}
-	if raw, err = implicit.Once(raw, true); err != nil {
+	if raw, err = implicit.Cached(raw, true); err != nil {
 		t.Fatal(err)
 	}
-	if base, err = implicit.Once(base, true); err != nil {
+	if base, err = implicit.Cached(base, true); err != nil {
 		t.Fatal(err)
 	}
 	last := 0
-	values, err := implicit.Vary(t.Context(), tuned, base, corpus, prompts, variants, func(done, total int) {
+	values, err := implicit.Vary(t.Context(), implicit.Pair{Tuned: tuned, Base: base}, corpus, prompts, variants, func(done, total int) {
 		if done != last+1 || done > total {
 			t.Fatalf("%d of %d done after %d", done, total, last)
 		}
@@ -66,8 +65,8 @@ func TestVary(t *testing.T) {
 	for v, variant := range variants {
 		i := 0
 		o := &implicit.WordOptions{Forms: variant.Forms, Measures: []implicit.Measure{variant.Measure}}
-		for w, err := range implicit.Words(t.Context(), tuned, base, corpus, prompts, o) {
-			if err != nil && !errors.As(err, new(*implicit.ItemError)) {
+		for w, err := range implicit.Words(t.Context(), implicit.Pair{Tuned: tuned, Base: base}, corpus, prompts, o) {
+			if err != nil {
 				t.Fatal(err)
 			}
 			want := math.NaN()
@@ -94,7 +93,7 @@ func TestVary(t *testing.T) {
 	if now := [3]int{tunedFake.scored, rawFake.scored, baseFake.scored}; now != scored {
 		t.Errorf("%v texts scored at the end, wanted %v as before", now, scored)
 	}
-	if _, err := implicit.Vary(t.Context(), raw, base, corpus, prompts, variants[:1], nil); err != nil {
+	if _, err := implicit.Vary(t.Context(), implicit.Pair{Tuned: raw, Base: base}, corpus, prompts, variants[:1], nil); err != nil {
 		t.Fatal(err)
 	}
 	if rawFake.scored == 0 || baseFake.scored != scored[2] {
@@ -102,7 +101,7 @@ func TestVary(t *testing.T) {
 	}
 
 	// A model against itself has values of exactly 0 under every variant.
-	same, err := implicit.Vary(t.Context(), base, base, corpus, prompts, variants, nil)
+	same, err := implicit.Vary(t.Context(), implicit.Pair{Tuned: base, Base: base}, corpus, prompts, variants, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,13 +123,13 @@ func TestVaryErrors(t *testing.T) {
 		{implicit.Variant{Measure: implicit.MeasurePooled}, "implicit: a variant without forms, wanted at least one"},
 		{implicit.Variant{Measure: "vague", Forms: lexicon.AllForms()}, "implicit: measure \"vague\", wanted exact, pooled, ended or paper"},
 		{implicit.Variant{Measure: implicit.MeasurePooled, Forms: []lexicon.Form{"word"}}, "lexicon: form \"word\", wanted one of {}, {lower}, {title}, {upper} in it, where the word goes"},
-		{implicit.Variant{Measure: implicit.MeasureEnded, Forms: lexicon.AllForms()}, "implicit: words: tuned model: it does not say where words end (EndScorer, Policy.Ends), wanted for the measure ended"},
+		{implicit.Variant{Measure: implicit.MeasureEnded, Forms: lexicon.AllForms()}, "implicit: words: tuned model: it does not say where words end (Policy.WordEnds, or a tokenizer), wanted for the measure ended"},
 	} {
-		if got, err := implicit.Vary(t.Context(), p, p, corpus, prompts, []implicit.Variant{c.variant}, nil); err == nil || err.Error() != c.want || got != nil {
+		if got, err := implicit.Vary(t.Context(), implicit.Pair{Tuned: p, Base: p}, corpus, prompts, []implicit.Variant{c.variant}, nil); err == nil || err.Error() != c.want || got != nil {
 			t.Errorf("%v, %v, wanted %s", got, err, c.want)
 		}
 	}
-	if got, err := implicit.Vary(t.Context(), p, p, corpus, prompts, nil, nil); err != nil || len(got) != 0 {
+	if got, err := implicit.Vary(t.Context(), implicit.Pair{Tuned: p, Base: p}, corpus, prompts, nil, nil); err != nil || len(got) != 0 {
 		t.Errorf("no variants: %v, %v", got, err)
 	}
 	if _, err := (implicit.WordReward{}).Value(implicit.Variant{Measure: implicit.MeasurePooled}); err == nil {

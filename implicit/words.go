@@ -28,6 +28,7 @@ type WordReward struct {
 	PromptName string
 	Index      int // of the entry in Corpus.Entries
 	lexicon.Entry
+	Err    error       // an *ItemError that says why the entry could not be scored
 	Forms  []FormScore // each different text once, in the order of WordOptions.Forms
 	Scores []WordScore // in the order of WordOptions.Measures; a measure that has no value is missing
 
@@ -52,39 +53,36 @@ type FormScore struct {
 // they share is computed once. The words of one prompt are held until the last of them
 // is scored, which ranks need; more is not.
 //
-// An entry that cannot be scored is yielded in its place with an *ItemError and the work
-// goes on: a wildcard (see Corpus.Expand), an empty entry, one none of whose forms can be
+// An entry that cannot be scored comes back in its place with WordReward.Err: a wildcard (see Corpus.Expand), an empty entry, one none of whose forms can be
 // scored, one of which no measure has a value. Forms that cannot be scored while others
 // can have FormScore.Err. Any other error is yielded last and ends the stream: wrong
 // options, MeasureEnded with models that do not know where words end, Rewards' errors.
-func Words(ctx context.Context, tuned, base Policy, corpus *lexicon.Corpus, prompts []lexicon.Prompt, o *WordOptions) iter.Seq2[WordReward, error] {
+func Words(ctx context.Context, pair Pair, corpus *lexicon.Corpus, prompts []lexicon.Prompt, o *WordOptions) iter.Seq2[WordReward, error] {
 	return func(yield func(WordReward, error) bool) {
-		run, err := newWordRun(tuned, base, corpus, prompts, o)
+		run, err := newWordRun(pair, corpus, prompts, o)
 		if err != nil {
 			yield(WordReward{}, err)
 			return
 		}
-		next, stop := iter.Pull2(rewards(ctx, tuned, base, run.score[0], run.score[1], run.items(prompts)))
+		next, stop := iter.Pull2(Rewards(ctx, run.pair, run.items(prompts)))
 		defer stop()
 		for _, p := range prompts {
 			words := make([]WordReward, 0, len(corpus.Entries))
-			refused := make([]error, 0, len(corpus.Entries))
 			for i := range corpus.Entries {
 				w := WordReward{PromptName: p.Name, Index: i, Entry: corpus.Entries[i], ends: run.ends}
 				if err := run.gather(&w, next); err != nil {
 					yield(w, err)
 					return
 				}
-				why, err := run.measure(&w, p)
-				if err != nil {
+				if w.Err, err = run.measure(&w, p); err != nil {
 					yield(w, err)
 					return
 				}
-				words, refused = append(words, w), append(refused, why)
+				words = append(words, w)
 			}
 			rankWords(words, run.Measures, run.WordOptions.Forms)
-			for i, w := range words {
-				if !yield(w, refused[i]) {
+			for _, w := range words {
+				if !yield(w, nil) {
 					return
 				}
 			}
@@ -97,14 +95,14 @@ type wordRun struct {
 	WordOptions
 	corpus *lexicon.Corpus
 	texts  [][]lexicon.Spelling // of each entry; none of a wildcard
-	score  [2]scoring           // of the tuned and the base model
+	pair   Pair                 // whose models count what they have scored
 	ends   [2][]bool
 	halves int // replies of which one model's score is there, twice those that are refused
 	total  int // replies
 }
 
-func newWordRun(tuned, base Policy, corpus *lexicon.Corpus, prompts []lexicon.Prompt, o *WordOptions) (*wordRun, error) {
-	run := &wordRun{corpus: corpus, score: [2]scoring{tuned.Scorer.Score, base.Scorer.Score}}
+func newWordRun(pair Pair, corpus *lexicon.Corpus, prompts []lexicon.Prompt, o *WordOptions) (*wordRun, error) {
+	run := &wordRun{corpus: corpus, pair: pair}
 	if o != nil {
 		run.WordOptions = *o
 	}
@@ -120,23 +118,20 @@ func newWordRun(tuned, base Policy, corpus *lexicon.Corpus, prompts []lexicon.Pr
 	if err := checkMeasures(run.Measures); err != nil {
 		return nil, err
 	}
-	if slices.Contains(run.Measures, MeasureEnded) {
-		for i, m := range []struct {
-			name string
-			Policy
-		}{{"tuned", tuned}, {"base", base}} {
-			scorer, ok := m.Scorer.(EndScorer)
-			if m.Policy.Ends != nil {
-				run.ends[i] = m.Policy.Ends()
-			}
-			if !ok || run.ends[i] == nil {
-				return nil, fmt.Errorf("implicit: words: %s model: it does not say where words end (EndScorer, Policy.Ends), wanted for the measure %s", m.name, MeasureEnded)
-			}
-			ends := run.ends[i]
-			run.score[i] = func(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
-				return scorer.ScoreEnds(ctx, texts, ends)
+	if pair.Base == nil {
+		return nil, errors.New("implicit: words: no base model, wanted a pair")
+	}
+	for i, p := range []**Policy{&run.pair.Tuned, &run.pair.Base} {
+		q := **p
+		if slices.Contains(run.Measures, MeasureEnded) {
+			var err error
+			if run.ends[i], err = wordEndsOf(*p); err != nil {
+				return nil, fmt.Errorf("implicit: words: %s model: %w, wanted for the measure %s", [...]string{"tuned", "base"}[i], err, MeasureEnded)
 			}
 		}
+		q.Within = run.ends[i]
+		q.LM = counted{q.LM, run}
+		*p = &q
 	}
 	for _, e := range corpus.Entries {
 		var texts []lexicon.Spelling
@@ -146,18 +141,23 @@ func newWordRun(tuned, base Policy, corpus *lexicon.Corpus, prompts []lexicon.Pr
 		run.texts = append(run.texts, texts)
 		run.total += len(texts) * len(prompts)
 	}
-	for i, score := range run.score {
-		run.score[i] = func(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
-			return func(yield func(logprob.Result, error) bool) {
-				for s, err := range score(ctx, texts) {
-					if run.tell(1); !yield(s, err) {
-						return
-					}
-				}
+	return run, nil
+}
+
+// counted is a model that counts what it has scored.
+type counted struct {
+	logprob.LM
+	run *wordRun
+}
+
+func (c counted) Run(ctx context.Context, requests iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
+	return func(yield func(logprob.Result, error) bool) {
+		for r, err := range c.LM.Run(ctx, requests) {
+			if c.run.tell(1); !yield(r, err) {
+				return
 			}
 		}
 	}
-	return run, nil
 }
 
 // tell counts half replies.
@@ -173,9 +173,9 @@ func (run *wordRun) tell(halves int) {
 func (run *wordRun) items(prompts []lexicon.Prompt) iter.Seq[Item] {
 	return func(yield func(Item) bool) {
 		for _, p := range prompts {
-			for i, e := range run.corpus.Entries {
+			for i := range run.corpus.Entries {
 				for _, s := range run.texts[i] {
-					if !yield(Item{Prompt: p.Text, Reply: s.Text, PromptName: p.Name, Word: e.Term, Categories: e.Categories}) {
+					if !yield(Item{Prompt: p.Text, Reply: s.Text, PromptName: p.Name}) {
 						return
 					}
 				}
@@ -194,10 +194,10 @@ func (run *wordRun) gather(w *WordReward, next func() (Reward, error, bool)) err
 			return errors.New("implicit: words: fewer rewards than replies")
 		}
 		f := FormScore{Text: s.Text, Forms: s.Forms}
-		if err != nil && !errors.As(err, new(*ItemError)) {
+		if err != nil {
 			return err
 		}
-		if f.Err = err; err != nil {
+		if f.Err = r.Err; r.Err != nil {
 			run.tell(2)
 		} else {
 			f.Tuned, f.Base, f.Flags = r.Tuned, r.Base, r.Flags()
@@ -224,7 +224,7 @@ func (run *wordRun) gather(w *WordReward, next func() (Reward, error, bool)) err
 // all, err what ends the work.
 func (run *wordRun) measure(w *WordReward, p lexicon.Prompt) (why, err error) {
 	refuse := func(format string, args ...any) error {
-		item := Item{Prompt: p.Text, Reply: w.Term, PromptName: p.Name, Word: w.Term, Categories: w.Categories, Wildcard: w.Wildcard}
+		item := Item{Prompt: p.Text, Reply: w.Term, PromptName: p.Name}
 		return &ItemError{Item: item, Err: fmt.Errorf(format, args...)}
 	}
 	switch {

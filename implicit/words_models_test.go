@@ -3,7 +3,6 @@ package implicit_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -19,15 +18,15 @@ import (
 )
 
 // words collects what Words yields; entries may be refused, nothing else may fail.
-func words(t *testing.T, tuned, base implicit.Policy, c *lexicon.Corpus, prompts []lexicon.Prompt, o *implicit.WordOptions) ([]implicit.WordReward, *implicit.WordCoverage) {
+func words(t *testing.T, tuned, base *implicit.Policy, c *lexicon.Corpus, prompts []lexicon.Prompt, o *implicit.WordOptions) ([]implicit.WordReward, *implicit.WordCoverage) {
 	t.Helper()
 	var all []implicit.WordReward
 	cover := &implicit.WordCoverage{}
-	for w, err := range implicit.Words(t.Context(), tuned, base, c, prompts, o) {
-		if err != nil && !errors.As(err, new(*implicit.ItemError)) {
+	for w, err := range implicit.Words(t.Context(), implicit.Pair{Tuned: tuned, Base: base}, c, prompts, o) {
+		if err != nil {
 			t.Fatal(err)
 		}
-		cover.Add(w, err)
+		cover.Add(w)
 		all = append(all, w)
 	}
 	return all, cover
@@ -37,7 +36,7 @@ func words(t *testing.T, tuned, base implicit.Policy, c *lexicon.Corpus, prompts
 func rowsOf(t *testing.T, m *logprob.Model, texts []tokenize.Encoded) [][]float32 {
 	t.Helper()
 	var rows [][]float32
-	for row, err := range m.Next(t.Context(), slices.Values(texts)) {
+	for row, err := range logprob.Next(t.Context(), m, slices.Values(texts)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,12 +75,12 @@ func TestWordsModels(t *testing.T) {
 		for _, w := range all[:6] {
 			for k, m := range []struct {
 				model  *logprob.Model
-				policy implicit.Policy
+				policy *implicit.Policy
 			}{{pair[1], tuned}, {pair[0], base}} {
-				ends := m.policy.Ends()
+				ends := implicit.Ends(m.model.Tokenizer())
 				pooled, ended := 0.0, 0.0
 				for _, f := range w.Forms {
-					text, err := m.policy.Encode(prompts[0].Text, f.Text)
+					text, err := m.policy.Encode(implicit.Item{Prompt: prompts[0].Text, Reply: f.Text})
 					if err != nil {
 						t.Fatal(err)
 					}

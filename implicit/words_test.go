@@ -12,7 +12,6 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/logprob"
-	"github.com/implicitreward/implicitreward/tokenize"
 )
 
 // TestWords: every entry after every prompt in order, what cannot be scored in its place
@@ -35,18 +34,21 @@ func TestWords(t *testing.T) {
 	var all []WordReward
 	cover := &WordCoverage{}
 	var reasons []string
-	for w, err := range Words(t.Context(), tuned.policy(), base.policy(), c, prompts, o) {
+	for w, err := range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, c, prompts, o) {
 		if want := prompts[len(all)/6].Name; w.PromptName != want || w.Index != len(all)%6 || w.Term != c.Entries[w.Index].Term {
 			t.Fatalf("result %d is %q (%d) after %s", len(all), w.Term, w.Index, w.PromptName)
 		}
 		if err != nil {
-			var item *ItemError
-			if !errors.As(err, &item) || item.Item.Word != w.Term || item.Item.PromptName != w.PromptName || len(w.Scores) > 0 {
-				t.Fatalf("%q: %v, scores %v", w.Term, err, w.Scores)
-			}
-			reasons = append(reasons, err.Error())
+			t.Fatal(err)
 		}
-		cover.Add(w, err)
+		if w.Err != nil {
+			var item *ItemError
+			if !errors.As(w.Err, &item) || item.Item.PromptName != w.PromptName || len(w.Scores) > 0 {
+				t.Fatalf("%q: %v, scores %v", w.Term, w.Err, w.Scores)
+			}
+			reasons = append(reasons, w.Err.Error())
+		}
+		cover.Add(w)
 		all = append(all, w)
 	}
 	forms := 6 + 6 + 6 + 1 + 4 // lo, zz, lo, "", O
@@ -104,12 +106,12 @@ func (s short) MaxTokens() int { return s.context }
 func TestWordsPartly(t *testing.T) {
 	tuned, base := toys(5)
 	p := tuned.policy()
-	p.Scorer = short{tuned, 4}
+	p.LM = short{tuned, 4}
 	c := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "lo"}, {Term: "lololo"}}}
 	cover := &WordCoverage{}
-	for w, err := range Words(t.Context(), p, base.policy(), c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "???"}, {Name: "r", Text: "????"}}, &WordOptions{Forms: []lexicon.Form{"{}", "{upper}"}}) {
-		cover.Add(w, err)
-		if w.Index == 0 && w.PromptName == "q" && (err != nil || w.Forms[0].Err != nil || w.Forms[1].Err == nil || w.Scores[0].Forms != 1 || w.Scores[0].Text != "lo") {
+	for w, err := range Words(t.Context(), Pair{Tuned: p, Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "???"}, {Name: "r", Text: "????"}}, &WordOptions{Forms: []lexicon.Form{"{}", "{upper}"}}) {
+		cover.Add(w)
+		if w.Index == 0 && w.PromptName == "q" && (err != nil || w.Err != nil || w.Forms[0].Err != nil || w.Forms[1].Err == nil || w.Scores[0].Forms != 1 || w.Scores[0].Text != "lo") {
 			t.Errorf("%v, %+v", err, w)
 		}
 	}
@@ -129,21 +131,19 @@ func TestWordsWrong(t *testing.T) {
 	c := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "l"}}}
 	ended := &WordOptions{Measures: []Measure{MeasureEnded}}
 	noEnds := base.policy()
-	noEnds.Ends = nil
-	cannot := tuned.policy()
-	cannot.Scorer = struct{ Scorer }{tuned}
+	noEnds.WordEnds = nil
 	failing := tuned.policy()
-	failing.Scorer = failed{}
+	failing.LM = failed{tuned}
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, test := range []struct {
 		ctx         context.Context
-		tuned, base Policy
+		tuned, base *Policy
 		o           *WordOptions
 		want        string
 	}{
-		{t.Context(), tuned.policy(), noEnds, ended, "implicit: words: base model: it does not say where words end (EndScorer, Policy.Ends), wanted for the measure ended"},
-		{t.Context(), cannot, base.policy(), ended, "implicit: words: tuned model: it does not say where words end"},
+		{t.Context(), tuned.policy(), noEnds, ended, "implicit: words: base model: it does not say where words end (Policy.WordEnds, or a tokenizer), wanted for the measure ended"},
+		{t.Context(), tuned.policy(), nil, nil, "implicit: words: no base model, wanted a pair"},
 		{t.Context(), tuned.policy(), base.policy(), &WordOptions{Measures: []Measure{"mean"}}, `implicit: measure "mean", wanted exact, pooled, ended or paper`},
 		{t.Context(), tuned.policy(), base.policy(), &WordOptions{Forms: []lexicon.Form{"word"}}, `lexicon: form "word", wanted one of`},
 		{t.Context(), failing, base.policy(), nil, "implicit: rewards: tuned model: broken"},
@@ -151,17 +151,17 @@ func TestWordsWrong(t *testing.T) {
 	} {
 		n := 0
 		var last error
-		for _, err := range Words(test.ctx, test.tuned, test.base, c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "?"}}, test.o) {
+		for _, err := range Words(test.ctx, Pair{Tuned: test.tuned, Base: test.base}, c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "?"}}, test.o) {
 			n, last = n+1, err
 		}
 		if n != 1 || last == nil || !strings.HasPrefix(last.Error(), test.want) {
 			t.Errorf("%d results, %v, wanted %q", n, last, test.want)
 		}
 	}
-	for range Words(t.Context(), tuned.policy(), base.policy(), c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "?"}}, nil) {
+	for range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "?"}}, nil) {
 		break // must not panic
 	}
-	for range Words(t.Context(), tuned.policy(), base.policy(), &lexicon.Corpus{}, []lexicon.Prompt{{Name: "p", Text: "?"}}, nil) {
+	for range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, &lexicon.Corpus{}, []lexicon.Prompt{{Name: "p", Text: "?"}}, nil) {
 		t.Error("an empty corpus has results")
 	}
 	w := WordReward{Entry: lexicon.Entry{Term: "l"}, Forms: []FormScore{{TunedIDs: []int32{1}, BaseIDs: []int32{1}}}}
@@ -173,9 +173,9 @@ func TestWordsWrong(t *testing.T) {
 	}
 }
 
-type failed struct{}
+type failed struct{ *toy }
 
-func (failed) Score(context.Context, iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
+func (failed) Run(context.Context, iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
 	return func(yield func(logprob.Result, error) bool) { yield(logprob.Result{}, errors.New("broken")) }
 }
 
@@ -187,9 +187,9 @@ func TestEndsAskedFor(t *testing.T) {
 	for _, m := range Measures() {
 		p := tuned.policy()
 		asked := &counting{toy: tuned}
-		p.Scorer = asked
-		for w, err := range Words(t.Context(), p, base.policy(), c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &WordOptions{Measures: []Measure{m}}) {
-			if err != nil || (w.Forms[0].Tuned.Within != 0) != (m == MeasureEnded) {
+		p.LM = asked
+		for w, err := range Words(t.Context(), Pair{Tuned: p, Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &WordOptions{Measures: []Measure{m}}) {
+			if err != nil || w.Err != nil || (w.Forms[0].Tuned.Within != 0) != (m == MeasureEnded) {
 				t.Errorf("%s: %v, end %v", m, err, w.Forms[0].Tuned.Within)
 			}
 		}
@@ -198,25 +198,34 @@ func TestEndsAskedFor(t *testing.T) {
 		}
 	}
 	p := tuned.policy()
-	p.Scorer = &counting{toy: tuned, end: float32(math.NaN())}
-	for _, err := range Words(t.Context(), p, base.policy(), c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &WordOptions{Measures: []Measure{MeasureEnded}}) {
+	p.LM = &counting{toy: tuned, end: float32(math.NaN())}
+	for _, err := range Words(t.Context(), Pair{Tuned: p, Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &WordOptions{Measures: []Measure{MeasureEnded}}) {
 		if err == nil || !strings.Contains(err.Error(), "its end is NaN") {
 			t.Errorf("a NaN end gives %v", err)
 		}
 	}
 }
 
-// counting counts the calls for ends, and may answer wrongly.
+// counting counts the requests for ends, and may answer wrongly.
 type counting struct {
 	*toy
 	n   int
 	end float32
 }
 
-func (c *counting) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error] {
-	c.n++
+func (c *counting) Run(ctx context.Context, requests iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
+	counted := func(yield func(logprob.Request) bool) {
+		for r := range requests {
+			if r.Within != nil {
+				c.n++
+			}
+			if !yield(r) {
+				return
+			}
+		}
+	}
 	return func(yield func(logprob.Result, error) bool) {
-		for s, err := range c.score(ctx, texts, ends) {
+		for s, err := range c.toy.Run(ctx, counted) {
 			if c.end != 0 {
 				s.Within = c.end
 			}
@@ -234,14 +243,14 @@ func TestSubsets(t *testing.T) {
 	prompts := []lexicon.Prompt{{Name: "p", Text: "? "}}
 	sets := [][]lexicon.Form{{"{}"}, {" {}", "{upper}"}, {"{title}", "{lower}", " {lower}"}}
 	index := map[string]WordReward{}
-	for w, err := range Words(t.Context(), tuned.policy(), base.policy(), c, prompts, &WordOptions{Measures: Measures()}) {
+	for w, err := range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, c, prompts, &WordOptions{Measures: Measures()}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		index[w.Term] = w
 	}
 	for _, forms := range sets {
-		for w, err := range Words(t.Context(), tuned.policy(), base.policy(), c, prompts, &WordOptions{Forms: forms, Measures: Measures()}) {
+		for w, err := range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, c, prompts, &WordOptions{Forms: forms, Measures: Measures()}) {
 			if err != nil {
 				t.Fatal(err)
 			}

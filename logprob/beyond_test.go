@@ -82,7 +82,7 @@ func TestBeyondRows(t *testing.T) {
 	}
 	sum := func(m *logprob.Model) (s float32) {
 		ends := implicit.Ends(m.Tokenizer())
-		for score, err := range m.ScoreEnds(t.Context(), slices.Values([]tokenize.Encoded{text(m, " freedom")}), ends) {
+		for score, err := range m.Run(t.Context(), asking(ends, text(m, " freedom"))) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +96,7 @@ func TestBeyondRows(t *testing.T) {
 	if got, want := sum(m), sum(plain); got != want {
 		t.Errorf("ln p %g, wanted %g", got, want)
 	}
-	for _, err := range m.Score(t.Context(), slices.Values([]tokenize.Encoded{text(m, " an <image>")})) {
+	for _, err := range logprob.Score(t.Context(), m, slices.Values([]tokenize.Encoded{text(m, " an <image>")})) {
 		want := fmt.Sprintf(`is "<image>" with id %d, which the model has no row for (config.json's vocab_size is %d)`, id, id)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, wanted %s", err, want)
@@ -128,7 +128,7 @@ func TestNeoXTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []float64{-6.8533, -5.6109} // " lo" "ve"
-	for score, err := range m.Score(t.Context(), slices.Values([]tokenize.Encoded{text})) {
+	for score, err := range logprob.Score(t.Context(), m, slices.Values([]tokenize.Encoded{text})) {
 		if err != nil {
 			t.Fatal(err)
 		}

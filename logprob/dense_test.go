@@ -18,7 +18,6 @@ import (
 	"github.com/implicitreward/implicitreward/internal/arch"
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
 	"github.com/implicitreward/implicitreward/logprob"
-	"github.com/implicitreward/implicitreward/tokenize"
 )
 
 // dense opens a checkpoint for the reference forward.
@@ -153,12 +152,12 @@ func TestEngineDense(t *testing.T) {
 			long, short := draw(700), draw(9)
 			texts := [][]int32{long, slices.Concat(long[:150], draw(3)), slices.Concat(long[:150], draw(20)),
 				slices.Concat(short, draw(1)), slices.Concat(short, draw(5)), short[:1]}
-			var queries []logprob.Query
+			var requests []logprob.Request
 			for _, ids := range texts {
-				queries = append(queries, logprob.Query{Text: tokenize.Encoded{IDs: ids, Reply: 1}, Distribution: true})
+				requests = append(requests, logprob.Request{IDs: ids, From: 1, Distribution: true})
 			}
 			var got []arch.LogProbs
-			for a, err := range m.Query(t.Context(), slices.Values(queries)) {
+			for a, err := range m.Run(t.Context(), slices.Values(requests)) {
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -3,7 +3,7 @@
 //
 //	model, err := logprob.Load(ctx, dir, nil)
 //	text, err := model.Tokenizer().Chat("What is the best thing ever?", "Love", nil)
-//	for score, err := range model.Score(ctx, slices.Values([]tokenize.Encoded{text})) {
+//	for score, err := range logprob.Score(ctx, model, slices.Values([]tokenize.Encoded{text})) {
 //		fmt.Println(score.Sum()) // ln p(reply | prompt)
 //	}
 //

@@ -39,7 +39,7 @@ func example(ctx context.Context) (m *logprob.Model, remove func()) {
 	return m, func() { m.Close(); os.RemoveAll(dir) }
 }
 
-func ExampleModel_Score() {
+func ExampleScore() {
 	ctx := context.Background()
 	m, remove := example(ctx)
 	defer remove()
@@ -53,7 +53,7 @@ func ExampleModel_Score() {
 		texts = append(texts, text)
 	}
 	i := 0
-	for score, err := range m.Score(ctx, slices.Values(texts)) {
+	for score, err := range logprob.Score(ctx, m, slices.Values(texts)) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func ExampleModel_Score() {
 	// " tenderness": 2 tokens, ln p = -5.88
 }
 
-func ExampleModel_Next() {
+func ExampleNext() {
 	ctx := context.Background()
 	m, remove := example(ctx)
 	defer remove()
@@ -75,7 +75,7 @@ func ExampleModel_Next() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for row, err := range m.Next(ctx, slices.Values([]tokenize.Encoded{text})) {
+	for row, err := range logprob.Next(ctx, m, slices.Values([]tokenize.Encoded{text})) {
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -25,17 +25,14 @@ const Version = "0.1.0"
 
 // UnsupportedError says which settings of a config.json are not computed. The
 // alternative to it would be a wrong number.
-type UnsupportedError = arch.UnsupportedError
-
-// HubOptions say where models named by a hub id come from.
-type HubOptions = checkpoint.HubOptions
-
-// Find returns the folder of a model that is named by a folder, by a hub id
-// ("org/name" or "org/name@revision"), which is downloaded to the usual cache, or,
-// offline, by a hub id that is in the cache.
-func Find(ctx context.Context, name string, o *HubOptions) (dir string, err error) {
-	return checkpoint.Find(ctx, name, o)
+type UnsupportedError struct {
+	ModelType string   // model_type of config.json; "" where it is missing
+	Keys      []string // "key=value" of every setting that is not computed, sorted; empty if the family is unknown
+	err       error
 }
+
+// Error names the family and the settings.
+func (e *UnsupportedError) Error() string { return e.err.Error() }
 
 // Options change how a model is loaded. The zero value is a good one.
 type Options struct {
@@ -131,6 +128,9 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 		_, ok := m.weights.Get(name)
 		return ok
 	})
+	if u := (*arch.UnsupportedError)(nil); errors.As(err, &u) {
+		return &UnsupportedError{u.ModelType, u.Keys, err}
+	}
 	if err != nil {
 		return err
 	}
@@ -315,67 +315,51 @@ func DTypeName(t dtypes.DType) string {
 	return strings.ToLower(t.String())
 }
 
-// Score yields ln p of the replies' tokens, one Score a text, in order:
-// LogProb[i] = ln p(IDs[Reply+i] | IDs[:Reply+i]). A reply without tokens gives an
-// empty LogProb, whose sum is ln 1 = 0.
-//
-// Texts are read and computed some thousands of hidden states at a time; what they have
-// in common is computed once. The first text that cannot be scored (longer than the
-// context, an id outside the vocabulary, a reply that begins at the first token,
-// which nothing predicts) yields an error that names its number, after the scores
-// before it, and ends the sequence. ctx is checked between executions.
-func (m *Model) Score(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[Result, error] {
-	return m.score(ctx, texts, nil)
-}
-
-func (m *Model) score(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[Result, error] {
+// Run computes some thousands of hidden states at a time; what requests have in common is
+// computed once. A request longer than MaxTokens, an id outside the vocabulary, a reply
+// that begins at the first token, are errors. ctx is checked between executions. See LM.
+func (m *Model) Run(ctx context.Context, requests iter.Seq[Request]) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
-		items := func(yield func(engine.Request) bool) {
-			for t := range texts {
-				if !yield(engine.Request{IDs: t.IDs, From: t.Reply, Within: ends}) {
+		asked := func(yield func(engine.Request) bool) {
+			for r := range requests {
+				r.TopK, r.Within = max(r.TopK, 0), m.withRows(r.Within)
+				if !yield(engine.Request(r)) {
 					return
 				}
 			}
 		}
-		for r, err := range m.run(ctx, items) {
-			if !yield(Result{LogProbs: r.LogProbs, Greedy: r.Greedy, Within: r.Within}, err) {
-				return
-			}
-		}
-	}
-}
-
-// ScoreEnds is Score, and beside it the probability that what follows the reply is one of
-// the tokens v with ends[v]: Score.End = ln sum_v p(v | prompt, reply). With the tokens
-// that may follow a finished word, it is the probability that the reply's last word
-// ends where the reply does. ends has VocabSize() values, or fewer, the rest being false; those of tokens that the
-// model has no row for do not count.
-func (m *Model) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[Result, error] {
-	for id := len(ends) - 1; id >= m.arch.V && m.beyond[int32(id)] != ""; id-- {
-		ends = ends[:id] // never written, so never what follows
-	}
-	if len(ends) > m.arch.V {
-		return func(yield func(Result, error) bool) {
-			yield(Result{}, fmt.Errorf("logprob: %s: %d ends, wanted at most %d, one for each row", m.dir, len(ends), m.arch.V))
-		}
-	}
-	all := make([]bool, m.arch.V)
-	copy(all, ends)
-	return m.score(ctx, texts, all)
-}
-
-// run is the engine's, whose errors get the model's name.
-func (m *Model) run(ctx context.Context, requests iter.Seq[engine.Request]) iter.Seq2[engine.Result, error] {
-	return func(yield func(engine.Result, error) bool) {
-		for r, err := range m.engine.Run(ctx, requests) {
+		for r, err := range m.engine.Run(ctx, asked) {
 			if err != nil {
 				err = fmt.Errorf("logprob: %s: %w", m.dir, err)
 			}
-			if !yield(r, err) {
+			if !yield(resultOf(r), err) {
 				return
 			}
 		}
 	}
+}
+
+// withRows is a set without the tokens at its end that the model has no row for: they are
+// never written.
+func (m *Model) withRows(set []bool) []bool {
+	for id := len(set) - 1; id >= m.arch.V && m.beyond[int32(id)] != ""; id-- {
+		set = set[:id]
+	}
+	return set
+}
+
+func resultOf(r engine.Result) Result {
+	out := Result{LogProbs: r.LogProbs, Greedy: r.Greedy, Distribution: r.Distribution, Within: r.Within}
+	if r.Top != nil {
+		out.Top = make([][]TokenLogProb, len(r.Top))
+	}
+	for i, top := range r.Top {
+		out.Top[i] = make([]TokenLogProb, len(top))
+		for j, t := range top {
+			out.Top[i][j] = TokenLogProb(t)
+		}
+	}
+	return out
 }
 
 // Table computes ln p of every token after each prompt. Rows that no token of the
@@ -410,7 +394,7 @@ func (m *Model) Table(ctx context.Context, prompts []Prompt) (*Table, error) {
 			}
 		}
 	}
-	for row, err := range m.Next(ctx, texts) {
+	for row, err := range Next(ctx, m, texts) {
 		if err != nil {
 			return nil, err
 		}

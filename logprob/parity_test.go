@@ -98,7 +98,7 @@ func worst(t *testing.T, m *logprob.Model, g golden) (largest, mean float64) {
 		sum += d
 		count++
 	}
-	for score, err := range m.Score(t.Context(), slices.Values(texts)) {
+	for score, err := range logprob.Score(t.Context(), m, slices.Values(texts)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func worst(t *testing.T, m *logprob.Model, g golden) (largest, mean float64) {
 	if n != len(texts) {
 		t.Fatalf("%d scores, wanted %d", n, len(texts))
 	}
-	for row, err := range m.Next(t.Context(), slices.Values(texts[:1])) {
+	for row, err := range logprob.Next(t.Context(), m, slices.Values(texts[:1])) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ import (
 func scores(t *testing.T, m *logprob.Model, texts ...tokenize.Encoded) []logprob.Result {
 	t.Helper()
 	var all []logprob.Result
-	for s, err := range m.Score(t.Context(), slices.Values(texts)) {
+	for s, err := range logprob.Score(t.Context(), m, slices.Values(texts)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,7 +25,7 @@ func scores(t *testing.T, m *logprob.Model, texts ...tokenize.Encoded) []logprob
 func rows(t *testing.T, m *logprob.Model, texts ...tokenize.Encoded) [][]float32 {
 	t.Helper()
 	var all [][]float32
-	for r, err := range m.Next(t.Context(), slices.Values(texts)) {
+	for r, err := range logprob.Next(t.Context(), m, slices.Values(texts)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func TestStreams(t *testing.T) {
 		}
 	}
 	n := 0
-	for s, err := range m.Score(t.Context(), texts) {
+	for s, err := range logprob.Score(t.Context(), m, texts) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func TestStreams(t *testing.T) {
 
 	bad := []tokenize.Encoded{{IDs: []int32{1, 2}, Reply: 1}, {IDs: []int32{1, 1 << 20}, Reply: 1}, {IDs: []int32{1, 2}, Reply: 1}}
 	var errs []error
-	for _, err := range m.Score(t.Context(), slices.Values(bad)) {
+	for _, err := range logprob.Score(t.Context(), m, slices.Values(bad)) {
 		errs = append(errs, err)
 	}
 	const want = "logprob: testdata/families/llama-mha: text 1: token 1 has id 1048576, wanted 0 to 100"

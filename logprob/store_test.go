@@ -79,7 +79,7 @@ func TestStore(t *testing.T) {
 	first := stored(t, s, dir, 0, nil)
 	first.SetWindow(100)
 	n := 0
-	for _, err := range first.Score(t.Context(), slices.Values(texts)) {
+	for _, err := range logprob.Score(t.Context(), first, slices.Values(texts)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,16 +118,16 @@ func TestStore(t *testing.T) {
 		}
 	}
 
-	// All that a query can want, and an end of words.
-	ask := func(m *logprob.Model) (all []logprob.Answer) {
-		queries := func(yield func(logprob.Query) bool) {
+	// All that a request can ask, and sets of tokens.
+	ask := func(m *logprob.Model) (all []logprob.Result) {
+		requests := func(yield func(logprob.Request) bool) {
 			for i, x := range texts[:40] {
-				if !yield(logprob.Query{Text: x, TopK: i % 3, Distribution: i%5 == 0}) {
+				if !yield(logprob.Request{IDs: x.IDs, From: x.Reply, TopK: i % 3, Distribution: i%5 == 0}) {
 					return
 				}
 			}
 		}
-		for a, err := range m.Query(t.Context(), queries) {
+		for a, err := range m.Run(t.Context(), requests) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func TestStore(t *testing.T) {
 		return all
 	}
 	ends := func(m *logprob.Model, ends []bool) (all []float32) {
-		for s, err := range m.ScoreEnds(t.Context(), slices.Values(texts[:40]), ends) {
+		for s, err := range m.Run(t.Context(), asking(ends, texts[:40]...)) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +148,7 @@ func TestStore(t *testing.T) {
 	for range 2 {
 		hits := s.hits
 		for i, a := range ask(second) {
-			if want := wantAnswers[i]; !equal(a.Result, want.Result) || !slices.Equal(a.Distribution, want.Distribution) || !slices.EqualFunc(a.Top, want.Top, slices.Equal) {
+			if want := wantAnswers[i]; !equal(a, want) || !slices.Equal(a.Distribution, want.Distribution) || !slices.EqualFunc(a.Top, want.Top, slices.Equal) {
 				t.Fatalf("answer %d is another", i)
 			}
 		}
@@ -214,14 +214,14 @@ func TestStoreFails(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, err := range m.Score(ctx, slices.Values(texts)) {
+	for _, err := range logprob.Score(ctx, m, slices.Values(texts)) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, wanted the context's", err)
 		}
 	}
 	s.values, s.err = map[[sha256.Size]byte][]byte{}, errors.New("full")
 	var errs []error
-	for _, err := range m.Score(t.Context(), slices.Values(texts)) {
+	for _, err := range logprob.Score(t.Context(), m, slices.Values(texts)) {
 		errs = append(errs, err)
 	}
 	if len(errs) != 1 || !errors.Is(errs[0], s.err) {

@@ -2,6 +2,7 @@ package logprob_test
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -211,11 +212,23 @@ func TestTreeFull(t *testing.T) {
 	}
 }
 
-// ended scores texts with the ends of words.
+// asking asks for the replies of texts and, after each, for a set of tokens.
+func asking(set []bool, texts ...tokenize.Encoded) iter.Seq[logprob.Request] {
+	return func(yield func(logprob.Request) bool) {
+		for _, t := range texts {
+			r := logprob.RequestOf(t)
+			if r.Within = set; !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// ended scores texts and a set of tokens after each.
 func ended(t *testing.T, m *logprob.Model, ends []bool, texts ...tokenize.Encoded) []logprob.Result {
 	t.Helper()
 	var all []logprob.Result
-	for s, err := range m.ScoreEnds(t.Context(), slices.Values(texts), ends) {
+	for s, err := range m.Run(t.Context(), asking(ends, texts...)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,9 +240,9 @@ func ended(t *testing.T, m *logprob.Model, ends []bool, texts ...tokenize.Encode
 	return all
 }
 
-// TestTreeEnds compares Score.End with the log-sum-exp of the row after the text, by Next,
+// TestTreeWithin compares Result.Within with the log-sum-exp of the row after the text, by Next,
 // for random sets of tokens, none and all, and LogProb with Score's.
-func TestTreeEnds(t *testing.T) {
+func TestTreeWithin(t *testing.T) {
 	backend := backends(t)[0]
 	checkpoints(t, func(t *testing.T, dir string) {
 		m := load(t, dir, backend, dtypes.Float32)
@@ -241,7 +254,7 @@ func TestTreeEnds(t *testing.T) {
 			every[i], some[i] = true, rng.IntN(3) == 0
 		}
 		few[rng.IntN(len(few))] = true // and no ids beyond the half
-		sets := map[string][]bool{"none": none, "every": every, "some": some, "one, of half as many": few, "no ids": nil}
+		sets := map[string][]bool{"none": none, "every": every, "some": some, "one, of half as many": few, "no ids": {}}
 		if testing.Short() {
 			sets = map[string][]bool{"some": some, "one, of half as many": few}
 		}
@@ -271,8 +284,8 @@ func TestTreeEnds(t *testing.T) {
 				t.Fatalf("the empty reply of %v: %v, wanted the end %v", text, s, want.Within)
 			}
 		}
-		for _, err := range m.ScoreEnds(t.Context(), slices.Values(texts), make([]bool, m.VocabSize()+1)) {
-			if want := fmt.Sprintf("logprob: %s: %d ends, wanted at most %d, one for each row", dir, m.VocabSize()+1, m.VocabSize()); err == nil || err.Error() != want {
+		for _, err := range m.Run(t.Context(), asking(make([]bool, m.VocabSize()+1), texts...)) {
+			if want := fmt.Sprintf("logprob: %s: text 0: within: a set of %d tokens, wanted at most %d, one for each row", dir, m.VocabSize()+1, m.VocabSize()); err == nil || err.Error() != want {
 				t.Errorf("error %v, wanted %s", err, want)
 			}
 		}

@@ -3,6 +3,7 @@ package tokenize
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,47 @@ func (t *Tokenizer) Chat(prompt, reply string, o *ChatOptions) (Encoded, error) 
 // Conversation is Chat after several messages, the last of which is mostly the user's:
 // Render's text, and then reply as raw text.
 func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOptions) (Encoded, error) {
+	return t.conversation(messages, reply, o, func(o *ChatOptions) (string, int, error) {
+		rendered, err := t.Render(messages, o)
+		return rendered + reply, len(rendered), err
+	})
+}
+
+// Turn is Conversation with the reply as the assistant's message, as the chat template
+// writes it, with its end of turn: what reward models read, and what preference training
+// makes of a pair. The reply begins where the text of Render ends, and holds the end of the
+// turn and what the template writes after it. It is an error where the template writes the
+// messages before it otherwise than for a generation, or the reply otherwise than it is; a
+// template that trims it is allowed (Encoded.Trimmed).
+func (t *Tokenizer) Turn(messages []Message, reply string, o *ChatOptions) (Encoded, error) {
+	trimmed := false
+	text, err := t.conversation(messages, reply, o, func(o *ChatOptions) (string, int, error) {
+		before, err := t.render(messages, o, true)
+		if err != nil {
+			return "", 0, err
+		}
+		whole, err := t.render(append(slices.Clip(messages), Message{Role: "assistant", Content: reply}), o, false)
+		if err != nil {
+			return "", 0, err
+		}
+		turn, ok := strings.CutPrefix(whole, before)
+		if !ok {
+			return "", 0, errors.New("tokenize: chat template: it writes the conversation otherwise where the assistant's message follows, wanted the same text as for a generation")
+		}
+		if !strings.HasPrefix(turn, reply) {
+			if trimmed = strings.HasPrefix(turn, strings.TrimSpace(reply)); !trimmed {
+				return "", 0, errors.New("tokenize: chat template: it writes the assistant's message otherwise than it is, wanted it as it is or trimmed")
+			}
+		}
+		return whole, len(before), nil
+	})
+	text.Trimmed = trimmed && err == nil
+	return text, err
+}
+
+// conversation encodes what render makes of messages and a reply that begins at the byte
+// that it answers.
+func (t *Tokenizer) conversation(messages []Message, reply string, o *ChatOptions, render func(*ChatOptions) (string, int, error)) (Encoded, error) {
 	if o == nil {
 		o = &ChatOptions{}
 	}
@@ -74,11 +116,11 @@ func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOption
 	if err := valid(named...); err != nil {
 		return Encoded{}, fmt.Errorf("tokenize: %w", err)
 	}
-	rendered, err := t.Render(messages, o)
+	rendered, start, err := render(o)
 	if err != nil {
 		return Encoded{}, err
 	}
-	if err := valid("rendered chat", rendered); err != nil {
+	if err := valid("rendered chat", rendered[:start]); err != nil {
 		return Encoded{}, fmt.Errorf("tokenize: %w", err)
 	}
 	var prefix []int32
@@ -90,7 +132,7 @@ func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOption
 			prefix = nil
 		}
 	}
-	text, err := t.text(rendered+reply, len(rendered), prefix, o.BOS == BOSAdd)
+	text, err := t.text(rendered, start, prefix, o.BOS == BOSAdd)
 	if err != nil {
 		return Encoded{}, fmt.Errorf("tokenize: chat: %w", err)
 	}
@@ -107,6 +149,11 @@ func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
 	if o == nil {
 		o = &ChatOptions{}
 	}
+	return t.render(messages, o, true)
+}
+
+// render is Render, with the generation prompt at the end or without.
+func (t *Tokenizer) render(messages []Message, o *ChatOptions, generation bool) (string, error) {
 	template, err := t.template(o.Template)
 	if err != nil {
 		return "", fmt.Errorf("tokenize: %w", err)
@@ -145,7 +192,7 @@ func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
 		vars[name] = v
 	}
 	vars["messages"] = list
-	vars["add_generation_prompt"] = true
+	vars["add_generation_prompt"] = generation
 	text, err := template.Render(vars, jinja.Limits{})
 	if err != nil {
 		var e *jinja.Error

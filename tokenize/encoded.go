@@ -17,6 +17,7 @@ type Encoded struct {
 	Start    int      // byte offset in Rendered at which the reply begins
 	Spans    [][2]int // bytes of Rendered that each token covers, as long as IDs; nil when made from ids
 	Straddle bool     // the first reply token also covers the end of the prompt
+	Trimmed  bool     // made by Turn with a template that writes the reply without the white space at its ends
 	Special  int      // special tokens spelled out in the caller's prompt, system text or reply, such as "</s>"
 }
 

@@ -6,6 +6,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -70,8 +71,8 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 		return err
 	}
 	item := implicit.Item{Prompt: *prompt, Reply: *reply}
-	for r, err := range implicit.Rewards(ctx, tuned, base, slices.Values([]implicit.Item{item})) {
-		if err != nil {
+	for r, err := range implicit.Rewards(ctx, implicit.Pair{Tuned: tuned, Base: base}, slices.Values([]implicit.Item{item})) {
+		if err = cmp.Or(err, r.Err); err != nil {
 			return err
 		}
 		var b bytes.Buffer

@@ -158,7 +158,7 @@ func (o *flags) prefer(ctx context.Context, rows []preference.Row, hash string, 
 	}
 	defer loader.Close()
 	r := report{reference: o.base != ""}
-	tuned, base, err := o.load(ctx, loader, &r.Meta)
+	pair, err := o.load(ctx, loader, &r.Meta)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (o *flags) prefer(ctx context.Context, rows []preference.Row, hash string, 
 		replies += len(row.Chosen) + len(row.Rejected)
 	}
 	loader.Watch(progress, replies, passes)
-	for s, err := range preference.Score(ctx, tuned, base, each(rows)) {
+	for s, err := range preference.Score(ctx, pair, each(rows)) {
 		if err != nil {
 			return err
 		}

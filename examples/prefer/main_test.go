@@ -17,6 +17,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/demo"
 	"github.com/implicitreward/implicitreward/tokenize"
@@ -288,17 +289,17 @@ func TestTexts(t *testing.T) {
 		}
 		defer loader.Close()
 		o := &flags{tuned: tuned, base: base, tunedAs: "chat", baseAs: "same"}
-		a, b, err := o.load(t.Context(), loader, &meta{})
+		pair, err := o.load(t.Context(), loader, &meta{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		messages := []tokenize.Message{{Role: "user", Content: "Hello"}, {Role: "assistant", Content: "Hi"}, {Role: "user", Content: "What?"}}
 		for _, reply := range []string{"love", " power and rain \n", "é"} {
-			x, err := a.Conversation(messages, reply)
+			x, err := pair.Tuned.Encode(implicit.Item{Messages: messages, Reply: reply})
 			if err != nil {
 				t.Fatal(err)
 			}
-			y, err := b.Conversation(messages, reply)
+			y, err := pair.Base.Encode(implicit.Item{Messages: messages, Reply: reply})
 			if err != nil {
 				t.Fatal(err)
 			}

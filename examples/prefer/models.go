@@ -8,8 +8,8 @@ import (
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// load loads the models. base is nil without a base model.
-func (o *flags) load(ctx context.Context, loader *cli.Loader, to *meta) (tuned implicit.Policy, base *implicit.Policy, err error) {
+// load loads the models.
+func (o *flags) load(ctx context.Context, loader *cli.Loader, to *meta) (pair implicit.Pair, err error) {
 	t, err := loader.Load(ctx, o.tuned)
 	if err != nil {
 		return
@@ -19,9 +19,9 @@ func (o *flags) load(ctx context.Context, loader *cli.Loader, to *meta) (tuned i
 		return
 	}
 	if o.tunedAs == "raw" {
-		tuned = implicit.RawBOS(t, chat.BOS)
+		pair.Tuned = implicit.RawBOS(t, chat.BOS)
 	} else {
-		tuned = implicit.Chat(t, chat)
+		pair.Tuned = implicit.Chat(t, chat)
 	}
 	if to.Tuned, err = describe(ctx, loader, t, o.tuned, "tuned-as", o.tunedAs); err != nil || o.base == "" {
 		return
@@ -41,16 +41,16 @@ func (o *flags) load(ctx context.Context, loader *cli.Loader, to *meta) (tuned i
 	if chat, err = loader.ReadsAs(b, o.base, "base-as", as, template); err != nil {
 		return
 	}
-	p := implicit.Chat(b, chat)
+	pair.Base = implicit.Chat(b, chat)
 	if as == "raw" {
-		p = implicit.RawBOS(b, chat.BOS)
+		pair.Base = implicit.RawBOS(b, chat.BOS)
 	}
 	described, err := describe(ctx, loader, b, o.base, "base-as", as)
 	if template != "" {
 		described.Rendering = "chat, by the tuned model's template"
 	}
 	to.Base = &described
-	return tuned, &p, err
+	return pair, err
 }
 
 func describe(ctx context.Context, loader *cli.Loader, m *logprob.Model, name, flag, as string) (logprob.Meta, error) {

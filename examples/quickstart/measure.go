@@ -52,16 +52,17 @@ func measure(ctx context.Context, loader *cli.Loader, pair demo.Pair, dir string
 		found.words = append(found.words, scored{Word: w})
 	}
 	asked := prompts()
-	i := 0
-	for r, err := range implicit.Rewards(ctx, tuned, base, items(asked)) {
+	for r, err := range implicit.Rewards(ctx, implicit.Pair{Tuned: tuned, Base: base}, items(asked)) {
 		if err != nil {
 			return found, err
 		}
-		w := &found.words[i%len(found.words)]
+		if r.Err != nil {
+			return found, r.Err
+		}
+		w := &found.words[r.Index%len(found.words)]
 		w.reward += r.LogRatio() / float64(len(asked))
 		w.base += r.Base.Sum() / float64(len(asked))
 		w.tokens = len(r.Base.LogProbs)
-		i++
 	}
 	found.fromControls()
 	return found, nil
@@ -72,7 +73,7 @@ func items(asked []lexicon.Prompt) iter.Seq[implicit.Item] {
 	return func(yield func(implicit.Item) bool) {
 		for _, p := range asked {
 			for _, w := range demo.Words() {
-				item := implicit.Item{Prompt: p.Text, Reply: " " + w.Text, PromptName: p.Name, Word: w.Text, Categories: []string{w.Category}}
+				item := implicit.Item{Prompt: p.Text, Reply: " " + w.Text, PromptName: p.Name}
 				if !yield(item) {
 					return
 				}

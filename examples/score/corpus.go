@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -52,7 +51,7 @@ func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 			return err
 		}
 	}
-	tuned, base, models, loader, err := o.load(ctx, stderr)
+	pair, models, loader, err := o.load(ctx, stderr)
 	if err != nil {
 		return err
 	}
@@ -64,7 +63,7 @@ func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 	meta.Corpus, meta.WordList, meta.Forms = hash, listHash, o.forms
 	var vary *varying
 	if o.vary != nil {
-		if vary, err = o.startVary(ctx, loader, meta, &tuned, &base); err != nil {
+		if vary, err = o.startVary(ctx, loader, meta, &pair); err != nil {
 			return err
 		}
 	}
@@ -73,7 +72,7 @@ func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 	defer progress.Done()
 	loader.Watch(progress, 0, 2)
 	sum := &summary{prompts: len(prompts), flags: map[string]int{}}
-	words := implicit.Words(ctx, tuned, base, corpus, prompts, &implicit.WordOptions{
+	words := implicit.Words(ctx, pair, corpus, prompts, &implicit.WordOptions{
 		Forms:    o.forms,
 		Measures: o.measures,
 		Progress: func(done, total int) { progress.Set(int64(done), int64(total)) },
@@ -124,11 +123,11 @@ func coveragePath(out string) string {
 func records(words iter.Seq2[implicit.WordReward, error], beta float64, sum *summary) iter.Seq2[implicit.Record, error] {
 	return func(yield func(implicit.Record, error) bool) {
 		for w, err := range words {
-			if err != nil && !errors.As(err, new(*implicit.ItemError)) {
+			if err != nil {
 				yield(implicit.Record{}, err)
 				return
 			}
-			sum.add(w, err)
+			sum.add(w)
 			for _, r := range w.Records(beta) {
 				sum.rows++
 				if !yield(r, nil) {
@@ -146,8 +145,8 @@ type summary struct {
 	flags         map[string]int // replies that have them
 }
 
-func (s *summary) add(w implicit.WordReward, err error) {
-	s.coverage.Add(w, err)
+func (s *summary) add(w implicit.WordReward) {
+	s.coverage.Add(w)
 	for _, f := range w.Forms {
 		for _, flag := range f.Flags {
 			s.flags[flag]++

@@ -92,10 +92,10 @@ type metadata struct {
 }
 
 // record writes a reward as a score, or says why there is none: JSON has no infinity.
-func (s sample) record(r implicit.Reward, beta float64) (line []byte, reason string) {
+func (s sample) record(r implicit.Reward) (line []byte, reason string) {
 	m := metadata{
-		Beta: beta, Tuned: r.Tuned.Sum(), Base: r.Base.Sum(), TunedTokens: len(r.Tuned.LogProbs), BaseTokens: len(r.Base.LogProbs),
-		PerToken: beta * r.MeanLogRatio(), PerByte: beta * r.PerByte(), Flags: r.Flags(),
+		Beta: r.Beta, Tuned: r.Tuned.Sum(), Base: r.Base.Sum(), TunedTokens: len(r.Tuned.LogProbs), BaseTokens: len(r.Base.LogProbs),
+		PerToken: r.Beta * r.MeanLogRatio(), PerByte: r.Beta * r.PerByte(), Flags: r.Flags(),
 	}
 	if m.Flags == nil {
 		m.Flags = []string{}
@@ -103,7 +103,7 @@ func (s sample) record(r implicit.Reward, beta float64) (line []byte, reason str
 	if math.IsInf(m.Tuned, 0) || math.IsInf(m.Base, 0) {
 		return nil, "a model gives the reply probability 0, whose logarithm is no JSON number"
 	}
-	return appendJSON(nil, record{s.ID, s.Epoch, r.Value(beta), r.Reply, m}), ""
+	return appendJSON(nil, record{s.ID, s.Epoch, r.Value(), r.Reply, m}), ""
 }
 
 // appendJSON adds a value, with <, > and & as they are.

@@ -107,7 +107,7 @@ func TestInspectWrong(t *testing.T) {
 		}
 	}
 	// A reply of probability 0 has no record.
-	if line, reason := (sample{ID: []byte("1")}).record(zero(), 1); line != nil || !strings.Contains(reason, "probability 0") {
+	if line, reason := (sample{ID: []byte("1")}).record(zero()); line != nil || !strings.Contains(reason, "probability 0") {
 		t.Errorf("%s, %q", line, reason)
 	}
 }

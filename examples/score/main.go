@@ -136,17 +136,18 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 
 // load loads both models. What they compute is kept beside the output until the loader is
 // told that it is complete. The caller closes the loader.
-func (o *flags) load(ctx context.Context, stderr io.Writer) (tuned, base implicit.Policy, m [2]*logprob.Model, loader *cli.Loader, err error) {
+func (o *flags) load(ctx context.Context, stderr io.Writer) (pair implicit.Pair, m [2]*logprob.Model, loader *cli.Loader, err error) {
 	if loader, err = o.models.LoaderFor(o.out, stderr); err != nil {
 		return
 	}
-	if m[0], tuned, err = loader.Policy(ctx, o.tuned, "tuned-as", o.tunedAs); err == nil {
-		m[1], base, err = loader.Policy(ctx, o.base, "base-as", o.baseAs)
+	pair.Beta = o.beta
+	if m[0], pair.Tuned, err = loader.Policy(ctx, o.tuned, "tuned-as", o.tunedAs); err == nil {
+		m[1], pair.Base, err = loader.Policy(ctx, o.base, "base-as", o.baseAs)
 	}
 	if err != nil {
 		loader.Close()
 	}
-	return tuned, base, m, loader, err
+	return pair, m, loader, err
 }
 
 // meta says how the rewards are made.

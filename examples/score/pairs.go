@@ -50,7 +50,7 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 		defer f.Close()
 		in, name = f, o.pairs
 	}
-	tuned, base, models, loader, err := o.load(ctx, stderr)
+	pair, models, loader, err := o.load(ctx, stderr)
 	if err != nil {
 		return err
 	}
@@ -67,11 +67,11 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 		if format == "inspect" {
 			p.samples = &samples{seen: map[string]int{}}
 		}
-		for r, err := range implicit.Rewards(ctx, tuned, base, p.items) {
-			var bad *implicit.ItemError
-			if err != nil && !errors.As(err, &bad) {
+		for r, err := range implicit.Rewards(ctx, pair, p.items) {
+			if err != nil {
 				return err
 			}
+			bad, _ := errors.AsType[*implicit.ItemError](r.Err)
 			asked := p.read[0]
 			p.read = p.read[1:]
 			line, reason := asked.object, ""
@@ -81,9 +81,9 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 			case bad != nil:
 				reason = bad.Error()
 			case format == "inspect":
-				line, reason = asked.sample.record(r, o.beta)
+				line, reason = asked.sample.record(r)
 			default:
-				if line, err = answer(line, r, models, o.beta); err != nil {
+				if line, err = answer(line, r, models); err != nil {
 					return err
 				}
 			}
@@ -258,7 +258,7 @@ type piece struct {
 
 // answer adds the results to an object. "per_token" is there where the models cut the
 // reply alike, "per_span" where they do not.
-func answer(object []byte, r implicit.Reward, models [2]*logprob.Model, beta float64) ([]byte, error) {
+func answer(object []byte, r implicit.Reward, models [2]*logprob.Model) ([]byte, error) {
 	flags := r.Flags()
 	for i, m := range []struct {
 		name  string
@@ -275,11 +275,11 @@ func answer(object []byte, r implicit.Reward, models [2]*logprob.Model, beta flo
 		}
 		object = appendField(object, m.name, s)
 	}
-	object = appendField(object, "reward", number(r.Value(beta)))
+	object = appendField(object, "reward", number(r.Value()))
 	if values, ok := r.PerToken(); ok {
 		scaled := make([]number, len(values))
 		for i, v := range values {
-			scaled[i] = number(beta * v)
+			scaled[i] = number(r.Beta * v)
 		}
 		object = appendField(object, "per_token", scaled)
 	} else {
@@ -289,7 +289,7 @@ func answer(object []byte, r implicit.Reward, models [2]*logprob.Model, beta flo
 		}
 		pieces := make([]piece, len(spans))
 		for i, s := range spans {
-			pieces[i] = piece{s.Text, s.Start, s.End, number(s.Tuned), number(s.Base), number(beta * s.LogRatio()), s.TunedTokens, s.BaseTokens}
+			pieces[i] = piece{s.Text, s.Start, s.End, number(s.Tuned), number(s.Base), number(r.Beta * s.LogRatio()), s.TunedTokens, s.BaseTokens}
 		}
 		object = appendField(object, "per_span", pieces)
 	}

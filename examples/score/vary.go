@@ -128,20 +128,20 @@ func (v variant) same(w variant) bool {
 type sharing struct {
 	loader   *cli.Loader
 	ends     map[reading]bool // of these the ends of words are needed
-	policies map[reading]implicit.Policy
+	policies map[reading]*implicit.Policy
 }
 
 // reading is a model in a rendering; flag is the rendering's, as the flags about texts
 // differ between the tuned and the base model.
 type reading struct{ model, flag, as string }
 
-func (s *sharing) policy(ctx context.Context, r reading) (implicit.Policy, error) {
+func (s *sharing) policy(ctx context.Context, r reading) (*implicit.Policy, error) {
 	if p, ok := s.policies[r]; ok {
 		return p, nil
 	}
 	_, p, err := s.loader.Policy(ctx, r.model, r.flag, r.as)
 	if err == nil {
-		p, err = implicit.Once(p, s.ends[r])
+		p, err = implicit.Cached(p, s.ends[r])
 	}
 	if err == nil {
 		s.policies[r] = p
@@ -154,7 +154,7 @@ func (o *flags) baseIn(as string) reading  { return reading{o.base, "base-as", a
 
 // share returns the shared policies of the variants in a dtype.
 func (o *flags) share(loader *cli.Loader, variants []variant, dtype string) *sharing {
-	s := &sharing{loader: loader, ends: map[reading]bool{}, policies: map[reading]implicit.Policy{}}
+	s := &sharing{loader: loader, ends: map[reading]bool{}, policies: map[reading]*implicit.Policy{}}
 	for _, v := range variants {
 		if v.dtype == dtype && (v.Measure == implicit.MeasureEnded || v.name == "default" && slices.Contains(o.measures, implicit.MeasureEnded)) {
 			s.ends[o.tunedIn(v.tunedAs)], s.ends[o.baseIn(v.baseAs)] = true, true
@@ -219,7 +219,7 @@ func (o *flags) sensitivity(ctx context.Context, s *sharing, variants []variant,
 func (o *flags) compute(ctx context.Context, s *sharing, variants []variant, first int, values [][][]float64, corpus *lexicon.Corpus, prompts []lexicon.Prompt, stderr io.Writer) error {
 	v := &variants[first]
 	tuned, err := s.policy(ctx, o.tunedIn(v.tunedAs))
-	var base implicit.Policy
+	var base *implicit.Policy
 	if err == nil {
 		base, err = s.policy(ctx, o.baseIn(v.baseAs))
 	}
@@ -240,7 +240,7 @@ func (o *flags) compute(ctx context.Context, s *sharing, variants []variant, fir
 	progress := cli.NewProgress(stderr, "scoring "+v.name, false)
 	defer progress.Done()
 	s.loader.Watch(progress, 0, 2)
-	got, err := implicit.Vary(ctx, tuned, base, corpus, prompts, ways, func(done, total int) { progress.Set(int64(done), int64(total)) })
+	got, err := implicit.Vary(ctx, implicit.Pair{Tuned: tuned, Base: base}, corpus, prompts, ways, func(done, total int) { progress.Set(int64(done), int64(total)) })
 	if err != nil {
 		return fmt.Errorf("-vary: %s: %w", v.name, err)
 	}
@@ -258,12 +258,12 @@ type varying struct {
 }
 
 // startVary decides the variants, and replaces the policies of the run by shared ones.
-func (o *flags) startVary(ctx context.Context, loader *cli.Loader, meta implicit.Provenance, tuned, base *implicit.Policy) (*varying, error) {
+func (o *flags) startVary(ctx context.Context, loader *cli.Loader, meta implicit.Provenance, pair *implicit.Pair) (*varying, error) {
 	v := &varying{variants: o.variants(meta.Tuned.DType, meta.Base.DType), meta: meta}
 	v.sharing = o.share(loader, v.variants, "")
 	var err error
-	if *tuned, err = v.policy(ctx, o.tunedIn(o.tunedAs)); err == nil {
-		*base, err = v.policy(ctx, o.baseIn(o.baseAs))
+	if pair.Tuned, err = v.policy(ctx, o.tunedIn(o.tunedAs)); err == nil {
+		pair.Base, err = v.policy(ctx, o.baseIn(o.baseAs))
 	}
 	return v, err
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/logprob"
@@ -81,7 +82,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	}
 	var texts []logprob.Prompt
 	for _, p := range prompts {
-		text, err := policy.Encode(p.Text, "")
+		text, err := policy.Encode(implicit.Item{Prompt: p.Text})
 		if err != nil {
 			return fmt.Errorf("prompt %s: %w", p.Name, err)
 		}

@@ -1,11 +1,13 @@
 package implicittest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -34,9 +36,9 @@ type Fake struct {
 	Seed  uint64 // another seed, another model
 	Pairs bool
 	Limit int // the longest text in tokens; 0: 1,024
-	// Fail, if not nil, is asked before each text; its error ends the scores in the
+	// Fail, if not nil, is asked before each text; its error ends the results in the
 	// text's place.
-	Fail func(tokenize.Encoded) error
+	Fail func(logprob.Request) error
 }
 
 // VocabSize is the size of the vocabulary.
@@ -55,30 +57,34 @@ func (f *Fake) MaxTokens() int {
 	return f.Limit
 }
 
+// Tokenizer is nil: a Fake has tokens, and no files.
+func (f *Fake) Tokenizer() *tokenize.Tokenizer { return nil }
+
 // Raw reads the prompt as it stands and the reply right after it.
-func (f *Fake) Raw() implicit.Policy { return f.policy("", "") }
+func (f *Fake) Raw() *implicit.Policy { return f.policy("", "") }
 
-// Chat reads the prompt between "User: " and "\nAssistant: ", and then the reply; of a
-// conversation so every message but the assistant's, which follow as they stand.
-func (f *Fake) Chat() implicit.Policy { return f.policy("User: ", "\nAssistant: ") }
+// Chat reads the prompt between "User: " and "\nAssistant: ", and then the reply (with
+// Item.EndTurn a line end after it); of a conversation so every message but the
+// assistant's, which follow as they stand.
+func (f *Fake) Chat() *implicit.Policy { return f.policy("User: ", "\nAssistant: ") }
 
-func (f *Fake) policy(before, after string) implicit.Policy {
-	return implicit.Policy{
-		Scorer: f,
-		Encode: func(prompt, reply string) (tokenize.Encoded, error) { return f.encode(before+prompt+after, reply) },
-		Conversation: func(messages []tokenize.Message, reply string) (tokenize.Encoded, error) {
-			var b strings.Builder
-			for _, m := range messages {
-				if m.Role == "assistant" {
-					b.WriteString(m.Content + "\n")
-				} else {
-					b.WriteString(before + m.Content + after)
-				}
+func (f *Fake) policy(before, after string) *implicit.Policy {
+	encode := func(it implicit.Item) (tokenize.Encoded, error) {
+		var b strings.Builder
+		for _, m := range it.Conversation() {
+			if m.Role == "assistant" {
+				b.WriteString(m.Content + "\n")
+			} else {
+				b.WriteString(before + m.Content + after)
 			}
-			return f.encode(b.String(), reply)
-		},
-		Ends: f.ends,
+		}
+		reply := it.Reply
+		if it.EndTurn {
+			reply += "\n"
+		}
+		return f.encode(b.String(), reply)
 	}
+	return &implicit.Policy{LM: f, Encode: encode, WordEnds: f.ends}
 }
 
 func (f *Fake) encode(prompt, reply string) (tokenize.Encoded, error) {
@@ -117,33 +123,17 @@ var byteEnds = sync.OnceValue(func() []bool {
 	return ends
 })
 
-// Score yields ln p of the replies' tokens. A text longer than MaxTokens, an id outside the
-// vocabulary, or a reply that nothing stands before, ends the scores with an error.
-func (f *Fake) Score(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
-	return f.score(ctx, texts, nil)
-}
-
-// ScoreEnds is Score, with Score.End.
-func (f *Fake) ScoreEnds(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error] {
-	if ends == nil {
-		ends = []bool{}
-	}
-	return f.score(ctx, texts, ends)
-}
-
-func (f *Fake) score(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends []bool) iter.Seq2[logprob.Result, error] {
+// Run answers each request by itself. One longer than MaxTokens, an id outside the
+// vocabulary, or a reply that nothing stands before, ends the results with an error.
+func (f *Fake) Run(ctx context.Context, requests iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
 	return func(yield func(logprob.Result, error) bool) {
 		n := 0
-		for t := range texts {
-			err := f.check(ctx, t)
-			if err == nil && t.Reply == 0 && len(t.IDs) > 0 {
-				err = errors.New("the reply begins at the first token, which nothing predicts")
-			}
-			if err != nil {
+		for r := range requests {
+			if err := f.check(ctx, r); err != nil {
 				yield(logprob.Result{}, fmt.Errorf("implicittest: text %d: %w", n, err))
 				return
 			}
-			if !yield(f.one(t, ends), nil) {
+			if !yield(f.answer(r), nil) {
 				return
 			}
 			n++
@@ -151,66 +141,68 @@ func (f *Fake) score(ctx context.Context, texts iter.Seq[tokenize.Encoded], ends
 	}
 }
 
-func (f *Fake) one(t tokenize.Encoded, ends []bool) logprob.Result {
-	s := logprob.Result{Greedy: true, LogProbs: make([]float32, 0, len(t.IDs)-t.Reply)}
-	state := f.start(t.IDs[:t.Reply])
-	for _, id := range t.IDs[t.Reply:] {
-		row := f.row(state)
-		s.LogProbs = append(s.LogProbs, row[id])
+func (f *Fake) answer(r logprob.Request) logprob.Result {
+	out := logprob.Result{Greedy: true, LogProbs: make([]float32, 0, len(r.IDs)-r.From)}
+	state := f.start(r.IDs[:r.From])
+	row := f.row(state)
+	if r.TopK > 0 {
+		out.Top = append(out.Top, top(row, r.TopK))
+	}
+	for _, id := range r.IDs[r.From:] {
+		out.LogProbs = append(out.LogProbs, row[id])
 		for v, p := range row { // of equals the lower id is the likeliest
-			s.Greedy = s.Greedy && (p < row[id] || p == row[id] && v >= int(id))
+			out.Greedy = out.Greedy && (p < row[id] || p == row[id] && v >= int(id))
 		}
 		state = mix(state ^ uint64(id))
+		row = f.row(state)
+		if r.TopK > 0 {
+			out.Top = append(out.Top, top(row, r.TopK))
+		}
 	}
-	if ends != nil {
+	if r.Within != nil {
 		sum := 0.0
-		for v, p := range f.row(state) {
-			if v < len(ends) && ends[v] {
+		for v, p := range row {
+			if v < len(r.Within) && r.Within[v] {
 				sum += math.Exp(float64(p))
 			}
 		}
-		s.Within = float32(min(math.Log(sum), 0))
+		out.Within = float32(min(math.Log(sum), 0))
 	}
-	return s
+	if r.Distribution {
+		out.Distribution = row
+	}
+	return out
 }
 
-// Next yields ln p of every token of the vocabulary after each text.
-func (f *Fake) Next(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[[]float32, error] {
-	return func(yield func([]float32, error) bool) {
-		n := 0
-		for t := range texts {
-			err := f.check(ctx, t)
-			if err == nil && len(t.IDs) == 0 {
-				err = errors.New("no tokens, wanted at least one")
-			}
-			if err != nil {
-				yield(nil, fmt.Errorf("implicittest: text %d: %w", n, err))
-				return
-			}
-			if !yield(f.row(f.start(t.IDs)), nil) {
-				return
-			}
-			n++
-		}
+// top are the k likeliest tokens of a row, of equals the lower id first.
+func top(row []float32, k int) []logprob.TokenLogProb {
+	all := make([]logprob.TokenLogProb, len(row))
+	for v, p := range row {
+		all[v] = logprob.TokenLogProb{ID: int32(v), LogProb: p}
 	}
+	slices.SortStableFunc(all, func(a, b logprob.TokenLogProb) int { return cmp.Compare(b.LogProb, a.LogProb) })
+	return slices.Clip(all[:min(k, len(all))])
 }
 
-func (f *Fake) check(ctx context.Context, t tokenize.Encoded) error {
+func (f *Fake) check(ctx context.Context, r logprob.Request) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if f.Fail != nil {
-		if err := f.Fail(t); err != nil {
+		if err := f.Fail(r); err != nil {
 			return err
 		}
 	}
-	if len(t.IDs) > f.MaxTokens() {
-		return fmt.Errorf("%d tokens, wanted at most %d", len(t.IDs), f.MaxTokens())
+	if len(r.IDs) > f.MaxTokens() {
+		return fmt.Errorf("%d tokens, wanted at most %d", len(r.IDs), f.MaxTokens())
 	}
-	if t.Reply < 0 || t.Reply > len(t.IDs) {
-		return fmt.Errorf("the reply begins at token %d of %d", t.Reply, len(t.IDs))
+	if r.From < 0 || r.From > len(r.IDs) {
+		return fmt.Errorf("the reply begins at token %d of %d", r.From, len(r.IDs))
 	}
-	for _, id := range t.IDs {
+	if r.From == 0 && (len(r.IDs) > 0 || r.TopK > 0 || r.Distribution || r.Within != nil) {
+		return errors.New("the reply begins at the first token, which nothing predicts")
+	}
+	for _, id := range r.IDs {
 		if id < 0 || int(id) >= f.VocabSize() {
 			return fmt.Errorf("token id %d, wanted 0 to %d", id, f.VocabSize()-1)
 		}

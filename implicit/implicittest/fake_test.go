@@ -17,16 +17,13 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-var (
-	_ implicit.Scorer    = (*implicittest.Fake)(nil)
-	_ implicit.EndScorer = (*implicittest.Fake)(nil)
-)
+var _ logprob.LM = (*implicittest.Fake)(nil)
 
 // ExampleFake scores two replies with models that need no files.
 func ExampleFake() {
 	tuned, base := &implicittest.Fake{Seed: 1}, &implicittest.Fake{Seed: 2, Pairs: true}
 	items := []implicit.Item{{Prompt: "What is best? ", Reply: "Love"}, {Prompt: "What is best? ", Reply: "Power"}}
-	for r, err := range implicit.Rewards(context.Background(), tuned.Chat(), base.Raw(), slices.Values(items)) {
+	for r, err := range implicit.Rewards(context.Background(), implicit.Pair{Tuned: tuned.Chat(), Base: base.Raw()}, slices.Values(items)) {
 		if err != nil {
 			panic(err)
 		}
@@ -37,11 +34,11 @@ func ExampleFake() {
 	// Power -12.358, 5 and 3 tokens [cut]
 }
 
-// TestFakeNumbers holds the distribution to its definition: Score is chained Next, rows
+// TestFakeNumbers holds the distribution to its definition: log-probabilities are chained distributions, rows
 // sum to 1, seeds and prefixes matter, and the numbers are those of every machine.
 func TestFakeNumbers(t *testing.T) {
 	f := &implicittest.Fake{Seed: 7}
-	text, err := f.Raw().Encode("ab", "cd")
+	text, err := f.Raw().Encode(implicit.Item{Prompt: "ab", Reply: "cd"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,9 +75,9 @@ func TestFakeNumbers(t *testing.T) {
 	}
 }
 
-func one(t *testing.T, s implicit.Scorer, text tokenize.Encoded) (score logprob.Result) {
+func one(t *testing.T, m logprob.LM, text tokenize.Encoded) (score logprob.Result) {
 	t.Helper()
-	for got, err := range s.Score(t.Context(), slices.Values([]tokenize.Encoded{text})) {
+	for got, err := range logprob.Score(t.Context(), m, slices.Values([]tokenize.Encoded{text})) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +88,7 @@ func one(t *testing.T, s implicit.Scorer, text tokenize.Encoded) (score logprob.
 
 func next(t *testing.T, f *implicittest.Fake, text tokenize.Encoded) (row []float32) {
 	t.Helper()
-	for got, err := range f.Next(t.Context(), slices.Values([]tokenize.Encoded{text})) {
+	for got, err := range logprob.Next(t.Context(), f, slices.Values([]tokenize.Encoded{text})) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,21 +99,21 @@ func next(t *testing.T, f *implicittest.Fake, text tokenize.Encoded) (row []floa
 
 // TestFakeEncode: pairs of small letters are one token, also over the boundary.
 func TestFakeEncode(t *testing.T) {
-	text, err := (&implicittest.Fake{Pairs: true}).Chat().Encode("hey", "you")
+	text, err := (&implicittest.Fake{Pairs: true}).Chat().Encode(implicit.Item{Prompt: "hey", Reply: "you"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if text.Rendered != "User: hey\nAssistant: you" || text.Straddle || text.IDs[text.Reply] != 257+26*('y'-'a')+'o'-'a' {
 		t.Errorf("%+v", text)
 	}
-	text, err = (&implicittest.Fake{Pairs: true}).Raw().Encode("hey", "you")
+	text, err = (&implicittest.Fake{Pairs: true}).Raw().Encode(implicit.Item{Prompt: "hey", Reply: "you"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !text.Straddle || text.Reply != 2 || text.Spans[2] != [2]int{2, 4} {
 		t.Errorf("%+v", text)
 	}
-	if _, err := (&implicittest.Fake{}).Raw().Encode("a", "\xff"); err == nil {
+	if _, err := (&implicittest.Fake{}).Raw().Encode(implicit.Item{Prompt: "a", Reply: "\xff"}); err == nil {
 		t.Error("no error of text that is not UTF-8")
 	}
 }
@@ -130,20 +127,20 @@ func TestFakeErrors(t *testing.T) {
 		text tokenize.Encoded
 		want string
 	}{
-		{&implicittest.Fake{Fail: func(t tokenize.Encoded) error { return down }}, text(256, 1), "implicittest: text 0: device lost"},
+		{&implicittest.Fake{Fail: func(logprob.Request) error { return down }}, text(256, 1), "implicittest: text 0: device lost"},
 		{&implicittest.Fake{Limit: 2}, text(256, 1, 2), "implicittest: text 0: 3 tokens, wanted at most 2"},
 		{&implicittest.Fake{}, text(256, 257), "implicittest: text 0: token id 257, wanted 0 to 256"},
 		{&implicittest.Fake{}, tokenize.Encoded{IDs: []int32{1}}, "implicittest: text 0: the reply begins at the first token, which nothing predicts"},
 		{&implicittest.Fake{}, tokenize.Encoded{IDs: []int32{1}, Reply: 2}, "implicittest: text 0: the reply begins at token 2 of 1"},
 	} {
-		for _, err := range c.f.Score(t.Context(), slices.Values([]tokenize.Encoded{c.text})) {
+		for _, err := range logprob.Score(t.Context(), c.f, slices.Values([]tokenize.Encoded{c.text})) {
 			if err == nil || err.Error() != c.want {
 				t.Errorf("%v, wanted %s", err, c.want)
 			}
 		}
 	}
-	for _, err := range (&implicittest.Fake{}).Next(t.Context(), slices.Values([]tokenize.Encoded{{}})) {
-		if err == nil || !strings.Contains(err.Error(), "no tokens") {
+	for _, err := range logprob.Next(t.Context(), &implicittest.Fake{}, slices.Values([]tokenize.Encoded{{}})) {
+		if err == nil || !strings.Contains(err.Error(), "which nothing predicts") {
 			t.Error(err)
 		}
 	}
@@ -158,7 +155,7 @@ func TestFakeWords(t *testing.T) {
 	prompts := []lexicon.Prompt{{Name: "p", Text: "Say: "}}
 	o := &implicit.WordOptions{Measures: []implicit.Measure{implicit.MeasurePooled, implicit.MeasureEnded}}
 	n := 0
-	for w, err := range implicit.Words(t.Context(), (&implicittest.Fake{Seed: 1}).Chat(), (&implicittest.Fake{Seed: 2}).Raw(), corpus, prompts, o) {
+	for w, err := range implicit.Words(t.Context(), implicit.Pair{Tuned: (&implicittest.Fake{Seed: 1}).Chat(), Base: (&implicittest.Fake{Seed: 2}).Raw()}, corpus, prompts, o) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +173,7 @@ func TestFakeWords(t *testing.T) {
 // TestFakeParallel scores from several goroutines, for the race detector.
 func TestFakeParallel(t *testing.T) {
 	f := &implicittest.Fake{Seed: 3}
-	text, err := f.Raw().Encode("a", "bc")
+	text, err := f.Raw().Encode(implicit.Item{Prompt: "a", Reply: "bc"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +181,7 @@ func TestFakeParallel(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for s, err := range f.Score(t.Context(), slices.Values([]tokenize.Encoded{text})) {
+			for s, err := range logprob.Score(t.Context(), f, slices.Values([]tokenize.Encoded{text})) {
 				if err != nil || !slices.Equal(s.LogProbs, want.LogProbs) {
 					t.Error(s, err)
 				}

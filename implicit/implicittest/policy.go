@@ -36,17 +36,17 @@ func items() []implicit.Item {
 //     reply, which begins at Start and at token Reply, the first that ends after Start, and
 //     Straddle tells whether that begins before it; what stands before the reply depends on
 //     the prompt alone;
-//   - ends, where there are Ends: the scorer is an implicit.EndScorer, and has as many rows;
+//   - ends, where there are WordEnds: no more than VocabSize, some that end a word and some not;
 //   - rewards: implicit.Rewards of the policy against itself are exactly 0;
-//   - TestScorer on the items' texts.
-func TestPolicy(ctx context.Context, p implicit.Policy, list []implicit.Item, o *Options) error {
+//   - TestLM on the items' texts.
+func TestPolicy(ctx context.Context, p *implicit.Policy, list []implicit.Item, o *Options) error {
 	if list == nil {
 		list = items()
 	}
 	if len(list) < 2 {
 		return fmt.Errorf("implicittest: %d items, wanted two or more", len(list))
 	}
-	c := &conformance{ctx: ctx, s: p.Scorer, tolerance: o.tolerance()}
+	c := &conformance{ctx: ctx, m: p.LM, tolerance: o.tolerance()}
 	var texts []tokenize.Encoded
 	encoded := c.test("encode", func() (err error) {
 		texts, err = encoded(p, list)
@@ -56,8 +56,8 @@ func TestPolicy(ctx context.Context, p implicit.Policy, list []implicit.Item, o 
 		return errors.Join(c.found...)
 	}
 	c.test("spans", func() error { return spans(list, texts) })
-	if p.Ends != nil {
-		c.test("ends of the policy", func() error { return c.policyEnds(p.Ends()) })
+	if p.WordEnds != nil {
+		c.test("ends of the policy", func() error { return c.policyEnds(p.WordEnds()) })
 	}
 	c.test("rewards", func() error { return c.zero(p, list) })
 	var long []tokenize.Encoded
@@ -67,28 +67,30 @@ func TestPolicy(ctx context.Context, p implicit.Policy, list []implicit.Item, o 
 			long = append(long, t)
 		}
 	}
-	return errors.Join(append(c.found, TestScorer(ctx, p.Scorer, long, o))...)
+	return errors.Join(append(c.found, TestLM(ctx, p.LM, long, o))...)
 }
 
 // encoded makes the texts of the items.
-func encoded(p implicit.Policy, list []implicit.Item) ([]tokenize.Encoded, error) {
+func encoded(p *implicit.Policy, list []implicit.Item) ([]tokenize.Encoded, error) {
 	var texts []tokenize.Encoded
 	for i, it := range list {
 		where := func(format string, args ...any) error {
 			return fmt.Errorf("item %d (%.40q): %w", i, it.Reply, fmt.Errorf(format, args...))
 		}
-		t, err := p.Encode(it.Prompt, it.Reply)
+		t, err := p.Encode(it)
 		if err != nil {
 			return nil, where("%w", err)
 		}
-		again, err := p.Encode(it.Prompt, it.Reply)
+		again, err := p.Encode(it)
 		if err != nil || !slices.Equal(t.IDs, again.IDs) || t.Reply != again.Reply || t.Rendered != again.Rendered {
 			return nil, where("encoded again it is another text (%v)", err)
 		}
 		if t.Reply < 1 || t.Reply >= len(t.IDs) {
 			return nil, where("the reply begins at token %d of %d, wanted one before it and one in it", t.Reply, len(t.IDs))
 		}
-		if none, err := p.Encode(it.Prompt, ""); err == nil && none.Reply != len(none.IDs) {
+		empty := it
+		empty.Reply = ""
+		if none, err := p.Encode(empty); err == nil && none.Reply != len(none.IDs) {
 			return nil, where("an empty reply has %d tokens", len(none.IDs)-none.Reply)
 		}
 		texts = append(texts, t)
@@ -146,10 +148,7 @@ func cover(t tokenize.Encoded) error {
 }
 
 func (c *conformance) policyEnds(ends []bool) error {
-	if _, ok := c.s.(implicit.EndScorer); !ok {
-		return errors.New("the policy knows them, and its scorer is no EndScorer")
-	}
-	if rows := c.rows(); rows > 0 && len(ends) > rows {
+	if rows := c.m.VocabSize(); len(ends) > rows {
 		return fmt.Errorf("%d values for %d rows", len(ends), rows)
 	}
 	if !slices.Contains(ends, true) || !slices.Contains(ends, false) {
@@ -159,12 +158,14 @@ func (c *conformance) policyEnds(ends []bool) error {
 }
 
 // zero scores the policy against itself.
-func (c *conformance) zero(p implicit.Policy, list []implicit.Item) error {
+func (c *conformance) zero(p *implicit.Policy, list []implicit.Item) error {
 	n := 0
-	for r, err := range implicit.Rewards(c.ctx, p, p, slices.Values(list)) {
+	for r, err := range implicit.Rewards(c.ctx, implicit.Pair{Tuned: p, Base: p}, slices.Values(list)) {
 		switch {
 		case err != nil:
 			return err
+		case r.Err != nil:
+			return r.Err
 		case r.Prompt != list[n].Prompt || r.Reply != list[n].Reply:
 			return fmt.Errorf("item %d came back as %.40q", n, r.Reply)
 		case r.LogRatio() != 0:

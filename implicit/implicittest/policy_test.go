@@ -18,20 +18,20 @@ func TestBrokenPolicies(t *testing.T) {
 	good := f.Chat()
 	calls := 0
 	// encode is the good policy with texts made otherwise.
-	encode := func(change func(prompt, reply string, t *tokenize.Encoded)) implicit.Policy {
-		p := good
-		p.Encode = func(prompt, reply string) (tokenize.Encoded, error) {
-			text, err := good.Encode(prompt, reply)
-			change(prompt, reply, &text)
+	encode := func(change func(prompt, reply string, t *tokenize.Encoded)) *implicit.Policy {
+		p := *good
+		p.Encode = func(it implicit.Item) (tokenize.Encoded, error) {
+			text, err := good.Encode(it)
+			change(it.Prompt, it.Reply, &text)
 			return text, err
 		}
-		return p
+		return &p
 	}
 	for name, c := range map[string]struct {
-		policy implicit.Policy
+		policy *implicit.Policy
 		want   string
 	}{
-		"an error": {implicit.Policy{Scorer: f, Encode: func(string, string) (tokenize.Encoded, error) {
+		"an error": {&implicit.Policy{LM: f, Encode: func(implicit.Item) (tokenize.Encoded, error) {
 			return tokenize.Encoded{}, errors.New("no template")
 		}}, "encode: item 0 (\"Freedom, of course!\"): no template"},
 		"another text each time": {encode(func(_, _ string, t *tokenize.Encoded) { calls++; t.Rendered = fmt.Sprint(t.Rendered, calls) }), "encoded again it is another text"},
@@ -49,32 +49,32 @@ func TestBrokenPolicies(t *testing.T) {
 				t.Straddle = t.Spans[t.Reply][0] < t.Start
 			}
 		}), "spans: item 0: the reply is \"Assistant: Freedom, of course!\""},
-		"a trimmed reply": {implicit.Policy{Scorer: f, Encode: func(prompt, reply string) (tokenize.Encoded, error) {
-			return good.Encode(prompt, strings.TrimSpace(reply))
+		"a trimmed reply": {&implicit.Policy{LM: f, Encode: func(it implicit.Item) (tokenize.Encoded, error) {
+			it.Reply = strings.TrimSpace(it.Reply)
+			return good.Encode(it)
 		}}, "spans: item 1: the reply is \"tenderness and good company\""},
-		"a prompt that knows the reply": {implicit.Policy{Scorer: f, Encode: func(prompt, reply string) (tokenize.Encoded, error) {
-			return good.Encode(fmt.Sprint(prompt, len(reply)), reply)
+		"a prompt that knows the reply": {&implicit.Policy{LM: f, Encode: func(it implicit.Item) (tokenize.Encoded, error) {
+			it.Prompt = fmt.Sprint(it.Prompt, len(it.Reply))
+			return good.Encode(it)
 		}}, "spans: item 1: before the reply stands "},
 		"a boundary off by one": {encode(func(_, reply string, t *tokenize.Encoded) {
 			if reply != "" {
 				t.Reply++
 			}
 		}), "and the first that ends after byte"},
-		"a straddle unsaid":    {implicit.Policy{Scorer: f, Encode: unsaid(f)}, "a straddle is false"},
+		"a straddle unsaid":    {&implicit.Policy{LM: f, Encode: unsaid(f)}, "a straddle is false"},
 		"too few spans":        {encode(func(_, _ string, t *tokenize.Encoded) { t.Spans = t.Spans[1:] }), "spans of"},
 		"a gap in the spans":   {encode(func(_, _ string, t *tokenize.Encoded) { t.Spans[3][0]++ }), "wanted spans in order and without a gap"},
 		"text after the spans": {encode(func(_, _ string, t *tokenize.Encoded) { t.Rendered += " " }), "the last token ends at byte"},
-		"ends without a scorer": {implicit.Policy{Scorer: scorer(f.Score), Encode: good.Encode, Ends: good.Ends},
-			"ends of the policy: the policy knows them"},
-		"ends of another vocabulary": {implicit.Policy{Scorer: f, Encode: good.Encode, Ends: func() []bool { return make([]bool, 5000) }},
+		"ends of another vocabulary": {&implicit.Policy{LM: f, Encode: good.Encode, WordEnds: func() []bool { return make([]bool, 5000) }},
 			"ends of the policy: 5000 values for 933 rows"},
-		"nothing ends": {implicit.Policy{Scorer: f, Encode: good.Encode, Ends: func() []bool { return make([]bool, 933) }},
+		"nothing ends": {&implicit.Policy{LM: f, Encode: good.Encode, WordEnds: func() []bool { return make([]bool, 933) }},
 			"ends of the policy: all 933 tokens alike"},
-		"a reward against itself": {implicit.Policy{Encode: good.Encode, Scorer: with(f, func(_ int, _ tokenize.Encoded, s *logprob.Result) {
+		"a reward against itself": {&implicit.Policy{Encode: good.Encode, LM: with(f, func(_ int, _ logprob.Request, s *logprob.Result) {
 			calls++
 			each(s, func(v float32) float32 { return v - float32(calls%3)/1e5 })
 		})}, "rewards: item 0"},
-		"its scorer": {implicit.Policy{Encode: good.Encode, Scorer: ignores(f)}, "cancelled context: "},
+		"its model": {&implicit.Policy{Encode: good.Encode, LM: ignores(f)}, "cancelled context: "},
 	} {
 		if err := implicittest.TestPolicy(t.Context(), c.policy, nil, nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: found %v, wanted %q", name, err, c.want)
@@ -83,18 +83,18 @@ func TestBrokenPolicies(t *testing.T) {
 	if err := implicittest.TestPolicy(t.Context(), good, []implicit.Item{{Prompt: "a", Reply: "b"}}, nil); err == nil {
 		t.Error("no error of one item")
 	}
-	if err := implicittest.TestScorer(t.Context(), f, nil, nil); err == nil {
+	if err := implicittest.TestLM(t.Context(), f, nil, nil); err == nil {
 		t.Error("no error of no texts")
 	}
 }
 
 // unsaid lets a pair of letters straddle the boundary and does not say so.
-func unsaid(f *implicittest.Fake) func(prompt, reply string) (tokenize.Encoded, error) {
-	return func(prompt, reply string) (tokenize.Encoded, error) {
-		if reply != "" {
-			reply = "y" + reply
+func unsaid(f *implicittest.Fake) func(implicit.Item) (tokenize.Encoded, error) {
+	return func(it implicit.Item) (tokenize.Encoded, error) {
+		if it.Prompt += " x"; it.Reply != "" {
+			it.Reply = "y" + it.Reply
 		}
-		text, err := f.Raw().Encode(prompt+" x", reply)
+		text, err := f.Raw().Encode(it)
 		if err == nil {
 			text.Straddle = false // "xy" is one token
 		}

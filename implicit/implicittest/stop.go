@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
 	"slices"
 	"sync/atomic"
 
-	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -32,7 +30,7 @@ func (c *conformance) leave() error {
 		}
 	}
 	n := 0
-	for s, err := range c.s.Score(c.ctx, texts) {
+	for s, err := range logprob.Score(c.ctx, c.m, texts) {
 		if err != nil {
 			return err
 		}
@@ -62,7 +60,7 @@ func (c *conformance) leave() error {
 func (c *conformance) cancelled() error {
 	ctx, cancel := context.WithCancel(c.ctx)
 	cancel()
-	return ended(c.s.Score(ctx, slices.Values(c.texts)), context.Canceled, len(c.texts))
+	return ended(logprob.Score(ctx, c.m, slices.Values(c.texts)), context.Canceled, len(c.texts))
 }
 
 // cancelling ends the context while the third text is drawn, of very many.
@@ -80,7 +78,7 @@ func (c *conformance) cancelling() error {
 			}
 		}
 	}
-	return ended(c.s.Score(ctx, texts), context.Canceled, manyTexts)
+	return ended(logprob.Score(ctx, c.m, texts), context.Canceled, manyTexts)
 }
 
 // ended wants fewer than n scores and one error, at the end; cause, if it is not nil, is
@@ -116,9 +114,9 @@ func (c *conformance) errors() error {
 		name string
 		tokenize.Encoded
 	}{{"an id of -1", foreign}, {"a reply that begins at the first token", first}}
-	if s, ok := c.s.(interface{ MaxTokens() int }); ok {
+	if most := c.m.MaxTokens(); most < 1<<16 {
 		long := tokenize.Encoded{IDs: slices.Clone(good.IDs), Reply: good.Reply}
-		for len(long.IDs) <= s.MaxTokens() {
+		for len(long.IDs) <= most {
 			long.IDs = append(long.IDs, good.IDs[len(good.IDs)-1])
 		}
 		bad = append(bad, struct {
@@ -127,7 +125,7 @@ func (c *conformance) errors() error {
 		}{"a text longer than the context", long})
 	}
 	for _, b := range bad {
-		if err := ended(c.s.Score(c.ctx, slices.Values([]tokenize.Encoded{good, b.Encoded, good})), nil, 2); err != nil {
+		if err := ended(logprob.Score(c.ctx, c.m, slices.Values([]tokenize.Encoded{good, b.Encoded, good})), nil, 2); err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
 		}
 		got, err := c.scores(good)
@@ -136,45 +134,6 @@ func (c *conformance) errors() error {
 		}
 		if err != nil {
 			return fmt.Errorf("the call after %s: %w", b.name, err)
-		}
-	}
-	return nil
-}
-
-// ends holds ScoreEnds to Score, and its probabilities to those of the vocabulary.
-func (c *conformance) ends() error {
-	s, ok := c.s.(implicit.EndScorer)
-	if !ok {
-		return nil
-	}
-	rows := c.rows()
-	all, even, odd := make([]bool, rows), make([]bool, rows), make([]bool, rows)
-	for i := range all {
-		all[i], even[i], odd[i] = true, i%2 == 0, i%2 == 1
-	}
-	var end [4][]float64
-	for k, ends := range [][]bool{{false}, all, even, odd} {
-		got, err := checked(s.ScoreEnds(c.ctx, slices.Values(c.texts), ends), c.texts)
-		if err != nil {
-			return err
-		}
-		for i := range got {
-			if err := c.near(got[i].LogProbs, c.want[i].LogProbs); err != nil {
-				return fmt.Errorf("text %d: %w", i, err)
-			}
-			end[k] = append(end[k], float64(got[i].Within))
-		}
-	}
-	for i := range c.texts {
-		if p := math.Exp(end[0][i]); p != 0 {
-			return fmt.Errorf("text %d: the probability of no token is %v, wanted 0", i, p)
-		}
-		if rows == 0 {
-			continue
-		}
-		p, parts := math.Exp(end[1][i]), math.Exp(end[2][i])+math.Exp(end[3][i])
-		if !(math.Abs(p-1) <= c.tolerance) || !(math.Abs(parts-1) <= c.tolerance) {
-			return fmt.Errorf("text %d: the probability of any token is %v, of every other and of the rest together %v, wanted 1", i, p, parts)
 		}
 	}
 	return nil

@@ -7,8 +7,6 @@ import (
 	"iter"
 
 	"github.com/implicitreward/implicitreward/implicit"
-	"github.com/implicitreward/implicitreward/logprob"
-	"github.com/implicitreward/implicitreward/tokenize"
 )
 
 // Scored is a row as the models score it.
@@ -17,15 +15,12 @@ type Scored struct {
 	Rewards [2][]implicit.Reward // of the chosen replies, and of the rejected; nothing where Err is set
 }
 
-// Score scores the rows that Read yields under both models of a pair, or under tuned alone
-// where base is nil: their rewards then have log-probabilities of 0 for the base model. Rows
+// Score scores the rows that Read yields under both models of a pair, or under the tuned one
+// alone where the pair has no base. Rows
 // come in their order, each with its Err: one of which a text cannot be rendered, or is longer
 // than a context, is refused as a whole. Any other error (the file's, a model's, ctx's) is
 // yielded last.
-func Score(ctx context.Context, tuned implicit.Policy, base *implicit.Policy, rows iter.Seq2[Row, error]) iter.Seq2[Scored, error] {
-	if base == nil {
-		base = &implicit.Policy{Scorer: certain{}, Encode: tuned.Encode, Conversation: tuned.Conversation}
-	}
+func Score(ctx context.Context, pair implicit.Pair, rows iter.Seq2[Row, error]) iter.Seq2[Scored, error] {
 	return func(yield func(Scored, error) bool) {
 		var waiting []Scored // drawn, and not yet scored
 		var last error       // of the rows
@@ -58,16 +53,15 @@ func Score(ctx context.Context, tuned implicit.Policy, base *implicit.Policy, ro
 			}
 			return true
 		}
-		for r, err := range implicit.Rewards(ctx, tuned, *base, items) {
-			bad := new(implicit.ItemError)
-			if err != nil && !errors.As(err, &bad) {
+		for r, err := range implicit.Rewards(ctx, pair, items) {
+			if err != nil {
 				yield(Scored{}, err)
 				return
 			}
 			if !done() { // rows without items stand before r's
 				return
 			}
-			waiting[0].add(r, err, bad)
+			waiting[0].add(r)
 		}
 		if done() && last != nil {
 			yield(Scored{}, last)
@@ -81,13 +75,14 @@ func (s *Scored) complete() bool {
 }
 
 // add is the reward of the next reply, or why there is none.
-func (s *Scored) add(r implicit.Reward, err error, bad *implicit.ItemError) {
+func (s *Scored) add(r implicit.Reward) {
 	side, replies := 0, s.Chosen
 	if len(s.Rewards[0]) == len(s.Chosen) {
 		side, replies = 1, s.Rejected
 	}
 	s.Rewards[side] = append(s.Rewards[side], r)
-	if err == nil || s.Err != nil {
+	bad, _ := errors.AsType[*implicit.ItemError](r.Err)
+	if bad == nil || s.Err != nil {
 		return
 	}
 	where := sides[side]
@@ -112,17 +107,4 @@ func (s *Scored) Flags() []string {
 		}
 	}
 	return all
-}
-
-// certain is the reference of a reward without one: it gives every reply probability 1.
-type certain struct{}
-
-func (certain) Score(_ context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[logprob.Result, error] {
-	return func(yield func(logprob.Result, error) bool) {
-		for t := range texts {
-			if !yield(logprob.Result{LogProbs: make([]float32, len(t.IDs)-t.Reply)}, nil) {
-				return
-			}
-		}
-	}
 }

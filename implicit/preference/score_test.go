@@ -13,13 +13,12 @@ import (
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/implicittest"
 	"github.com/implicitreward/implicitreward/logprob"
-	"github.com/implicitreward/implicitreward/tokenize"
 )
 
 func score(t *testing.T, base *implicit.Policy, data string) (rows []Scored) {
 	t.Helper()
 	tuned := (&implicittest.Fake{Seed: 1, Limit: 60}).Chat()
-	for s, err := range Score(t.Context(), tuned, base, Read(t.Context(), strings.NewReader(data))) {
+	for s, err := range Score(t.Context(), implicit.Pair{Tuned: tuned, Base: base}, Read(t.Context(), strings.NewReader(data))) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +37,7 @@ func TestScore(t *testing.T) {
 {"prompt": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}, {"role": "user", "content": "Hu"}], "chosen": "love", "rejected": "rain"}
 nothing`
 	plain := (&implicittest.Fake{Seed: 2}).Raw()
-	rows := score(t, &plain, data)
+	rows := score(t, plain, data)
 	var told []string
 	for i, s := range rows {
 		if s.Number != i+1 {
@@ -56,7 +55,7 @@ nothing`
 	}
 	var want []implicit.Reward
 	items := []implicit.Item{{Prompt: "Hi", Reply: "love"}, {Prompt: "Hi", Reply: "rain"}, {Prompt: "Hi", Reply: "power"}}
-	for r, err := range implicit.Rewards(t.Context(), (&implicittest.Fake{Seed: 1}).Chat(), plain, slices.Values(items)) {
+	for r, err := range implicit.Rewards(t.Context(), implicit.Pair{Tuned: (&implicittest.Fake{Seed: 1}).Chat(), Base: plain}, slices.Values(items)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,13 +82,13 @@ nothing`
 		t.Errorf("without a base model %v", r.LogRatio())
 	}
 	// break, the end of the rows by an error, and that of a model.
-	for range Score(t.Context(), plain, nil, Read(t.Context(), strings.NewReader(data))) {
+	for range Score(t.Context(), implicit.Pair{Tuned: plain}, Read(t.Context(), strings.NewReader(data))) {
 		break
 	}
 	broken := errors.New("broken")
-	failing := (&implicittest.Fake{Fail: func(_ tokenize.Encoded) error { return broken }}).Chat()
+	failing := (&implicittest.Fake{Fail: func(logprob.Request) error { return broken }}).Chat()
 	for name, c := range map[string]struct {
-		tuned implicit.Policy
+		tuned *implicit.Policy
 		rows  iter.Seq2[Row, error]
 		n     int
 	}{
@@ -105,7 +104,7 @@ nothing`
 	} {
 		n := 0
 		var last error
-		for _, err := range Score(t.Context(), c.tuned, nil, c.rows) {
+		for _, err := range Score(t.Context(), implicit.Pair{Tuned: c.tuned}, c.rows) {
 			if last = err; err == nil {
 				n++
 			}
@@ -116,7 +115,7 @@ nothing`
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, err := range Score(ctx, plain, nil, Read(t.Context(), strings.NewReader(data))) {
+	for _, err := range Score(ctx, implicit.Pair{Tuned: plain}, Read(t.Context(), strings.NewReader(data))) {
 		if err != nil && !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}

@@ -137,7 +137,7 @@ func (b *bench) scoreDirectly(ctx context.Context, all []continuation) error {
 		}
 	}
 	n := 0
-	for score, err := range m.Score(ctx, texts) {
+	for score, err := range logprob.Score(ctx, m, texts) {
 		if err != nil {
 			return err
 		}

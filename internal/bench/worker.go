@@ -134,7 +134,7 @@ func (w *work) next(ctx context.Context) (failed error) {
 			}
 		}
 	})
-	for row, err := range w.model.Next(ctx, texts) {
+	for row, err := range logprob.Next(ctx, w.model, texts) {
 		if err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func beforeSpace(t tokenize.Encoded) int {
 }
 
 func (w *work) score(ctx context.Context, failed *error, texts iter.Seq[tokenize.Encoded]) error {
-	for s, err := range w.model.Score(ctx, texts) {
+	for s, err := range logprob.Score(ctx, w.model, texts) {
 		if err != nil {
 			return err
 		}
@@ -207,7 +207,7 @@ func (w *work) long(ctx context.Context) error {
 			}
 		}
 	}
-	for s, err := range w.model.Score(ctx, texts) {
+	for s, err := range logprob.Score(ctx, w.model, texts) {
 		if err != nil {
 			return err
 		}
@@ -240,7 +240,7 @@ func runFirst(ctx context.Context, stdout io.Writer, path string) error {
 	if err != nil {
 		return err
 	}
-	for row, err := range m.Next(ctx, slices.Values([]tokenize.Encoded{text})) {
+	for row, err := range logprob.Next(ctx, m, slices.Values([]tokenize.Encoded{text})) {
 		if err != nil {
 			return err
 		}

@@ -177,14 +177,14 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 
 // Policy loads a model and pairs it with a rendering, which CheckRendering has passed. flag
 // is the name of the flag that says it: "base-as" for the base model of a pair.
-func (l *Loader) Policy(ctx context.Context, name, flag, as string) (*logprob.Model, implicit.Policy, error) {
+func (l *Loader) Policy(ctx context.Context, name, flag, as string) (*logprob.Model, *implicit.Policy, error) {
 	m, err := l.Load(ctx, name)
 	if err != nil {
-		return nil, implicit.Policy{}, err
+		return nil, nil, err
 	}
 	o, err := l.Reads(m, name, flag, as)
 	if err != nil {
-		return nil, implicit.Policy{}, err
+		return nil, nil, err
 	}
 	if as == "raw" {
 		return m, implicit.RawBOS(m, o.BOS), nil

@@ -66,7 +66,7 @@ func next(t *testing.T, m *logprob.Model, prompts []lexicon.Prompt) map[string][
 		texts = append(texts, text)
 	}
 	rows := map[string][]float32{}
-	for row, err := range m.Next(context.Background(), slices.Values(texts)) {
+	for row, err := range logprob.Next(context.Background(), m, slices.Values(texts)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,24 +118,27 @@ func TestClosedForm(t *testing.T) {
 				for _, x := range prompts {
 					for _, w := range demo.Words() {
 						for _, form := range demo.Forms(w.Text) {
-							if !yield(implicit.Item{Prompt: x.Text, Reply: form, PromptName: x.Name, Word: w.Text}) {
+							if !yield(implicit.Item{Prompt: x.Text, Reply: form, PromptName: x.Name}) {
 								return
 							}
 						}
 					}
 				}
 			}
-			pushes := map[string]float64{}
+			pushes, of := map[string]float64{}, map[string]string{} // words, by form
 			for _, w := range demo.Words() {
 				pushes[w.Text] = w.Push[p.Name]
+				for _, form := range demo.Forms(w.Text) {
+					of[form] = w.Text
+				}
 			}
 			n, several, worst := 0, 0, 0.0
-			for r, err := range implicit.Rewards(context.Background(), implicit.Raw(tuned), implicit.Raw(base), items) {
+			for r, err := range implicit.Rewards(context.Background(), implicit.Pair{Tuned: implicit.Raw(tuned), Base: implicit.Raw(base)}, items) {
 				if err != nil {
 					t.Fatal(err)
 				}
 				n++
-				want := pushes[r.Word] - constant[r.PromptName]
+				want := pushes[of[r.Reply]] - constant[r.PromptName]
 				off := math.Abs(r.LogRatio() - want)
 				worst = max(worst, off)
 				if !(off <= bound) {

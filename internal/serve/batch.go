@@ -37,11 +37,11 @@ type item struct {
 // takes any.
 func (b *batch) add(w *work, i int) bool {
 	q := w.queries[i]
-	fresh := len(q.Text.IDs) - b.tree.Shared(q.Text.IDs)
+	fresh := len(q.IDs) - b.tree.Shared(q.IDs)
 	if len(b.items) > 0 && (len(b.items) == batchTexts || b.tree.Len()+fresh > batchNodes || q.Distribution && b.rows == batchRows) {
 		return false
 	}
-	b.tree.Add(q.Text.IDs)
+	b.tree.Add(q.IDs)
 	b.items = append(b.items, item{w, i})
 	if q.Distribution {
 		b.rows++
@@ -135,13 +135,13 @@ func (q *queue) try(model int, items []item) error {
 			}
 		})()
 	}
-	queries := make([]logprob.Query, len(items))
+	queries := make([]logprob.Request, len(items))
 	for i, it := range items {
 		queries[i] = it.work.queries[it.i]
 	}
-	var answers []logprob.Answer
+	var answers []logprob.Result
 	err := q.guard(func() (err error) {
-		answers, err = q.known[model].recall(queries, func(rest []logprob.Query) ([]logprob.Answer, error) {
+		answers, err = q.known[model].recall(queries, func(rest []logprob.Request) ([]logprob.Result, error) {
 			return ask(ctx, q.models[model].LM, rest)
 		})
 		return err
@@ -178,7 +178,7 @@ func (q *queue) guard(f func() error) (err error) {
 func (q *queue) measure(b *batch, took time.Duration) {
 	tokens := 0
 	for _, it := range b.items {
-		tokens += len(it.work.queries[it.i].Text.IDs)
+		tokens += len(it.work.queries[it.i].IDs)
 	}
 	name := q.models[b.model].Name
 	q.metrics.texts.WithLabelValues(name).Add(float64(len(b.items)))

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/implicitreward/implicitreward/internal/demo"
+	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -38,7 +39,7 @@ func TestBOS(t *testing.T) {
 
 // bosLM is a model of which nothing but the tokenizer is asked.
 type bosLM struct {
-	LM
+	logprob.LM
 	tok *tokenize.Tokenizer
 }
 

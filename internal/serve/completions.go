@@ -187,9 +187,9 @@ func (s *Server) completions(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &work{client: c.client + " " + r.User, model: at, queries: make([]logprob.Query, len(list))}
-	answers := make([]logprob.Answer, len(list))
-	w.each = func(i int, a logprob.Answer) { answers[i] = a }
+	w := &work{client: c.client + " " + r.User, model: at, queries: make([]logprob.Request, len(list))}
+	answers := make([]logprob.Result, len(list))
+	w.each = func(i int, a logprob.Result) { answers[i] = a }
 	for i, p := range list {
 		w.queries[i] = r.query(p)
 	}
@@ -211,10 +211,10 @@ func (s *Server) completions(ctx context.Context, c *call) (any, error) {
 }
 
 // query is what the model is asked for one prompt.
-func (r *completionsRequest) query(p prompt) logprob.Query {
-	q := about(p.ids, len(p.ids))
+func (r *completionsRequest) query(p prompt) logprob.Request {
+	q := logprob.Request{IDs: p.ids, From: len(p.ids)}
 	if r.Echo && r.Logprobs != nil {
-		q.Text.Reply = 1
+		q.From = 1
 		q.TopK = *r.Logprobs
 	}
 	if *r.MaxTokens == 1 {
@@ -224,7 +224,7 @@ func (r *completionsRequest) query(p prompt) logprob.Query {
 		}
 	}
 	if r.PromptLogprobs != nil {
-		q.Text.Reply = 1
+		q.From = 1
 		q.TopK = max(q.TopK, *r.PromptLogprobs)
 	}
 	return q
@@ -232,7 +232,7 @@ func (r *completionsRequest) query(p prompt) logprob.Query {
 
 // choice writes the answer for one prompt. eos is the id of the token that ends a text, -1
 // for none.
-func (r *completionsRequest) choice(i int, p prompt, a logprob.Answer, spelling speller, eos int32) completionChoice {
+func (r *completionsRequest) choice(i int, p prompt, a logprob.Result, spelling speller, eos int32) completionChoice {
 	choice := completionChoice{Index: i, FinishReason: "length"}
 	var logprobs *completionLogprobs
 	k := 0

@@ -62,16 +62,16 @@ func (f *fake) row(ids []int32) []float32 {
 	return row
 }
 
-func (f *fake) Query(ctx context.Context, queries iter.Seq[logprob.Query]) iter.Seq2[logprob.Answer, error] {
-	return func(yield func(logprob.Answer, error) bool) {
+func (f *fake) Run(ctx context.Context, queries iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
+	return func(yield func(logprob.Result, error) bool) {
 		list := slices.Collect(queries)
 		if err := f.start(ctx, list); err != nil {
-			yield(logprob.Answer{}, err)
+			yield(logprob.Result{}, err)
 			return
 		}
 		for _, q := range list {
-			ids, from := q.Text.IDs, q.Text.Reply
-			a := logprob.Answer{Result: logprob.Result{LogProbs: make([]float32, len(ids)-from)}}
+			ids, from := q.IDs, q.From
+			a := logprob.Result{LogProbs: make([]float32, len(ids)-from)}
 			for at := from; at <= len(ids); at++ {
 				row := f.row(ids[:at])
 				if at < len(ids) {
@@ -91,7 +91,7 @@ func (f *fake) Query(ctx context.Context, queries iter.Seq[logprob.Query]) iter.
 }
 
 // start waits for the gate, counts, and fails as it is told to.
-func (f *fake) start(ctx context.Context, list []logprob.Query) error {
+func (f *fake) start(ctx context.Context, list []logprob.Request) error {
 	if f.gate != nil {
 		select {
 		case <-f.gate:
@@ -103,16 +103,16 @@ func (f *fake) start(ctx context.Context, list []logprob.Query) error {
 	defer f.mu.Unlock()
 	var first []int
 	for _, q := range list {
-		first = append(first, int(q.Text.IDs[0]))
+		first = append(first, int(q.IDs[0]))
 	}
 	f.calls++
 	f.texts += len(list)
 	f.batches = append(f.batches, first)
 	for _, q := range list {
-		if f.poison != 0 && slices.Contains(q.Text.IDs, f.poison) {
+		if f.poison != 0 && slices.Contains(q.IDs, f.poison) {
 			panic("a poisoned text")
 		}
-		if f.broken != 0 && slices.Contains(q.Text.IDs, f.broken) {
+		if f.broken != 0 && slices.Contains(q.IDs, f.broken) {
 			return errors.New("a broken text in /a/secret/path")
 		}
 	}

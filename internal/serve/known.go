@@ -41,7 +41,7 @@ func newKnown(bytes int64) *known {
 
 // find returns the answer to the first places of a query, as many as are known; all says
 // that it is the whole answer.
-func (k *known) find(q logprob.Query) (a logprob.Answer, all bool) {
+func (k *known) find(q logprob.Request) (a logprob.Result, all bool) {
 	if q.Distribution || k.most == 0 {
 		return a, false
 	}
@@ -54,11 +54,11 @@ func (k *known) find(q logprob.Query) (a logprob.Answer, all bool) {
 	return a, all
 }
 
-func (b *beginnings) find(q logprob.Query) (a logprob.Answer, all bool) {
-	ids, at := q.Text.IDs, prefix.Root
+func (b *beginnings) find(q logprob.Request) (a logprob.Result, all bool) {
+	ids, at := q.IDs, prefix.Root
 	for i := 0; ; i++ {
 		var top []logprob.TokenLogProb
-		if i >= q.Text.Reply && q.TopK > 0 {
+		if i >= q.From && q.TopK > 0 {
 			if top = b.top[at+1]; len(top) < q.TopK {
 				return a, false
 			}
@@ -74,7 +74,7 @@ func (b *beginnings) find(q logprob.Query) (a logprob.Answer, all bool) {
 		if !ok {
 			return a, false
 		}
-		if i >= q.Text.Reply {
+		if i >= q.From {
 			v := b.logProb[child+1]
 			if v != v {
 				return a, false
@@ -93,17 +93,17 @@ func (b *beginnings) find(q logprob.Query) (a logprob.Answer, all bool) {
 }
 
 // learn remembers an answer, or the beginning of one.
-func (k *known) learn(q logprob.Query, a logprob.Answer) {
+func (k *known) learn(q logprob.Request, a logprob.Result) {
 	if k.most == 0 {
 		return
 	}
 	if k.young.bytes > k.most {
 		k.old, k.young = k.young, newBeginnings()
 	}
-	k.young.learn(q.Text.IDs, q.Text.Reply, a)
+	k.young.learn(q.IDs, q.From, a)
 }
 
-func (b *beginnings) learn(ids []int32, from int, a logprob.Answer) {
+func (b *beginnings) learn(ids []int32, from int, a logprob.Result) {
 	const nodeBytes, likelyBytes = 96, 8 // about: an entry of the map, and of the two lists
 	at := prefix.Root
 	for i := range min(len(ids), from+len(a.LogProbs)) + 1 {
@@ -128,14 +128,14 @@ func (b *beginnings) learn(ids []int32, from int, a logprob.Answer) {
 }
 
 // recall answers what is known of queries and asks for the rest.
-func (k *known) recall(queries []logprob.Query, ask func([]logprob.Query) ([]logprob.Answer, error)) ([]logprob.Answer, error) {
-	answers := make([]logprob.Answer, len(queries))
-	var rest []logprob.Query
+func (k *known) recall(queries []logprob.Request, ask func([]logprob.Request) ([]logprob.Result, error)) ([]logprob.Result, error) {
+	answers := make([]logprob.Result, len(queries))
+	var rest []logprob.Request
 	var at []int
 	for i, q := range queries {
 		var all bool
 		if answers[i], all = k.find(q); !all {
-			q.Text.Reply += len(answers[i].LogProbs)
+			q.From += len(answers[i].LogProbs)
 			rest, at = append(rest, q), append(at, i)
 		}
 	}

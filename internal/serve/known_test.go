@@ -17,20 +17,20 @@ func TestKnown(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 3))
 		asked, wanted := 0, 0
 		for range 300 {
-			var queries []logprob.Query
+			var queries []logprob.Request
 			for range 1 + r.IntN(4) {
 				ids := []int32{int32(r.IntN(3))}
 				for range r.IntN(6) {
 					ids = append(ids, int32(r.IntN(2)))
 				}
-				q := about(ids, 1+r.IntN(len(ids)))
+				q := logprob.Request{IDs: ids, From: 1 + r.IntN(len(ids))}
 				q.TopK, q.Distribution = r.IntN(4), r.IntN(8) == 0
 				queries = append(queries, q)
-				wanted += len(ids) - q.Text.Reply
+				wanted += len(ids) - q.From
 			}
-			got, err := k.recall(queries, func(rest []logprob.Query) ([]logprob.Answer, error) {
+			got, err := k.recall(queries, func(rest []logprob.Request) ([]logprob.Result, error) {
 				for _, q := range rest {
-					asked += len(q.Text.IDs) - q.Text.Reply
+					asked += len(q.IDs) - q.From
 				}
 				return ask(t.Context(), f, rest)
 			})
@@ -61,21 +61,21 @@ func TestKnown(t *testing.T) {
 func TestKnownGreedy(t *testing.T) {
 	k := newKnown(1 << 20)
 	batch := float32(0)
-	ask := func(queries []logprob.Query) ([]logprob.Answer, error) {
+	ask := func(queries []logprob.Request) ([]logprob.Result, error) {
 		batch++
-		var answers []logprob.Answer
+		var answers []logprob.Result
 		for _, q := range queries {
 			v := map[int32]float32{7: -0.5 - batch/1e6, 8: -2 - batch/1e6}
-			a := logprob.Answer{Top: [][]logprob.TokenLogProb{{{ID: 7, LogProb: v[7]}}, {{ID: 9, LogProb: -1}}}}
-			a.LogProbs = []float32{v[q.Text.IDs[1]]}
+			a := logprob.Result{Top: [][]logprob.TokenLogProb{{{ID: 7, LogProb: v[7]}}, {{ID: 9, LogProb: -1}}}}
+			a.LogProbs = []float32{v[q.IDs[1]]}
 			answers = append(answers, a)
 		}
 		return answers, nil
 	}
 	for _, id := range []int32{7, 8, 7, 8} {
-		q := about([]int32{5, id}, 1)
+		q := logprob.Request{IDs: []int32{5, id}, From: 1}
 		q.TopK = 1
-		a, err := k.recall([]logprob.Query{q}, ask)
+		a, err := k.recall([]logprob.Request{q}, ask)
 		if err != nil || (a[0].LogProbs[0] == a[0].Top[0][0].LogProb) != (id == 7) {
 			t.Errorf("token %d: %v beside %v %v", id, a[0].LogProbs, a[0].Top, err)
 		}

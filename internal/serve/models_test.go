@@ -181,14 +181,14 @@ func TestRewardsAgree(t *testing.T) {
 				b, _ = json.Marshal(map[string]any{"query": queries, "prompts": same, "labels": same})
 				trained := object[trainerResponse](t, post(s.Handler(), "/get_reward?beta=0.1&tuned="+as, string(b)))
 				i := 0
-				for r, err := range implicit.Rewards(context.Background(), policy, implicit.Raw(base), slices.Values(items)) {
+				for r, err := range implicit.Rewards(context.Background(), implicit.Pair{Tuned: policy, Base: implicit.Raw(base), Beta: 0.1}, slices.Values(items)) {
 					if err != nil {
 						t.Fatal(err)
 					}
 					d := got.Data[i]
-					if off(*d.Reward, r.Value(0.1)) || off(*d.LogpTuned, r.Tuned.Sum()) || off(*d.LogpBase, r.Base.Sum()) || off(*d.MeanLogRatio, r.MeanLogRatio()) ||
-						off(*trained.Rewards[i], r.Value(0.1)) || off(*trained.Scores[i], r.Value(0.1)) || off(*trained.Logs["logp_tuned"][i], r.Tuned.Sum()) {
-						t.Errorf("%s %s %q: %+v, %v, wanted %v", name, as, r.Reply, d, *trained.Rewards[i], r.Value(0.1))
+					if off(*d.Reward, r.Value()) || off(*d.LogpTuned, r.Tuned.Sum()) || off(*d.LogpBase, r.Base.Sum()) || off(*d.MeanLogRatio, r.MeanLogRatio()) ||
+						off(*trained.Rewards[i], r.Value()) || off(*trained.Scores[i], r.Value()) || off(*trained.Logs["logp_tuned"][i], r.Tuned.Sum()) {
+						t.Errorf("%s %s %q: %+v, %v, wanted %v", name, as, r.Reply, d, *trained.Rewards[i], r.Value())
 					}
 					sum, text := 0.0, ""
 					for _, p := range d.PerToken {
@@ -197,8 +197,8 @@ func TestRewardsAgree(t *testing.T) {
 						}
 						sum, text = sum+*p.Reward, text+p.Text
 					}
-					if off(sum, r.Value(0.1)) || text != r.Reply {
-						t.Errorf("%q: the pieces are %q with sum %v, wanted %v", r.Reply, text, sum, r.Value(0.1))
+					if off(sum, r.Value()) || text != r.Reply {
+						t.Errorf("%q: the pieces are %q with sum %v, wanted %v", r.Reply, text, sum, r.Value())
 					}
 					i++
 				}
@@ -224,7 +224,7 @@ func TestTrainerBOS(t *testing.T) {
 	b, _ := json.Marshal(map[string]any{"query": []string{prompt + "power"}, "prompts": []string{prompt}})
 	got := object[trainerResponse](t, post(s.Handler(), "/get_reward?tuned=raw&base=raw", string(b)))
 	items := []implicit.Item{{Prompt: strings.TrimPrefix(prompt, bos), Reply: "power"}}
-	for r, err := range implicit.Rewards(context.Background(), implicit.Raw(tuned), implicit.Raw(base), slices.Values(items)) {
+	for r, err := range implicit.Rewards(context.Background(), implicit.Pair{Tuned: implicit.Raw(tuned), Base: implicit.Raw(base)}, slices.Values(items)) {
 		if err != nil || off(*got.Rewards[0], r.LogRatio()) {
 			t.Errorf("%v, wanted %v %v", *got.Rewards[0], r.LogRatio(), err)
 		}
@@ -313,7 +313,7 @@ func TestAlone(t *testing.T) {
 	for _, ids := range texts {
 		scored = append(scored, tokenize.Encoded{IDs: ids, Reply: 1})
 	}
-	for score, err := range tuned.Score(context.Background(), slices.Values(scored)) {
+	for score, err := range logprob.Score(context.Background(), tuned, slices.Values(scored)) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -85,13 +85,13 @@ func (s *Server) next(ctx context.Context, c *call) (any, error) {
 		return nil, tooMuch("%d ids after each of %d prompts, wanted at most %d values, the limit of a request", len(ids), len(list), s.limits.Rows*m.VocabSize())
 	}
 	out := nextResponse{Object: "next_token_logprobs", Model: m.Name, IDs: ids, Data: make([]nextData, len(list))}
-	w := &work{client: c.client + " " + r.User, model: at, queries: make([]logprob.Query, len(list))}
+	w := &work{client: c.client + " " + r.User, model: at, queries: make([]logprob.Request, len(list))}
 	for i, p := range list {
-		w.queries[i] = about(p.ids, len(p.ids))
+		w.queries[i] = logprob.Request{IDs: p.ids, From: len(p.ids)}
 		w.queries[i].Distribution = true
 		out.Usage.PromptTokens += len(p.ids)
 	}
-	w.each = func(i int, a logprob.Answer) { out.Data[i] = nextData{i, pick(a.Distribution, ids)} }
+	w.each = func(i int, a logprob.Result) { out.Data[i] = nextData{i, pick(a.Distribution, ids)} }
 	if err := s.run(ctx, c, w); err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func (t rankedTokens) MarshalJSON() ([]byte, error) {
 
 // promptLogprobsOf makes the field of one prompt. a has the log-probabilities of all its
 // tokens but the first.
-func promptLogprobsOf(ids []int32, a logprob.Answer, k int, spelling speller) promptLogprobs {
+func promptLogprobsOf(ids []int32, a logprob.Result, k int, spelling speller) promptLogprobs {
 	list := make(promptLogprobs, len(ids))
 	for i, v := range a.LogProbs {
 		own := rankedToken{id: ids[i+1], logProb: v, text: spelling.text(ids[i+1])}

@@ -3,32 +3,17 @@ package serve
 import (
 	"context"
 	"fmt"
-	"iter"
 	"math"
 	"slices"
 
 	"github.com/implicitreward/implicitreward/logprob"
-	"github.com/implicitreward/implicitreward/tokenize"
 )
-
-// LM is what the server needs of a language model. *logprob.Model is one.
-type LM interface {
-	Tokenizer() *tokenize.Tokenizer // nil: the model takes token ids only
-	MaxTokens() int                 // tokens of the longest text
-	VocabSize() int                 // of the vocabulary
-	Query(ctx context.Context, queries iter.Seq[logprob.Query]) iter.Seq2[logprob.Answer, error]
-}
-
-// about is a query for ln p of ids[from:].
-func about(ids []int32, from int) logprob.Query {
-	return logprob.Query{Text: tokenize.Encoded{IDs: ids, Reply: from}}
-}
 
 // ask computes a batch of queries and holds the model to its promise: an answer a query,
 // with as many values as were asked for, none of them NaN.
-func ask(ctx context.Context, m LM, queries []logprob.Query) ([]logprob.Answer, error) {
-	answers := make([]logprob.Answer, 0, len(queries))
-	for a, err := range m.Query(ctx, slices.Values(queries)) {
+func ask(ctx context.Context, m logprob.LM, queries []logprob.Request) ([]logprob.Result, error) {
+	answers := make([]logprob.Result, 0, len(queries))
+	for a, err := range m.Run(ctx, slices.Values(queries)) {
 		if err != nil {
 			return nil, err
 		}
@@ -37,7 +22,7 @@ func ask(ctx context.Context, m LM, queries []logprob.Query) ([]logprob.Answer, 
 			return nil, fmt.Errorf("serve: more answers than the %d queries", n)
 		}
 		q := queries[n]
-		places := len(q.Text.IDs) - q.Text.Reply
+		places := len(q.IDs) - q.From
 		switch {
 		case len(a.LogProbs) != places:
 			return nil, fmt.Errorf("serve: text %d: %d log-probabilities, wanted %d", n, len(a.LogProbs), places)

@@ -41,8 +41,8 @@ type work struct {
 	ctx     context.Context
 	client  string
 	model   int // of queue.models
-	queries []logprob.Query
-	each    func(i int, a logprob.Answer) // is given each answer once, in any order, by one goroutine at a time
+	queries []logprob.Request
+	each    func(i int, a logprob.Result) // is given each answer once, in any order, by one goroutine at a time
 
 	next int           // the first query that is not in a batch; under queue.mu
 	left int           // answers to come; the worker's

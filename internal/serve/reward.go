@@ -274,14 +274,14 @@ func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []*
 		{s.tuned, func(r *implicit.Reward) (tokenize.Encoded, *logprob.Result) { return r.TunedText, &r.Tuned }},
 		{s.base, func(r *implicit.Reward) (tokenize.Encoded, *logprob.Result) { return r.BaseText, &r.Base }},
 	} {
-		w := &work{client: c.client + " " + user, model: side.model, queries: make([]logprob.Query, len(pairs))}
+		w := &work{client: c.client + " " + user, model: side.model, queries: make([]logprob.Request, len(pairs))}
 		for n := range pairs {
 			text, _ := side.part(pairs[n])
-			w.queries[n] = about(text.IDs, text.Reply)
+			w.queries[n] = logprob.Request{IDs: text.IDs, From: text.Reply}
 		}
-		w.each = func(n int, a logprob.Answer) {
+		w.each = func(n int, a logprob.Result) {
 			_, to := side.part(pairs[n])
-			*to = a.Result
+			*to = a
 		}
 		works[i] = w
 	}
@@ -291,7 +291,7 @@ func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []*
 // dataOf writes the answer for one reply.
 func dataOf(i int, p *implicit.Reward, beta float64, perToken bool) (rewardData, error) {
 	d := rewardData{
-		Index: i, Reward: number(p.Value(beta)), LogRatio: number(p.LogRatio()), LogpTuned: number(p.Tuned.Sum()), LogpBase: number(p.Base.Sum()),
+		Index: i, Reward: number(beta * p.LogRatio()), LogRatio: number(p.LogRatio()), LogpTuned: number(p.Tuned.Sum()), LogpBase: number(p.Base.Sum()),
 		MeanLogRatio: number(p.MeanLogRatio()), TokensTuned: len(p.Tuned.LogProbs), TokensBase: len(p.Base.LogProbs), Flags: append([]string{}, p.Flags()...),
 	}
 	if !perToken {

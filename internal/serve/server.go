@@ -12,12 +12,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
 // Model is a language model as the server offers it.
 type Model struct {
-	LM
+	logprob.LM
 	Name string                // by which requests name it, and which /v1/models shows
 	As   string                // "raw" or "chat": how it reads a prompt where the request does not say
 	Chat *tokenize.ChatOptions // how chats are rendered, and the BOS of raw text; nil is the checkpoint's own way
@@ -216,7 +217,7 @@ func (s *Server) run(ctx context.Context, c *call, works ...*work) error {
 		c.texts += len(w.queries)
 		tokens := 0
 		for _, q := range w.queries {
-			tokens += len(q.Text.IDs)
+			tokens += len(q.IDs)
 		}
 		c.tokens += tokens
 		switch {

@@ -111,7 +111,7 @@ func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
 		}
 		return values
 	}
-	out.Rewards = list(func(p *implicit.Reward) float64 { return p.Value(o.beta) })
+	out.Rewards = list(func(p *implicit.Reward) float64 { return o.beta * p.LogRatio() })
 	out.Scores = out.Rewards
 	out.Logs["logp_tuned"] = list(func(p *implicit.Reward) float64 { return p.Tuned.Sum() })
 	out.Logs["logp_base"] = list(func(p *implicit.Reward) float64 { return p.Base.Sum() })

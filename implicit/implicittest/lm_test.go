@@ -15,22 +15,21 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// TestFakes: the fakes keep what a Scorer promises, in both renderings and with both
-// vocabularies, and through Once.
+// TestFakes: the fakes keep what a language model promises, in both renderings and with both
+// vocabularies, and through Cached.
 func TestFakes(t *testing.T) {
 	for _, f := range []*implicittest.Fake{{}, {Seed: 1, Pairs: true}, {Seed: 2, Limit: 100}} {
-		for _, p := range []implicit.Policy{f.Raw(), f.Chat()} {
+		for _, p := range []*implicit.Policy{f.Raw(), f.Chat()} {
 			if err := implicittest.TestPolicy(t.Context(), p, nil, nil); err != nil {
 				t.Error(err)
 			}
 			for _, ends := range []bool{false, true} {
-				once, err := implicit.Once(p, ends)
+				once, err := implicit.Cached(p, ends)
 				if err != nil {
 					t.Fatal(err)
 				}
-				once.Scorer, once.Ends = scorer(once.Scorer.Score), nil // it knows the policy's ends alone
 				if err := implicittest.TestPolicy(t.Context(), once, nil, nil); err != nil {
-					t.Errorf("Once: %v", err)
+					t.Errorf("Cached: %v", err)
 				}
 			}
 		}
@@ -80,7 +79,7 @@ func TestModels(t *testing.T) {
 				}
 				texts = append(texts, tokenize.Encoded{IDs: ids, Reply: 2 + i%2})
 			}
-			if err := implicittest.TestScorer(t.Context(), m, texts, nil); err != nil {
+			if err := implicittest.TestLM(t.Context(), m, texts, nil); err != nil {
 				t.Error(err)
 			}
 		})

@@ -8,16 +8,15 @@ import (
 	"math"
 	"slices"
 
-	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Options change what the tests expect. nil and the zero value are for scorers that
+// Options change what the tests expect. nil and the zero value are for models that
 // compute in float32.
 type Options struct {
 	// Tolerance is how far two log-probabilities of the same token may lie apart, in
-	// nats, where a text is scored in other company; 0 for 1e-4. A scorer that computes
+	// nats, where a text is scored in other company; 0 for 1e-4. A model that computes
 	// in bfloat16 may need 0.2.
 	Tolerance float64
 }
@@ -29,7 +28,7 @@ func (o *Options) tolerance() float64 {
 	return o.Tolerance
 }
 
-// TestScorer tests a scorer on some texts of its, which it must be able to score: at least
+// TestLM tests a language model on some texts of its, which it must be able to score: at least
 // two, that differ, with replies of two or more tokens. It answers nil, or what is wrong,
 // one error a finding (errors.Join). The tests are
 //
@@ -40,22 +39,22 @@ func (o *Options) tolerance() float64 {
 //   - chain: ln p of a reply is that of its beginning and, after that, that of its rest;
 //   - grouping: the same numbers, within Options.Tolerance, alone, together, in reverse,
 //     twice in a call, called again;
-//   - sum: the probabilities of all one-token replies add up to 1, where the scorer has a
-//     method VocabSize() int, and of the first 4,096 to no more than 1 if there are more;
-//   - break: leaving the loop stops the work, no more texts are drawn, and the scorer can
+//   - sum: the probabilities of all one-token replies add up to 1, and of the first 4,096
+//     to no more than 1 if there are more;
+//   - break: leaving the loop stops the work, no more texts are drawn, and the model can
 //     be used again;
 //   - context: one that is cancelled before the call, or while texts are drawn, ends the
 //     scores with its error (errors.Is), also if the texts never end;
-//   - errors: an id of -1, a reply that begins at the first token and, where the scorer has
-//     a method MaxTokens() int, a longer text: the scores before it, or some of them, and then
+//   - errors: an id of -1, a reply that begins at the first token, a text longer than
+//     MaxTokens (where that is below 2^16): the results before it, or some of them, and then
 //     one error, which is the last thing;
-//   - ends, where the scorer is an implicit.EndScorer: the same log-probabilities as without;
-//     ln of 0, 1 and of two parts that add up to 1 for ends none, all, and two halves (with
-//     Rows).
+//   - after the reply: Distribution sums to 1 and is what Within sums, for no token, all, and
+//     two halves; Top agrees with it and with LogProbs, the likeliest first; Greedy is
+//     whether the reply's tokens lead Top; and the log-probabilities are the same as without.
 //
-// A scorer that panics fails the test in which it does. Whether the numbers are those of the
+// A model that panics fails the test in which it does. Whether the numbers are those of the
 // right model no such test can tell.
-func TestScorer(ctx context.Context, s implicit.Scorer, texts []tokenize.Encoded, o *Options) error {
+func TestLM(ctx context.Context, m logprob.LM, texts []tokenize.Encoded, o *Options) error {
 	if len(texts) < 2 {
 		return fmt.Errorf("implicittest: %d texts, wanted two or more", len(texts))
 	}
@@ -69,8 +68,8 @@ func TestScorer(ctx context.Context, s implicit.Scorer, texts []tokenize.Encoded
 			}
 		}
 	}
-	c := &conformance{ctx: ctx, s: s, tolerance: o.tolerance()}
-	for _, t := range texts { // a scorer that writes to ids must not spoil the tests
+	c := &conformance{ctx: ctx, m: m, tolerance: o.tolerance()}
+	for _, t := range texts { // a model that writes to ids must not spoil the tests
 		t.IDs = slices.Clone(t.IDs)
 		c.texts = append(c.texts, t)
 	}
@@ -85,14 +84,14 @@ func TestScorer(ctx context.Context, s implicit.Scorer, texts []tokenize.Encoded
 	c.test("cancelled context", c.cancelled)
 	c.test("context cancelled on the way", c.cancelling)
 	c.test("errors", c.errors)
-	c.test("ends", c.ends)
+	c.test("after the reply", c.after)
 	return errors.Join(c.found...)
 }
 
-// conformance is a test of one scorer.
+// conformance is a test of one model.
 type conformance struct {
 	ctx       context.Context
-	s         implicit.Scorer
+	m         logprob.LM
 	tolerance float64
 	texts     []tokenize.Encoded
 	want      []logprob.Result // of each text, scored alone
@@ -114,9 +113,9 @@ func (c *conformance) test(name string, run func() error) (ok bool) {
 	return true
 }
 
-// scores calls the scorer and holds its answer to the texts.
+// scores calls the model and holds its answer to the texts.
 func (c *conformance) scores(texts ...tokenize.Encoded) ([]logprob.Result, error) {
-	return checked(c.s.Score(c.ctx, slices.Values(texts)), texts)
+	return checked(logprob.Score(c.ctx, c.m, slices.Values(texts)), texts)
 }
 
 func checked(stream iter.Seq2[logprob.Result, error], texts []tokenize.Encoded) ([]logprob.Result, error) {
@@ -249,10 +248,7 @@ func (c *conformance) chain() error {
 const mostRows = 4096
 
 func (c *conformance) sum() error {
-	rows := c.rows()
-	if rows == 0 {
-		return nil
-	}
+	rows := c.m.VocabSize()
 	for i, t := range c.texts[:2] {
 		var texts []tokenize.Encoded
 		for id := range min(rows, mostRows) {
@@ -271,12 +267,4 @@ func (c *conformance) sum() error {
 		}
 	}
 	return nil
-}
-
-// rows is the size of the vocabulary, 0 where the scorer does not say.
-func (c *conformance) rows() int {
-	if s, ok := c.s.(interface{ VocabSize() int }); ok {
-		return s.VocabSize()
-	}
-	return 0
 }

@@ -1,0 +1,182 @@
+package implicit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// Pair is two policies between which there is an implicit reward,
+//
+//	r(x, y) = c(x) + Beta (ln p_tuned(y|x) - ln p_base(y|x))
+type Pair struct {
+	Tuned *Policy
+	// Base is the reference; nil for none: ln p_base then counts as 0, so that the reward
+	// is Beta ln p_tuned(y|x).
+	Base *Policy
+	Beta float64 // above 0; 0 for 1
+}
+
+// member is one policy of a pair, and where its part of a Reward stands.
+type member struct {
+	name string
+	*Policy
+	part func(*Reward) (*tokenize.Encoded, *logprob.Result)
+}
+
+// members are the policies of the pair, one where there is no base model.
+func (p Pair) members() []member {
+	all := []member{
+		{"tuned", p.Tuned, func(r *Reward) (*tokenize.Encoded, *logprob.Result) { return &r.TunedText, &r.Tuned }},
+		{"base", p.Base, func(r *Reward) (*tokenize.Encoded, *logprob.Result) { return &r.BaseText, &r.Base }},
+	}
+	if p.Base == nil {
+		return all[:1]
+	}
+	return all
+}
+
+// Encode makes the texts that the models read of an item: a Reward that is still to be
+// computed, or one with Err where the item cannot be scored.
+func (p Pair) Encode(it Item) Reward {
+	beta := p.Beta
+	if beta == 0 {
+		beta = 1
+	}
+	r := Reward{Item: it, Beta: beta}
+	switch {
+	case it.Err != nil:
+		r.Err = &ItemError{Item: it, Err: it.Err}
+		return r
+	case it.Reply == "":
+		r.Err = &ItemError{Item: it, Err: errors.New("empty, wanted text")}
+		return r
+	}
+	for _, s := range p.members() {
+		text, err := s.encode(it)
+		if err != nil {
+			return Reward{Item: it, Beta: beta, Err: &ItemError{Item: it, Model: s.name, Err: err}}
+		}
+		to, _ := s.part(&r)
+		*to = text
+	}
+	return r
+}
+
+// A window is scored by one model and then by the other; it ends at either bound. Its
+// texts and results are all that Rewards holds: some tens of MB.
+const (
+	windowItems  = 4096
+	windowTokens = 1 << 19
+)
+
+// Rewards scores every item under both models of a pair and yields the rewards in input
+// order. Items are drawn and encoded as they are needed, a window of up to 4,096 at a time,
+// so memory stays bounded however many there are; within a window the tuned model
+// runs first. Items of one prompt should follow each other: what they share is
+// computed once.
+//
+// An item that cannot be scored comes back in its place with Reward.Err. The error of the
+// sequence (a model's, the context's, a NaN log-probability) comes last and ends it. break
+// stops the work; ctx is looked at before every item drawn and by the models.
+func Rewards(ctx context.Context, p Pair, items iter.Seq[Item]) iter.Seq2[Reward, error] {
+	return func(yield func(Reward, error) bool) {
+		var window []Reward
+		n, tokens := 0, 0
+		for it := range items {
+			if err := ctx.Err(); err != nil {
+				yield(Reward{Index: n, Item: it}, fmt.Errorf("implicit: rewards: %w", err))
+				return
+			}
+			r := p.Encode(it)
+			r.Index = n
+			n++
+			window = append(window, r)
+			tokens += len(r.TunedText.IDs) + len(r.BaseText.IDs)
+			if len(window) == windowItems || tokens >= windowTokens {
+				if !p.score(ctx, window, yield) {
+					return
+				}
+				window, tokens = window[:0], 0
+			}
+		}
+		p.score(ctx, window, yield)
+	}
+}
+
+// score runs both models over a window and yields its rewards. It answers whether to
+// go on.
+func (p Pair) score(ctx context.Context, window []Reward, yield func(Reward, error) bool) bool {
+	var todo []*Reward
+	for i := range window {
+		if window[i].Err == nil {
+			todo = append(todo, &window[i])
+		}
+	}
+	for _, s := range p.members() {
+		if err := s.run(ctx, todo); err != nil {
+			yield(Reward{}, fmt.Errorf("implicit: rewards: %s model: %w", s.name, err))
+			return false
+		}
+	}
+	for _, r := range window {
+		if !yield(r, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// run fills in one model's results and holds the model to its promise: a result a text,
+// one value a reply token, finite or -Inf.
+func (s member) run(ctx context.Context, todo []*Reward) error {
+	if len(todo) == 0 {
+		return nil
+	}
+	requests := func(yield func(logprob.Request) bool) {
+		for _, r := range todo {
+			if text, _ := s.part(r); !yield(s.request(*text)) {
+				return
+			}
+		}
+	}
+	n := 0
+	for result, err := range s.LM.Run(ctx, requests) {
+		if err != nil {
+			return err
+		}
+		if n == len(todo) {
+			return fmt.Errorf("more results than the %d texts", n)
+		}
+		text, to := s.part(todo[n])
+		if err := checkResult(result, len(text.IDs)-text.Reply); err != nil {
+			return fmt.Errorf("reply %q: %w", todo[n].Reply, err)
+		}
+		*to = result
+		n++
+	}
+	if n < len(todo) {
+		return fmt.Errorf("%d results for %d texts", n, len(todo))
+	}
+	return nil
+}
+
+func checkResult(r logprob.Result, tokens int) error {
+	if len(r.LogProbs) != tokens {
+		return fmt.Errorf("%d log-probabilities, wanted %d", len(r.LogProbs), tokens)
+	}
+	bad := func(v float32) bool { return v != v || math.IsInf(float64(v), 1) }
+	if i := slices.IndexFunc(r.LogProbs, bad); i >= 0 {
+		return fmt.Errorf("token %d: log-probability %v, wanted a number or -Inf", i, r.LogProbs[i])
+	}
+	if r.Within != r.Within || r.Within > 1e-3 {
+		return fmt.Errorf("ln of the probability of its end is %v, wanted at most 0", r.Within)
+	}
+	return nil
+}
