@@ -285,7 +285,7 @@ func TestTreeWithin(t *testing.T) {
 			}
 		}
 		for _, err := range m.Run(t.Context(), asking(make([]bool, m.VocabSize()+1), texts...)) {
-			if want := fmt.Sprintf("logprob: %s: text 0: within: a set of %d tokens, wanted at most %d, one for each row", dir, m.VocabSize()+1, m.VocabSize()); err == nil || err.Error() != want {
+			if want := fmt.Sprintf("logprob: %s: text 0: a set of %d tokens, wanted at most %d, one for each row of the vocabulary", dir, m.VocabSize()+1, m.VocabSize()); err == nil || err.Error() != want {
 				t.Errorf("error %v, wanted %s", err, want)
 			}
 		}
