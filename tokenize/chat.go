@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/implicitreward/implicitreward/tokenize/internal/jinja"
+	"github.com/implicitreward/implicitreward/internal/jinja"
 )
 
 // ErrDate and ErrTemplate are errors of a chat that options mend: ChatOptions.Date, and

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/implicitreward/implicitreward/tokenize/internal/jinja"
+	"github.com/implicitreward/implicitreward/internal/jinja"
 )
 
 // Encoded is a prompt and a reply as one model reads them.

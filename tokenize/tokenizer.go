@@ -13,8 +13,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/implicitreward/implicitreward/internal/jinja"
 	"github.com/implicitreward/implicitreward/internal/regular"
-	"github.com/implicitreward/implicitreward/tokenize/internal/jinja"
 )
 
 // Tokenizer turns text into the token ids of one checkpoint, and back. Its methods

@@ -12,7 +12,7 @@ import (
 // TestPublished renders published chat templates (and a probe of what Jinja can do)
 // with the cases of the shared folder, which is not part of the repository.
 func TestPublished(t *testing.T) {
-	data, err := os.ReadFile("../../../../shared/data/chat/cases.json")
+	data, err := os.ReadFile("../../shared/data/chat/cases.json")
 	if err != nil {
 		t.Skip("needs ../shared: ", err)
 	}
