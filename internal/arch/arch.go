@@ -1,23 +1,22 @@
 // Package arch holds the forward passes, one file for each family of models, named after
-// its model_type in config.json. Each file reads from top to bottom: the config, the tensors
-// that the checkpoint must hold, the block, written out as apply(x), and the head.
+// its model_type in config.json. A file reads from top to bottom: the config, the tensors
+// that the checkpoint must hold, the head, and the block's operations in their order.
 //
-// What families share stands beside them: the sizes and names of Llama's descendants
-// (decoder.go), linear layers, norms, attention and the gated MLP (layers.go), rotary
-// positions (rope.go), and the keys of config.json. config remembers every key that was
-// asked for, and what is left over is refused by name, so that no setting is ever ignored.
+// What families share: the sizes and names of Llama's descendants (decoder.go), linear
+// layers, norms, attention and the gated MLP (layers.go), rotary positions (rope.go), and
+// the reader of config.json (config.go), which remembers every key that was asked for. Keys
+// that are left over are refused by name, so that no setting is ever ignored.
 //
 // # Layers
 //
-// A Model is cut into layers, each block and then the head, which a caller executes one
-// after the other. A layer is a value (see block): a struct of what was declared, numbers
-// and the layer's tensors. Its graph depends on nothing else, so its Key, by which
-// executables are shared, is computed from that value and from the tensors' shapes. Two
-// layers that differ in anything, be it a window, a multiplier or a bias, have two keys, and
-// no family writes one.
+// A caller executes a Model layer by layer: each block, then the head. A layer's graph is
+// the apply method of a value (block.go): a struct of the numbers and tensors that the family
+// declared. It depends on nothing else, so the key under which executables are shared is
+// computed from that value and the tensors' shapes, and no family writes one. Two layers that
+// differ in anything, a window, a multiplier, a bias, have two keys.
 //
 // The caller, internal/engine, owns batching and decides which positions see which
-// (Scope.Attend); a family only says how its attention is scaled, capped and windowed.
+// (Scope.Attend); a family says how its attention is scaled, capped and windowed.
 //
 // # Numerics
 //
@@ -25,25 +24,25 @@
 // every mode of the engine. Matrix products take both operands in the weights' type and give
 // float32 (bf16 x bf16 -> f32 for a bf16 checkpoint).
 //
-// Dense runs the same layers in float64 or float32, each text alone with a causal mask, and
-// no prefix tree. It is what the engine's numbers are held to, and the trunk that training
-// differentiates.
+// Dense runs the same layers in float64 or float32, each text alone under a plain causal
+// mask. It is the reference that the engine's numbers are held to, and the trunk that
+// training differentiates.
 //
-// # Where the next things go
+// # Where new things go
 //
 //   - A dense family: a file of its own and a line in families.
-//   - Experts: a layer in layers.go beside gatedMLP, whose matrices are Tensors that Stack
-//     those of the checkpoint. Its router is one more linear layer of the family's block.
-//   - A reward head: a head of kind ScalarHead in the family's file, in place of its vocabulary.
-//     config.common refuses such checkpoints by their architectures; the engine refuses the
-//     kind by name.
-//   - LoRA: optional tensors A and B of linear, in layers.go, which knows its in and out.
-//   - Training: the gradient of what Dense builds for each layer (Layer.dense), since a
-//     layer's graph is pure. Layer.Tensors are its parameters.
+//   - Experts: a layer beside gatedMLP in layers.go. The matrices of all experts are one
+//     Tensor that stacks those of the checkpoint; the router is a linear layer of the block.
+//   - A reward head: beside newLogits in layers.go, of kind ScalarHead. Today config.common
+//     refuses the architectures of such checkpoints, and Dense and the engine the kind.
+//   - LoRA: linear in layers.go, which would declare A [r in] and B [out r] and add
+//     (x A^T) B^T. An adapter that is merged into the weights needs nothing here.
+//   - Training: the gradient of Layer.dense (dense.go) with respect to its inputs, which
+//     every family has (TestGradient).
 //
 // Legend of the shapes in comments: T positions of a batch, S scored positions, D hidden
 // width, N heads, G key/value heads, K width of a head, R rotated part of a head, F width of
-// the MLP, E experts, V rows of the vocabulary.
+// the MLP, E experts, L blocks, V rows of the vocabulary.
 package arch
 
 import (

@@ -24,10 +24,10 @@ const noRope = -1
 // Apply builds the layer's graph: x [T D] -> [T D], or of the head x [S D] -> [S V].
 func (l *Layer) Apply(s *Scope, x *Node) *Node { return l.graph.apply(s, x) }
 
-// block is a layer's graph as a value: a struct of numbers and of the layers that a builder
-// has declared. Being comparable it holds no function, slice or map, so that whatever tells
-// its graph from another's is in the value that newLayer makes the key of. (TestPlain refuses
-// the pointers and interfaces that are left.)
+// block is a layer's graph as a value: a struct of numbers, names and what a builder has
+// declared. A comparable struct holds no function, slice or map, and TestPlain refuses
+// pointers and interfaces, so the printed value, from which newLayer computes the key, says
+// all that the graph depends on.
 type block interface {
 	comparable
 	apply(s *Scope, x *Node) *Node
@@ -50,7 +50,7 @@ type builder struct {
 	tensors []Tensor
 }
 
-// param is the number of a layer's tensor, from 1; 0 stands for none.
+// param is the number of a layer's tensor, from 1; 0 for none.
 type param int
 
 func (b *builder) param(t Tensor) param {

@@ -13,9 +13,9 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Dense computes a model as its definition reads, to hold the engine's numbers to it: each
-// text alone, every position beside all others, no prefix tree, no keys and values of an
-// earlier batch, and nothing rounded to less than DType.
+// Dense computes a model as its definition reads, as a reference for the engine's numbers:
+// each text alone, all its positions at once, without prefix tree or KV cache, and rounding
+// nothing to less than DType. Its graphs (Layer.dense) are what training differentiates.
 //
 // In float64 the weights are those of the checkpoint, which float64 holds exactly, and
 // everything is computed in float64: embeddings, norms, products, attention, activations,
@@ -37,76 +37,10 @@ type Dense struct {
 
 const (
 	denseRows = 16_384 // of the vocabulary, at a time
-	// densePad is what a text's length is rounded up to, so that texts of about one length
-	// share executables: nothing sees what stands behind it.
+	// densePad is what a text's length is rounded up to, so that texts of similar lengths
+	// share executables. The padding comes last, where no token of the text attends to it.
 	densePad = 64
 )
-
-// LogProbs is what Dense says of a text.
-type LogProbs struct {
-	Tokens []float64 // ln p(ids[i+1] | ids[:i+1])
-	Next   []float64 // ln p of every row of the vocabulary after the text
-}
-
-// LogProbs computes each of the texts alone, of one token or more each.
-func (d *Dense) LogProbs(ctx context.Context, texts [][]int32) ([]LogProbs, error) {
-	all := make([]LogProbs, len(texts))
-	sums := make([][]logSumExp, len(texts)) // of the logits after each token
-	for i, ids := range texts {
-		all[i] = LogProbs{Tokens: make([]float64, max(len(ids)-1, 0)), Next: make([]float64, d.Model.V)}
-		sums[i] = make([]logSumExp, len(ids))
-	}
-	err := d.Logits(ctx, texts, func(text, from, to int, logits []float64) {
-		ids, width := texts[text], to-from
-		for t := range ids {
-			row := logits[t*width : (t+1)*width]
-			sums[text][t].add(row)
-			switch {
-			case t == len(ids)-1:
-				copy(all[text].Next[from:to], row)
-			case from <= int(ids[t+1]) && int(ids[t+1]) < to:
-				all[text].Tokens[t] = row[int(ids[t+1])-from]
-			}
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	for i, ids := range texts {
-		for t := range ids {
-			lse := sums[i][t].value()
-			if math.IsNaN(lse) || math.IsInf(lse, 0) {
-				return nil, fmt.Errorf("arch: %s: text %d: the logits after token %d are not finite", d.Model.Type, i, t)
-			}
-			if t < len(ids)-1 {
-				all[i].Tokens[t] -= lse
-				continue
-			}
-			for v := range all[i].Next {
-				all[i].Next[v] -= lse
-			}
-		}
-	}
-	return all, nil
-}
-
-// logSumExp is ln sum exp(x) over the numbers that were added: sum is that of exp(x - top).
-// Its zero value has none.
-type logSumExp struct{ top, sum float64 }
-
-func (l *logSumExp) add(numbers []float64) {
-	before := l.top
-	if l.sum == 0 {
-		before = math.Inf(-1)
-	}
-	l.top = max(before, slices.Max(numbers))
-	l.sum *= math.Exp(before - l.top)
-	for _, x := range numbers {
-		l.sum += math.Exp(x - l.top)
-	}
-}
-
-func (l *logSumExp) value() float64 { return l.top + math.Log(l.sum) }
 
 // Logits computes each of the texts alone and hands their logits to use, those of rows
 // from..to of the vocabulary at a time: logits[t*(to-from)+v-from] is that of v after
@@ -156,7 +90,7 @@ func (d *Dense) check(texts [][]int32) error {
 	return nil
 }
 
-// denseRun is a call of Logits: the texts on their way through the model.
+// denseRun is one call of Logits.
 type denseRun struct {
 	*Dense
 	x     []*tensors.Tensor      // [T D], one a text
@@ -184,7 +118,7 @@ func free(all []*tensors.Tensor) {
 	}
 }
 
-// embed adds a text: x[t] = Scale*Table[id[t]] + Positions[t], and 0 behind its end.
+// embed adds a text: x[t] = Scale*Table[id[t]] + Positions[t], and 0 for the padding.
 func (r *denseRun) embed(ids []int32) error {
 	m := r.Model
 	size := (len(ids) + densePad - 1) / densePad * densePad
@@ -334,20 +268,96 @@ func (l *Layer) dense(dtype dtypes.DType, in []*Node) *Node {
 	return l.Apply(s, x)
 }
 
-// attendDense is Scope.Attend for one text whose positions see themselves and all before
-// them, as far as the window goes.
+// attendDense is Scope.Attend for one whole text: a position attends to itself and to those
+// before it, as far as the window goes. q is [T N K], k and v are [T G K].
 func attendDense(q, k, v *Node, a Attention) *Node {
 	g, dims := q.Graph(), q.Shape().Dimensions
 	t, n, width := dims[0], dims[1], dims[2]
 	groups := k.Shape().Dimensions[1]
 	q = Reshape(MulScalar(q, a.Scale), t, groups, n/groups, width)
-	scores := softCap(Einsum("tgmk,sgk->gmts", q, k), a.SoftCap)
+	scores := softCap(Einsum("tgmk,sgk->gmts", q, k), a.SoftCap) // [G M T T], M = N/G
 	query, key := Iota(g, shapes.Make(dtypes.Int32, t, t), 0), Iota(g, shapes.Make(dtypes.Int32, t, t), 1)
-	sees := LessOrEqual(key, query)
+	sees := LessOrEqual(key, query) // [T T]
 	if a.Window > 0 {
 		sees = LogicalAnd(sees, LessThan(Sub(query, key), Scalar(g, dtypes.Int32, min(a.Window, math.MaxInt32))))
 	}
 	sees = BroadcastToDims(InsertAxes(sees, 0, 0), groups, n/groups, t, t)
 	weights := Softmax(Where(sees, scores, Infinity(g, q.DType(), -1)), -1)
 	return Reshape(Einsum("gmts,sgk->tgmk", weights, v), t, n*width)
+}
+
+// LogProbs are a text's log-probabilities.
+type LogProbs struct {
+	Tokens []float64 // ln p(ids[i+1] | ids[:i+1])
+	Next   []float64 // ln p of every row of the vocabulary after the text
+}
+
+// LogProbs computes each of the texts alone, of one token or more each.
+func (d *Dense) LogProbs(ctx context.Context, texts [][]int32) ([]LogProbs, error) {
+	all := make([]LogProbs, len(texts))
+	sums := make([][]logSumExp, len(texts)) // of the logits after each token
+	for i, ids := range texts {
+		all[i] = LogProbs{Tokens: make([]float64, max(len(ids)-1, 0)), Next: make([]float64, d.Model.V)}
+		sums[i] = make([]logSumExp, len(ids))
+	}
+	err := d.Logits(ctx, texts, func(text, from, to int, logits []float64) {
+		ids, width := texts[text], to-from
+		for t := range ids {
+			row := logits[t*width : (t+1)*width]
+			sums[text][t].add(row)
+			switch {
+			case t == len(ids)-1:
+				copy(all[text].Next[from:to], row)
+			case from <= int(ids[t+1]) && int(ids[t+1]) < to:
+				all[text].Tokens[t] = row[int(ids[t+1])-from]
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, ids := range texts {
+		for t := range ids {
+			lse := sums[i][t].value()
+			if math.IsNaN(lse) || math.IsInf(lse, 0) {
+				return nil, fmt.Errorf("arch: %s: text %d: the logits after token %d are not finite", d.Model.Type, i, t)
+			}
+			if t < len(ids)-1 {
+				all[i].Tokens[t] -= lse
+				continue
+			}
+			for v := range all[i].Next {
+				all[i].Next[v] -= lse
+			}
+		}
+	}
+	return all, nil
+}
+
+// logSumExp is ln sum exp(x) over the numbers that were added: sum is that of exp(x - top).
+// Its zero value has none.
+type logSumExp struct{ top, sum float64 }
+
+func (l *logSumExp) add(numbers []float64) {
+	before := l.top
+	if l.sum == 0 {
+		before = math.Inf(-1)
+	}
+	l.top = max(before, slices.Max(numbers))
+	l.sum *= math.Exp(before - l.top)
+	for _, x := range numbers {
+		l.sum += math.Exp(x - l.top)
+	}
+}
+
+func (l *logSumExp) value() float64 { return l.top + math.Log(l.sum) }
+
+// init gives Rsqrt, of the norms, the gradient that gomlx v0.28.8 lacks: y = x^-1/2 has
+// dy/dx = -y^3/2.
+func init() {
+	if VJPRegistration[NodeTypeRsqrt] == nil {
+		VJPRegistration[NodeTypeRsqrt] = func(y *Node, v []*Node, _ shapes.Shape) []*Node {
+			return []*Node{Mul(v[0], MulScalar(Mul(Square(y), y), -0.5))}
+		}
+	}
 }

@@ -38,7 +38,7 @@ func plainRope(theta float64, dim int) Rope {
 	return r
 }
 
-// ropeConfig are the settings of one rotary embedding, wherever they stand.
+// ropeConfig are the settings of one rotary embedding.
 type ropeConfig struct {
 	theta   float64
 	partial float64 // rotated share of a head

@@ -1,0 +1,89 @@
+package arch
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// TestGradient: the graphs of every family's block and head have gradients with respect to
+// their inputs, those of central differences.
+func TestGradient(t *testing.T) {
+	backend, err := compute.NewWithConfig("go:ops_sequential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"gemma2-base", "gemma3_text-pattern", "gpt2-plain", "gpt_neox-parallel", "llama-bias",
+		"mistral-window", "olmo2-mha", "phi3-partial", "qwen2-window", "qwen3-headdim"} {
+		m, err := New(readConfig(t, name, ""), no)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, layer := range []*Layer{m.Blocks[0], m.Head.Layer} {
+			t.Run(layer.Key, func(t *testing.T) { holdGradient(t, backend, m, layer) })
+		}
+	}
+}
+
+// holdGradient compares one element of the gradient with respect to each input.
+func holdGradient(t *testing.T, backend compute.Backend, m *Model, layer *Layer) {
+	const T, step = 5, 1e-5
+	r := rand.New(rand.NewPCG(1, 2))
+	shapes := [][]int{{T, m.D}}
+	if layer.Rope >= 0 {
+		half := len(m.Ropes[layer.Rope].InvFreq)
+		shapes = append(shapes, []int{T, half}, []int{T, half})
+	}
+	for _, in := range layer.Tensors {
+		shapes = append(shapes, in.Shape)
+	}
+	var values [][]float64
+	for _, shape := range shapes {
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		x := make([]float64, n)
+		for i := range x {
+			x[i] = r.NormFloat64() / math.Sqrt(float64(shape[len(shape)-1]))
+		}
+		values = append(values, x)
+	}
+	// loss weighs each number that the layer gives differently.
+	loss := func(in []*Node) *Node {
+		y := layer.dense(dtypes.Float64, in)
+		weights := Sin(ConvertDType(IotaFull(y.Graph(), y.Shape()), dtypes.Float64))
+		return ReduceAllSum(Mul(y, weights))
+	}
+	run := func(graph func(in []*Node) []*Node) []*tensors.Tensor {
+		args := make([]any, len(values))
+		for i, x := range values {
+			args[i] = tensors.FromFlatDataAndDimensions(x, shapes[i]...)
+		}
+		out, err := MustNewExec(backend, graph).Call(args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	gradients := run(func(in []*Node) []*Node { return Gradient(loss(in), in...) })
+	exec := func(in []*Node) []*Node { return []*Node{loss(in)} }
+	for i, gradient := range gradients {
+		at := r.IntN(len(values[i]))
+		x := values[i][at]
+		values[i][at] = x + step
+		above := tensors.ToScalar[float64](run(exec)[0])
+		values[i][at] = x - step
+		below := tensors.ToScalar[float64](run(exec)[0])
+		values[i][at] = x
+		got, want := tensors.MustCopyFlatData[float64](gradient)[at], (above-below)/(2*step)
+		if !(math.Abs(got-want) <= 1e-6*max(1, math.Abs(want))) {
+			t.Errorf("input %d: gradient %g, wanted %g", i, got, want)
+		}
+	}
+}
