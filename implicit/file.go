@@ -1,7 +1,6 @@
 package implicit
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -9,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/internal/table"
 	"github.com/implicitreward/implicitreward/logprob"
 )
@@ -67,10 +67,7 @@ type Provenance struct {
 
 // WriteJSON writes p, indented, keys in a fixed order.
 func (p Provenance) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(p); err != nil {
+	if err := strictjson.Write(w, p, "  "); err != nil {
 		return fmt.Errorf("implicit: meta: %w", err)
 	}
 	return nil

@@ -159,7 +159,7 @@ func (n *names) read(members strictMembers, legacy bool) error {
 		switch {
 		case slices.Contains(namedTokens[:], f.Key):
 			delete(n.named, f.Key)
-			if !none(f.Value) {
+			if !strictjson.Null(f.Value) {
 				var t given
 				if t, err = readToken(f.Value, legacy); err == nil && !t.text && t.Content == "" {
 					err = errors.New("an object without content, wanted a token")
@@ -210,7 +210,7 @@ func (n *names) readAdditional(raw json.RawMessage, legacy bool) error {
 func (n *names) readExtra(raw json.RawMessage, legacy bool) (err error) {
 	dict := raw[0] == '{'
 	switch {
-	case n.version == 4 && (legacy || !dict && !none(raw)):
+	case n.version == 4 && (legacy || !dict && !strictjson.Null(raw)):
 		return errors.New("wanted an object in tokenizer_config.json, for transformers 4")
 	case dict:
 		if n.has.extra = false; legacy {
@@ -416,7 +416,7 @@ func readToken(raw json.RawMessage, legacy bool) (given, error) {
 }
 
 func readTokens(raw json.RawMessage, legacy bool) ([]given, error) {
-	if none(raw) {
+	if strictjson.Null(raw) {
 		return nil, nil
 	}
 	list, err := strictjson.List(raw)
@@ -425,7 +425,7 @@ func readTokens(raw json.RawMessage, legacy bool) ([]given, error) {
 	}
 	tokens := make([]given, len(list))
 	for i, raw := range list {
-		if none(raw) {
+		if strictjson.Null(raw) {
 			return nil, errors.New("null, wanted a token")
 		}
 		if tokens[i], err = readToken(raw, legacy); err != nil {
@@ -442,7 +442,7 @@ func readDict(raw json.RawMessage) ([]member, error) {
 	}
 	var list []member
 	for _, f := range members {
-		if none(f.Value) {
+		if strictjson.Null(f.Value) {
 			return nil, fmt.Errorf("%s: null, wanted a token", f.Key)
 		}
 		t, err := readToken(f.Value, false)
@@ -466,7 +466,7 @@ func decoderTokens(raw json.RawMessage) ([]addedToken, error) {
 		if err != nil {
 			return nil, fmt.Errorf("added_tokens_decoder: id %q, wanted a number", id)
 		}
-		if none(raw) || raw[0] != '{' {
+		if strictjson.Null(raw) || raw[0] != '{' {
 			return nil, fmt.Errorf("added_tokens_decoder: id %q: wanted an object", id)
 		}
 		t, err := readToken(raw, false)

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/implicitreward/implicitreward/internal/regular"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
 // maxFile bounds each file of a tokenizer; the largest in use have a third of it.
@@ -69,7 +71,7 @@ func readSmall(path string) ([]byte, error) {
 // tokenText is a token written as a string or as an object with its content.
 func tokenText(raw json.RawMessage) (string, bool) {
 	var s string
-	if json.Unmarshal(raw, &s) == nil && !none(raw) {
+	if json.Unmarshal(raw, &s) == nil && !strictjson.Null(raw) {
 		return s, true
 	}
 	var t struct{ Content *string }
@@ -94,7 +96,7 @@ func readTemplates(dir string, raw json.RawMessage) (list []namedTemplate, missi
 	switch {
 	case err == nil:
 		list = []namedTemplate{{"default", string(data)}}
-	case none(raw):
+	case strictjson.Null(raw):
 	case json.Unmarshal(raw, &text) == nil:
 		list = []namedTemplate{{"default", text}}
 	case json.Unmarshal(raw, &list) != nil:

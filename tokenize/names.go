@@ -33,11 +33,11 @@ func checkNames(data []byte) error {
 	}
 	for _, m := range top {
 		switch {
-		case m.Key == "model" && !none(m.Value):
+		case m.Key == "model" && !strictjson.Null(m.Value):
 			if _, err := only(m.Value, "model: ", modelNames); err != nil {
 				return err
 			}
-		case m.Key == "added_tokens" && !none(m.Value):
+		case m.Key == "added_tokens" && !strictjson.Null(m.Value):
 			if err := checkAddedNames(m.Value); err != nil {
 				return err
 			}
@@ -61,7 +61,7 @@ func checkAddedNames(data []byte) error {
 			return err
 		}
 		for _, name := range addedNames {
-			if !slices.ContainsFunc(members, func(m strictjson.Member) bool { return m.Key == name && !none(m.Value) }) {
+			if !slices.ContainsFunc(members, func(m strictjson.Member) bool { return m.Key == name && !strictjson.Null(m.Value) }) {
 				return fmt.Errorf("added_tokens: entry %d: no %s, wanted one", i+1, name)
 			}
 		}
@@ -73,7 +73,7 @@ func checkAddedNames(data []byte) error {
 // those of tokens.
 func checkPartNames(data json.RawMessage, where string) error {
 	switch {
-	case none(data) || data[0] != '{' && data[0] != '[':
+	case strictjson.Null(data) || data[0] != '{' && data[0] != '[':
 		return nil
 	case data[0] == '[':
 		list, err := strictjson.List(data)

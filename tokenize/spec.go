@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
 const (
@@ -57,8 +59,6 @@ type part struct {
 	PrependScheme *string `json:"prepend_scheme"`
 	AddPrefix     *bool   `json:"add_prefix_space"`
 }
-
-func none(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
 func parseSpec(data []byte) (*spec, error) {
 	s := &spec{}
@@ -120,7 +120,7 @@ func (s *spec) checkModel() error {
 		return fmt.Errorf("model: dropout %v, wanted none: it makes ids random", *dropout)
 	case !empty(prefix) || !empty(suffix):
 		return errors.New("model: continuing_subword_prefix or end_of_word_suffix, wanted neither")
-	case none(fields["vocab"]) || none(fields["merges"]):
+	case strictjson.Null(fields["vocab"]) || strictjson.Null(fields["merges"]):
 		return errors.New("model: no vocab or no merges, wanted both")
 	}
 	if err := json.Unmarshal(fields["vocab"], &s.vocab); err != nil {
@@ -225,7 +225,7 @@ func (s *spec) engine() ([]byte, error) {
 		return nil, err
 	}
 	or := func(raw json.RawMessage) json.RawMessage {
-		if none(raw) {
+		if strictjson.Null(raw) {
 			return json.RawMessage("null")
 		}
 		return raw
@@ -278,7 +278,7 @@ func flatten(name string, raw json.RawMessage, known map[string]func(part) error
 }
 
 func flattenTo(parts []part, name string, raw json.RawMessage, known map[string]func(part) error, depth int) ([]part, error) {
-	if none(raw) {
+	if strictjson.Null(raw) {
 		return parts, nil
 	}
 	if depth > 8 {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/preference"
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -20,14 +20,7 @@ type meta struct {
 	Data  string        `json:"data"` // sha256, hex, of the file of preferences
 }
 
-func (m meta) writeJSON(w io.Writer) error { return writeJSON(w, m) }
-
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
+func (m meta) writeJSON(w io.Writer) error { return strictjson.Write(w, m, "  ") }
 
 // report is what is printed.
 type report struct {
@@ -37,7 +30,7 @@ type report struct {
 	reference bool
 }
 
-func (r *report) writeJSON(w io.Writer) error { return writeJSON(w, r) }
+func (r *report) writeJSON(w io.Writer) error { return strictjson.Write(w, r, "  ") }
 
 // rowsTo writes the rows as the name of their file ends.
 func (r *report) rowsTo(name string) func(io.Writer) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
 // sample tells which sample of an evaluation a pair is.
@@ -37,7 +37,7 @@ func (s *samples) add(line cli.Line) (of sample, err error) {
 		return of, err
 	}
 	of.ID, of.Epoch = members["id"], members["epoch"]
-	named := len(of.ID) > 0 && string(of.ID) != "null"
+	named := !strictjson.Null(of.ID)
 	switch {
 	case s.begun && named != s.named:
 		return sample{}, errors.New("some pairs have an \"id\" and some have none, wanted all or none")
@@ -108,11 +108,9 @@ func (s sample) record(r implicit.Reward) (line []byte, reason string) {
 
 // appendJSON adds a value, with <, > and & as they are.
 func appendJSON(to []byte, value any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(value); err != nil {
+	b, err := strictjson.Marshal(value)
+	if err != nil {
 		panic(err) // no type here fails
 	}
-	return append(to, bytes.TrimSpace(b.Bytes())...)
+	return append(to, b...)
 }

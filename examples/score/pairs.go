@@ -17,6 +17,7 @@ import (
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/internal/regular"
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -229,18 +230,15 @@ type side struct {
 // number is a JSON number, null where it is infinite, which JSON cannot say.
 type number float64
 
-func (x number) MarshalJSON() ([]byte, error) { return marshal(float64(x), 64), nil }
+func (x number) MarshalJSON() ([]byte, error) {
+	return strictjson.AppendFloat(nil, float64(x), 64), nil
+}
 
 // single is a number with as many digits as it takes to read the float32 back.
 type single float32
 
-func (x single) MarshalJSON() ([]byte, error) { return marshal(float64(x), 32), nil }
-
-func marshal(x float64, bits int) []byte {
-	if math.IsInf(x, 0) {
-		return []byte("null")
-	}
-	return strconv.AppendFloat(nil, x, 'g', -1, bits)
+func (x single) MarshalJSON() ([]byte, error) {
+	return strictjson.AppendFloat(nil, float64(x), 32), nil
 }
 
 // piece is an element of "per_span": what both models say of a piece of the reply that

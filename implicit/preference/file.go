@@ -2,13 +2,13 @@ package preference
 
 import (
 	"bufio"
-	"encoding/json"
 	"io"
 	"math"
 	"strconv"
 	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/internal/table"
 )
 
@@ -84,8 +84,6 @@ type reply struct {
 // and lists where one of them is several; numbers that are not finite are null.
 func WriteJSONL(w io.Writer, rows []Scored, reference bool) error {
 	b := bufio.NewWriter(w)
-	e := json.NewEncoder(b)
-	e.SetEscapeHTML(false)
 	for i := range rows {
 		s := &rows[i]
 		line := struct {
@@ -107,7 +105,7 @@ func WriteJSONL(w io.Writer, rows []Scored, reference bool) error {
 		} else {
 			line.Refused = s.Err.Error()
 		}
-		if err := e.Encode(line); err != nil {
+		if err := strictjson.Write(b, line, ""); err != nil {
 			return err
 		}
 	}

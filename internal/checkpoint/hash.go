@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
 // Hash returns the SHA-256, in hex, of the weights: of one line for each
@@ -55,7 +57,7 @@ func (w *Weights) Hash(ctx context.Context) (string, error) {
 	h := sha256.New()
 	for _, name := range w.names {
 		t := w.tensors[name]
-		line, err := marshal([]any{name, t.kind, t.Shape, sums[name]})
+		line, err := strictjson.Marshal([]any{name, t.kind, t.Shape, sums[name]})
 		if err != nil {
 			return "", t.errorf("hash: %w", err)
 		}

@@ -1,15 +1,15 @@
 package checkpoint
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
 // Write writes a safetensors file that holds the tensors and, unless empty,
@@ -36,11 +36,11 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 		if len(header) > 1 {
 			header = append(header, ',')
 		}
-		key, err := marshal(name)
+		key, err := strictjson.Marshal(name)
 		if err != nil {
 			return err
 		}
-		text, err := marshal(value)
+		text, err := strictjson.Marshal(value)
 		header = append(append(append(header, key...), ':'), text...)
 		return err
 	}
@@ -85,15 +85,4 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 		}
 	}
 	return nil
-}
-
-// marshal is json.Marshal without the escapes that are for HTML.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -50,7 +51,7 @@ func (r *completionsRequest) check() error {
 	switch {
 	case r.Stream:
 		return refuse("stream", "stream: true, wanted false: answers are not streamed")
-	case !null(r.StreamOptions):
+	case !strictjson.Null(r.StreamOptions):
 		return refuse("stream_options", "stream_options without stream, which is not done")
 	case r.MaxTokens == nil:
 		return refuse("max_tokens", "max_tokens is missing, which means 16: wanted 0, or 1 for the likeliest next token; this server scores and does not write")
@@ -77,7 +78,7 @@ func (r *completionsRequest) check() error {
 	case *r.MaxTokens == 0: // nothing is written, so nothing can be sampled or stopped
 	case r.Temperature != nil && *r.Temperature != 0:
 		return refuse("temperature", "temperature: %g, wanted 0: nothing is sampled", *r.Temperature)
-	case !null(r.Stop) && string(r.Stop) != `""` && string(r.Stop) != "[]":
+	case !strictjson.Null(r.Stop) && string(r.Stop) != `""` && string(r.Stop) != "[]":
 		return refuse("stop", "stop with max_tokens 1: not done")
 	}
 	return nil
@@ -138,7 +139,7 @@ func (t topTokens) MarshalJSON() ([]byte, error) {
 			b = append(b, ',')
 		}
 		b = append(append(b, encodeJSON(token.piece)...), ':')
-		b = strconv.AppendFloat(b, float64(token.logProb), 'g', -1, 32)
+		b = strictjson.AppendFloat(b, float64(token.logProb), 32)
 	}
 	return append(b, '}'), nil
 }

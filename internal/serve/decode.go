@@ -2,7 +2,6 @@ package serve
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -28,7 +27,6 @@ func decode(body []byte, to any) error {
 }
 
 // null tells whether a field is not there.
-func null(raw json.RawMessage) bool { return strictjson.Null(raw) }
 
 // notDecoded says in the client's words what was wrong with the JSON.
 func notDecoded(err error) error {

@@ -1,13 +1,13 @@
 package serve
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
 // apiError is an answer that is not 200, in OpenAI's form:
@@ -78,11 +78,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 // encodeJSON is v in JSON, with "<" as it stands: nothing of it goes into a page.
 func encodeJSON(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil { // a NaN, or a type that JSON has not: our mistake
+	b, err := strictjson.Marshal(v)
+	if err != nil { // a NaN, or a type that JSON has not: our mistake
 		panic(fmt.Sprintf("serve: response: %v", err))
 	}
-	return bytes.TrimRight(b.Bytes(), "\n")
+	return b
 }

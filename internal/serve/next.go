@@ -3,10 +3,9 @@ package serve
 import (
 	"context"
 	"encoding/json"
-	"math"
 	"slices"
-	"strconv"
 
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -44,11 +43,7 @@ func (v values) MarshalJSON() ([]byte, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if math.IsInf(float64(x), -1) {
-			b = append(b, "null"...)
-		} else {
-			b = strconv.AppendFloat(b, float64(x), 'g', -1, 32)
-		}
+		b = strictjson.AppendFloat(b, float64(x), 32)
 	}
 	return append(b, ']'), nil
 }
@@ -70,7 +65,7 @@ func (s *Server) next(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	as, err := r.of(m, !null(r.Messages))
+	as, err := r.of(m, !strictjson.Null(r.Messages))
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +108,7 @@ func pick(row []float32, ids []int32) values {
 
 // wantedIDs reads the field ids; nil for all.
 func (s *Server) wantedIDs(raw json.RawMessage, m *Model) ([]int32, error) {
-	if null(raw) {
+	if strictjson.Null(raw) {
 		return nil, nil
 	}
 	if raw[0] != '[' {
@@ -136,10 +131,10 @@ func (s *Server) wantedIDs(raw json.RawMessage, m *Model) ([]int32, error) {
 
 // readOrRender reads a prompt, or renders messages.
 func (s *Server) readOrRender(raw, messages json.RawMessage, m *Model, bos bool) ([]prompt, error) {
-	if null(messages) {
+	if strictjson.Null(messages) {
 		return s.read(raw, "prompt", m, bos)
 	}
-	if !null(raw) {
+	if !strictjson.Null(raw) {
 		return nil, refuse("prompt", "prompt and messages, wanted one of them")
 	}
 	if m.Tokenizer() == nil {

@@ -20,7 +20,7 @@ type prompt struct {
 // of such lists. One of texts and ids is not nil.
 func prompts(raw json.RawMessage, field string, limits Limits) (texts []string, ids [][]int32, err error) {
 	switch {
-	case null(raw):
+	case strictjson.Null(raw):
 		return nil, nil, refuse(field, "%s is missing, wanted a string, a list of strings, a list of token ids or a list of such lists", field)
 	case raw[0] == '"':
 		s, _, err := strictjson.String(raw)
@@ -72,7 +72,7 @@ func stringList(raw json.RawMessage, limits Limits) ([]string, error) {
 	for i, raw := range list {
 		text, ok, err := strictjson.String(raw)
 		switch {
-		case null(raw):
+		case strictjson.Null(raw):
 			return nil, errors.New("null among strings")
 		case err != nil:
 			return nil, err

@@ -21,7 +21,7 @@ type reading struct {
 // of returns a model as it reads text for the request. chats says whether anything is
 // rendered by a template, without which a system message and variables have no place.
 func (r *reading) of(m *Model, chats bool) (*Model, error) {
-	vars := !null(r.Vars)
+	vars := !strictjson.Null(r.Vars)
 	if r.System == nil && !vars && r.BOS == nil {
 		return m, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -165,7 +166,7 @@ func (s *Server) betaOf(beta *float64) (float64, error) {
 
 // chat is the prompt as messages.
 func (r *rewardRequest) chat() ([]tokenize.Message, error) {
-	messages := !null(r.Messages)
+	messages := !strictjson.Null(r.Messages)
 	switch {
 	case messages == (r.Prompt != nil):
 		return nil, refuse("prompt", "wanted prompt or messages, one of them")
@@ -188,7 +189,7 @@ func (r *rewardRequest) chat() ([]tokenize.Message, error) {
 }
 
 func (r *rewardRequest) replies(limits Limits) ([]string, error) {
-	list := !null(r.Replies)
+	list := !strictjson.Null(r.Replies)
 	switch {
 	case list == (r.Reply != nil):
 		return nil, refuse("reply", "wanted reply or replies, one of them")

@@ -40,7 +40,7 @@ func (s *Server) tokenize(_ context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	chat := !null(r.Messages)
+	chat := !strictjson.Null(r.Messages)
 	var ids []int32
 	bos, err := r.strings(r.AddSpecialTokens)
 	if err != nil {
@@ -200,7 +200,7 @@ func readMessage(raw json.RawMessage) (m tokenize.Message, err error) {
 			switch {
 			case err != nil:
 				return m, fmt.Errorf("has a %s that is no text: %w", member.Key, err)
-			case !ok && !null(member.Value):
+			case !ok && !strictjson.Null(member.Value):
 				return m, fmt.Errorf("has a %s that is no string, wanted one", member.Key)
 			case member.Key == "role":
 				m.Role = text
@@ -211,7 +211,7 @@ func readMessage(raw json.RawMessage) (m tokenize.Message, err error) {
 			if strings.EqualFold(member.Key, "role") || strings.EqualFold(member.Key, "content") {
 				return m, fmt.Errorf("has %.40q, wanted it in lower case", member.Key)
 			}
-			if !null(member.Value) {
+			if !strictjson.Null(member.Value) {
 				m.Extra = append(m.Extra, tokenize.Member{Name: member.Key, Value: member.Value})
 			}
 		}

@@ -8,6 +8,9 @@
 //	data -> Unmarshal               a struct, whose fields are all that there may be
 //	part -> String, Null            of what these return
 //
+// and writes it as the rest of the world expects: <, > and & stay (Write, Marshal), infinity
+// is null (AppendFloat).
+//
 // It stands on github.com/go-json-experiment/json, which is Go 1.27's encoding/json/v2 for
 // earlier releases; what it adds is errors that say where, and the bounds.
 package strictjson

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -195,5 +196,22 @@ func BenchmarkCheck(b *testing.B) {
 		if err := Check(data); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestWrite(t *testing.T) {
+	var b strings.Builder
+	if err := Write(&b, map[string]string{"a": "<&>"}, "  "); err != nil || b.String() != "{\n  \"a\": \"<&>\"\n}\n" {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+	if b, err := Marshal([]float64{0.1}); err != nil || string(b) != "[0.1]" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := Marshal(math.NaN()); err == nil {
+		t.Error("NaN was written")
+	}
+	got := AppendFloat(AppendFloat(AppendFloat(nil, math.Inf(-1), 64), float64(float32(-0.1)), 32), 1e-7, 64)
+	if string(got) != "null-0.11e-07" {
+		t.Errorf("%s", got)
 	}
 }

@@ -25,9 +25,9 @@ func Marshal(value any) ([]byte, error) {
 }
 
 // AppendFloat appends a number of 32 or 64 bits with the fewest digits that give it back,
-// and null for one that is not finite, which JSON does not have.
+// and null for infinity, which JSON does not have. A NaN makes no JSON.
 func AppendFloat(dst []byte, x float64, bits int) []byte {
-	if math.IsInf(x, 0) || math.IsNaN(x) {
+	if math.IsInf(x, 0) {
 		return append(dst, "null"...)
 	}
 	return strconv.AppendFloat(dst, x, 'g', -1, bits)

@@ -2,9 +2,10 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
 // family is what tells the pairs' architectures and tokenizers apart.
@@ -222,11 +223,9 @@ func (f *family) tokenizerConfig(template string) []byte {
 
 // quote writes a JSON string without the escapes that are for HTML.
 func quote(s string) string {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
+	b, err := strictjson.Marshal(s)
+	if err != nil {
 		panic(err) // strings always encode
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return string(b)
 }
