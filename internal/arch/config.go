@@ -67,36 +67,28 @@ func get[T any](c *config, key string, def T, kind string) T {
 	return out
 }
 
-// Has tells whether the key is there and not null.
+// has tells whether the key is there and not null.
 func (c *config) has(key string) bool {
 	v, ok := c.keys[key]
 	return ok && string(v) != "null"
 }
 
-// Int, Float, Bool and String return the value of a key, or def where it is
-// absent or null.
-func (c *config) int(key string, def int) int { return get(c, key, def, "an integer") }
-
-// Float: see Int.
+// int, float, bool and string return the value of a key, or def where it is absent or null;
+// floats and strings a list, nil where it is.
+func (c *config) int(key string, def int) int           { return get(c, key, def, "an integer") }
 func (c *config) float(key string, def float64) float64 { return get(c, key, def, "a number") }
+func (c *config) bool(key string, def bool) bool        { return get(c, key, def, "true or false") }
+func (c *config) string(key, def string) string         { return get(c, key, def, "a string") }
 
-// Bool: see Int.
-func (c *config) bool(key string, def bool) bool { return get(c, key, def, "true or false") }
-
-// String: see Int.
-func (c *config) string(key, def string) string { return get(c, key, def, "a string") }
-
-// Floats returns a list of numbers, nil where the key is absent.
 func (c *config) floats(key string) []float64 {
 	return get[[]float64](c, key, nil, "a list of numbers")
 }
 
-// Strings returns a list of strings, nil where the key is absent.
 func (c *config) strings(key string) []string {
 	return get[[]string](c, key, nil, "a list of strings")
 }
 
-// Size returns an integer that must be there (or have a default above 0) and lie
+// size returns an integer that must be there (or have a default above 0) and lie
 // within 1 and 2^24: a hostile config cannot ask for a huge allocation.
 func (c *config) size(key string, def int) int {
 	n := c.int(key, def)
@@ -111,7 +103,7 @@ func (c *config) size(key string, def int) int {
 	return n
 }
 
-// Positive returns a number that must be above 0.
+// positive returns a number that must be above 0.
 func (c *config) positive(key string, def float64) float64 {
 	x := c.float(key, def)
 	if !(x > 0) {
@@ -125,7 +117,7 @@ func (c *config) positive(key string, def float64) float64 {
 	return x
 }
 
-// Object returns a nested object as a Config of its own, whose leftover keys count
+// object returns a nested object as a config of its own, whose leftover keys count
 // as leftovers of c; nil where the key is absent.
 func (c *config) object(key string) *config {
 	v, ok := c.raw(key)
@@ -140,13 +132,13 @@ func (c *config) object(key string) *config {
 	return &config{modelType: c.modelType, keys: keys, read: map[string]bool{}, prefix: c.prefix + key + ".", parent: c}
 }
 
-// Null tells whether the key is there with the value null.
+// null tells whether the key is there with the value null.
 func (c *config) null(key string) bool {
 	c.read[key] = true
 	return string(c.keys[key]) == "null"
 }
 
-// Cap returns a soft-cap: 0 (none) where the key is null, def where it is absent.
+// cap returns a soft-cap: 0 (none) where the key is null, def where it is absent.
 func (c *config) cap(key string, def float64) float64 {
 	if c.null(key) {
 		return 0
@@ -157,14 +149,14 @@ func (c *config) cap(key string, def float64) float64 {
 	return c.positive(key, def)
 }
 
-// Ignore marks keys that have no influence on this family's log-probabilities.
+// ignore marks keys that have no influence on this family's log-probabilities.
 func (c *config) ignore(keys ...string) {
 	for _, k := range keys {
 		c.read[k] = true
 	}
 }
 
-// Only refuses a boolean, numeric or string key that is present with another value
+// only refuses a boolean, numeric or string key that is present with another value
 // than the one that is computed.
 func only[T comparable](c *config, key string, want T) {
 	if got := get(c, key, want, fmt.Sprintf("%v", want)); got != want {
@@ -172,7 +164,7 @@ func only[T comparable](c *config, key string, want T) {
 	}
 }
 
-// Refuse reports the key's value as not supported.
+// refuse reports the key's value as not supported.
 func (c *config) refuse(key string) {
 	c.read[key] = true
 	c.root().refused = append(c.root().refused, c.prefix+key+"="+brief(c.keys[key]))
@@ -194,7 +186,7 @@ func (c *config) root() *config {
 	return c
 }
 
-// leftovers refuses every key that nothing has read. Object's caller calls it once
+// leftovers refuses every key that nothing has read. object's caller calls it once
 // the nested object has been read.
 func (c *config) leftovers() {
 	for k, v := range c.keys {

@@ -2,7 +2,6 @@ package arch
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -45,7 +44,7 @@ func gptNeoX(c *config, exists func(string) bool) *Model {
 			up:            b.linear("mlp.dense_h_to_4h", m.D, f, true),
 			down:          b.linear("mlp.dense_4h_to_h", f, m.D, true),
 			act:           act, n: m.N, parallel: parallel,
-			Attention: Attention{Scale: 1 / math.Sqrt(float64(m.K))},
+			Attention: m.scaled(0),
 		}))
 	}
 	b := &builder{}

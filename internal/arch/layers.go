@@ -129,6 +129,11 @@ func third(x *Node, i int) *Node {
 	return SliceAxis(x, -1, AxisRange(i*width, (i+1)*width))
 }
 
+// scaled is the attention of most families: q.k / sqrt(K), within a window (0 for none).
+func (m *Model) scaled(window int) Attention {
+	return Attention{Scale: 1 / math.Sqrt(float64(m.K)), Window: window}
+}
+
 // selfAttention is the attention of the families whose q, k and v have matrices of their
 // own: o(attend(rotate(norm(q x)), rotate(norm(k x)), v x)).
 type selfAttention struct {

@@ -1,7 +1,6 @@
 package arch
 
 import (
-	"math"
 	"strings"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -27,7 +26,7 @@ func llama(c *config, exists func(string) bool) *Model {
 		b := d.block(i)
 		d.Blocks = append(d.Blocks, newLayer(b, 0, llamaBlock{
 			attentionNorm: b.rmsNorm("input_layernorm", d.D, d.eps),
-			attention:     d.attention(b, bias, bias, Attention{Scale: 1 / math.Sqrt(float64(d.K))}),
+			attention:     d.attention(b, bias, bias, d.scaled(0)),
 			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
 			mlp:           d.mlp(b, act, mlpBias),
 		}))

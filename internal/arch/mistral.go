@@ -1,10 +1,6 @@
 package arch
 
-import (
-	"math"
-
-	. "github.com/gomlx/gomlx/core/graph"
-)
+import . "github.com/gomlx/gomlx/core/graph"
 
 // mistral is Mistral 7B and Nemo (modeling_mistral.py): llama without biases, with
 // one window for all layers where sliding_window is not null.
@@ -23,7 +19,7 @@ func mistral(c *config, exists func(string) bool) *Model {
 		b := d.block(i)
 		d.Blocks = append(d.Blocks, newLayer(b, 0, mistralBlock{
 			attentionNorm: b.rmsNorm("input_layernorm", d.D, d.eps),
-			attention:     d.attention(b, false, false, Attention{Scale: 1 / math.Sqrt(float64(d.K)), Window: w}),
+			attention:     d.attention(b, false, false, d.scaled(w)),
 			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
 			mlp:           d.mlp(b, act, false),
 		}))

@@ -1,10 +1,6 @@
 package arch
 
-import (
-	"math"
-
-	. "github.com/gomlx/gomlx/core/graph"
-)
+import . "github.com/gomlx/gomlx/core/graph"
 
 // olmo2 is OLMo 2 (modeling_olmo2.py): norms after attention and MLP, inside the
 // residual branch, and RMSNorm over the whole width of q and k.
@@ -17,7 +13,7 @@ func olmo2(c *config, exists func(string) bool) *Model {
 	d.Embed = d.embedding(1)
 	for i := range d.L {
 		b := d.block(i)
-		attention := d.attention(b, bias, bias, Attention{Scale: 1 / math.Sqrt(float64(d.K))})
+		attention := d.attention(b, bias, bias, d.scaled(0))
 		attention.qNorm = b.rmsNorm("self_attn.q_norm", d.N*d.K, d.eps)
 		attention.kNorm = b.rmsNorm("self_attn.k_norm", d.G*d.K, d.eps)
 		attention.acrossHeads = true

@@ -1,10 +1,6 @@
 package arch
 
-import (
-	"math"
-
-	. "github.com/gomlx/gomlx/core/graph"
-)
+import . "github.com/gomlx/gomlx/core/graph"
 
 // phi3 is Phi 3 and 3.5 (modeling_phi3.py): llama with q, k, v in one matrix and
 // gate, up in another, optional window and partial rotary positions. With longrope
@@ -36,7 +32,7 @@ func phi3(c *config, exists func(string) bool) *Model {
 			gateUp:        b.linear("mlp.gate_up_proj", d.D, 2*d.F, false),
 			down:          b.linear("mlp.down_proj", d.F, d.D, false),
 			act:           act, n: d.N, g: d.G, k: d.K, f: d.F,
-			Attention: Attention{Scale: 1 / math.Sqrt(float64(d.K)), Window: w},
+			Attention: d.scaled(w),
 		}))
 	}
 	b := &builder{}

@@ -1,10 +1,6 @@
 package arch
 
-import (
-	"math"
-
-	. "github.com/gomlx/gomlx/core/graph"
-)
+import . "github.com/gomlx/gomlx/core/graph"
 
 // qwen2 is Qwen 2 and 2.5 (modeling_qwen2.py): llama with biases on q, k and v, and
 // a window for the layers from max_window_layers on where use_sliding_window says so.
@@ -20,7 +16,7 @@ func qwen2(c *config, exists func(string) bool) *Model {
 		b := d.block(i)
 		d.Blocks = append(d.Blocks, newLayer(b, 0, qwen2Block{
 			attentionNorm: b.rmsNorm("input_layernorm", d.D, d.eps),
-			attention:     d.attention(b, true, false, Attention{Scale: 1 / math.Sqrt(float64(d.K)), Window: w}),
+			attention:     d.attention(b, true, false, d.scaled(w)),
 			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
 			mlp:           d.mlp(b, act, false),
 		}))

@@ -1,10 +1,6 @@
 package arch
 
-import (
-	"math"
-
-	. "github.com/gomlx/gomlx/core/graph"
-)
+import . "github.com/gomlx/gomlx/core/graph"
 
 // qwen3 is Qwen 3, dense (modeling_qwen3.py): qwen2 with RMSNorm on each head of q
 // and k, heads of their own width, and biases only where attention_bias says so.
@@ -18,7 +14,7 @@ func qwen3(c *config, exists func(string) bool) *Model {
 	d.Embed = d.embedding(1)
 	for i, w := range qwenWindows(c, d.L) {
 		b := d.block(i)
-		attention := d.attention(b, bias, bias, Attention{Scale: 1 / math.Sqrt(float64(d.K)), Window: w})
+		attention := d.attention(b, bias, bias, d.scaled(w))
 		attention.qNorm = b.rmsNorm("self_attn.q_norm", d.K, d.eps)
 		attention.kNorm = b.rmsNorm("self_attn.k_norm", d.K, d.eps)
 		d.Blocks = append(d.Blocks, newLayer(b, 0, qwen3Block{
