@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -9,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,37 +17,39 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/gomlx/go-huggingface/hub"
 )
 
-// Of package hub its download manager and its types are used, and not
-// hub.Repo's own methods (v0.4.3), because those print to standard output, take
-// no context for the list of files, delete the cached list before they ask for
-// a new one, count in shared variables without a lock, put the server's ETag
-// into a path unchecked, write no refs, and lock with a file that they delete
-// while others wait for it. The manager itself reports a transfer that breaks
-// off as done (it wraps the wrong error), waits for ever and checks nothing; see
-// fetch and verify. What is asked here: the list of files with their sizes and
-// hashes, then each file of that very commit. A broken transfer begins anew;
-// files that are whole are not fetched again.
+// What is asked of the hub: the list of files with their sizes and hashes, then each
+// file of that very commit. A transfer that breaks off goes on from where it broke;
+// what is whole and has the announced hash is not fetched again.
 
 // parallel is how many files are fetched at once.
 const parallel = 4
 
-// tries is how often a transfer that breaks off is begun.
+// tries is how often a file that breaks off, or is not what was announced, is asked for.
 const tries = 3
 
-// listing is what the hub tells of a revision, as far as it is needed.
+// listing is what the hub says of a revision, as far as it is needed.
 type listing struct {
-	Commit string          `json:"sha"`
-	Files  []*hub.FileInfo `json:"siblings"`
+	Commit string      `json:"sha"`
+	Files  []*fileInfo `json:"siblings"`
+}
+
+// fileInfo is what the hub says of one file.
+type fileInfo struct {
+	Name   string `json:"rfilename"`
+	Size   int64  `json:"size"`
+	BlobID string `json:"blobId"` // git's SHA-1
+	LFS    *struct {
+		SHA256 string `json:"sha256"`
+		Size   int64  `json:"size"`
+	} `json:"lfs"` // nil for a small file
 }
 
 // download makes the cache hold what is needed of a commit and returns the
 // folder.
 func (r *repo) download(ctx context.Context, list *listing) (string, error) {
-	files := make(map[string]*hub.FileInfo)
+	files := make(map[string]*fileInfo)
 	var names []string
 	for _, f := range list.Files {
 		if f != nil && plainName(f.Name) {
@@ -111,22 +113,13 @@ func isSmall(name string) bool {
 
 // list asks the hub what the revision is.
 func (r *repo) list(ctx context.Context) (*listing, error) {
-	dir, err := os.MkdirTemp("", "checkpoint-") // the cache may be read-only
-	if err != nil {
-		return nil, r.errorf("%w", err)
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "listing.json")
 	address := fmt.Sprintf("%s/api/models/%s/revision/%s?blobs=true", r.options.Endpoint, r.id, url.PathEscape(r.revision))
-	if err := r.fetch(ctx, address, path, maxJSON, nil); err != nil {
+	var data bytes.Buffer
+	if err := r.fetch(ctx, address, &data, maxJSON, func(int64) {}); err != nil {
 		return nil, r.explain(ctx, "the list of files", err)
 	}
-	data, err := readSmall(path)
-	if err != nil {
-		return nil, err
-	}
 	var list listing
-	if err := json.Unmarshal(data, &list); err != nil {
+	if err := json.Unmarshal(data.Bytes(), &list); err != nil {
 		return nil, r.errorf("%s answers no list of files, wanted a hub: %w", r.options.Endpoint, err)
 	}
 	if !fullCommit.MatchString(list.Commit) {
@@ -139,7 +132,7 @@ func (r *repo) list(ctx context.Context) (*listing, error) {
 type transfer struct {
 	*repo
 	commit string
-	files  map[string]*hub.FileInfo
+	files  map[string]*fileInfo
 
 	mu    sync.Mutex
 	done  map[string]int64 // bytes so far by file
@@ -170,7 +163,7 @@ func (d *transfer) need(ctx context.Context, names []string) error {
 		}
 	}
 	for _, name := range missing {
-		d.total += size(d.files[name])
+		d.total += d.files[name].size()
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -204,7 +197,7 @@ func (d *transfer) need(ctx context.Context, names []string) error {
 func (d *transfer) missing(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		info, err := os.Stat(filepath.Join(d.snapshot(d.commit), name))
-		return err == nil && info.Mode().IsRegular() && (size(d.files[name]) == 0 || info.Size() == size(d.files[name]))
+		return err == nil && info.Mode().IsRegular() && (d.files[name].size() == 0 || info.Size() == d.files[name].size())
 	})
 }
 
@@ -218,10 +211,10 @@ func (d *transfer) get(ctx context.Context, name string) error {
 	}
 	info := d.files[name]
 	blobs := filepath.Join(d.dir, "blobs")
-	if sum := announced(info); sum != "" {
+	if sum := info.announced(); sum != "" {
 		// The same content under another commit or name.
-		if stat, err := os.Stat(filepath.Join(blobs, sum)); err == nil && stat.Size() == size(info) {
-			d.progress(name, size(info))
+		if stat, err := os.Stat(filepath.Join(blobs, sum)); err == nil && stat.Size() == info.size() {
+			d.progress(name, info.size())
 			if err := d.link(d.commit, name, sum); err != nil {
 				return d.errorf("the cache: %w", err)
 			}
@@ -232,34 +225,23 @@ func (d *transfer) get(ctx context.Context, name string) error {
 	if err != nil {
 		return d.explain(ctx, name, err)
 	}
-	temp := f.Name()
-	made, err := f.Stat() // its permissions are those of new files; the manager gives others
-	f.Close()
-	if err != nil {
-		return d.explain(ctx, name, err)
-	}
-	defer os.Remove(temp)
+	defer os.Remove(f.Name())
+	defer f.Close()
+	to := &partial{file: f}
 	address := fmt.Sprintf("%s/%s/resolve/%s/%s", d.options.Endpoint, d.id, d.commit, url.PathEscape(name))
 	for try := 1; ; try++ {
-		err = d.fetch(ctx, address, temp, size(info), func(done int64) { d.progress(name, done) })
-		var sum string
+		err := d.fetch(ctx, address, to, info.size(), func(done int64) { d.progress(name, done) })
 		if err == nil {
-			if sum, err = verify(temp, info); err == nil {
-				err = os.Chmod(temp, made.Mode().Perm())
-			}
-			if err == nil {
-				err = os.Rename(temp, filepath.Join(blobs, sum))
-			}
-			if err == nil {
-				err = d.link(d.commit, name, sum)
-			}
+			err = d.keep(f, info)
 		}
 		if err == nil {
-			d.progress(name, size(info)) // the manager does not tell the last bytes
 			return nil
 		}
 		if try == tries || ctx.Err() != nil || !passing(err) {
 			return d.explain(ctx, name, err)
+		}
+		if _, wrong := errors.AsType[*contentError](err); wrong {
+			to.Reset()
 		}
 		select {
 		case <-ctx.Done():
@@ -267,6 +249,22 @@ func (d *transfer) get(ctx context.Context, name string) error {
 		case <-time.After(time.Duration(try) * d.options.pause):
 		}
 	}
+}
+
+// keep makes a file that has arrived, if it is what was announced, a blob of the cache
+// and links it into the snapshot.
+func (d *transfer) keep(f *os.File, info *fileInfo) error {
+	sum, err := verify(f, info)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), filepath.Join(d.dir, "blobs", sum)); err != nil {
+		return err
+	}
+	return d.link(d.commit, info.Name, sum)
 }
 
 func (d *transfer) progress(name string, done int64) {
@@ -283,40 +281,8 @@ func (d *transfer) progress(name string, done int64) {
 	d.options.Progress(sum, d.total)
 }
 
-// fetch writes what the address answers to path. Unlike the manager it gives up
-// when no byte arrives for a while, and when more come than limit (0: none).
-func (r *repo) fetch(ctx context.Context, address, path string, limit int64, progress func(done int64)) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil) // also frees the connection that a failed transfer leaves open
-	stall := time.AfterFunc(r.options.stall, func() { cancel(errStalled) })
-	defer stall.Stop()
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	manager := hub.New(r.id).WithAuth(r.options.Token).GetDownloadManager().WithUserAgent("implicitreward")
-	err := manager.Download(ctx, address, path, func(done, _ int64) {
-		stall.Reset(r.options.stall)
-		if limit > 0 && done > limit {
-			cancel(&contentError{fmt.Sprintf("more than %d bytes came", limit)})
-		}
-		if progress != nil {
-			progress(done)
-		}
-	})
-	var content *contentError
-	if cause := context.Cause(ctx); err != nil && (errors.Is(cause, errStalled) || errors.As(cause, &content)) {
-		return cause
-	}
-	if err == nil {
-		if _, missing := os.Stat(path); missing != nil {
-			return errBroken
-		}
-	}
-	return err
-}
-
-// size is a file's size, 0 if the hub does not tell.
-func size(f *hub.FileInfo) int64 {
+// size is a file's size, 0 if the hub does not say.
+func (f *fileInfo) size() int64 {
 	if f.LFS != nil {
 		return f.LFS.Size
 	}
@@ -325,8 +291,8 @@ func size(f *hub.FileInfo) int64 {
 
 // announced is the hash that a file should have, and the name of its blob:
 // the content's SHA-256, or for a small file git's SHA-1. Empty if the hub
-// tells none.
-func announced(f *hub.FileInfo) string {
+// says none.
+func (f *fileInfo) announced() string {
 	sum := f.BlobID
 	if f.LFS != nil {
 		sum = f.LFS.SHA256
@@ -339,26 +305,21 @@ func announced(f *hub.FileInfo) string {
 
 // verify checks a file against what the hub announced and returns the name of
 // its blob.
-func verify(path string, info *hub.FileInfo) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
+func verify(f *os.File, info *fileInfo) (string, error) {
 	stat, err := f.Stat()
 	if err != nil {
 		return "", err
 	}
-	if want := size(info); want != 0 && stat.Size() != want {
+	if want := info.size(); want != 0 && stat.Size() != want {
 		return "", &contentError{fmt.Sprintf("%d bytes came, wanted %d", stat.Size(), want)}
 	}
-	want := announced(info)
+	want := info.announced()
 	h := sha256.New()
 	if len(want) == 2*sha1.Size {
 		h = sha1.New()
 		fmt.Fprintf(h, "blob %d\x00", stat.Size()) // git hash-object
 	}
-	if _, err := io.Copy(h, f); err != nil {
+	if _, err := io.Copy(h, io.NewSectionReader(f, 0, stat.Size())); err != nil {
 		return "", err
 	}
 	sum := hex.EncodeToString(h.Sum(nil))
@@ -366,33 +327,4 @@ func verify(path string, info *hub.FileInfo) (string, error) {
 		return "", &contentError{fmt.Sprintf("its hash is %s, wanted %s as the hub says", sum, want)}
 	}
 	return sum, nil
-}
-
-// contentError says that not the announced content came.
-type contentError struct{ text string }
-
-func (e *contentError) Error() string { return e.text }
-
-var (
-	errStalled = errors.New("no byte arrived for a minute")
-	errBroken  = errors.New("the connection was cut")
-)
-
-// passing tells whether another try may help.
-func passing(err error) bool {
-	var content *contentError
-	switch status := status(err); {
-	case errors.As(err, &content), errors.Is(err, errStalled), status == 429, status >= 500:
-		return true
-	case status != 0, noRoom(err):
-		return false
-	}
-	return !local(err)
-}
-
-// local tells whether a file here is the trouble, and not the network.
-func local(err error) bool {
-	var path *fs.PathError
-	var link *os.LinkError
-	return errors.As(err, &path) || errors.As(err, &link)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -193,6 +194,88 @@ func TestFindTogether(t *testing.T) {
 		}
 		if n != 2 {
 			t.Errorf("%s: %d requests, want 2: the hub's and the redirected one", name, n)
+		}
+	}
+}
+
+// A transfer that breaks off goes on from where it broke; one that goes on elsewhere, or
+// that cannot, begins anew; what came is checked as a whole.
+func TestFindResumes(t *testing.T) {
+	weights := encode(t, bf16("a", 3000))
+	half := len(weights) / 2
+	for name, test := range map[string]struct {
+		second func(w http.ResponseWriter, content []byte) bool // the answer to the request for the rest
+		ranges []string
+	}{
+		"the rest": {func(http.ResponseWriter, []byte) bool { return false }, []string{"", "bytes=" + fmt.Sprint(half) + "-"}},
+		"the whole": {func(w http.ResponseWriter, content []byte) bool {
+			w.Write(content)
+			return true
+		}, []string{"", "bytes=" + fmt.Sprint(half) + "-"}},
+		"another part": {func(w http.ResponseWriter, content []byte) bool {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 1-%d/%d", len(content)-1, len(content)))
+			w.WriteHeader(http.StatusPartialContent)
+			w.Write(content[1:])
+			return true
+		}, []string{"", "bytes=" + fmt.Sprint(half) + "-", ""}},
+		"no such part": {func(w http.ResponseWriter, _ []byte) bool {
+			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+			return true
+		}, []string{"", "bytes=" + fmt.Sprint(half) + "-", ""}},
+		"a wrong rest": {func(w http.ResponseWriter, content []byte) bool {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", half, len(content)-1, len(content)))
+			w.WriteHeader(http.StatusPartialContent)
+			w.Write(make([]byte, len(content)-half))
+			return true
+		}, []string{"", "bytes=" + fmt.Sprint(half) + "-", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newFakeHub(t)
+			files := map[string]string{"config.json": "{}", "model.safetensors": weights}
+			m := h.add("org/m", files)
+			var ranges []string
+			h.cdn.Config.Handler = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					ranges = append(ranges, r.Header.Get("Range"))
+					next.ServeHTTP(w, r)
+				})
+			}(h.cdn.Config.Handler)
+			m.fault = func(file string, w http.ResponseWriter, content []byte) bool {
+				switch {
+				case file == "model.safetensors" && len(ranges) == 1:
+					cut(w, content)
+				case file == "model.safetensors" && len(ranges) == 2:
+					return test.second(w, content)
+				}
+				return false
+			}
+			cache := t.TempDir()
+			dir, err := Find(background, "org/m", h.options(cache))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantCache(t, dir, []string{"config.json", "model.safetensors"}, files)
+			wantNoRest(t, filepath.Join(cache, "models--org--m"))
+			if !slices.Equal(ranges, test.ranges) {
+				t.Errorf("ranges %q, want %q", ranges, test.ranges)
+			}
+		})
+	}
+}
+
+// The token goes to the endpoint alone: not to a subdomain, to which net/http would send it.
+func TestTokenStays(t *testing.T) {
+	for _, test := range []struct {
+		to   string
+		want string
+	}{
+		{"https://hub.test/other", "Bearer t"}, {"https://cdn.hub.test/x", ""}, {"http://hub.test/x", ""}, {"https://hub.test:8/x", ""},
+	} {
+		first, _ := http.NewRequest(http.MethodGet, "https://hub.test/x", nil)
+		next, _ := http.NewRequest(http.MethodGet, test.to, nil)
+		next.Header.Set("Authorization", "Bearer t")
+		if err := client.CheckRedirect(next, []*http.Request{first}); err != nil || next.Header.Get("Authorization") != test.want {
+			t.Errorf("%s: %q, %v; want %q", test.to, next.Header.Get("Authorization"), err, test.want)
 		}
 	}
 }

@@ -174,7 +174,7 @@ func (h *fakeHub) serveList(w http.ResponseWriter, id string, m *fakeModel, revi
 	}
 	json.NewEncoder(w).Encode(map[string]any{
 		"id": id, "modelId": id, "sha": commit, "siblings": siblings, "gated": false,
-		// hub.RepoInfo takes neither of these.
+		// Of these nothing is read.
 		"cardData": map[string]any{"license": []string{"apache-2.0", "mit"}}, "lastModified": "yesterday",
 	})
 }

@@ -67,7 +67,7 @@ func TestFindFolder(t *testing.T) {
 }
 
 func TestFindDownloads(t *testing.T) {
-	// What the hub package would read must not matter.
+	// What Hugging Face tools read must not matter: the options alone say it.
 	t.Setenv("HF_ENDPOINT", "http://127.0.0.1:1")
 	t.Setenv("XDG_CACHE_HOME", "/nowhere")
 	t.Setenv("HF_TOKEN", "wrong")

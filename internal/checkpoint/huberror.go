@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -35,7 +33,8 @@ func (r *repo) page() string { return r.options.Endpoint + "/" + r.id }
 
 // explain turns the failure of a transfer into what a user can act on.
 func (r *repo) explain(ctx context.Context, what string, err error) error {
-	h := &hubError{err: err, status: status(err)}
+	code, said := status(err)
+	h := &hubError{err: err, status: code}
 	say := func(format string, args ...any) error {
 		h.text = r.errorf(format, args...).Error()
 		return h
@@ -50,16 +49,15 @@ func (r *repo) explain(ctx context.Context, what string, err error) error {
 	}
 	switch h.status {
 	case 401, 403:
-		told := ""
-		if text := serverText(err); text != "" {
-			told = " (" + text + ")"
+		if said != "" {
+			said = " (" + said + ")"
 		}
 		if r.options.Token == "" {
 			return say("%s: the hub wants a login (%d)%s: check the name, accept the licence at %s if it has one, and give a token (HF_TOKEN)",
-				what, h.status, told, r.page())
+				what, h.status, said, r.page())
 		}
 		return say("%s: the hub refuses the token (%d)%s: accept the licence at %s with the token's account, and let the token read gated models",
-			what, h.status, told, r.page())
+			what, h.status, said, r.page())
 	case 404:
 		if r.revision != "main" {
 			return say("%s: not found (404): no such model or revision at %s", what, r.page())
@@ -91,29 +89,13 @@ func noRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// badStatus is how the download manager reports an HTTP status.
-var badStatus = regexp.MustCompile(`bad status code (\d{3}): ?(.*)`)
-
-// status returns the HTTP status that the server refused with, 0 if it did not.
-func status(err error) int {
-	if err == nil {
-		return 0
+// status returns the HTTP status that the server refused with, 0 if it did not, and its
+// own words.
+func status(err error) (code int, text string) {
+	if refused, ok := errors.AsType[*statusError](err); ok {
+		return refused.code, refused.text
 	}
-	m := badStatus.FindStringSubmatch(err.Error())
-	if m == nil {
-		return 0
-	}
-	n, _ := strconv.Atoi(m[1])
-	return n
-}
-
-// serverText returns the server's own words, in one short line.
-func serverText(err error) string {
-	m := badStatus.FindStringSubmatch(oneLine(err.Error()))
-	if m == nil || strings.HasPrefix(m[2], "<") { // a web page
-		return ""
-	}
-	return m[2]
+	return 0, ""
 }
 
 // root finds the cause below what names the address, which for a file of the
