@@ -1,10 +1,7 @@
 package arch
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
@@ -118,34 +115,11 @@ func TestPlain(t *testing.T) {
 			t.Errorf("%T is taken for plain", typ)
 		}
 	}
-	paths, err := filepath.Glob(families_ + "/*/config.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]bool{}
-	for _, path := range paths {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var keys map[string]json.RawMessage
-		if err := json.Unmarshal(data, &keys); err != nil {
-			t.Fatal(err)
-		}
-		m, err := New(keys, no)
-		if err != nil {
-			t.Fatal(path, err)
-		}
-		seen[m.Type] = true
+	for name, m := range references(t) {
 		for _, l := range m.layers() {
 			if typ := reflect.TypeOf(l.graph); !plain(typ) {
-				t.Errorf("%s: %s has a field that is no number, wanted plain values", m.Type, typ)
+				t.Errorf("%s: %s has a field that is no number, wanted plain values", name, typ)
 			}
-		}
-	}
-	for _, name := range types() {
-		if !seen[name] {
-			t.Errorf("no reference checkpoint of %s", name)
 		}
 	}
 }

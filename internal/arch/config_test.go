@@ -41,6 +41,31 @@ func readConfig(t *testing.T, name string, changes string) map[string]json.RawMe
 
 func no(string) bool { return false }
 
+// references are the models of the reference checkpoints, by name; there are some of each
+// family.
+func references(t *testing.T) map[string]*Model {
+	t.Helper()
+	paths, err := filepath.Glob(families_ + "/*/config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, seen := map[string]*Model{}, map[string]bool{}
+	for _, path := range paths {
+		name := filepath.Base(filepath.Dir(path))
+		m, err := New(readConfig(t, name, ""), no)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		all[name], seen[m.Type] = m, true
+	}
+	for _, family := range types() {
+		if !seen[family] {
+			t.Errorf("no reference checkpoint of %s", family)
+		}
+	}
+	return all
+}
+
 // TestRefused: a setting that is not computed is refused by name, a value that
 // cannot be is an error that says what was wanted.
 func TestRefused(t *testing.T) {

@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -18,14 +19,14 @@ func TestGradient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"gemma2-base", "gemma3_text-pattern", "gpt2-plain", "gpt_neox-parallel", "llama-bias",
-		"mistral-window", "olmo2-mha", "phi3-partial", "qwen2-window", "qwen3-headdim"} {
-		m, err := New(readConfig(t, name, ""), no)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, layer := range []*Layer{m.Blocks[0], m.Head.Layer} {
-			t.Run(layer.Key, func(t *testing.T) { holdGradient(t, backend, m, layer) })
+	tried := map[string]bool{}
+	for name, m := range references(t) {
+		for i, layer := range m.layers() {
+			if tried[layer.Key] || i > 1 && layer != m.Head.Layer {
+				continue
+			}
+			tried[layer.Key] = true
+			t.Run(fmt.Sprintf("%s/%d", name, i), func(t *testing.T) { holdGradient(t, backend, m, layer) })
 		}
 	}
 }
