@@ -41,7 +41,7 @@ var arrows = map[string][]string{
 	"internal/demo":         {},
 	"internal/demo/make":    {"internal/checkpoint", "internal/demo", "internal/strictjson"},
 	"internal/cli/home":     {},
-	"internal/cli":          {"implicit/lexicon", "tokenize", "logprob", "implicit", "internal/cli/home", "internal/output", "internal/regular", "internal/strictjson"},
+	"internal/cli":          {"implicit/lexicon", "tokenize", "logprob", "implicit", "internal/cli/home", "internal/output", "internal/regular", "internal/strictjson", "internal/table"},
 	"internal/serve":        {"tokenize", "logprob", "implicit", "internal/prefix", "internal/strictjson"},
 	"internal/bench":        {"implicit/lexicon", "internal/cli", "internal/output", "internal/prefix", "implicit", "logprob", "tokenize"},
 	"setup/gotest":          {},

@@ -6,11 +6,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/implicitreward/implicitreward/internal/table"
 )
 
 // CheckApart refuses an output that would replace one of the files it is made from.
 func CheckApart(out string, inputs ...string) error {
-	for _, name := range []string{out, out + ".meta.json", out + ".part"} {
+	for _, name := range []string{out, table.MetaPath(out), out + ".part"} {
 		to, err := os.Stat(name)
 		if err != nil {
 			continue // nothing there to replace

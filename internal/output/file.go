@@ -1,6 +1,7 @@
-// Package output writes what programs make: files and folders that have their names only
-// when they are complete, that never take the place of what somebody else has made, and of
-// which nothing but a Journal is left when the program is killed.
+// Package output puts what programs make on the disk: files and folders that have their
+// names only when they are complete, that never take the place of what somebody else has
+// made, and of which nothing but a Journal is left when the program is killed. What is in a
+// table, and how it says how it was made, is package table's.
 package output
 
 import (

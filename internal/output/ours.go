@@ -37,7 +37,7 @@ func Check(files ...File) error {
 	for _, f := range files {
 		sweep(f.Path)
 		if f.hasMeta() {
-			sweep(f.metaPath())
+			sweep(table.MetaPath(f.Path))
 		}
 		if err := f.check(); err != nil {
 			return err
@@ -61,7 +61,7 @@ func (f File) WriteWithMeta(write, meta func(io.Writer) error) error {
 		if err := f.check(); err != nil {
 			return err
 		}
-		return WriteFile(f.metaPath(), func(w io.Writer) error {
+		return WriteFile(table.MetaPath(f.Path), func(w io.Writer) error {
 			var b bytes.Buffer
 			if err := meta(&b); err != nil {
 				return err
@@ -88,8 +88,6 @@ func withHash(object []byte, hash string) ([]byte, error) {
 	}
 	return fmt.Appendf(head, "\n  \"file_hash\": %q\n}\n", hash), nil
 }
-
-func (f File) metaPath() string { return f.Path + ".meta.json" }
 
 func (f File) isParquet() bool { return strings.HasSuffix(f.Path, ".parquet") }
 
@@ -120,8 +118,8 @@ func (f File) check() error {
 	if f.Force || !f.hasMeta() {
 		return nil
 	}
-	if info, err := os.Stat(f.metaPath()); err == nil && (info.IsDir() || info.Size() > 0 && f.metaHash() == "") {
-		return taken(f.metaPath(), "and not made by this program")
+	if info, err := os.Stat(table.MetaPath(f.Path)); err == nil && (info.IsDir() || info.Size() > 0 && f.metaHash() == "") {
+		return taken(table.MetaPath(f.Path), "and not made by this program")
 	}
 	return nil
 }
@@ -135,7 +133,7 @@ func (f File) ours() (bool, error) {
 	defer in.Close()
 	switch {
 	case f.isParquet():
-		return parquetIsOurs(in, size), nil
+		return table.IsOurs(in, size), nil
 	case f.Columns != "":
 		line := strings.TrimRight(f.Columns, "\n") + "\n"
 		first := make([]byte, len(line))
@@ -161,20 +159,8 @@ func (f File) metaHash() string {
 	var meta struct {
 		Hash string `json:"file_hash"`
 	}
-	data, err := regular.Read(f.metaPath(), regular.Text)
-	if err != nil || json.Unmarshal(data, &meta) != nil || len(meta.Hash) != hex.EncodedLen(sha256.Size) {
+	if table.ReadMeta(f.Path, &meta) != nil || len(meta.Hash) != hex.EncodedLen(sha256.Size) {
 		return ""
 	}
 	return meta.Hash
-}
-
-// parquetIsOurs says whether a Parquet file was written by this library.
-func parquetIsOurs(in io.ReaderAt, size int64) (ours bool) {
-	defer func() { // see table.OpenParquet
-		if recover() != nil {
-			ours = false
-		}
-	}()
-	file, err := table.OpenParquet(in, size)
-	return err == nil && strings.HasPrefix(file.Metadata().CreatedBy, "implicitreward ")
 }
