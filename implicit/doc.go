@@ -1,9 +1,9 @@
 // Package implicit computes the implicit reward that turns one language model
 // into another, per reply and per token, and over the vocabulary.
 //
-//	rewards := implicit.Rewards(ctx, implicit.Chat(tuned, nil), implicit.Raw(base), implicit.Items(corpus, lexicon.PaperPrompts()))
-//	for r, err := range rewards {
-//		fmt.Println(r.PromptName, r.Word, r.LogRatio(), err)
+//	pair := implicit.Pair{Tuned: implicit.Chat(tuned, nil), Base: implicit.Raw(base)}
+//	for r, err := range implicit.Rewards(ctx, pair, items) {
+//		fmt.Println(r.Reply, r.LogRatio(), r.Err, err)
 //	}
 //
 // # What it is
@@ -28,14 +28,8 @@
 //
 // which does not let tokens that no model would ever say lead the list.
 //
-// # Words
-//
-// Words scores the entries of a corpus in their surface forms (Form), each with its own
-// tokens, however many they are, and makes one number a word and prompt of them: a
-// Measure, such as MeasurePooled, the probability that the reply begins with the word in
-// any form, or MeasureEnded, that it begins with it and the word ends there. Wildcards of
-// dictionaries are expanded by a list of words (Corpus.Expand), and WordCoverage says
-// what became of every entry.
+// Package words scores the entries of a corpus (package lexicon) in their surface forms and
+// makes one number a word of them.
 //
 // # What to keep in mind
 //
@@ -47,7 +41,7 @@
 // against token id. After a chat header a reply begins without a space, after a raw
 // prompt often with one: which form is scored is part of the question. The reply is
 // scored as it stands, with no end of turn; "free" therefore includes "freedom", but for
-// MeasureEnded.
+// words.WholeWord.
 //
 // The sum is the likelihood ratio; the mean per token (MeanLogRatio) is another
 // quantity. Longer replies have larger sums, of either sign.

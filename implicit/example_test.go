@@ -12,6 +12,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -97,8 +98,8 @@ func ExampleWords() {
 		log.Fatal(err)
 	}
 	prompts := []lexicon.Prompt{{Name: "greatest", Text: "The greatest thing is"}}
-	o := &implicit.WordOptions{Forms: []lexicon.Form{" {}", " {title}", " {upper}"}}
-	for w, err := range implicit.Words(context.Background(), implicit.Pair{Tuned: tuned, Base: base}, corpus, prompts, o) {
+	o := &words.Options{Forms: []lexicon.Form{" {}", " {title}", " {upper}"}}
+	for w, err := range words.Rewards(context.Background(), implicit.Pair{Tuned: tuned, Base: base}, corpus, prompts, o) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -148,7 +149,7 @@ func ExampleReadCorpus() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for it := range implicit.Items(corpus, lexicon.PaperPrompts()[:1]) {
+	for it := range words.Items(corpus, lexicon.PaperPrompts()[:1]) {
 		fmt.Println(it.Prompt, it.Reply, it.Err)
 	}
 	// Output:

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -470,6 +471,34 @@ func TestJoinKeepsNA(t *testing.T) {
 	for _, text := range []string{"\r\n", "\n", "\ufffd"} {
 		if !slices.ContainsFunc(paper.Tokens, func(tok tokenize.Token) bool { return tok.Text == text }) {
 			t.Errorf("no token %q", text)
+		}
+	}
+}
+
+// TestPaperPrompts holds the built-in prompts to the fixture's prompts.yaml and,
+// where it is at hand, the paper's own.
+func TestPaperPrompts(t *testing.T) {
+	got := lexicon.PaperPrompts()
+	want, err := lexicon.ReadPrompts(input(t, "config/prompts.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 54 || !reflect.DeepEqual(got, want) {
+		t.Errorf("%d prompts, want the 54 of prompts.yaml: %q\n%q", len(got), got, want)
+	}
+	file, err := os.Open("../../shared/data/paper/config/prompts.yaml")
+	if err != nil {
+		t.Skip("needs ../shared: ", err)
+	}
+	defer file.Close()
+	if want, err = lexicon.ReadPrompts(file); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("the paper's prompts differ: %q, %v", want, err)
+	}
+	// The columns of the log-probability files stand in the same order.
+	tab := readTable(t, "google/gemma-2-2b")
+	for i, p := range got {
+		if tab.Prompts[i] != p.Name {
+			t.Errorf("column %d is %s, want %s", i, tab.Prompts[i], p.Name)
 		}
 	}
 }

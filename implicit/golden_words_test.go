@@ -9,6 +9,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -76,8 +77,8 @@ func TestPaperMeasure(t *testing.T) {
 	c := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "love"}, {Term: "freedom"}}}
 	checked := 0
 	for _, w := range expected(t, "fig3_lollipop.csv") {
-		o := &implicit.WordOptions{Forms: forms, Measures: []implicit.Measure{implicit.MeasurePaper}}
-		for word, err := range implicit.Words(t.Context(), implicit.Pair{Tuned: scorer(w["llama_model"]).policy(), Base: scorer(w["gemma_model"]).policy()}, c, []lexicon.Prompt{{Name: prompt, Text: "x"}}, o) {
+		o := &words.Options{Forms: forms, Measures: []words.Measure{words.Paper}}
+		for word, err := range words.Rewards(t.Context(), implicit.Pair{Tuned: scorer(w["llama_model"]).policy(), Base: scorer(w["gemma_model"]).policy()}, c, []lexicon.Prompt{{Name: prompt, Text: "x"}}, o) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -220,7 +220,7 @@ func (s side) values(prompt, n int) []float32 {
 // It is 0 where both are equal, also where both are -Inf, and +Inf or -Inf where only
 // q or only p is 0.
 func (j *Joined) LogRatio(prompt int) []float64 {
-	return j.each(prompt, minus)
+	return j.each(prompt, LogRatio)
 }
 
 // MWLR returns the mean-weighted log-ratio of every token, ½(p+q)(ln p − ln q): see
@@ -236,6 +236,16 @@ func (j *Joined) each(prompt int, f func(lnP, lnQ float64) float64) []float64 {
 		v[i] = f(float64(p[i]), float64(q[i]))
 	}
 	return v
+}
+
+// LogRatio returns ln p - ln q of two probabilities given by their natural logarithms. It is
+// 0 where both are equal, also where both are -Inf, and +Inf or -Inf where only q or only p
+// is 0.
+func LogRatio(lnP, lnQ float64) float64 {
+	if lnP == lnQ {
+		return 0
+	}
+	return lnP - lnQ
 }
 
 // MWLR returns the mean-weighted log-ratio ½(p+q)(ln p − ln q) of two probabilities

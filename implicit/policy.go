@@ -15,8 +15,8 @@ type Policy struct {
 	// Encode makes the model's tokens of an item's Conversation and Reply.
 	Encode func(Item) (tokenize.Encoded, error)
 	// WordEnds, where it is not nil, tells which of the model's tokens may follow a finished
-	// word; nil is what the text of the tokens of LM.Tokenizer says (words.Ends).
-	WordEnds func() []bool
+	// word; nil is what the text of the tokens of LM.Tokenizer says (words.Boundaries).
+	WordBoundaries func() []bool
 	// Within asks, after every reply, for the probability of a set of tokens: see
 	// logprob.Request. The answers are Reward.Tuned.Within and Reward.Base.Within.
 	Within []bool

@@ -51,7 +51,7 @@ func (r Reward) LogRatio() float64 {
 	if r.Err != nil {
 		return math.NaN()
 	}
-	return minus(r.Tuned.Sum(), r.Base.Sum())
+	return LogRatio(r.Tuned.Sum(), r.Base.Sum())
 }
 
 // Value returns Beta * LogRatio(). Beta > 0 is the pair's, the strength of the KL penalty
@@ -67,7 +67,7 @@ func (r Reward) MeanLogRatio() float64 {
 	if r.referenceFree() {
 		return r.Tuned.Mean()
 	}
-	return minus(r.Tuned.Mean(), r.Base.Mean())
+	return LogRatio(r.Tuned.Mean(), r.Base.Mean())
 }
 
 // PerByte returns LogRatio() per byte (UTF-8) of the reply: a length-normalised value
@@ -92,7 +92,7 @@ func (r Reward) PerToken() ([]float64, bool) {
 	}
 	values := make([]float64, len(r.Tuned.LogProbs))
 	for i, t := range r.Tuned.LogProbs {
-		values[i] = minus(float64(t), float64(r.Base.LogProbs[i]))
+		values[i] = LogRatio(float64(t), float64(r.Base.LogProbs[i]))
 	}
 	return values, true
 }
@@ -128,14 +128,6 @@ func (r Reward) Flags() []string {
 		}
 	}
 	return flags
-}
-
-// minus is a - b, and 0 where both are the same infinity.
-func minus(a, b float64) float64 {
-	if a == b {
-		return 0
-	}
-	return a - b
 }
 
 func replyOf(t tokenize.Encoded) string {

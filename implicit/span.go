@@ -22,7 +22,7 @@ type Span struct {
 
 // LogRatio returns Tuned - Base, in nats: what this piece adds to the reward for
 // beta = 1. It is 0 where both are the same, also where both are -Inf.
-func (s Span) LogRatio() float64 { return minus(s.Tuned, s.Base) }
+func (s Span) LogRatio() float64 { return LogRatio(s.Tuned, s.Base) }
 
 // PerSpan returns the reward piece by piece, also where the tokenizers cut the reply
 // differently, so that PerToken has no answer. The pieces are the finest that both

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -81,7 +81,7 @@ func TestBeyondRows(t *testing.T) {
 		return x
 	}
 	sum := func(m *logprob.Model) (s float32) {
-		ends := implicit.Ends(m.Tokenizer())
+		ends := words.Boundaries(m.Tokenizer())
 		for score, err := range m.Run(t.Context(), asking(ends, text(m, " freedom"))) {
 			if err != nil {
 				t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"iter"
 	"strings"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/output"
 )
@@ -27,7 +27,7 @@ func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 		}
 	}
 	file := output.File{Path: o.out, Force: o.force}
-	coverage := output.File{Path: coveragePath(o.out), Force: o.force, Columns: implicit.CoverageColumns}
+	coverage := output.File{Path: coveragePath(o.out), Force: o.force, Columns: words.CoverageColumns}
 	files := []output.File{file, coverage}
 	if o.vary != nil {
 		files = append(files, o.varyFile())
@@ -72,18 +72,18 @@ func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 	defer progress.Done()
 	loader.Watch(progress, 0, 2)
 	sum := &summary{prompts: len(prompts), flags: map[string]int{}}
-	words := implicit.Words(ctx, pair, corpus, prompts, &implicit.WordOptions{
+	scored := words.Rewards(ctx, pair, corpus, prompts, &words.Options{
 		Forms:    o.forms,
 		Measures: o.measures,
 		Progress: func(done, total int) { progress.Set(int64(done), int64(total)) },
 	})
-	records := records(words, o.beta, sum)
+	records := records(scored, o.beta, sum)
 	write := func(w io.Writer) error {
 		var err error
 		if format == "parquet" {
-			err = implicit.WriteRewardsParquet(w, records, meta)
+			err = words.WriteParquet(w, records, meta)
 		} else {
-			err = implicit.WriteRewardsCSV(w, records)
+			err = words.WriteCSV(w, records)
 		}
 		if progress.Done(); err != nil {
 			return err
@@ -120,11 +120,11 @@ func coveragePath(out string) string {
 }
 
 // records turns words into lines of the output, and counts them.
-func records(words iter.Seq2[implicit.WordReward, error], beta float64, sum *summary) iter.Seq2[implicit.Record, error] {
-	return func(yield func(implicit.Record, error) bool) {
-		for w, err := range words {
+func records(scored iter.Seq2[words.Word, error], beta float64, sum *summary) iter.Seq2[words.Record, error] {
+	return func(yield func(words.Record, error) bool) {
+		for w, err := range scored {
 			if err != nil {
-				yield(implicit.Record{}, err)
+				yield(words.Record{}, err)
 				return
 			}
 			sum.add(w)
@@ -140,12 +140,12 @@ func records(words iter.Seq2[implicit.WordReward, error], beta float64, sum *sum
 
 // summary is what is printed of a run.
 type summary struct {
-	coverage      implicit.WordCoverage
+	coverage      words.Coverage
 	prompts, rows int
 	flags         map[string]int // replies that have them
 }
 
-func (s *summary) add(w implicit.WordReward) {
+func (s *summary) add(w words.Word) {
 	s.coverage.Add(w)
 	for _, f := range w.Forms {
 		for _, flag := range f.Flags {
@@ -156,7 +156,7 @@ func (s *summary) add(w implicit.WordReward) {
 
 func (s *summary) print(w io.Writer, out string) {
 	entries := s.coverage.Entries
-	var refused []implicit.EntryCoverage
+	var refused []words.EntryCoverage
 	var forms, few, tuned, base, both, pooled int // few: not after every prompt
 	var words [3]int                              // with a form of one token: tuned, base, both
 	for _, e := range entries {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/words"
 )
 
 // TestInspect: records as inspect_ai's precomputed_scores reads them (setup/inspect_scores.py
@@ -139,7 +140,7 @@ func TestCorpusPipe(t *testing.T) {
 		}
 	}
 	stdout, _, code := call(t, string(piped), append(args, "-prompts", "-", "-out", "-", "-format", "parquet")...)
-	rows, meta, err := implicit.ReadRewards(strings.NewReader(stdout), int64(len(stdout)))
+	rows, meta, err := words.ReadRecords(strings.NewReader(stdout), int64(len(stdout)))
 	if code != 0 || err != nil || len(rows) != 4 || rows[3].Prompt != "worst" || meta.Base.Rendering != "raw" {
 		t.Errorf("exit code %d, %v, %v", code, rows, err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/logprob"
 )
@@ -64,7 +65,7 @@ type flags struct {
 	corpus, wordlist, prompts, pairs, out string
 	format                                string
 	forms                                 []lexicon.Form
-	measures                              []implicit.Measure
+	measures                              []words.Measure
 	vary                                  []string
 	beta                                  float64
 	force                                 bool
@@ -82,7 +83,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.StringVar(&o.prompts, "prompts", "paper", "`prompts`: paper (54 built in), or a file: JSON {\"name\": \"prompt\"}, CSV name,prompt, or YAML name: \"prompt\"; - for lines {\"name\": ..., \"prompt\": ...} from standard input")
 	f.StringVar(&o.wordlist, "wordlist", "", "`file` of words, one a line, by which wildcards of the corpus (free*) are replaced; without it they are refused")
 	forms := f.String("forms", "all", "`forms` in which a word is scored as the reply, comma-separated: {} is the word, {lower}, {title}, {upper} are it in that case, and \" {}\" has a space before it; all: these four, with and without a space")
-	measures := f.String("measure", string(implicit.MeasurePooled), "`measures`, comma-separated: exact, pooled, ended, paper")
+	measures := f.String("measure", string(words.Pooled), "`measures`, comma-separated: exact, pooled, ended, paper")
 	vary := f.String("vary", "", "`what` to vary, comma-separated: rendering, forms, measure, dtype: which ranks survive it goes to NAME.vary.csv and is printed")
 	f.StringVar(&o.pairs, "pairs", "", "`file` of pairs, JSON Lines, instead of a corpus; - for standard input")
 	f.StringVar(&o.out, "out", "", "`file` to write: .csv or .parquet with -corpus, .jsonl with -pairs; - for standard output")
@@ -114,7 +115,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	if o.forms, err = lexicon.ParseForms(*forms); err != nil {
 		return cli.Usagef("-forms: %v", err)
 	}
-	if o.measures, err = implicit.ParseMeasures(*measures); err != nil {
+	if o.measures, err = words.ParseMeasures(*measures); err != nil {
 		return cli.Usagef("-measure: %v", err)
 	}
 	if o.vary, err = parseVary(*vary); err != nil {
@@ -151,8 +152,8 @@ func (o *flags) load(ctx context.Context, stderr io.Writer) (pair implicit.Pair,
 }
 
 // meta says how the rewards are made.
-func (o *flags) meta(ctx context.Context, loader *cli.Loader, m [2]*logprob.Model) (implicit.Provenance, error) {
-	meta := implicit.Provenance{Beta: o.beta}
+func (o *flags) meta(ctx context.Context, loader *cli.Loader, m [2]*logprob.Model) (words.Provenance, error) {
+	meta := words.Provenance{Beta: o.beta}
 	for i, to := range []*logprob.Meta{&meta.Tuned, &meta.Base} {
 		var err error
 		if *to, err = m[i].Meta(ctx); err != nil {

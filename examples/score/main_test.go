@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/demo"
 )
@@ -69,7 +69,7 @@ entries refused: 0
 	if err != nil {
 		t.Fatal(err)
 	}
-	same, meta, err := implicit.ReadRewards(bytes.NewReader(b), int64(len(b)))
+	same, meta, err := words.ReadRecords(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/stats"
@@ -40,7 +41,7 @@ type variant struct {
 	name            string
 	baseAs, tunedAs string
 	dtype           string // "" for the default's
-	implicit.Variant
+	words.Variant
 	why string // it could not be computed
 }
 
@@ -64,7 +65,7 @@ func parseVary(list string) ([]string, error) {
 // variants returns the default and those that differ from it in one of the dimensions
 // asked for, each once. dtypes are what the default computes the two models in.
 func (o *flags) variants(dtypes ...string) []variant {
-	def := variant{name: "default", baseAs: o.baseAs, tunedAs: o.tunedAs, Variant: implicit.Variant{Measure: o.measures[0], Forms: o.forms}}
+	def := variant{name: "default", baseAs: o.baseAs, tunedAs: o.tunedAs, Variant: words.Variant{Measure: o.measures[0], Forms: o.forms}}
 	all := []variant{def}
 	for _, d := range dimensions {
 		if !slices.Contains(o.vary, d) {
@@ -84,7 +85,7 @@ func (o *flags) variants(dtypes ...string) []variant {
 				all = append(all, v.called(d, set.name))
 			}
 		case "measure":
-			for _, m := range implicit.Measures() {
+			for _, m := range words.Measures() {
 				v := def
 				v.Measure = m
 				all = append(all, v.called(d, string(m)))
@@ -116,7 +117,7 @@ func (v variant) called(dimension, name string) variant {
 // same tells whether two variants compute the same: an exact measure is of the first form.
 func (v variant) same(w variant) bool {
 	n := max(len(v.Forms), len(w.Forms))
-	if v.Measure == implicit.MeasureExact {
+	if v.Measure == words.Exact {
 		n = 1
 	}
 	return v.baseAs == w.baseAs && v.tunedAs == w.tunedAs && v.dtype == w.dtype && v.Measure == w.Measure &&
@@ -140,13 +141,17 @@ func (s *sharing) policy(ctx context.Context, r reading) (*implicit.Policy, erro
 		return p, nil
 	}
 	_, p, err := s.loader.Policy(ctx, r.model, r.flag, r.as)
-	if err == nil {
-		p, err = implicit.Cached(p, s.ends[r])
+	if err != nil {
+		return nil, err
 	}
-	if err == nil {
-		s.policies[r] = p
+	var ends []bool
+	if s.ends[r] {
+		if ends, err = words.PolicyBoundaries(p); err != nil {
+			return nil, err
+		}
 	}
-	return p, err
+	s.policies[r] = implicit.Cached(p, ends)
+	return s.policies[r], nil
 }
 
 func (o *flags) tunedIn(as string) reading { return reading{o.tuned, "tuned-as", as} }
@@ -156,7 +161,7 @@ func (o *flags) baseIn(as string) reading  { return reading{o.base, "base-as", a
 func (o *flags) share(loader *cli.Loader, variants []variant, dtype string) *sharing {
 	s := &sharing{loader: loader, ends: map[reading]bool{}, policies: map[reading]*implicit.Policy{}}
 	for _, v := range variants {
-		if v.dtype == dtype && (v.Measure == implicit.MeasureEnded || v.name == "default" && slices.Contains(o.measures, implicit.MeasureEnded)) {
+		if v.dtype == dtype && (v.Measure == words.WholeWord || v.name == "default" && slices.Contains(o.measures, words.WholeWord)) {
 			s.ends[o.tunedIn(v.tunedAs)], s.ends[o.baseIn(v.baseAs)] = true, true
 		}
 	}
@@ -231,7 +236,7 @@ func (o *flags) compute(ctx context.Context, s *sharing, variants []variant, fir
 		return err
 	}
 	var same []int
-	var ways []implicit.Variant
+	var ways []words.Variant
 	for i, w := range variants {
 		if w.dtype == v.dtype && w.baseAs == v.baseAs && w.tunedAs == v.tunedAs {
 			same, ways = append(same, i), append(ways, w.Variant)
@@ -240,7 +245,7 @@ func (o *flags) compute(ctx context.Context, s *sharing, variants []variant, fir
 	progress := cli.NewProgress(stderr, "scoring "+v.name, false)
 	defer progress.Done()
 	s.loader.Watch(progress, 0, 2)
-	got, err := implicit.Vary(ctx, implicit.Pair{Tuned: tuned, Base: base}, corpus, prompts, ways, func(done, total int) { progress.Set(int64(done), int64(total)) })
+	got, err := words.Sensitivity(ctx, implicit.Pair{Tuned: tuned, Base: base}, corpus, prompts, ways, func(done, total int) { progress.Set(int64(done), int64(total)) })
 	if err != nil {
 		return fmt.Errorf("-vary: %s: %w", v.name, err)
 	}
@@ -254,11 +259,11 @@ func (o *flags) compute(ctx context.Context, s *sharing, variants []variant, fir
 type varying struct {
 	*sharing
 	variants []variant
-	meta     implicit.Provenance
+	meta     words.Provenance
 }
 
 // startVary decides the variants, and replaces the policies of the run by shared ones.
-func (o *flags) startVary(ctx context.Context, loader *cli.Loader, meta implicit.Provenance, pair *implicit.Pair) (*varying, error) {
+func (o *flags) startVary(ctx context.Context, loader *cli.Loader, meta words.Provenance, pair *implicit.Pair) (*varying, error) {
 	v := &varying{variants: o.variants(meta.Tuned.DType, meta.Base.DType), meta: meta}
 	v.sharing = o.share(loader, v.variants, "")
 	var err error
@@ -286,7 +291,7 @@ func (v *varying) finish(ctx context.Context, o *flags, corpus *lexicon.Corpus, 
 }
 
 // describe says what the default is.
-func (o *flags) describe(meta implicit.Provenance) string {
+func (o *flags) describe(meta words.Provenance) string {
 	dtype := meta.Tuned.DType
 	if dtype != meta.Base.DType {
 		dtype = meta.Base.DType + "/" + dtype

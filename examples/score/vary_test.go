@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/demo"
 )
 
@@ -143,13 +143,13 @@ func TestVary(t *testing.T) {
 	}
 }
 
-func rewards(t *testing.T, path string) []implicit.Record {
+func rewards(t *testing.T, path string) []words.Record {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, _, err := implicit.ReadRewards(bytes.NewReader(b), int64(len(b)))
+	all, _, err := words.ReadRecords(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,11 +270,11 @@ func TestVariants(t *testing.T) {
 		dtypes []string
 		want   string
 	}{
-		{flags{baseAs: "raw", tunedAs: "chat", forms: lexicon.AllForms(), measures: []implicit.Measure{"pooled", "exact"}, vary: dimensions}, []string{"bf16", "bf16"},
+		{flags{baseAs: "raw", tunedAs: "chat", forms: lexicon.AllForms(), measures: []words.Measure{"pooled", "exact"}, vary: dimensions}, []string{"bf16", "bf16"},
 			"default rendering=raw/raw rendering=chat/chat forms=no-space forms=space forms=word forms=space-word measure=exact measure=ended measure=paper dtype=f32"},
-		{flags{baseAs: "chat", tunedAs: "raw", forms: []lexicon.Form{" {}"}, measures: []implicit.Measure{"exact"}, vary: []string{"measure", "forms", "rendering"}}, []string{"f32", "f32"},
+		{flags{baseAs: "chat", tunedAs: "raw", forms: []lexicon.Form{" {}"}, measures: []words.Measure{"exact"}, vary: []string{"measure", "forms", "rendering"}}, []string{"f32", "f32"},
 			"default rendering=raw/raw rendering=raw/chat rendering=chat/chat forms=all measure=pooled measure=ended measure=paper"},
-		{flags{baseAs: "raw", tunedAs: "chat", forms: []lexicon.Form{"{title}"}, measures: []implicit.Measure{"paper"}, vary: []string{"dtype"}}, []string{"bf16", "f32"},
+		{flags{baseAs: "raw", tunedAs: "chat", forms: []lexicon.Form{"{title}"}, measures: []words.Measure{"paper"}, vary: []string{"dtype"}}, []string{"bf16", "f32"},
 			"default dtype=f32 dtype=bf16"},
 	} {
 		var names []string

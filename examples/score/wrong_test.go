@@ -80,9 +80,9 @@ func TestWrong(t *testing.T) {
 		{"form twice", func(*testing.T, string) []string { return []string{"-forms", "{},{}"} },
 			"score: -forms: lexicon: form \"{}\" stands twice, wanted each once\n" + usage, 2},
 		{"measure", func(*testing.T, string) []string { return []string{"-measure", "exact,mean"} },
-			"score: -measure: implicit: measure \"mean\", wanted exact, pooled, ended or paper\n" + usage, 2},
+			"score: -measure: words: measure \"mean\", wanted exact, pooled, ended or paper\n" + usage, 2},
 		{"no measure", func(*testing.T, string) []string { return []string{"-measure", ""} },
-			"score: -measure: implicit: measure \"\", wanted exact, pooled, ended or paper\n" + usage, 2},
+			"score: -measure: words: measure \"\", wanted exact, pooled, ended or paper\n" + usage, 2},
 		{"forms of pairs", func(*testing.T, string) []string {
 			return []string{"-corpus", "", "-pairs", "p.jsonl", "-out", "o.jsonl", "-forms", "all"}
 		}, "score: -forms with -pairs, wanted it with -corpus alone\n" + usage, 2},

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -84,7 +85,7 @@ func (f *Fake) policy(before, after string) *implicit.Policy {
 		}
 		return f.encode(b.String(), reply)
 	}
-	return &implicit.Policy{LM: f, Encode: encode, WordEnds: f.ends}
+	return &implicit.Policy{LM: f, Encode: encode, WordBoundaries: f.ends}
 }
 
 func (f *Fake) encode(prompt, reply string) (tokenize.Encoded, error) {
@@ -107,7 +108,7 @@ func (f *Fake) encode(prompt, reply string) (tokenize.Encoded, error) {
 	return t, nil
 }
 
-// ends is implicit.Ends for this vocabulary.
+// ends is words.Boundaries for this vocabulary.
 func (f *Fake) ends() []bool {
 	ends := make([]bool, f.VocabSize())
 	copy(ends, byteEnds()) // pairs of letters go on
@@ -118,7 +119,7 @@ func (f *Fake) ends() []bool {
 var byteEnds = sync.OnceValue(func() []bool {
 	ends := make([]bool, bos)
 	for b := range ends {
-		ends[b] = implicit.EndsWord([]byte{byte(b)})
+		ends[b] = words.IsBoundary([]byte{byte(b)})
 	}
 	return ends
 })

@@ -13,6 +13,7 @@ import (
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/implicittest"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -153,9 +154,9 @@ func TestFakeWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	prompts := []lexicon.Prompt{{Name: "p", Text: "Say: "}}
-	o := &implicit.WordOptions{Measures: []implicit.Measure{implicit.MeasurePooled, implicit.MeasureEnded}}
+	o := &words.Options{Measures: []words.Measure{words.Pooled, words.WholeWord}}
 	n := 0
-	for w, err := range implicit.Words(t.Context(), implicit.Pair{Tuned: (&implicittest.Fake{Seed: 1}).Chat(), Base: (&implicittest.Fake{Seed: 2}).Raw()}, corpus, prompts, o) {
+	for w, err := range words.Rewards(t.Context(), implicit.Pair{Tuned: (&implicittest.Fake{Seed: 1}).Chat(), Base: (&implicittest.Fake{Seed: 2}).Raw()}, corpus, prompts, o) {
 		if err != nil {
 			t.Fatal(err)
 		}

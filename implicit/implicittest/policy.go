@@ -56,8 +56,8 @@ func TestPolicy(ctx context.Context, p *implicit.Policy, list []implicit.Item, o
 		return errors.Join(c.found...)
 	}
 	c.test("spans", func() error { return spans(list, texts) })
-	if p.WordEnds != nil {
-		c.test("ends of the policy", func() error { return c.policyEnds(p.WordEnds()) })
+	if p.WordBoundaries != nil {
+		c.test("ends of the policy", func() error { return c.policyEnds(p.WordBoundaries()) })
 	}
 	c.test("rewards", func() error { return c.zero(p, list) })
 	var long []tokenize.Encoded

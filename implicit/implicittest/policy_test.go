@@ -66,9 +66,9 @@ func TestBrokenPolicies(t *testing.T) {
 		"too few spans":        {encode(func(_, _ string, t *tokenize.Encoded) { t.Spans = t.Spans[1:] }), "spans of"},
 		"a gap in the spans":   {encode(func(_, _ string, t *tokenize.Encoded) { t.Spans[3][0]++ }), "wanted spans in order and without a gap"},
 		"text after the spans": {encode(func(_, _ string, t *tokenize.Encoded) { t.Rendered += " " }), "the last token ends at byte"},
-		"ends of another vocabulary": {&implicit.Policy{LM: f, Encode: good.Encode, WordEnds: func() []bool { return make([]bool, 5000) }},
+		"ends of another vocabulary": {&implicit.Policy{LM: f, Encode: good.Encode, WordBoundaries: func() []bool { return make([]bool, 5000) }},
 			"ends of the policy: 5000 values for 933 rows"},
-		"nothing ends": {&implicit.Policy{LM: f, Encode: good.Encode, WordEnds: func() []bool { return make([]bool, 933) }},
+		"nothing ends": {&implicit.Policy{LM: f, Encode: good.Encode, WordBoundaries: func() []bool { return make([]bool, 933) }},
 			"ends of the policy: all 933 tokens alike"},
 		"a reward against itself": {&implicit.Policy{Encode: good.Encode, LM: with(f, func(_ int, _ logprob.Request, s *logprob.Result) {
 			calls++

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -12,7 +12,7 @@ import (
 func TestMachines(t *testing.T) {
 	at := func(processor, plugin string) *Reward {
 		m := logprob.Meta{Processor: processor, Plugin: "xla.so", PluginHash: plugin}
-		return &Reward{Meta: implicit.Provenance{Tuned: m, Base: m}}
+		return &Reward{Meta: words.Provenance{Tuned: m, Base: m}}
 	}
 	for _, test := range []struct {
 		a, b *Reward

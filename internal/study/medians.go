@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/stats"
 )
 
@@ -17,7 +17,7 @@ type Scores struct {
 	Prompts []string
 	Values  [][]float64 // Values[prompt][word]
 
-	meta *implicit.Provenance // of a rewards file that says how it was made
+	meta *words.Provenance // of a rewards file that says how it was made
 }
 
 // ReadScores reads the scores of a reward model, CSV or Parquet by the name's ending:

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/table"
 )
@@ -19,7 +19,7 @@ type Reward struct {
 	Name    string // the pair
 	Model   Model  // the tuned model
 	File    string
-	Meta    implicit.Provenance
+	Meta    words.Provenance
 	Words   []string
 	Prompts []string
 	NTokens []int       // of each word
@@ -37,7 +37,7 @@ func ReadReward(path string, models []Model) (*Reward, error) {
 		return nil, err
 	}
 	r := &Reward{File: path}
-	rows, meta, err := implicit.ReadRewards(bytes.NewReader(data), int64(len(data)))
+	rows, meta, err := words.ReadRecords(bytes.NewReader(data), int64(len(data)))
 	if r.Meta = meta; err == nil && !strings.HasSuffix(path, ".parquet") {
 		err = table.ReadMeta(path, &r.Meta)
 	}
@@ -65,9 +65,9 @@ func ReadReward(path string, models []Model) (*Reward, error) {
 }
 
 // oneMeasure returns the rows of one measure, and its name if there are others.
-func oneMeasure(rows []implicit.Record) ([]implicit.Record, string) {
-	for _, m := range []implicit.Measure{implicit.MeasurePooled, implicit.MeasureEnded, implicit.MeasurePaper, implicit.MeasureExact} {
-		var of []implicit.Record
+func oneMeasure(rows []words.Record) ([]words.Record, string) {
+	for _, m := range []words.Measure{words.Pooled, words.WholeWord, words.Paper, words.Exact} {
+		var of []words.Record
 		for _, row := range rows {
 			if row.Measure == string(m) {
 				of = append(of, row)
@@ -84,7 +84,7 @@ func oneMeasure(rows []implicit.Record) ([]implicit.Record, string) {
 	return rows, ""
 }
 
-func (r *Reward) fill(rows []implicit.Record) error {
+func (r *Reward) fill(rows []words.Record) error {
 	word, prompt := map[string]int{}, map[string]int{}
 	forms := map[string]string{} // of a word, the first
 	for _, row := range rows {

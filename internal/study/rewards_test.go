@@ -7,17 +7,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
 // writeReward writes a contest as score does, CSV or Parquet.
-func writeReward(t *testing.T, path string, c *contest, m implicit.Provenance) {
+func writeReward(t *testing.T, path string, c *contest, m words.Provenance) {
 	t.Helper()
-	rows := func(yield func(implicit.Record, error) bool) {
+	rows := func(yield func(words.Record, error) bool) {
 		for p, prompt := range c.prompts {
 			for w, word := range c.words {
-				r := implicit.Record{Prompt: prompt, Category: c.category[w], Word: word, Form: " " + word, NTokens: int32(c.tokens[w]), Tuned: c.tuned[p][w], Base: c.base[p][w], Reward: m.Beta * (c.tuned[p][w] - c.base[p][w])}
+				r := words.Record{Prompt: prompt, Category: c.category[w], Word: word, Form: " " + word, NTokens: int32(c.tokens[w]), Tuned: c.tuned[p][w], Base: c.base[p][w], Reward: m.Beta * (c.tuned[p][w] - c.base[p][w])}
 				if !yield(r, nil) {
 					return
 				}
@@ -37,10 +37,10 @@ func writeReward(t *testing.T, path string, c *contest, m implicit.Provenance) {
 		}
 	}
 	if strings.HasSuffix(path, ".parquet") {
-		write(path, func(w io.Writer) error { return implicit.WriteRewardsParquet(w, rows, m) })
+		write(path, func(w io.Writer) error { return words.WriteParquet(w, rows, m) })
 		return
 	}
-	write(path, func(w io.Writer) error { return implicit.WriteRewardsCSV(w, rows) })
+	write(path, func(w io.Writer) error { return words.WriteCSV(w, rows) })
 	write(path+".meta.json", m.WriteJSON)
 }
 
@@ -48,7 +48,7 @@ func writeReward(t *testing.T, path string, c *contest, m implicit.Provenance) {
 func TestRewards(t *testing.T) {
 	c := planted("", "", 0.5, 9)
 	models := []Model{{Name: "org/tuned", Family: "X", ID: "T"}}
-	m := implicit.Provenance{Tuned: logprob.Meta{Model: "org/tuned"}, Base: logprob.Meta{Model: "org/base"}, Beta: 3}
+	m := words.Provenance{Tuned: logprob.Meta{Model: "org/tuned"}, Base: logprob.Meta{Model: "org/base"}, Beta: 3}
 	for _, name := range []string{"r.csv", "r.parquet"} {
 		path := filepath.Join(t.TempDir(), name)
 		writeReward(t, path, c, m)
@@ -144,7 +144,7 @@ func TestTwoModels(t *testing.T) {
 		for i, k := range []*contest{a, b} {
 			name := []string{"one", "two"}[i]
 			path := filepath.Join(dir, name+".parquet")
-			writeReward(t, path, k, implicit.Provenance{Tuned: logprob.Meta{Model: "org/" + name}, Base: logprob.Meta{Model: "org/base"}, Beta: 1})
+			writeReward(t, path, k, words.Provenance{Tuned: logprob.Meta{Model: "org/" + name}, Base: logprob.Meta{Model: "org/base"}, Beta: 1})
 			c.Rewards = append(c.Rewards, path)
 			c.Corpora[0].Scores = append(c.Corpora[0].Scores, path)
 		}

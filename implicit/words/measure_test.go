@@ -1,4 +1,4 @@
-package implicit
+package words
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
@@ -96,14 +97,14 @@ func (m *toy) Run(_ context.Context, requests iter.Seq[logprob.Request]) iter.Se
 func (m *toy) ends() []bool {
 	var ends []bool
 	for i, v := range m.vocab {
-		ends = append(ends, i == len(m.vocab)-1 || EndsWord([]byte(v)))
+		ends = append(ends, i == len(m.vocab)-1 || IsBoundary([]byte(v)))
 	}
 	return ends
 }
 
 // policy encodes prompt and reply together; a token may straddle the two.
-func (m *toy) policy() *Policy {
-	return &Policy{LM: m, WordEnds: m.ends, Encode: func(it Item) (tokenize.Encoded, error) {
+func (m *toy) policy() *implicit.Policy {
+	return &implicit.Policy{LM: m, WordBoundaries: m.ends, Encode: func(it implicit.Item) (tokenize.Encoded, error) {
 		prompt, reply := it.Prompt, it.Reply
 		if to, ok := m.merge[reply]; ok {
 			reply = to
@@ -169,8 +170,8 @@ func TestMeasures(t *testing.T) {
 		for k, forms := range lists {
 			for _, prompt := range []string{"?", "? "} {
 				name := fmt.Sprintf("seed %d, list %d, prompt %q", seed, k, prompt)
-				o := &WordOptions{Forms: forms, Measures: Measures()}
-				for w, err := range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, corpus, []lexicon.Prompt{{Name: "p", Text: prompt}}, o) {
+				o := &Options{Forms: forms, Measures: Measures()}
+				for w, err := range Rewards(t.Context(), implicit.Pair{Tuned: tuned.policy(), Base: base.policy()}, corpus, []lexicon.Prompt{{Name: "p", Text: prompt}}, o) {
 					if err != nil {
 						t.Fatalf("%s: %v", name, err)
 					}
@@ -182,7 +183,7 @@ func TestMeasures(t *testing.T) {
 }
 
 // checkMeasured compares a word's scores with what they should be.
-func checkMeasured(t *testing.T, name string, w WordReward, models [2]*toy, prompt string) {
+func checkMeasured(t *testing.T, name string, w Word, models [2]*toy, prompt string) {
 	t.Helper()
 	near := func(what string, ln, p float64) {
 		if math.Abs(math.Exp(ln)-p) > 1e-6 || ln > 0 {
@@ -192,24 +193,24 @@ func checkMeasured(t *testing.T, name string, w WordReward, models [2]*toy, prom
 	exact, paper := 0, 0.0
 	for _, s := range w.Scores {
 		switch s.Measure {
-		case MeasureExact:
+		case Exact:
 			f := w.Forms[exact]
 			exact++
 			if s.Text != f.Text || s.Tuned != f.Tuned.Sum() || s.Base != f.Base.Sum() || s.Forms != 1 || s.Tokens != len(f.TunedIDs) {
 				t.Errorf("%s: %q: exact %+v of %+v", name, w.Term, s, f)
 			}
-		case MeasurePooled, MeasureEnded:
+		case Pooled, WholeWord:
 			for i, m := range models {
 				got := []float64{s.Tuned, s.Base}[i]
 				var ends []bool
-				if s.Measure == MeasureEnded {
+				if s.Measure == WholeWord {
 					ends = m.ends()
 				}
 				var sequences [][]int32
 				var context []int32
 				depth := 0
 				for _, f := range w.Forms {
-					text, _ := models[i].policy().Encode(Item{Prompt: prompt, Reply: f.Text})
+					text, _ := models[i].policy().Encode(implicit.Item{Prompt: prompt, Reply: f.Text})
 					if prompt == "?" || summed(w, f) {
 						sequences = append(sequences, text.IDs[text.Reply:])
 						context = text.IDs[:text.Reply]
@@ -223,14 +224,14 @@ func checkMeasured(t *testing.T, name string, w WordReward, models [2]*toy, prom
 					near(fmt.Sprint(s.Measure, " of model ", i), got, m.truth(context, depth, sequences, ends))
 				}
 			}
-			if want := MWLR(s.Tuned, s.Base); s.MWLR != want {
+			if want := implicit.MWLR(s.Tuned, s.Base); s.MWLR != want {
 				t.Errorf("%s: %q: MWLR %v, wanted %v", name, w.Term, s.MWLR, want)
 			}
-		case MeasurePaper:
+		case Paper:
 			n := 0.0
 			for _, f := range w.Forms {
-				if len(f.TunedIDs) == 1 && len(f.BaseIDs) == 1 && !slices.Contains(f.Flags, FlagTunedStraddle) && !slices.Contains(f.Flags, FlagBaseStraddle) {
-					paper += MWLR(f.Tuned.Sum(), f.Base.Sum())
+				if len(f.TunedIDs) == 1 && len(f.BaseIDs) == 1 && !slices.Contains(f.Flags, implicit.FlagTunedStraddle) && !slices.Contains(f.Flags, implicit.FlagBaseStraddle) {
+					paper += implicit.MWLR(f.Tuned.Sum(), f.Base.Sum())
 					n++
 				}
 			}
@@ -246,7 +247,7 @@ func checkMeasured(t *testing.T, name string, w WordReward, models [2]*toy, prom
 
 // summed tells whether a form continues the same tokens as most of the word's forms, in
 // both models.
-func summed(w WordReward, f FormScore) bool {
+func summed(w Word, f FormScore) bool {
 	for i := range 2 {
 		count := map[int]int{}
 		for _, g := range w.Forms {
@@ -274,15 +275,15 @@ func TestDisjoint(t *testing.T) {
 			measure Measure
 			words   []string
 		}{
-			{MeasurePooled, []string{"l", "o", "s", "."}},
-			{MeasureEnded, []string{"l", "o", "s", "lo", "ol", "ll", "oo", "los", "lol", "sol", "so", "ss", "os", "ls"}},
+			{Pooled, []string{"l", "o", "s", "."}},
+			{WholeWord, []string{"l", "o", "s", "lo", "ol", "ll", "oo", "los", "lol", "sol", "so", "ss", "os", "ls"}},
 		} {
 			c := &lexicon.Corpus{}
 			for _, w := range test.words {
 				c.Entries = append(c.Entries, lexicon.Entry{Term: w})
 			}
 			sum := [2]float64{}
-			for w, err := range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &WordOptions{Measures: []Measure{test.measure}}) {
+			for w, err := range Rewards(t.Context(), implicit.Pair{Tuned: tuned.policy(), Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &Options{Measures: []Measure{test.measure}}) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -305,7 +306,7 @@ func TestImpossible(t *testing.T) {
 		tuned.spoil = spoil
 		var last error
 		n := 0
-		for _, err := range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}}, nil) {
+		for _, err := range Rewards(t.Context(), implicit.Pair{Tuned: tuned.policy(), Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}}, nil) {
 			n, last = n+1, err
 		}
 		if want == "" && (last != nil || n != 2) || want != "" && (last == nil || n != 1) {
@@ -315,8 +316,8 @@ func TestImpossible(t *testing.T) {
 			t.Errorf("error %v", last)
 		}
 	}
-	w := WordReward{Forms: []FormScore{{TunedIDs: []int32{1}, BaseIDs: []int32{1}, Tuned: logprob.Result{LogProbs: []float32{1e-6}}, Base: logprob.Result{LogProbs: []float32{-1}}}}}
-	s, err := w.Measure(MeasurePooled)
+	w := Word{Forms: []FormScore{{TunedIDs: []int32{1}, BaseIDs: []int32{1}, Tuned: logprob.Result{LogProbs: []float32{1e-6}}, Base: logprob.Result{LogProbs: []float32{-1}}}}}
+	s, err := w.Measure(Pooled)
 	if err != nil || s[0].Tuned != 0 {
 		t.Errorf("%v, %v, wanted ln 1 for what rounding has put above it", s, err)
 	}
@@ -335,16 +336,16 @@ func TestInfinite(t *testing.T) {
 		ratio, mwlr float64
 		none        bool
 	}{
-		{[]FormScore{form("a", 1, inf, inf), form("b", 2, inf, inf)}, MeasurePooled, 0, 0, false},
-		{[]FormScore{form("a", 1, inf, inf), form("b", 2, -1, inf)}, MeasurePooled, plus, plus, false},
-		{[]FormScore{form("a", 1, inf, -1), form("b", 2, inf, -2)}, MeasurePooled, minus, minus, false},
-		{[]FormScore{form("a", 1, inf, -1), form("b", 2, -1, inf)}, MeasurePooled, 0, 0, false},
-		{[]FormScore{form("a", 1, inf, -1), form("b", 2, inf, inf)}, MeasurePaper, 0, minus, false},
-		{[]FormScore{form("a", 1, inf, -1), form("b", 2, -1, inf)}, MeasurePaper, 0, 0, true},
-		{nil, MeasureExact, 0, 0, true},
-		{nil, MeasurePooled, 0, 0, true},
+		{[]FormScore{form("a", 1, inf, inf), form("b", 2, inf, inf)}, Pooled, 0, 0, false},
+		{[]FormScore{form("a", 1, inf, inf), form("b", 2, -1, inf)}, Pooled, plus, plus, false},
+		{[]FormScore{form("a", 1, inf, -1), form("b", 2, inf, -2)}, Pooled, minus, minus, false},
+		{[]FormScore{form("a", 1, inf, -1), form("b", 2, -1, inf)}, Pooled, 0, 0, false},
+		{[]FormScore{form("a", 1, inf, -1), form("b", 2, inf, inf)}, Paper, 0, minus, false},
+		{[]FormScore{form("a", 1, inf, -1), form("b", 2, -1, inf)}, Paper, 0, 0, true},
+		{nil, Exact, 0, 0, true},
+		{nil, Pooled, 0, 0, true},
 	} {
-		s, err := WordReward{Forms: test.forms}.Measure(test.measure)
+		s, err := Word{Forms: test.forms}.Measure(test.measure)
 		if test.none {
 			if !errors.As(err, new(*noValue)) {
 				t.Errorf("%+v: %+v, %v, wanted no value", test, s, err)
@@ -356,15 +357,15 @@ func TestInfinite(t *testing.T) {
 }
 
 func TestParseMeasures(t *testing.T) {
-	if got, err := ParseMeasures("ended,exact"); err != nil || !slices.Equal(got, []Measure{MeasureEnded, MeasureExact}) {
+	if got, err := ParseMeasures("ended,exact"); err != nil || !slices.Equal(got, []Measure{WholeWord, Exact}) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for list, want := range map[string]string{
-		"":              `implicit: measure "", wanted exact, pooled, ended or paper`,
-		"mean":          `implicit: measure "mean", wanted exact, pooled, ended or paper`,
-		"exact,":        `implicit: measure "", wanted`,
-		"paper,paper":   `implicit: measure "paper" stands twice, wanted each once`,
-		"exact, pooled": `implicit: measure " pooled", wanted`,
+		"":              `words: measure "", wanted exact, pooled, ended or paper`,
+		"mean":          `words: measure "mean", wanted exact, pooled, ended or paper`,
+		"exact,":        `words: measure "", wanted`,
+		"paper,paper":   `words: measure "paper" stands twice, wanted each once`,
+		"exact, pooled": `words: measure " pooled", wanted`,
 	} {
 		if _, err := ParseMeasures(list); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: error %v, wanted %q", list, err, want)

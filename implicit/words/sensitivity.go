@@ -1,9 +1,10 @@
-package implicit
+package words
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"math"
 	"slices"
@@ -11,21 +12,21 @@ import (
 
 // Variant is one way to make a number of a word after a prompt: a measure over forms.
 type Variant struct {
-	Measure Measure        // MeasureExact is of the first form alone
+	Measure Measure        // Exact is of the first form alone
 	Forms   []lexicon.Form // at least one
 }
 
 // Value returns what the word is ranked by under a variant, the log-ratio of the measure,
-// or for MeasurePaper its MWLR; NaN where the measure has no value of the word, as the
+// or for Paper its MWLR; NaN where the measure has no value of the word, as the
 // paper's of a word that is no single token. The forms must be among those that were
 // scored; of those a word could not be scored in, the measure goes without. Errors are
 // Measure's others.
-func (w WordReward) Value(v Variant) (float64, error) {
+func (w Word) Value(v Variant) (float64, error) {
 	if len(v.Forms) == 0 {
-		return 0, fmt.Errorf("implicit: a variant without forms, wanted at least one")
+		return 0, fmt.Errorf("words: a variant without forms, wanted at least one")
 	}
 	forms := v.Forms
-	if v.Measure == MeasureExact {
+	if v.Measure == Exact {
 		forms = forms[:1]
 	}
 	scores, err := w.Measure(v.Measure, forms...)
@@ -38,19 +39,19 @@ func (w WordReward) Value(v Variant) (float64, error) {
 	return scores[0].order(), nil
 }
 
-// Vary scores the words of a corpus once, in all forms of all variants, and returns what
+// Sensitivity scores the words of a corpus once, in all forms of all variants, and returns what
 // each variant makes of each: values[v][p][i] is the Value of the entry i of the corpus after
 // prompt p under variant v, NaN where there is none. Values of different prompts are not
 // comparable; their ranks are (stats.Sensitivities). progress, if not nil, is
-// WordOptions.Progress.
+// Options.Progress.
 //
 // Words that cannot be scored have no values. Any other error is that of Words, or of a
 // variant without forms.
-func Vary(ctx context.Context, pair Pair, corpus *lexicon.Corpus, prompts []lexicon.Prompt, variants []Variant, progress func(done, total int)) ([][][]float64, error) {
-	o := &WordOptions{Progress: progress}
+func Sensitivity(ctx context.Context, pair implicit.Pair, corpus *lexicon.Corpus, prompts []lexicon.Prompt, variants []Variant, progress func(done, total int)) ([][][]float64, error) {
+	o := &Options{Progress: progress}
 	for _, v := range variants {
 		if len(v.Forms) == 0 {
-			return nil, fmt.Errorf("implicit: a variant without forms, wanted at least one")
+			return nil, fmt.Errorf("words: a variant without forms, wanted at least one")
 		}
 		for _, f := range v.Forms {
 			if !slices.Contains(o.Forms, f) {
@@ -72,7 +73,7 @@ func Vary(ctx context.Context, pair Pair, corpus *lexicon.Corpus, prompts []lexi
 		return values, nil
 	}
 	n := 0
-	for w, err := range Words(ctx, pair, corpus, prompts, o) {
+	for w, err := range Rewards(ctx, pair, corpus, prompts, o) {
 		if err != nil {
 			return nil, err
 		}

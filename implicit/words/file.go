@@ -1,4 +1,4 @@
-package implicit
+package words
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/internal/table"
@@ -28,12 +29,12 @@ type Record struct {
 	Wildcard string  `parquet:"wildcard,dict"` // the corpus' entry that was expanded to the word; "" for none
 	Measure  string  `parquet:"measure,dict"`  // a Measure
 	Forms    int32   `parquet:"n_forms"`       // forms that went into the measure
-	MWLR     float64 `parquet:"mwlr"`          // ½ (P + Q) (ln P − ln Q), see WordScore
+	MWLR     float64 `parquet:"mwlr"`          // ½ (P + Q) (ln P − ln Q), see Score
 	Rank     float64 `parquet:"rank"`          // among the words after the prompt by the measure, 1 the greatest reward; 0 where it is not known
 }
 
-// Records are the word's lines in a rewards file: one a measure, of MeasureExact one a form.
-func (w WordReward) Records(beta float64) []Record {
+// Records are the word's lines in a rewards file: one a measure, of Exact one a form.
+func (w Word) Records(beta float64) []Record {
 	var records []Record
 	for _, s := range w.Scores {
 		records = append(records, Record{
@@ -68,32 +69,32 @@ type Provenance struct {
 // WriteJSON writes p, indented, keys in a fixed order.
 func (p Provenance) WriteJSON(w io.Writer) error {
 	if err := strictjson.Write(w, p, "  "); err != nil {
-		return fmt.Errorf("implicit: meta: %w", err)
+		return fmt.Errorf("words: provenance: %w", err)
 	}
 	return nil
 }
 
 // rewardsFile is a file of rewards. Of an earlier version's the first columns are there.
-var rewardsFile = table.Format[Record]{Name: "implicit: rewards", Version: logprob.Version, Required: 8, Check: (*Record).complete}
+var rewardsFile = table.Format[Record]{Name: "words: rewards", Version: logprob.Version, Required: 8, Check: (*Record).complete}
 
-// WriteRewardsCSV writes records as they come, under the header
+// WriteCSV writes records as they come, under the header
 // prompt,category,word,form,n_tokens,logp_tuned,logp_base,reward,wildcard,measure,n_forms,mwlr,rank.
 // Numbers have as many digits as it takes to read them back exactly. An error in records
 // ends the file there and is returned. How they were made goes into a file beside it: see
 // Provenance.WriteJSON.
-func WriteRewardsCSV(w io.Writer, records iter.Seq2[Record, error]) error {
+func WriteCSV(w io.Writer, records iter.Seq2[Record, error]) error {
 	return rewardsFile.WriteCSV(w, records)
 }
 
-// WriteRewardsParquet writes records as they come, with the columns of WriteRewardsCSV, and p
+// WriteParquet writes records as they come, with the columns of WriteCSV, and p
 // as JSON in the file's metadata under "implicitreward".
-func WriteRewardsParquet(w io.Writer, records iter.Seq2[Record, error], p Provenance) error {
+func WriteParquet(w io.Writer, records iter.Seq2[Record, error], p Provenance) error {
 	return rewardsFile.WriteParquet(w, records, p)
 }
 
-// ReadRewards reads a file of size bytes that WriteRewardsCSV or WriteRewardsParquet wrote,
+// ReadRecords reads a file of size bytes that WriteCSV or WriteParquet wrote,
 // now or in earlier versions; columns may be in any order. Of a CSV file Provenance is empty.
-func ReadRewards(r io.ReaderAt, size int64) (records []Record, p Provenance, err error) {
+func ReadRecords(r io.ReaderAt, size int64) (records []Record, p Provenance, err error) {
 	records, err = rewardsFile.Read(r, size, &p)
 	return records, p, err
 }
@@ -101,10 +102,10 @@ func ReadRewards(r io.ReaderAt, size int64) (records []Record, p Provenance, err
 // complete fills in what a record of an earlier version does not say.
 func (r *Record) complete(in table.Record) error {
 	if r.Measure == "" {
-		r.Measure, r.Forms = string(MeasureExact), 1
+		r.Measure, r.Forms = string(Exact), 1
 	}
 	if !in.Has("mwlr") {
-		r.MWLR = MWLR(r.Tuned, r.Base)
+		r.MWLR = implicit.MWLR(r.Tuned, r.Base)
 	}
 	if !slices.Contains(Measures(), Measure(r.Measure)) {
 		return in.Errorf("measure", "%q, wanted exact, pooled, ended or paper", r.Measure)

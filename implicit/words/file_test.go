@@ -1,4 +1,4 @@
-package implicit
+package words
 
 import (
 	"bytes"
@@ -33,10 +33,10 @@ func seq(rows []Record) iter.Seq2[Record, error] {
 // same rows give the same bytes.
 func TestRewardsFile(t *testing.T) {
 	var a, b bytes.Buffer
-	if err := WriteRewardsCSV(&a, seq(someRows)); err != nil {
+	if err := WriteCSV(&a, seq(someRows)); err != nil {
 		t.Fatal(err)
 	}
-	got, _, err := ReadRewards(bytes.NewReader(a.Bytes()), int64(a.Len()))
+	got, _, err := ReadRecords(bytes.NewReader(a.Bytes()), int64(a.Len()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,14 +47,14 @@ func TestRewardsFile(t *testing.T) {
 	meta := Provenance{Beta: 0.1, Tuned: logprob.Meta{Model: "a/b"}, Corpus: "00ff"}
 	a.Reset()
 	for _, w := range []*bytes.Buffer{&a, &b} {
-		if err := WriteRewardsParquet(w, seq(someRows), meta); err != nil {
+		if err := WriteParquet(w, seq(someRows), meta); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if !bytes.Equal(a.Bytes(), b.Bytes()) {
 		t.Error("the same rows gave two Parquet files")
 	}
-	got, m, err := ReadRewards(bytes.NewReader(a.Bytes()), int64(a.Len()))
+	got, m, err := ReadRecords(bytes.NewReader(a.Bytes()), int64(a.Len()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,12 +85,12 @@ func TestOldRewardsFile(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	rows, m, err := ReadRewards(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	rows, m, err := ReadRecords(bytes.NewReader(b.Bytes()), int64(b.Len()))
 	if err != nil || len(rows) != 1 || rows[0] != want || m.Beta != 2 {
 		t.Errorf("Parquet: %+v, %v, wanted %+v", rows, err, want)
 	}
 	const csv = "reward,prompt,category,word,form,n_tokens,logp_tuned,logp_base\n1,p,A,love, love,1,-1,-2\n"
-	if rows, _, err = ReadRewards(strings.NewReader(csv), int64(len(csv))); err != nil {
+	if rows, _, err = ReadRecords(strings.NewReader(csv), int64(len(csv))); err != nil {
 		t.Fatal(err)
 	}
 	if len(rows) != 1 || rows[0] != want {
@@ -101,8 +101,8 @@ func TestOldRewardsFile(t *testing.T) {
 func TestRewardsFileErrors(t *testing.T) {
 	const header = "prompt,category,word,form,n_tokens,logp_tuned,logp_base,reward\n"
 	for _, test := range []struct{ file, want string }{
-		{"", "implicit: rewards: "},
-		{"prompt,word\na,b\n", "implicit: rewards: no column category, wanted prompt,category,word,form,n_tokens,logp_tuned,logp_base,reward"},
+		{"", "words: rewards: "},
+		{"prompt,word\na,b\n", "words: rewards: no column category, wanted prompt,category,word,form,n_tokens,logp_tuned,logp_base,reward"},
 		{header + "p,c,w,f,x,-1,-1,0\n", `n_tokens`},
 		{header + "p,c,w,f,1,-1,,0\n", `logp_base`},
 		{header + "p,c,w,f,1,-1,NaN,0\n", `logp_base`},
@@ -112,16 +112,16 @@ func TestRewardsFileErrors(t *testing.T) {
 		{"rank," + header + "x,p,c,w,f,1,-1,-1,0\n", `rank`},
 		{"n_forms," + header + "-1,p,c,w,f,1,-1,-1,0\n", `wanted a number of forms`},
 	} {
-		_, _, err := ReadRewards(strings.NewReader(test.file), int64(len(test.file)))
+		_, _, err := ReadRecords(strings.NewReader(test.file), int64(len(test.file)))
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%q: error %v, wanted %q", test.file, err, test.want)
 		}
 	}
 	// A footer of 4 GB, as its size has it, in a file of 12 bytes.
-	if _, _, err := ReadRewards(strings.NewReader("PAR1\xff\xff\xff\xffPAR1"), 12); err == nil || err.Error() != "implicit: rewards: 4294967295 bytes of metadata in a file of 12 bytes" {
+	if _, _, err := ReadRecords(strings.NewReader("PAR1\xff\xff\xff\xffPAR1"), 12); err == nil || err.Error() != "words: rewards: 4294967295 bytes of metadata in a file of 12 bytes" {
 		t.Error(err)
 	}
-	if _, _, err := ReadRewards(strings.NewReader("PAR1 no"), 7); err == nil {
+	if _, _, err := ReadRecords(strings.NewReader("PAR1 no"), 7); err == nil {
 		t.Error("a broken Parquet file was read")
 	}
 }

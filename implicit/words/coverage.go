@@ -1,4 +1,4 @@
-package implicit
+package words
 
 import (
 	"bufio"
@@ -9,18 +9,19 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/table"
 )
 
-// WordCoverage says what became of every entry of a corpus: which are scored, in how many
+// Coverage says what became of every entry of a corpus: which are scored, in how many
 // forms and tokens, and which are refused and why. The zero value is empty; Add what
 // Words yields.
-type WordCoverage struct {
+type Coverage struct {
 	Entries []EntryCoverage // in the order of the corpus
 }
 
-// EntryCoverage is an entry's part of a WordCoverage. Forms and tokens are counted after
+// EntryCoverage is an entry's part of a Coverage. Forms and tokens are counted after
 // the first prompt after which the entry was scored.
 type EntryCoverage struct {
 	lexicon.Entry
@@ -32,7 +33,7 @@ type EntryCoverage struct {
 	OneBase       int    // in the base model
 	OneBoth       int    // in both: what a table of next-token probabilities can see of the pair
 	Several       int    // forms of several tokens in one model or in both
-	Pooled        int    // forms that went into MeasurePooled or MeasureEnded, 0 where neither was asked for
+	Pooled        int    // forms that went into Pooled or WholeWord, 0 where neither was asked for
 }
 
 // Refused tells whether the entry was scored after no prompt. Entries that are refused
@@ -40,7 +41,7 @@ type EntryCoverage struct {
 func (e EntryCoverage) Refused() bool { return e.Scored == 0 }
 
 // Add counts one result of Words.
-func (c *WordCoverage) Add(w WordReward) {
+func (c *Coverage) Add(w Word) {
 	for len(c.Entries) <= w.Index {
 		c.Entries = append(c.Entries, EntryCoverage{})
 	}
@@ -71,7 +72,7 @@ func (c *WordCoverage) Add(w WordReward) {
 			}
 		}
 	}
-	if i := slices.IndexFunc(w.Scores, func(s WordScore) bool { return s.Measure == MeasurePooled || s.Measure == MeasureEnded }); i >= 0 {
+	if i := slices.IndexFunc(w.Scores, func(s Score) bool { return s.Measure == Pooled || s.Measure == WholeWord }); i >= 0 {
 		e.Pooled = w.Scores[i].Forms
 	}
 }
@@ -82,7 +83,7 @@ func (e *EntryCoverage) because(err error) {
 		return
 	}
 	e.Reason = err.Error()
-	if item := (*ItemError)(nil); errors.As(err, &item) {
+	if item := (*implicit.ItemError)(nil); errors.As(err, &item) {
 		e.Reason = item.Err.Error()
 		if item.Model != "" {
 			e.Reason = item.Model + " model: " + e.Reason
@@ -90,7 +91,7 @@ func (e *EntryCoverage) because(err error) {
 	}
 }
 
-// CoverageColumns is the first line of what WordCoverage.WriteCSV writes: the names of its
+// CoverageColumns is the first line of what Coverage.WriteCSV writes: the names of its
 // columns.
 const CoverageColumns = "entry,wildcard,category,status,reason,prompts,forms,refused_forms," +
 	"one_token_tuned,one_token_base,one_token_both,several_tokens,pooled\n"
@@ -100,7 +101,7 @@ const CoverageColumns = "entry,wildcard,category,status,reason,prompts,forms,ref
 // status is "scored" or "refused", wildcard the corpus' entry from which this one was
 // expanded, prompts the number after which it was scored; the others are the fields of
 // EntryCoverage.
-func (c *WordCoverage) WriteCSV(w io.Writer) error {
+func (c *Coverage) WriteCSV(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	line := []byte(CoverageColumns)
 	b.Write(line) // an error stays, and Flush returns it
@@ -117,7 +118,7 @@ func (c *WordCoverage) WriteCSV(w io.Writer) error {
 		b.Write(line)
 	}
 	if err := b.Flush(); err != nil {
-		return fmt.Errorf("implicit: coverage: %w", err)
+		return fmt.Errorf("words: coverage: %w", err)
 	}
 	return nil
 }

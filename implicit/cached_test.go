@@ -19,10 +19,7 @@ func TestCached(t *testing.T) {
 	in := items(5000)
 	want := collect(t, implicit.Rewards(t.Context(), implicit.Pair{Tuned: tuned.policy("User: "), Base: base.policy("")}, slices.Values(in)))
 	tuned.scored, base.scored = 0, 0
-	once, err := implicit.Cached(tuned.policy("User: "), false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	once := implicit.Cached(tuned.policy("User: "), nil)
 	first := append(slices.Clone(in[2000:3000]), in[2000:2500]...) // 500 of them twice
 	for range 2 {
 		collect(t, implicit.Rewards(t.Context(), implicit.Pair{Tuned: once, Base: base.policy("")}, slices.Values(first)))
@@ -55,19 +52,15 @@ func TestCached(t *testing.T) {
 	}
 }
 
-// TestCachedEnds: requests with the ends of words and without share one computation;
+// TestCachedWithin: requests with a set of tokens and without share one computation;
 // requests that ask for more are computed, in their place.
-func TestCachedEnds(t *testing.T) {
+func TestCachedWithin(t *testing.T) {
 	f := &fake{seed: 1, size: 3}
-	p := f.policy("")
-	p.WordEnds = func() []bool { return []bool{true, false} }
-	once, err := implicit.Cached(p, true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := []bool{true, false}
+	once := implicit.Cached(f.policy(""), set)
 	plain := logprob.Request{IDs: []int32{1, 2, 3}, From: 1}
 	ended, other := plain, plain
-	ended.Within, other.Within = once.WordEnds(), []bool{false, true}
+	ended.Within, other.Within = set, []bool{false, true}
 	var all []logprob.Result
 	for _, list := range [][]logprob.Request{{plain}, {ended, plain}, {plain, other, ended}} {
 		for s, err := range once.LM.Run(t.Context(), slices.Values(list)) {
@@ -85,20 +78,13 @@ func TestCachedEnds(t *testing.T) {
 			t.Errorf("%v, wanted %v", r, all[0])
 		}
 	}
-	const want = "implicit: cached: it does not say where words end (Policy.WordEnds, or a tokenizer)"
-	if _, err := implicit.Cached((&fake{size: 3}).policy(""), true); err == nil || err.Error() != want {
-		t.Errorf("error %v, wanted %s", err, want)
-	}
 }
 
 // TestCachedErrors: a scorer's errors and broken promises come through, and are not
 // remembered; so does the length of the model's context.
 func TestCachedErrors(t *testing.T) {
 	m := &fake{size: 3, err: errors.New("device lost")}
-	once, err := implicit.Cached(m.policy(""), false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	once := implicit.Cached(m.policy(""), nil)
 	run := func() (last error) {
 		for _, err := range implicit.Rewards(t.Context(), implicit.Pair{Tuned: once, Base: once}, slices.Values(items(3))) {
 			last = err
@@ -118,19 +104,13 @@ func TestCachedErrors(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	}
-	short, err := implicit.Cached(&implicit.Policy{LM: few{}}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	short := implicit.Cached(&implicit.Policy{LM: few{}}, nil)
 	for _, err := range logprob.Score(t.Context(), short.LM, slices.Values([]tokenize.Encoded{{IDs: []int32{1, 2}, Reply: 1}})) {
 		if err == nil || err.Error() != "0 results for 1 texts" {
 			t.Errorf("error %v", err)
 		}
 	}
-	bound, err := implicit.Cached(&implicit.Policy{LM: limited{m}}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	bound := implicit.Cached(&implicit.Policy{LM: limited{m}}, nil)
 	if n := bound.LM.MaxTokens(); n != 100 {
 		t.Errorf("a context of %d tokens, wanted 100", n)
 	}

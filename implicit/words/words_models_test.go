@@ -1,4 +1,4 @@
-package implicit_test
+package words_test
 
 import (
 	"bytes"
@@ -10,19 +10,23 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute"
+	_ "github.com/gomlx/compute/gobackend"
+
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/demo"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// words collects what Words yields; entries may be refused, nothing else may fail.
-func words(t *testing.T, tuned, base *implicit.Policy, c *lexicon.Corpus, prompts []lexicon.Prompt, o *implicit.WordOptions) ([]implicit.WordReward, *implicit.WordCoverage) {
+// collect gathers what Words yields; entries may be refused, nothing else may fail.
+func collect(t *testing.T, tuned, base *implicit.Policy, c *lexicon.Corpus, prompts []lexicon.Prompt, o *words.Options) ([]words.Word, *words.Coverage) {
 	t.Helper()
-	var all []implicit.WordReward
-	cover := &implicit.WordCoverage{}
-	for w, err := range implicit.Words(t.Context(), implicit.Pair{Tuned: tuned, Base: base}, c, prompts, o) {
+	var all []words.Word
+	cover := &words.Coverage{}
+	for w, err := range words.Rewards(t.Context(), implicit.Pair{Tuned: tuned, Base: base}, c, prompts, o) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,19 +59,19 @@ func TestWordsModels(t *testing.T) {
 	prompts := lexicon.PaperPrompts()[:1]
 	for name, pair := range demoModels(t) {
 		tuned, base := implicit.Chat(pair[1], nil), implicit.Raw(pair[0])
-		all, cover := words(t, tuned, base, corpus, prompts, &implicit.WordOptions{Measures: implicit.Measures()})
-		sums := map[implicit.Measure][2]float64{}
+		all, cover := collect(t, tuned, base, corpus, prompts, &words.Options{Measures: words.Measures()})
+		sums := map[words.Measure][2]float64{}
 		for _, w := range all {
 			for _, s := range w.Scores {
 				sum := sums[s.Measure]
 				sums[s.Measure] = [2]float64{sum[0] + math.Exp(s.Tuned), sum[1] + math.Exp(s.Base)}
 			}
-			if ended, pooled := find(w, implicit.MeasureEnded), find(w, implicit.MeasurePooled); ended.Tuned > pooled.Tuned || ended.Base > pooled.Base {
+			if ended, pooled := find(w, words.WholeWord), find(w, words.Pooled); ended.Tuned > pooled.Tuned || ended.Base > pooled.Base {
 				t.Errorf("%s: %s: a word that ends is likelier than one that may go on: %+v, %+v", name, w.Term, ended, pooled)
 			}
 		}
 		for m, sum := range sums {
-			if m != implicit.MeasurePaper && (sum[0] > 1 || sum[1] > 1 || sum[0] < 1e-3) {
+			if m != words.Paper && (sum[0] > 1 || sum[1] > 1 || sum[0] < 1e-3) {
 				t.Errorf("%s: %s: the words' probabilities sum to %v", name, m, sum)
 			}
 		}
@@ -77,7 +81,7 @@ func TestWordsModels(t *testing.T) {
 				model  *logprob.Model
 				policy *implicit.Policy
 			}{{pair[1], tuned}, {pair[0], base}} {
-				ends := implicit.Ends(m.model.Tokenizer())
+				ends := words.Boundaries(m.model.Tokenizer())
 				pooled, ended := 0.0, 0.0
 				for _, f := range w.Forms {
 					text, err := m.policy.Encode(implicit.Item{Prompt: prompts[0].Text, Reply: f.Text})
@@ -101,7 +105,7 @@ func TestWordsModels(t *testing.T) {
 					}
 					pooled, ended = pooled+p, ended+p*over
 				}
-				for measure, want := range map[implicit.Measure]float64{implicit.MeasurePooled: pooled, implicit.MeasureEnded: ended} {
+				for measure, want := range map[words.Measure]float64{words.Pooled: pooled, words.WholeWord: ended} {
 					s := find(w, measure)
 					got := []float64{s.Tuned, s.Base}[k]
 					if math.Abs(got-math.Log(want)) > 1e-5 {
@@ -118,8 +122,8 @@ func TestWordsModels(t *testing.T) {
 	}
 }
 
-func find(w implicit.WordReward, m implicit.Measure) implicit.WordScore {
-	return w.Scores[slices.IndexFunc(w.Scores, func(s implicit.WordScore) bool { return s.Measure == m })]
+func find(w words.Word, m words.Measure) words.Score {
+	return w.Scores[slices.IndexFunc(w.Scores, func(s words.Score) bool { return s.Measure == m })]
 }
 
 // TestPlantedWords: in the demo's pairs the log-ratio of a word is what was planted, but
@@ -129,9 +133,9 @@ func TestPlantedWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &implicit.WordOptions{Forms: []lexicon.Form{" {}", " {title}", "{}", "{title}"}, Measures: []implicit.Measure{implicit.MeasurePooled}}
+	o := &words.Options{Forms: []lexicon.Form{" {}", " {title}", "{}", "{title}"}, Measures: []words.Measure{words.Pooled}}
 	for name, pair := range demoModels(t) {
-		all, _ := words(t, implicit.Raw(pair[1]), implicit.Raw(pair[0]), corpus, lexicon.PaperPrompts()[3:5], o)
+		all, _ := collect(t, implicit.Raw(pair[1]), implicit.Raw(pair[0]), corpus, lexicon.PaperPrompts()[3:5], o)
 		for i, w := range all {
 			planted := demo.Words()[w.Index]
 			control := all[i-w.Index+slices.IndexFunc(demo.Words(), func(w demo.Word) bool { return demo.Control(w.Category) })]
@@ -147,7 +151,7 @@ func TestPlantedWords(t *testing.T) {
 func TestEndsModels(t *testing.T) {
 	for name, pair := range demoModels(t) {
 		tok := pair[0].Tokenizer()
-		ends := implicit.Ends(tok)
+		ends := words.Boundaries(tok)
 		special, over, goes := 0, 0, 0
 		for token := range tok.Vocab() {
 			text, _ := tok.Bytes(token.ID)
@@ -211,7 +215,7 @@ func TestEndsSpecial(t *testing.T) {
 	if tok, err = tokenize.Load(dir); err != nil {
 		t.Fatal(err)
 	}
-	if ends := implicit.Ends(tok); len(ends) != first+2 || !ends[first] || ends[first+1] {
+	if ends := words.Boundaries(tok); len(ends) != first+2 || !ends[first] || ends[first+1] {
 		t.Errorf("%d ends, the last %v, wanted %d, true and false", len(ends), ends[first:], first+2)
 	}
 }
@@ -224,7 +228,7 @@ func TestWholeCorpora(t *testing.T) {
 		"dict_big2_nouns.csv":                  {263, 0},
 		"dict_big2_expanded.csv":               {936, 35},
 	} {
-		f, err := os.Open(filepath.Join("../../shared/data/paper/data/corpora", file))
+		f, err := os.Open(filepath.Join("../../../shared/data/paper/data/corpora", file))
 		if err != nil {
 			t.Skip("needs ../shared: ", err)
 		}
@@ -233,11 +237,11 @@ func TestWholeCorpora(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := &implicit.WordOptions{Measures: implicit.Measures()}
+		o := &words.Options{Measures: words.Measures()}
 		if testing.Short() {
 			o.Forms = []lexicon.Form{"{}"}
 		}
-		all, cover := words(t, implicit.Chat(pair[1], nil), implicit.Raw(pair[0]), c, []lexicon.Prompt{{Name: "best", Text: "What is best?"}}, o)
+		all, cover := collect(t, implicit.Chat(pair[1], nil), implicit.Raw(pair[0]), c, []lexicon.Prompt{{Name: "best", Text: "What is best?"}}, o)
 		scored, refused := 0, 0
 		for _, e := range cover.Entries {
 			if e.Refused() {
@@ -268,10 +272,10 @@ func TestWholeCorpora(t *testing.T) {
 
 // checkRanks: the ranks of a measure after a prompt are those of n words, and go with
 // what they rank.
-func checkRanks(t *testing.T, name string, all []implicit.WordReward) {
+func checkRanks(t *testing.T, name string, all []words.Word) {
 	t.Helper()
-	for _, m := range []implicit.Measure{implicit.MeasurePooled, implicit.MeasureEnded, implicit.MeasurePaper} {
-		var scores []implicit.WordScore
+	for _, m := range []words.Measure{words.Pooled, words.WholeWord, words.Paper} {
+		var scores []words.Score
 		for _, w := range all {
 			for _, s := range w.Scores {
 				if s.Measure == m {
@@ -285,7 +289,7 @@ func checkRanks(t *testing.T, name string, all []implicit.WordReward) {
 			better, same := 0, 0
 			for _, other := range scores {
 				a, b := s.LogRatio(), other.LogRatio()
-				if m == implicit.MeasurePaper {
+				if m == words.Paper {
 					a, b = s.MWLR, other.MWLR
 				}
 				if b > a {
@@ -302,4 +306,33 @@ func checkRanks(t *testing.T, name string, all []implicit.WordReward) {
 			t.Errorf("%s: %s: ranks sum to %v of %v words", name, m, sum, n)
 		}
 	}
+}
+
+// demoModels loads both pairs of the demo on the pure-Go backend: by name, base and tuned.
+func demoModels(t *testing.T) map[string][2]*logprob.Model {
+	t.Helper()
+	if !tokenize.Available {
+		t.Skip("needs the Rust tokenizers")
+	}
+	backend, err := compute.NewWithConfig("go:ops_sequential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(backend.Finalize)
+	all := map[string][2]*logprob.Model{}
+	for _, p := range demo.Pairs() {
+		var pair [2]*logprob.Model
+		base, tuned, err := p.Extract(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, dir := range []string{base, tuned} {
+			if pair[i], err = logprob.Load(t.Context(), dir, &logprob.Options{Backend: backend}); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { pair[i].Close() })
+		}
+		all[p.Name] = pair
+	}
+	return all
 }

@@ -1,4 +1,4 @@
-package implicit
+package words
 
 import (
 	"context"
@@ -7,30 +7,31 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// WordOptions say how words are scored. nil is the zero value.
-type WordOptions struct {
+// Options say how words are scored. nil is the zero value.
+type Options struct {
 	Forms    []lexicon.Form // in which an entry is scored; nil for AllForms
-	Measures []Measure      // that are computed, in this order; nil for MeasurePooled
+	Measures []Measure      // that are computed, in this order; nil for Pooled
 	// Progress, if not nil, is told how many replies of how many are scored: entries in
 	// their forms, after all prompts. A reply that one of the models has scored is half
 	// done.
 	Progress func(done, total int)
 }
 
-// WordReward is an entry of a corpus after one prompt: its forms as both models score
+// Word is an entry of a corpus after one prompt: its forms as both models score
 // them, and what the measures make of them.
-type WordReward struct {
+type Word struct {
 	PromptName string
 	Index      int // of the entry in Corpus.Entries
 	lexicon.Entry
 	Err    error       // an *ItemError that says why the entry could not be scored
-	Forms  []FormScore // each different text once, in the order of WordOptions.Forms
-	Scores []WordScore // in the order of WordOptions.Measures; a measure that has no value is missing
+	Forms  []FormScore // each different text once, in the order of Options.Forms
+	Scores []Score     // in the order of Options.Measures; a measure that has no value is missing
 
 	ends [2][]bool // of the tuned and the base model; nil where they were not asked for
 }
@@ -40,36 +41,36 @@ type FormScore struct {
 	Text              string         // the reply
 	Forms             []lexicon.Form // that write the entry so
 	TunedIDs, BaseIDs []int32
-	Tuned, Base       logprob.Result // with End where MeasureEnded was asked for
+	Tuned, Base       logprob.Result // with Within where WholeWord was asked for
 	Flags             []string       // of Reward.Flags
 	Err               error          // an *ItemError that says why it could not be scored; the rest is then empty
 
 	context [2]int // number of the prompt's ids, among those of the entry's forms
 }
 
-// Words scores every entry of a corpus after every prompt, in its surface forms, and
-// yields a WordReward for each, prompt by prompt, in the order of the corpus. All forms
+// Rewards scores every entry of a corpus after every prompt, in its surface forms, and
+// yields a Word for each, prompt by prompt, in the order of the corpus. All forms
 // of all entries go through Rewards; those of one prompt follow each other, so that what
 // they share is computed once. The words of one prompt are held until the last of them
 // is scored, which ranks need; more is not.
 //
-// An entry that cannot be scored comes back in its place with WordReward.Err: a wildcard (see Corpus.Expand), an empty entry, one none of whose forms can be
+// An entry that cannot be scored comes back in its place with Word.Err: a wildcard (see Corpus.Expand), an empty entry, one none of whose forms can be
 // scored, one of which no measure has a value. Forms that cannot be scored while others
 // can have FormScore.Err. Any other error is yielded last and ends the stream: wrong
-// options, MeasureEnded with models that do not know where words end, Rewards' errors.
-func Words(ctx context.Context, pair Pair, corpus *lexicon.Corpus, prompts []lexicon.Prompt, o *WordOptions) iter.Seq2[WordReward, error] {
-	return func(yield func(WordReward, error) bool) {
+// options, WholeWord with models that do not know where words end, Rewards' errors.
+func Rewards(ctx context.Context, pair implicit.Pair, corpus *lexicon.Corpus, prompts []lexicon.Prompt, o *Options) iter.Seq2[Word, error] {
+	return func(yield func(Word, error) bool) {
 		run, err := newWordRun(pair, corpus, prompts, o)
 		if err != nil {
-			yield(WordReward{}, err)
+			yield(Word{}, err)
 			return
 		}
-		next, stop := iter.Pull2(Rewards(ctx, run.pair, run.items(prompts)))
+		next, stop := iter.Pull2(implicit.Rewards(ctx, run.pair, run.items(prompts)))
 		defer stop()
 		for _, p := range prompts {
-			words := make([]WordReward, 0, len(corpus.Entries))
+			words := make([]Word, 0, len(corpus.Entries))
 			for i := range corpus.Entries {
-				w := WordReward{PromptName: p.Name, Index: i, Entry: corpus.Entries[i], ends: run.ends}
+				w := Word{PromptName: p.Name, Index: i, Entry: corpus.Entries[i], ends: run.ends}
 				if err := run.gather(&w, next); err != nil {
 					yield(w, err)
 					return
@@ -80,7 +81,7 @@ func Words(ctx context.Context, pair Pair, corpus *lexicon.Corpus, prompts []lex
 				}
 				words = append(words, w)
 			}
-			rankWords(words, run.Measures, run.WordOptions.Forms)
+			rankWords(words, run.Measures, run.Options.Forms)
 			for _, w := range words {
 				if !yield(w, nil) {
 					return
@@ -92,41 +93,41 @@ func Words(ctx context.Context, pair Pair, corpus *lexicon.Corpus, prompts []lex
 
 // wordRun is one call of Words.
 type wordRun struct {
-	WordOptions
+	Options
 	corpus *lexicon.Corpus
 	texts  [][]lexicon.Spelling // of each entry; none of a wildcard
-	pair   Pair                 // whose models count what they have scored
+	pair   implicit.Pair        // whose models count what they have scored
 	ends   [2][]bool
 	halves int // replies of which one model's score is there, twice those that are refused
 	total  int // replies
 }
 
-func newWordRun(pair Pair, corpus *lexicon.Corpus, prompts []lexicon.Prompt, o *WordOptions) (*wordRun, error) {
+func newWordRun(pair implicit.Pair, corpus *lexicon.Corpus, prompts []lexicon.Prompt, o *Options) (*wordRun, error) {
 	run := &wordRun{corpus: corpus, pair: pair}
 	if o != nil {
-		run.WordOptions = *o
+		run.Options = *o
 	}
-	if run.WordOptions.Forms == nil {
-		run.WordOptions.Forms = lexicon.AllForms()
+	if run.Options.Forms == nil {
+		run.Options.Forms = lexicon.AllForms()
 	}
 	if run.Measures == nil {
-		run.Measures = []Measure{MeasurePooled}
+		run.Measures = []Measure{Pooled}
 	}
-	if err := lexicon.CheckForms(run.WordOptions.Forms); err != nil {
+	if err := lexicon.CheckForms(run.Options.Forms); err != nil {
 		return nil, err
 	}
 	if err := checkMeasures(run.Measures); err != nil {
 		return nil, err
 	}
 	if pair.Base == nil {
-		return nil, errors.New("implicit: words: no base model, wanted a pair")
+		return nil, errors.New("words: words: no base model, wanted a pair")
 	}
-	for i, p := range []**Policy{&run.pair.Tuned, &run.pair.Base} {
+	for i, p := range []**implicit.Policy{&run.pair.Tuned, &run.pair.Base} {
 		q := **p
-		if slices.Contains(run.Measures, MeasureEnded) {
+		if slices.Contains(run.Measures, WholeWord) {
 			var err error
-			if run.ends[i], err = wordEndsOf(*p); err != nil {
-				return nil, fmt.Errorf("implicit: words: %s model: %w, wanted for the measure %s", [...]string{"tuned", "base"}[i], err, MeasureEnded)
+			if run.ends[i], err = PolicyBoundaries(*p); err != nil {
+				return nil, fmt.Errorf("words: words: %s model: %w, wanted for the measure %s", [...]string{"tuned", "base"}[i], err, WholeWord)
 			}
 		}
 		q.Within = run.ends[i]
@@ -136,7 +137,7 @@ func newWordRun(pair Pair, corpus *lexicon.Corpus, prompts []lexicon.Prompt, o *
 	for _, e := range corpus.Entries {
 		var texts []lexicon.Spelling
 		if !e.Wildcard {
-			texts = lexicon.Spellings(e.Term, run.WordOptions.Forms)
+			texts = lexicon.Spellings(e.Term, run.Options.Forms)
 		}
 		run.texts = append(run.texts, texts)
 		run.total += len(texts) * len(prompts)
@@ -170,12 +171,12 @@ func (run *wordRun) tell(halves int) {
 }
 
 // items are the replies to score: every text of every entry after every prompt.
-func (run *wordRun) items(prompts []lexicon.Prompt) iter.Seq[Item] {
-	return func(yield func(Item) bool) {
+func (run *wordRun) items(prompts []lexicon.Prompt) iter.Seq[implicit.Item] {
+	return func(yield func(implicit.Item) bool) {
 		for _, p := range prompts {
 			for i := range run.corpus.Entries {
 				for _, s := range run.texts[i] {
-					if !yield(Item{Prompt: p.Text, Reply: s.Text, PromptName: p.Name}) {
+					if !yield(implicit.Item{Prompt: p.Text, Reply: s.Text, PromptName: p.Name}) {
 						return
 					}
 				}
@@ -186,12 +187,12 @@ func (run *wordRun) items(prompts []lexicon.Prompt) iter.Seq[Item] {
 
 // gather takes the rewards of an entry's texts from the stream. The prompts' ids, which
 // are most of a text, are not kept: only which forms share them.
-func (run *wordRun) gather(w *WordReward, next func() (Reward, error, bool)) error {
+func (run *wordRun) gather(w *Word, next func() (implicit.Reward, error, bool)) error {
 	var contexts [2][][]int32
 	for _, s := range run.texts[w.Index] {
 		r, err, ok := next()
 		if !ok {
-			return errors.New("implicit: words: fewer rewards than replies")
+			return errors.New("words: words: fewer rewards than replies")
 		}
 		f := FormScore{Text: s.Text, Forms: s.Forms}
 		if err != nil {
@@ -222,10 +223,10 @@ func (run *wordRun) gather(w *WordReward, next func() (Reward, error, bool)) err
 
 // measure computes a word's measures. why says what keeps the word from being scored at
 // all, err what ends the work.
-func (run *wordRun) measure(w *WordReward, p lexicon.Prompt) (why, err error) {
+func (run *wordRun) measure(w *Word, p lexicon.Prompt) (why, err error) {
 	refuse := func(format string, args ...any) error {
-		item := Item{Prompt: p.Text, Reply: w.Term, PromptName: p.Name}
-		return &ItemError{Item: item, Err: fmt.Errorf(format, args...)}
+		item := implicit.Item{Prompt: p.Text, Reply: w.Term, PromptName: p.Name}
+		return &implicit.ItemError{Item: item, Err: fmt.Errorf(format, args...)}
 	}
 	switch {
 	case w.Wildcard && run.corpus.Listed == 0:

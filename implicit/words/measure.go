@@ -1,8 +1,9 @@
-package implicit
+package words
 
 import (
 	"cmp"
 	"fmt"
+	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"math"
 	"slices"
@@ -14,14 +15,14 @@ import (
 type Measure string
 
 const (
-	// MeasureExact is each form by itself:
+	// Exact is each form by itself:
 	//
 	//	P = p(f | x)
 	//
-	// It gives a WordScore a form.
-	MeasureExact Measure = "exact"
+	// It gives a Score a form.
+	Exact Measure = "exact"
 
-	// MeasurePooled is the probability that the reply begins with the word in any of its
+	// Pooled is the probability that the reply begins with the word in any of its
 	// forms,
 	//
 	//	P = sum_f p(f | x),  ln P = ln sum_f exp(ln p(f | x))
@@ -33,37 +34,37 @@ const (
 	// for continuations of the same tokens: a form whose first token also covers the end
 	// of the prompt (Reward.Flags) continues fewer tokens than the others, so that only
 	// the forms that continue the same tokens are summed, those of the most frequent
-	// beginning, by both models' tokens; WordScore.Forms says how many.
-	MeasurePooled Measure = "pooled"
+	// beginning, by both models' tokens; Score.Forms says how many.
+	Pooled Measure = "pooled"
 
-	// MeasureEnded is MeasurePooled with the end-of-word correction: the probability that
+	// WholeWord is Pooled with the end-of-word correction: the probability that
 	// the reply's first word (or words) is this one, in any form, and no longer one,
 	// "free" and not "freedom":
 	//
 	//	P = sum_f p(f | x) p(word ends | x, f),  p(word ends | x, f) = sum_v p(v | x, f)
 	//
-	// over the tokens v that may follow a finished word: see Ends. A form that continues
+	// over the tokens v that may follow a finished word: see Boundaries. A form that continues
 	// another (by a template such as "{} and") counts unless the token by which it does so
 	// ends the other. Pimentel and Meister (2024), eq. 7, also divide by the probability
 	// that a word begins after x at all. Here that is given, and it would be a constant
 	// of the prompt and the model: no rank by log-ratio would change.
-	MeasureEnded Measure = "ended"
+	WholeWord Measure = "ended"
 
-	// MeasurePaper is the paper's (Christian et al. 2026, Figure 3): the plain mean of the
+	// Paper is the paper's (Christian et al. 2026, Figure 3): the plain mean of the
 	// MWLR of the forms that are one token in both vocabularies,
 	//
 	//	1/n sum_f ½ (p(f|x) + q(f|x)) (ln p(f|x) − ln q(f|x))
 	//
-	// Words without such a form have none. WordScore.Tuned and Base are the means of the
+	// Words without such a form have none. Score.Tuned and Base are the means of the
 	// forms' ln p, which the paper does not use. The paper takes every token that is the
 	// word but for case and white space: with AllForms "LoVe", "\tlove" and the like are
 	// not among the forms.
-	MeasurePaper Measure = "paper"
+	Paper Measure = "paper"
 )
 
 // Measures returns all measures.
 func Measures() []Measure {
-	return []Measure{MeasureExact, MeasurePooled, MeasureEnded, MeasurePaper}
+	return []Measure{Exact, Pooled, WholeWord, Paper}
 }
 
 // ParseMeasures reads a list of measures, separated by commas. An unknown measure, and
@@ -79,37 +80,37 @@ func ParseMeasures(list string) ([]Measure, error) {
 func checkMeasures(measures []Measure) error {
 	for i, m := range measures {
 		if !slices.Contains(Measures(), m) {
-			return fmt.Errorf("implicit: measure %q, wanted exact, pooled, ended or paper", string(m))
+			return fmt.Errorf("words: measure %q, wanted exact, pooled, ended or paper", string(m))
 		}
 		if slices.Contains(measures[:i], m) {
-			return fmt.Errorf("implicit: measure %q stands twice, wanted each once", string(m))
+			return fmt.Errorf("words: measure %q stands twice, wanted each once", string(m))
 		}
 	}
 	return nil
 }
 
-// WordScore is a measure of a word after a prompt.
-type WordScore struct {
+// Score is a measure of a word after a prompt.
+type Score struct {
 	Measure     Measure
 	Text        string  // the form's, where it is of one form alone; "" where it is of several
 	Forms       int     // that went into it
 	Tokens      int     // of the form with the fewest, as the tuned model cuts it
 	Tuned, Base float64 // ln P of the measure, P being the model's; natural logarithms
-	MWLR        float64 // ½ (P + Q) (ln P − ln Q), P tuned and Q base; for MeasurePaper the mean over forms
+	MWLR        float64 // ½ (P + Q) (ln P − ln Q), P tuned and Q base; for Paper the mean over forms
 	// Rank is the place of the word among the corpus' words after the prompt by this
 	// measure, from 1 for the greatest log-ratio, equal ones sharing the mean of their
-	// places. For MeasurePaper the order is MWLR's. For MeasureExact a text ranks
+	// places. For Paper the order is MWLR's. For Exact a text ranks
 	// among the words in the same form (the first that writes it). A word that stands
 	// twice in the corpus takes two places; one that is refused takes none.
 	Rank float64
 
-	as []lexicon.Form // of the form, for MeasureExact
+	as []lexicon.Form // of the form, for Exact
 }
 
 // LogRatio returns ln P_tuned - ln P_base, the implicit reward of the word by this
 // measure for beta = 1, without the unknown c(x). It is 0 where both are equal, also
 // where both are -Inf.
-func (s WordScore) LogRatio() float64 { return minus(s.Tuned, s.Base) }
+func (s Score) LogRatio() float64 { return implicit.LogRatio(s.Tuned, s.Base) }
 
 // noValue says why a measure has no value of a word.
 type noValue struct{ reason string }
@@ -118,10 +119,10 @@ func (e *noValue) Error() string { return e.reason }
 
 // Measure computes a measure from the word's forms, or from those alone that are written
 // as one of the given forms. Ranks are left at 0. It fails where the measure has no
-// value: of no form, of no form of one token in both models for MeasurePaper, without
-// Score.End for MeasureEnded; and where the probabilities of disjoint continuations sum
+// value: of no form, of no form of one token in both models for Paper, without
+// Result.Within for WholeWord; and where the probabilities of disjoint continuations sum
 // to more than 1 (by 10 %: less is rounding, and taken for 1).
-func (w WordReward) Measure(m Measure, forms ...lexicon.Form) ([]WordScore, error) {
+func (w Word) Measure(m Measure, forms ...lexicon.Form) ([]Score, error) {
 	var of []*FormScore
 	for i := range w.Forms {
 		f := &w.Forms[i]
@@ -134,27 +135,27 @@ func (w WordReward) Measure(m Measure, forms ...lexicon.Form) ([]WordScore, erro
 		return nil, &noValue{"no form could be scored"}
 	}
 	switch m {
-	case MeasureExact:
-		var all []WordScore
+	case Exact:
+		var all []Score
 		for _, f := range of {
 			s := newWordScore(m, []*FormScore{f})
 			s.Tuned, s.Base, s.as = f.Tuned.Sum(), f.Base.Sum(), f.Forms
-			s.MWLR = MWLR(s.Tuned, s.Base)
+			s.MWLR = implicit.MWLR(s.Tuned, s.Base)
 			all = append(all, s)
 		}
 		return all, nil
-	case MeasurePooled, MeasureEnded:
+	case Pooled, WholeWord:
 		s, err := w.pooled(m, of)
-		return []WordScore{s}, err
-	case MeasurePaper:
+		return []Score{s}, err
+	case Paper:
 		s, err := paperMeasure(of)
-		return []WordScore{s}, err
+		return []Score{s}, err
 	}
 	return nil, checkMeasures([]Measure{m})
 }
 
-func newWordScore(m Measure, of []*FormScore) WordScore {
-	s := WordScore{Measure: m, Forms: len(of), Tokens: len(of[0].TunedIDs)}
+func newWordScore(m Measure, of []*FormScore) Score {
+	s := Score{Measure: m, Forms: len(of), Tokens: len(of[0].TunedIDs)}
 	for _, f := range of {
 		s.Tokens = min(s.Tokens, len(f.TunedIDs))
 	}
@@ -164,20 +165,20 @@ func newWordScore(m Measure, of []*FormScore) WordScore {
 	return s
 }
 
-// pooled is MeasurePooled or MeasureEnded.
-func (w WordReward) pooled(m Measure, of []*FormScore) (WordScore, error) {
-	if m == MeasureEnded && (w.ends[0] == nil || w.ends[1] == nil) {
-		return WordScore{}, fmt.Errorf("implicit: %q: the ends of words were not asked for, wanted them for the measure %s (WordOptions.Measures)", w.Term, m)
+// pooled is Pooled or WholeWord.
+func (w Word) pooled(m Measure, of []*FormScore) (Score, error) {
+	if m == WholeWord && (w.ends[0] == nil || w.ends[1] == nil) {
+		return Score{}, fmt.Errorf("words: %q: the ends of words were not asked for, wanted them for the measure %s (Options.Measures)", w.Term, m)
 	}
 	usual := [2]int{usualContext(of, 0), usualContext(of, 1)}
 	of = slices.DeleteFunc(of, func(f *FormScore) bool { return f.context != usual })
 	if len(of) == 0 {
-		return WordScore{}, &noValue{"its forms continue different tokens of the prompt, wanted some that continue the same in both models"}
+		return Score{}, &noValue{"its forms continue different tokens of the prompt, wanted some that continue the same in both models"}
 	}
 	s := newWordScore(m, of)
 	for i, to := range []*float64{&s.Tuned, &s.Base} {
 		var ends []bool
-		if m == MeasureEnded {
+		if m == WholeWord {
 			ends = w.ends[i]
 		}
 		var ln []float64
@@ -192,11 +193,11 @@ func (w WordReward) pooled(m Measure, of []*FormScore) (WordScore, error) {
 		}
 		*to = logSumExp(ln)
 		if *to > 0.1 {
-			return s, fmt.Errorf("implicit: %q after %s: the probabilities of its forms sum to %g, wanted at most 1: they are no probabilities", w.Term, w.PromptName, math.Exp(*to))
+			return s, fmt.Errorf("words: %q after %s: the probabilities of its forms sum to %g, wanted at most 1: they are no probabilities", w.Term, w.PromptName, math.Exp(*to))
 		}
 		*to = min(*to, 0)
 	}
-	s.MWLR = MWLR(s.Tuned, s.Base)
+	s.MWLR = implicit.MWLR(s.Tuned, s.Base)
 	return s, nil
 }
 
@@ -265,16 +266,16 @@ func logSumExp(x []float64) float64 {
 	return top + math.Log(sum)
 }
 
-func paperMeasure(of []*FormScore) (WordScore, error) {
+func paperMeasure(of []*FormScore) (Score, error) {
 	of = slices.DeleteFunc(of, func(f *FormScore) bool { return !f.Shared() })
 	if len(of) == 0 {
-		return WordScore{}, &noValue{"no form is one token in both models, wanted one for the measure " + string(MeasurePaper)}
+		return Score{}, &noValue{"no form is one token in both models, wanted one for the measure " + string(Paper)}
 	}
-	s := newWordScore(MeasurePaper, of)
+	s := newWordScore(Paper, of)
 	for _, f := range of {
 		s.Tuned += f.Tuned.Sum()
 		s.Base += f.Base.Sum()
-		s.MWLR += MWLR(f.Tuned.Sum(), f.Base.Sum())
+		s.MWLR += implicit.MWLR(f.Tuned.Sum(), f.Base.Sum())
 	}
 	n := float64(len(of))
 	s.Tuned, s.Base, s.MWLR = s.Tuned/n, s.Base/n, s.MWLR/n
@@ -287,19 +288,19 @@ func paperMeasure(of []*FormScore) (WordScore, error) {
 // Shared tells whether the form is one token in each model, by itself and no part of the
 // prompt.
 func (f FormScore) Shared() bool {
-	return len(f.TunedIDs) == 1 && len(f.BaseIDs) == 1 && !slices.Contains(f.Flags, FlagTunedStraddle) && !slices.Contains(f.Flags, FlagBaseStraddle)
+	return len(f.TunedIDs) == 1 && len(f.BaseIDs) == 1 && !slices.Contains(f.Flags, implicit.FlagTunedStraddle) && !slices.Contains(f.Flags, implicit.FlagBaseStraddle)
 }
 
 // rankWords fills in the ranks of one prompt's words.
-func rankWords(words []WordReward, measures []Measure, forms []lexicon.Form) {
+func rankWords(words []Word, measures []Measure, forms []lexicon.Form) {
 	for _, m := range measures {
 		switch m {
-		case MeasureExact:
+		case Exact:
 			for _, f := range forms {
-				rankScores(words, m, func(s *WordScore) bool { return slices.Contains(s.as, f) }, func(s *WordScore) bool { return s.as[0] == f })
+				rankScores(words, m, func(s *Score) bool { return slices.Contains(s.as, f) }, func(s *Score) bool { return s.as[0] == f })
 			}
 		default:
-			all := func(*WordScore) bool { return true }
+			all := func(*Score) bool { return true }
 			rankScores(words, m, all, all)
 		}
 	}
@@ -307,8 +308,8 @@ func rankWords(words []WordReward, measures []Measure, forms []lexicon.Form) {
 
 // rankScores ranks the scores of a measure that take part among each other, and tells
 // those their ranks that are to know.
-func rankScores(words []WordReward, m Measure, part, know func(*WordScore) bool) {
-	var all []*WordScore
+func rankScores(words []Word, m Measure, part, know func(*Score) bool) {
+	var all []*Score
 	for i := range words {
 		for j := range words[i].Scores {
 			if s := &words[i].Scores[j]; s.Measure == m && part(s) {
@@ -316,8 +317,8 @@ func rankScores(words []WordReward, m Measure, part, know func(*WordScore) bool)
 			}
 		}
 	}
-	value := (*WordScore).order
-	slices.SortStableFunc(all, func(a, b *WordScore) int { return cmp.Compare(value(b), value(a)) })
+	value := (*Score).order
+	slices.SortStableFunc(all, func(a, b *Score) int { return cmp.Compare(value(b), value(a)) })
 	for i := 0; i < len(all); {
 		j := i
 		for j < len(all) && value(all[j]) == value(all[i]) {
@@ -333,8 +334,8 @@ func rankScores(words []WordReward, m Measure, part, know func(*WordScore) bool)
 }
 
 // order is what a score is ranked by.
-func (s *WordScore) order() float64 {
-	if s.Measure == MeasurePaper {
+func (s *Score) order() float64 {
+	if s.Measure == Paper {
 		return s.MWLR
 	}
 	return s.LogRatio()

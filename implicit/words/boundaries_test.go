@@ -1,4 +1,4 @@
-package implicit
+package words
 
 import "testing"
 
@@ -19,12 +19,12 @@ func TestEndsWord(t *testing.T) {
 		"\x80": false, "\xff": false, "\xc0": false, "\xa9s": false, "\xf5": false,
 		"": false,
 	} {
-		if got := EndsWord([]byte(text)); got != want {
+		if got := IsBoundary([]byte(text)); got != want {
 			t.Errorf("%q: %v, wanted %v", text, got, want)
 		}
 	}
 	for _, text := range []string{"\xe2A", "\xe2\x82A", "\xe2\x82\x41", "\xf0\x9f ", "\xed\xa0", "\xed\xa0\x80", "\xf4\x90"} {
-		if EndsWord([]byte(text)) {
+		if IsBoundary([]byte(text)) {
 			t.Errorf("%q, which no text holds, ends a word", text)
 		}
 	}
@@ -36,7 +36,7 @@ func FuzzEndsWord(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		// What follows the first two characters counts for nothing.
-		if len(text) > 8 && EndsWord(text) != EndsWord(text[:8]) {
+		if len(text) > 8 && IsBoundary(text) != IsBoundary(text[:8]) {
 			t.Errorf("%q", text)
 		}
 	})

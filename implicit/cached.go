@@ -12,34 +12,25 @@ import (
 )
 
 // Cached returns the policy over a model that computes each text once, however many
-// calls of Rewards or Words ask for it: a model that takes part in several pairs, or whose
-// words are scored in several sets of forms, runs over what they share one time. With
-// wordEnds, every text is scored with the end of its last word (see MeasureEnded), also
-// where that is not asked for, so that all measures share too.
+// calls of Rewards ask for it: a model that takes part in several pairs, or whose
+// words are scored in several sets of forms, runs over what they share one time. Where
+// within is not nil, every text is scored with the probability of this set of tokens after
+// it, also where that is not asked for, so that requests with it and without share too.
 //
 // Results are held in memory, some 100 bytes a text; the texts of a call are held as long
 // as it lasts. Texts are told apart by their ids and by where the reply begins. What a
-// request asks beyond the log-probabilities of the reply and these ends is computed anew.
-// The model is for one goroutine at a time. It fails with wordEnds if the policy does not
-// know them.
-func Cached(p *Policy, wordEnds bool) (*Policy, error) {
-	c := &cached{LM: p.LM, known: map[cacheKey]cacheEntry{}}
+// request asks beyond the log-probabilities of the reply and this set is computed anew.
+// The model is for one goroutine at a time.
+func Cached(p *Policy, within []bool) *Policy {
 	q := *p
-	q.LM = c
-	if wordEnds {
-		var err error
-		if c.ends, err = wordEndsOf(p); err != nil {
-			return nil, fmt.Errorf("implicit: cached: %w", err)
-		}
-		q.WordEnds = func() []bool { return c.ends }
-	}
-	return &q, nil
+	q.LM = &cached{LM: p.LM, within: within, known: map[cacheKey]cacheEntry{}}
+	return &q
 }
 
 // cached is a language model with a memory.
 type cached struct {
 	logprob.LM
-	ends   []bool // asked for after every text; nil for none
+	within []bool // asked for after every text; nil for none
 	known  map[cacheKey]cacheEntry
 	values []float32 // log-probabilities of all texts
 }
@@ -65,7 +56,7 @@ func keyOf(r logprob.Request) cacheKey {
 
 // keeps tells whether the answer to a request can come from memory.
 func (c *cached) keeps(r logprob.Request) bool {
-	return r.TopK == 0 && !r.Distribution && (r.Within == nil || slices.Equal(r.Within, c.ends))
+	return r.TopK == 0 && !r.Distribution && (r.Within == nil || slices.Equal(r.Within, c.within))
 }
 
 // Run is LM's, from memory where it can.
@@ -81,7 +72,7 @@ func (c *cached) Run(ctx context.Context, requests iter.Seq[logprob.Request]) it
 			if c.keeps(r) {
 				if _, ok := c.known[k]; !ok && !asked[k] {
 					asked[k] = true
-					r.Within = c.ends
+					r.Within = c.within
 					fresh, places = append(fresh, r), append(places, len(keys))
 				}
 			} else {

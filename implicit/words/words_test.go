@@ -1,4 +1,4 @@
-package implicit
+package words
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/logprob"
 )
@@ -25,16 +26,16 @@ func TestWords(t *testing.T) {
 	prompts := []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "s?"}}
 	type told struct{ done, total int }
 	var last told
-	o := &WordOptions{Measures: []Measure{MeasurePaper, MeasurePooled}, Progress: func(done, total int) {
+	o := &Options{Measures: []Measure{Paper, Pooled}, Progress: func(done, total int) {
 		if done != last.done+1 {
 			t.Errorf("progress %d after %d", done, last.done)
 		}
 		last = told{done, total}
 	}}
-	var all []WordReward
-	cover := &WordCoverage{}
+	var all []Word
+	cover := &Coverage{}
 	var reasons []string
-	for w, err := range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, c, prompts, o) {
+	for w, err := range Rewards(t.Context(), implicit.Pair{Tuned: tuned.policy(), Base: base.policy()}, c, prompts, o) {
 		if want := prompts[len(all)/6].Name; w.PromptName != want || w.Index != len(all)%6 || w.Term != c.Entries[w.Index].Term {
 			t.Fatalf("result %d is %q (%d) after %s", len(all), w.Term, w.Index, w.PromptName)
 		}
@@ -42,7 +43,7 @@ func TestWords(t *testing.T) {
 			t.Fatal(err)
 		}
 		if w.Err != nil {
-			var item *ItemError
+			var item *implicit.ItemError
 			if !errors.As(w.Err, &item) || item.Item.PromptName != w.PromptName || len(w.Scores) > 0 {
 				t.Fatalf("%q: %v, scores %v", w.Term, w.Err, w.Scores)
 			}
@@ -63,14 +64,14 @@ func TestWords(t *testing.T) {
 	if len(reasons) != 6 || !slices.Equal(reasons[:3], wanted) {
 		t.Errorf("refused: %q, wanted %q", reasons, wanted)
 	}
-	if a, b := all[0].Scores, all[3].Scores; !slices.EqualFunc(a, b, func(x, y WordScore) bool { return x.LogRatio() == y.LogRatio() && x.Rank == y.Rank }) {
+	if a, b := all[0].Scores, all[3].Scores; !slices.EqualFunc(a, b, func(x, y Score) bool { return x.LogRatio() == y.LogRatio() && x.Rank == y.Rank }) {
 		t.Errorf("a word that stands twice is scored %+v and %+v", a, b)
 	}
 	// "lo" has no form of one token in both: the paper has none of it, and ranks "O" alone.
-	if s := all[0].Scores; len(s) != 1 || s[0].Measure != MeasurePooled || s[0].Forms != 6 || s[0].Text != "" {
+	if s := all[0].Scores; len(s) != 1 || s[0].Measure != Pooled || s[0].Forms != 6 || s[0].Text != "" {
 		t.Errorf("lo: %+v", s)
 	}
-	if s := all[5].Scores; len(s) != 2 || s[0].Measure != MeasurePaper || s[0].Rank != 1 || s[0].Forms != 2 || s[0].Text != "" {
+	if s := all[5].Scores; len(s) != 2 || s[0].Measure != Paper || s[0].Rank != 1 || s[0].Forms != 2 || s[0].Text != "" {
 		t.Errorf("O: %+v", s)
 	}
 	var table strings.Builder
@@ -108,8 +109,8 @@ func TestWordsPartly(t *testing.T) {
 	p := tuned.policy()
 	p.LM = short{tuned, 4}
 	c := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "lo"}, {Term: "lololo"}}}
-	cover := &WordCoverage{}
-	for w, err := range Words(t.Context(), Pair{Tuned: p, Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "???"}, {Name: "r", Text: "????"}}, &WordOptions{Forms: []lexicon.Form{"{}", "{upper}"}}) {
+	cover := &Coverage{}
+	for w, err := range Rewards(t.Context(), implicit.Pair{Tuned: p, Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "???"}, {Name: "r", Text: "????"}}, &Options{Forms: []lexicon.Form{"{}", "{upper}"}}) {
 		cover.Add(w)
 		if w.Index == 0 && w.PromptName == "q" && (err != nil || w.Err != nil || w.Forms[0].Err != nil || w.Forms[1].Err == nil || w.Scores[0].Forms != 1 || w.Scores[0].Text != "lo") {
 			t.Errorf("%v, %+v", err, w)
@@ -129,43 +130,43 @@ func TestWordsPartly(t *testing.T) {
 func TestWordsWrong(t *testing.T) {
 	tuned, base := toys(1)
 	c := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "l"}}}
-	ended := &WordOptions{Measures: []Measure{MeasureEnded}}
+	ended := &Options{Measures: []Measure{WholeWord}}
 	noEnds := base.policy()
-	noEnds.WordEnds = nil
+	noEnds.WordBoundaries = nil
 	failing := tuned.policy()
 	failing.LM = failed{tuned}
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, test := range []struct {
 		ctx         context.Context
-		tuned, base *Policy
-		o           *WordOptions
+		tuned, base *implicit.Policy
+		o           *Options
 		want        string
 	}{
-		{t.Context(), tuned.policy(), noEnds, ended, "implicit: words: base model: it does not say where words end (Policy.WordEnds, or a tokenizer), wanted for the measure ended"},
-		{t.Context(), tuned.policy(), nil, nil, "implicit: words: no base model, wanted a pair"},
-		{t.Context(), tuned.policy(), base.policy(), &WordOptions{Measures: []Measure{"mean"}}, `implicit: measure "mean", wanted exact, pooled, ended or paper`},
-		{t.Context(), tuned.policy(), base.policy(), &WordOptions{Forms: []lexicon.Form{"word"}}, `lexicon: form "word", wanted one of`},
+		{t.Context(), tuned.policy(), noEnds, ended, "words: words: base model: it does not say where words end (Policy.WordBoundaries, or a tokenizer), wanted for the measure ended"},
+		{t.Context(), tuned.policy(), nil, nil, "words: words: no base model, wanted a pair"},
+		{t.Context(), tuned.policy(), base.policy(), &Options{Measures: []Measure{"mean"}}, `words: measure "mean", wanted exact, pooled, ended or paper`},
+		{t.Context(), tuned.policy(), base.policy(), &Options{Forms: []lexicon.Form{"word"}}, `lexicon: form "word", wanted one of`},
 		{t.Context(), failing, base.policy(), nil, "implicit: rewards: tuned model: broken"},
 		{stopped, tuned.policy(), base.policy(), nil, "implicit: rewards: context canceled"},
 	} {
 		n := 0
 		var last error
-		for _, err := range Words(test.ctx, Pair{Tuned: test.tuned, Base: test.base}, c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "?"}}, test.o) {
+		for _, err := range Rewards(test.ctx, implicit.Pair{Tuned: test.tuned, Base: test.base}, c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "?"}}, test.o) {
 			n, last = n+1, err
 		}
 		if n != 1 || last == nil || !strings.HasPrefix(last.Error(), test.want) {
 			t.Errorf("%d results, %v, wanted %q", n, last, test.want)
 		}
 	}
-	for range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "?"}}, nil) {
+	for range Rewards(t.Context(), implicit.Pair{Tuned: tuned.policy(), Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}, {Name: "q", Text: "?"}}, nil) {
 		break // must not panic
 	}
-	for range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, &lexicon.Corpus{}, []lexicon.Prompt{{Name: "p", Text: "?"}}, nil) {
+	for range Rewards(t.Context(), implicit.Pair{Tuned: tuned.policy(), Base: base.policy()}, &lexicon.Corpus{}, []lexicon.Prompt{{Name: "p", Text: "?"}}, nil) {
 		t.Error("an empty corpus has results")
 	}
-	w := WordReward{Entry: lexicon.Entry{Term: "l"}, Forms: []FormScore{{TunedIDs: []int32{1}, BaseIDs: []int32{1}}}}
-	if _, err := w.Measure(MeasureEnded); err == nil || !strings.Contains(err.Error(), "were not asked for") {
+	w := Word{Entry: lexicon.Entry{Term: "l"}, Forms: []FormScore{{TunedIDs: []int32{1}, BaseIDs: []int32{1}}}}
+	if _, err := w.Measure(WholeWord); err == nil || !strings.Contains(err.Error(), "were not asked for") {
 		t.Errorf("ends that nobody asked for: %v", err)
 	}
 	if _, err := w.Measure("mean"); err == nil {
@@ -188,18 +189,18 @@ func TestEndsAskedFor(t *testing.T) {
 		p := tuned.policy()
 		asked := &counting{toy: tuned}
 		p.LM = asked
-		for w, err := range Words(t.Context(), Pair{Tuned: p, Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &WordOptions{Measures: []Measure{m}}) {
-			if err != nil || w.Err != nil || (w.Forms[0].Tuned.Within != 0) != (m == MeasureEnded) {
+		for w, err := range Rewards(t.Context(), implicit.Pair{Tuned: p, Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &Options{Measures: []Measure{m}}) {
+			if err != nil || w.Err != nil || (w.Forms[0].Tuned.Within != 0) != (m == WholeWord) {
 				t.Errorf("%s: %v, end %v", m, err, w.Forms[0].Tuned.Within)
 			}
 		}
-		if (asked.n > 0) != (m == MeasureEnded) {
+		if (asked.n > 0) != (m == WholeWord) {
 			t.Errorf("%s: ends were asked for %d times", m, asked.n)
 		}
 	}
 	p := tuned.policy()
 	p.LM = &counting{toy: tuned, end: float32(math.NaN())}
-	for _, err := range Words(t.Context(), Pair{Tuned: p, Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &WordOptions{Measures: []Measure{MeasureEnded}}) {
+	for _, err := range Rewards(t.Context(), implicit.Pair{Tuned: p, Base: base.policy()}, c, []lexicon.Prompt{{Name: "p", Text: "?"}}, &Options{Measures: []Measure{WholeWord}}) {
 		if err == nil || !strings.Contains(err.Error(), "its end is NaN") {
 			t.Errorf("a NaN end gives %v", err)
 		}
@@ -242,15 +243,15 @@ func TestSubsets(t *testing.T) {
 	c := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "lo"}, {Term: "O"}}}
 	prompts := []lexicon.Prompt{{Name: "p", Text: "? "}}
 	sets := [][]lexicon.Form{{"{}"}, {" {}", "{upper}"}, {"{title}", "{lower}", " {lower}"}}
-	index := map[string]WordReward{}
-	for w, err := range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, c, prompts, &WordOptions{Measures: Measures()}) {
+	index := map[string]Word{}
+	for w, err := range Rewards(t.Context(), implicit.Pair{Tuned: tuned.policy(), Base: base.policy()}, c, prompts, &Options{Measures: Measures()}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		index[w.Term] = w
 	}
 	for _, forms := range sets {
-		for w, err := range Words(t.Context(), Pair{Tuned: tuned.policy(), Base: base.policy()}, c, prompts, &WordOptions{Forms: forms, Measures: Measures()}) {
+		for w, err := range Rewards(t.Context(), implicit.Pair{Tuned: tuned.policy(), Base: base.policy()}, c, prompts, &Options{Forms: forms, Measures: Measures()}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -280,14 +281,14 @@ func TestSubsets(t *testing.T) {
 
 // TestExactRanks: a form ranks among the words in the same form.
 func TestExactRanks(t *testing.T) {
-	score := func(text string, ratio float32, as ...lexicon.Form) WordReward {
+	score := func(text string, ratio float32, as ...lexicon.Form) Word {
 		f := FormScore{Text: text, Forms: as, TunedIDs: []int32{1}, BaseIDs: []int32{1}, Tuned: logprob.Result{LogProbs: []float32{ratio - 9}}, Base: logprob.Result{LogProbs: []float32{-9}}}
-		w := WordReward{Forms: []FormScore{f}}
-		w.Scores, _ = w.Measure(MeasureExact)
+		w := Word{Forms: []FormScore{f}}
+		w.Scores, _ = w.Measure(Exact)
 		return w
 	}
-	words := []WordReward{score("a", 1, "{}"), score("A", 5, "{title}"), score("God", 3, "{}", "{title}"), score("b", 3, "{}"), score("B", 7, "{title}")}
-	rankWords(words, []Measure{MeasureExact}, []lexicon.Form{"{}", "{title}"})
+	words := []Word{score("a", 1, "{}"), score("A", 5, "{title}"), score("God", 3, "{}", "{title}"), score("b", 3, "{}"), score("B", 7, "{title}")}
+	rankWords(words, []Measure{Exact}, []lexicon.Form{"{}", "{title}"})
 	for i, want := range []float64{3, 2, 1.5, 1.5, 1} {
 		if got := words[i].Scores[0].Rank; got != want {
 			t.Errorf("%s: rank %v, wanted %v", words[i].Forms[0].Text, got, want)

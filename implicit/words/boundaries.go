@@ -1,4 +1,4 @@
-package implicit
+package words
 
 import (
 	"errors"
@@ -7,43 +7,45 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Ends tells of every token id of a tokenizer whether the token may follow a finished
+// Boundaries tells of every token id of a tokenizer whether the token may follow a finished
 // word: ends[id] is true where the token says that the word before it is over, and false
 // where it may be a part of that word. It has one value an id, up to the highest; rows of
 // a model beyond them are no tokens and end nothing.
 //
 // A special token ends a word. Any other token is decided by the text that it stands for
 // inside a text, so that "▁free" of a SentencePiece vocabulary and "Ġfree" of a byte-level
-// one both begin with a space: see EndsWord.
+// one both begin with a space: see IsBoundary.
 //
 // The rule and what it is for: Pimentel and Meister, "How to Compute the Probability of
 // a Word" (2024), and Oh and Schuler, "Leading Whitespaces of Language Models' Subword
 // Vocabulary Pose a Confound for Calculating Word Probabilities" (2024). There, words
 // end at white space alone, and so contain the punctuation after them; here the answer
 // "Freedom." is the word "Freedom".
-func Ends(t *tokenize.Tokenizer) []bool {
+func Boundaries(t *tokenize.Tokenizer) []bool {
 	var ends []bool
 	for token := range t.Vocab() {
 		for len(ends) <= int(token.ID) {
 			ends = append(ends, false)
 		}
-		ends[token.ID] = t.IsSpecial(token.ID) || EndsWord(within(t, token))
+		ends[token.ID] = t.IsSpecial(token.ID) || IsBoundary(within(t, token))
 	}
 	return ends
 }
 
-// wordEndsOf returns the policy's WordEnds, or those of its model's tokenizer.
-func wordEndsOf(p *Policy) ([]bool, error) {
+// PolicyBoundaries returns the policy's WordBoundaries, or those of its model's tokenizer; it
+// fails where there is neither.
+func PolicyBoundaries(p *implicit.Policy) ([]bool, error) {
 	switch {
-	case p.WordEnds != nil:
-		return p.WordEnds(), nil
+	case p.WordBoundaries != nil:
+		return p.WordBoundaries(), nil
 	case p.LM.Tokenizer() != nil:
-		return Ends(p.LM.Tokenizer()), nil
+		return Boundaries(p.LM.Tokenizer()), nil
 	}
-	return nil, errors.New("it does not say where words end (Policy.WordEnds, or a tokenizer)")
+	return nil, errors.New("it does not say where words end (Policy.WordBoundaries, or a tokenizer)")
 }
 
 // within returns the bytes that a token stands for inside a text. Where the tokenizer
@@ -60,7 +62,7 @@ func within(t *tokenize.Tokenizer, token tokenize.Token) []byte {
 // people's), hyphens (well-being) and the underscore.
 var joiners = []rune{'\'', '\u2019', '-', '\u2010', '\u2011', '_'}
 
-// EndsWord tells whether a token of this text, right after the last letter of a word,
+// IsBoundary tells whether a token of this text, right after the last letter of a word,
 // says that the word is over. It looks at how the text begins:
 //
 //   - letter, mark, digit or other number, zero-width joiner or non-joiner, soft hyphen:
@@ -77,7 +79,7 @@ var joiners = []rune{'\'', '\u2019', '-', '\u2010', '\u2011', '_'}
 //     (those that Unicode has assigned) would say that they can begin;
 //   - bytes that no character begins with: no token that can follow; not over;
 //   - nothing: not over, as nothing was said.
-func EndsWord(text []byte) bool {
+func IsBoundary(text []byte) bool {
 	if len(text) == 0 {
 		return false
 	}
