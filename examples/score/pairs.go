@@ -221,37 +221,23 @@ func (p *pairReader) items(yield func(implicit.Item) bool) {
 
 // side is what one model says of a reply.
 type side struct {
-	IDs      []int32  `json:"ids"`
-	Pieces   []string `json:"pieces"`
-	LogProbs []single `json:"logprobs"`
-	Sum      number   `json:"sum"`
-}
-
-// number is a JSON number, null where it is infinite, which JSON cannot say.
-type number float64
-
-func (x number) MarshalJSON() ([]byte, error) {
-	return strictjson.AppendFloat(nil, float64(x), 64), nil
-}
-
-// single is a number with as many digits as it takes to read the float32 back.
-type single float32
-
-func (x single) MarshalJSON() ([]byte, error) {
-	return strictjson.AppendFloat(nil, float64(x), 32), nil
+	IDs      []int32              `json:"ids"`
+	Pieces   []string             `json:"pieces"`
+	LogProbs []strictjson.Float32 `json:"logprobs"`
+	Sum      strictjson.Float64   `json:"sum"`
 }
 
 // piece is an element of "per_span": what both models say of a piece of the reply that
 // is whole tokens in each. The pieces' texts are the reply, their rewards add up to its.
 type piece struct {
-	Text        string `json:"text"`
-	Start       int    `json:"start"` // bytes of the reply, as UTF-8
-	End         int    `json:"end"`
-	Tuned       number `json:"tuned"` // ln p of its tokens, summed
-	Base        number `json:"base"`
-	Reward      number `json:"reward"`       // beta * (tuned - base)
-	TunedTokens [2]int `json:"tuned_tokens"` // its ids are tuned.ids[from:to]
-	BaseTokens  [2]int `json:"base_tokens"`
+	Text        string             `json:"text"`
+	Start       int                `json:"start"` // bytes of the reply, as UTF-8
+	End         int                `json:"end"`
+	Tuned       strictjson.Float64 `json:"tuned"` // ln p of its tokens, summed
+	Base        strictjson.Float64 `json:"base"`
+	Reward      strictjson.Float64 `json:"reward"`       // beta * (tuned - base)
+	TunedTokens [2]int             `json:"tuned_tokens"` // its ids are tuned.ids[from:to]
+	BaseTokens  [2]int             `json:"base_tokens"`
 }
 
 // answer adds the results to an object. "per_token" is there where the models cut the
@@ -263,21 +249,21 @@ func answer(object []byte, r implicit.Reward, models [2]*logprob.Model) ([]byte,
 		text  tokenize.Encoded
 		score logprob.Result
 	}{{"tuned", r.TunedText, r.Tuned}, {"base", r.BaseText, r.Base}} {
-		s := side{IDs: m.text.IDs[m.text.Reply:], Sum: number(m.score.Sum())}
+		s := side{IDs: m.text.IDs[m.text.Reply:], Sum: strictjson.Float64(m.score.Sum())}
 		for j, id := range s.IDs {
 			s.Pieces = append(s.Pieces, models[i].Tokenizer().Decode(id))
-			s.LogProbs = append(s.LogProbs, single(m.score.LogProbs[j]))
+			s.LogProbs = append(s.LogProbs, strictjson.Float32(m.score.LogProbs[j]))
 		}
 		if math.IsInf(m.score.Sum(), -1) {
 			flags = append(flags, m.name+"-zero") // a null stands for -Inf
 		}
 		object = appendField(object, m.name, s)
 	}
-	object = appendField(object, "reward", number(r.Value()))
+	object = appendField(object, "reward", strictjson.Float64(r.Value()))
 	if values, ok := r.PerToken(); ok {
-		scaled := make([]number, len(values))
+		scaled := make([]strictjson.Float64, len(values))
 		for i, v := range values {
-			scaled[i] = number(r.Beta * v)
+			scaled[i] = strictjson.Float64(r.Beta * v)
 		}
 		object = appendField(object, "per_token", scaled)
 	} else {
@@ -287,7 +273,7 @@ func answer(object []byte, r implicit.Reward, models [2]*logprob.Model) ([]byte,
 		}
 		pieces := make([]piece, len(spans))
 		for i, s := range spans {
-			pieces[i] = piece{s.Text, s.Start, s.End, number(s.Tuned), number(s.Base), number(r.Beta * s.LogRatio()), s.TunedTokens, s.BaseTokens}
+			pieces[i] = piece{s.Text, s.Start, s.End, strictjson.Float64(s.Tuned), strictjson.Float64(s.Base), strictjson.Float64(r.Beta * s.LogRatio()), s.TunedTokens, s.BaseTokens}
 		}
 		object = appendField(object, "per_span", pieces)
 	}

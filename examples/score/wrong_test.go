@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
 // edit changes a model's folder: keys of config.json and tokenizer_config.json (null
@@ -315,7 +317,7 @@ func TestRefusedPairs(t *testing.T) {
 // TestNumbers: every digit is there, for readers that know no float32.
 func TestNumbers(t *testing.T) {
 	for _, x := range []float64{float64(float32(-9.212637)), 0.1, float64(float32(0.1)), 1e-300, 0} {
-		b, err := number(x).MarshalJSON()
+		b, err := strictjson.Float64(x).MarshalJSON()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/internal/table"
 )
 
@@ -125,8 +126,10 @@ func (l *promptList) readJSON(data []byte) error {
 		if !ok {
 			return fmt.Errorf("JSON: byte %d: %s: %v, wanted a string", d.InputOffset(), name, prompt)
 		}
-		if strings.ContainsRune(text, utf8.RuneError) && !bytes.ContainsRune(data, utf8.RuneError) {
-			return fmt.Errorf("JSON: byte %d: %s: half of a surrogate pair, wanted text", d.InputOffset(), name)
+		if strings.ContainsRune(text, utf8.RuneError) { // there, or made of half of a surrogate pair
+			if err := strictjson.Check(data); err != nil {
+				return fmt.Errorf("JSON: %w", err)
+			}
 		}
 		if err := l.add(name.(string), text); err != nil {
 			return fmt.Errorf("JSON: byte %d: %w", d.InputOffset(), err)

@@ -63,7 +63,7 @@ func TestReadPromptsErrors(t *testing.T) {
 		`{"a": 5}`:                       "JSON: byte 7: a: 5, wanted a string",
 		`{"a": ["x"]}`:                   "JSON: byte 7: a: [, wanted a string",
 		`{"a": "x"} {}`:                  "JSON: byte 12: text after the closing brace",
-		`{"a": "\ud800"}`:                "JSON: byte 14: a: half of a surrogate pair, wanted text",
+		`{"a": "\ud800"}`:                "JSON: byte 7: a: half of a surrogate pair, wanted text",
 		"name,prompt\na,x\nb,y\na,z\n":   "CSV: line 4, column 1 (name): a stands twice, wanted each name once",
 		"name,prompt\na\n":               "CSV: line 2: 1 columns, wanted 2 as in line 1",
 		"a: \"x\"\na: \"y\"\n":           "line 2: a stands twice, wanted each name once",

@@ -3,7 +3,6 @@ package preference
 import (
 	"bufio"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 
@@ -66,12 +65,7 @@ func WriteCSV(w io.Writer, rows []Scored, reference bool) error {
 }
 
 // decimal has every digit, and infinity as pandas writes it.
-func decimal(x float64) string {
-	if math.IsInf(x, 0) {
-		return strings.TrimPrefix(strings.ToLower(strconv.FormatFloat(x, 'g', -1, 64)), "+")
-	}
-	return strconv.FormatFloat(x, 'g', -1, 64)
-}
+func decimal(x float64) string { return string(table.AppendFloat(nil, x, 64)) }
 
 // reply is what the models say of a reply; null where that is -Inf.
 type reply struct {

@@ -32,3 +32,15 @@ func AppendFloat(dst []byte, x float64, bits int) []byte {
 	}
 	return strconv.AppendFloat(dst, x, 'g', -1, bits)
 }
+
+// Float64 is a number that is null where it is infinite.
+type Float64 float64
+
+// MarshalJSON writes the number with the fewest digits that give it back.
+func (x Float64) MarshalJSON() ([]byte, error) { return AppendFloat(nil, float64(x), 64), nil }
+
+// Float32 is a number of 32 bits that is null where it is infinite.
+type Float32 float32
+
+// MarshalJSON writes the number with the fewest digits that give it back.
+func (x Float32) MarshalJSON() ([]byte, error) { return AppendFloat(nil, float64(x), 32), nil }

@@ -206,7 +206,7 @@ func (r *CSVReader) split(line []byte) error {
 	return nil
 }
 
-// plain refuses in field i, which stands without quotes, what may stand only within them.
+// plain refuses in field i, which is not in quotes, what may be only within them.
 func (r *CSVReader) plain(i int) error {
 	f := r.fields[i]
 	switch {
@@ -238,7 +238,8 @@ func (r *CSVReader) quoted() error {
 }
 
 // parse cuts the record at the start of b and returns its length and number of line
-// ends; 0 when b ends too early to tell.
+// ends; 0 when b ends too early to tell. It is in one piece because what may follow a field
+// depends on how the field ended, and is read best beside it.
 func (r *CSVReader) parse(b []byte) (n, lines int, err error) {
 	comma := r.comma()
 	ends := string([]byte{comma, '\n'})
@@ -295,7 +296,7 @@ func (r *CSVReader) parse(b []byte) (n, lines int, err error) {
 	}
 }
 
-// unquote appends the field whose opening quote stands just before b. It returns the
+// unquote appends the field whose opening quote is just before b. It returns the
 // length with the closing quote, or -1 when b ends first, and the number of line ends
 // inside.
 func (r *CSVReader) unquote(b []byte) (size, lines int) {
