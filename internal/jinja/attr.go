@@ -30,9 +30,7 @@ func (r *run) item(of, arg Value) Value {
 		case *Dict, *view:
 		case *List:
 			if k.Tuple {
-				if v, ok := of.get(k); ok {
-					return v
-				}
+				of.get(k)
 			}
 		default:
 			if v, ok := of.get(arg); ok {
@@ -108,16 +106,7 @@ func (r *run) member(of Value, name string) (Value, bool) {
 	case *namespace:
 		return of.attrs.get(name)
 	case *macro:
-		switch name {
-		case "name":
-			return of.def.name, true
-		case "arguments":
-			items := make([]Value, len(of.def.args))
-			for i, a := range of.def.args {
-				items[i] = a
-			}
-			return r.tuple(items...), true
-		}
+		unsupported("the attribute %s of a macro is not supported", name)
 	case string:
 		if m := strMethod(name); m != nil {
 			return &builtin{name, func(r *run, a *args) Value {
@@ -130,16 +119,7 @@ func (r *run) member(of Value, name string) (Value, bool) {
 	case *List:
 		return r.listMember(of, name)
 	case *rangeValue:
-		switch name {
-		case "start":
-			return of.start, true
-		case "stop":
-			return of.stop, true
-		case "step":
-			return of.step, true
-		case "index", "count":
-			return r.listMember(&List{r.collect(of), true}, name)
-		}
+		unsupported("the attribute %s of a range is not supported", name)
 	}
 	return nil, false
 }
@@ -164,11 +144,8 @@ func (r *run) dictMember(d *Dict, name string) (Value, bool) {
 			}
 			return orElse(v[1], nil)
 		}}, true
-	case "copy":
-		return &builtin{name, func(r *run, a *args) Value {
-			a.bind(name, 0)
-			return callDict(r, &args{pos: []Value{d}})
-		}}, true
+	case "copy", "fromkeys":
+		unsupported("the method dict.%s is not supported", name)
 	case "clear", "pop", "popitem", "setdefault", "update":
 		return unsafe(d, name)
 	}
@@ -188,23 +165,9 @@ func (r *run) listMember(l *List, name string) (Value, bool) {
 			fail("ValueError", "%s is not in list", r.repr(v[0]))
 			return nil
 		}}, true
-	case "count":
-		return &builtin{name, func(r *run, a *args) Value {
-			v := a.bind(name, 1, "value")
-			n := int64(0)
-			for _, item := range l.Items {
-				if r.equal(item, v[0]) {
-					n++
-				}
-			}
-			return n
-		}}, true
-	case "copy":
-		if !l.Tuple {
-			return &builtin{name, func(r *run, a *args) Value {
-				a.bind(name, 0)
-				return r.list(append([]Value{}, l.Items...))
-			}}, true
+	case "count", "copy":
+		if name == "count" || !l.Tuple {
+			unsupported("the method %s.%s is not supported", typeName(l), name)
 		}
 	case "append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove":
 		if !l.Tuple {

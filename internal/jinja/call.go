@@ -18,21 +18,6 @@ func (r *run) args(written *callArgs, s *scope) *args {
 	if written.more != nil {
 		a.pos = append(a.pos, r.collect(r.eval(written.more, s))...)
 	}
-	if written.moreNamed != nil {
-		d, ok := r.eval(written.moreNamed, s).(*Dict)
-		if !ok {
-			typeError("argument after ** must be a mapping")
-		}
-		for _, k := range d.keys {
-			name, ok := k.(string)
-			if !ok {
-				typeError("keywords must be strings")
-			}
-			v, _ := d.get(k)
-			a.names = append(a.names, name)
-			a.named = append(a.named, v)
-		}
-	}
 	seen := map[string]bool{}
 	for _, name := range a.names {
 		if seen[name] {
@@ -130,11 +115,11 @@ func strArg(fn string, v Value) string {
 // defined in.
 type (
 	macroDef struct {
-		name                                string
-		args                                []string
-		defaults                            []expr // of the last args
-		body                                []stmt
-		usesCaller, usesKwargs, usesVarargs bool
+		name       string
+		args       []string
+		defaults   []expr // of the last args
+		body       []stmt
+		usesCaller bool
 	}
 	macro struct {
 		def   *macroDef
@@ -152,10 +137,7 @@ func (r *run) call(fn Value, a *args) Value {
 	case *macro:
 		return r.callMacro(fn, a)
 	case *loop:
-		if fn.recurse == nil {
-			typeError("The loop must have the 'recursive' marker to be called recursively.")
-		}
-		return fn.recurse(a.bind("loop", 1, "iterable")[0], fn.depth0+1)
+		typeError("The loop must have the 'recursive' marker to be called recursively.")
 	case *undefined:
 		fn.fail()
 	}
@@ -188,18 +170,8 @@ func (r *run) callMacro(m *macro, a *args) Value {
 	}
 	rest := a.pos[min(len(a.pos), len(def.args)):]
 	switch {
-	case def.usesKwargs:
-		d := r.newDict()
-		for i, name := range a.names {
-			r.put(d, name, a.named[i])
-		}
-		s.vars["kwargs"] = d
 	case len(a.names) > 0:
 		typeError("macro %s takes no keyword argument %s", reprString(def.name), reprString(a.names[0]))
-	}
-	switch {
-	case def.usesVarargs:
-		s.vars["varargs"] = r.tuple(rest...)
 	case len(rest) > 0:
 		typeError("macro %s takes not more than %d argument(s)", reprString(def.name), len(def.args))
 	}

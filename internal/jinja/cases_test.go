@@ -61,12 +61,23 @@ func TestStrftime(t *testing.T) {
 	if err := json.Unmarshal(data, &cases); err != nil {
 		t.Fatal(err)
 	}
+	// What no published template uses is refused by name.
+	refused := map[string]string{
+		"%c": "%c", "%C %d %D %e": "%C", "%f": "%f", "%g %G %V": "%g", "%H %I %j %k %l": "%k", "%m %M %n %p %P": "%n",
+		"%r|%R|%S|%t|%T": "%r", "%u %U %w %W": "%u", "%x %X %y %Y": "%x", "%z|%Z|%%": "%z", "%_d %_m %_H %_j": "%_",
+		"%0e %^a %^B %#p %^p %#a %#B": "%0", "%_e|%-k|%-l|%0k": "%_",
+	}
 	for _, c := range cases {
 		date, err := time.Parse("2006-01-02T15:04:05", c.Date)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := Strftime(date, c.Format); err != nil || got != c.Out {
+		got, err := Strftime(date, c.Format)
+		if directive := refused[c.Format]; directive != "" {
+			if want := "strftime: the directive " + directive + " is not supported"; err == nil || err.Error() != want {
+				t.Errorf("%q: got %q %v, wanted %s", c.Format, got, err, want)
+			}
+		} else if err != nil || got != c.Out {
 			t.Errorf("%s %q: got %q %v, wanted %q", c.Date, c.Format, got, err, c.Out)
 		}
 	}

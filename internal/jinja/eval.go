@@ -69,10 +69,10 @@ type (
 
 // callArgs are the arguments as they are written.
 type callArgs struct {
-	pos             []expr
-	names           []string
-	named           []expr
-	more, moreNamed expr // *more, **moreNamed
+	pos   []expr
+	names []string
+	named []expr
+	more  expr // after a *; nil for none
 }
 
 // scope holds the names of one body; a name not in it is its parent's.
@@ -238,8 +238,14 @@ func (e *callExpr) eval(r *run, s *scope) Value {
 
 func (e *filterExpr) eval(r *run, s *scope) Value { return e.apply(r, s, r.eval(e.base, s)) }
 
-// apply runs the filters on a value, which is the text of the block where the
-// innermost has no base.
+// applyTo runs a chain of filters, the innermost of which has no base, on text.
+func (e *filterExpr) applyTo(r *run, s *scope, text string) Value {
+	if inner, ok := e.base.(*filterExpr); ok {
+		return e.apply(r, s, inner.applyTo(r, s, text))
+	}
+	return e.apply(r, s, text)
+}
+
 func (e *filterExpr) apply(r *run, s *scope, v Value) Value {
 	a := r.args(&e.args, s)
 	r.line = e.line
@@ -248,14 +254,6 @@ func (e *filterExpr) apply(r *run, s *scope, v Value) Value {
 		fail("TemplateRuntimeError", "No filter named %s found.", reprString(e.name))
 	}
 	return fn(r, v, a)
-}
-
-// applyTo runs a chain of filters whose innermost has no base on text.
-func (e *filterExpr) applyTo(r *run, s *scope, text string) Value {
-	if inner, ok := e.base.(*filterExpr); ok {
-		return e.apply(r, s, inner.applyTo(r, s, text))
-	}
-	return e.apply(r, s, text)
 }
 
 func (e *testExpr) eval(r *run, s *scope) Value {

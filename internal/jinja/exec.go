@@ -1,7 +1,5 @@
 package jinja
 
-import "slices"
-
 // stmt is a node that writes or assigns.
 type stmt interface {
 	exec(r *run, s *scope) jump
@@ -35,7 +33,6 @@ type (
 		line         int
 		target, iter expr
 		test         expr
-		recursive    bool
 		body, orElse []stmt
 	}
 	setStmt struct {
@@ -45,7 +42,6 @@ type (
 	setBlockStmt struct {
 		line   int
 		target expr
-		filter expr
 		body   []stmt
 	}
 	macroStmt struct {
@@ -60,7 +56,7 @@ type (
 	generationStmt struct{ body []stmt }
 	filterStmt     struct {
 		line   int
-		filter expr
+		filter *filterExpr
 		body   []stmt
 	}
 	withStmt struct {
@@ -116,13 +112,9 @@ func (st *setBlockStmt) exec(r *run, s *scope) jump {
 	if j != onward {
 		return j
 	}
-	var v Value = text
-	if st.filter != nil {
-		v = st.filter.(*filterExpr).applyTo(r, inner, text)
-	}
 	r.line = st.line
 	checkNamespaces(st.target, s)
-	r.assign(st.target, v, s)
+	r.assign(st.target, text, s)
 	return onward
 }
 
@@ -153,7 +145,7 @@ func (st *filterStmt) exec(r *run, s *scope) jump {
 	var j jump
 	text := r.capture(func() { j = r.block(st.body, inner) })
 	if j == onward {
-		v := st.filter.(*filterExpr).applyTo(r, inner, text)
+		v := st.filter.applyTo(r, inner, text)
 		switch v.(type) {
 		case string, markup:
 		default: // Jinja joins it as it is
@@ -246,12 +238,9 @@ type loop struct {
 	iterable  Value
 	size      int // -1 until it is asked for
 	index0    int
-	depth0    int
 	ahead     []Value // items taken early, for last, nextitem and length
 	done      bool    // no item comes after those ahead
 	item, old Value
-	changed   *List
-	recurse   func(v Value, depth int) string // nil unless recursive
 }
 
 // peek returns the next item without going to it.
@@ -319,10 +308,8 @@ func (l *loop) attr(name string) (Value, bool) {
 		return !more, true
 	case "length":
 		return int64(l.length()), true
-	case "depth":
-		return int64(l.depth0 + 1), true
-	case "depth0":
-		return int64(l.depth0), true
+	case "depth", "depth0", "cycle", "changed":
+		unsupported("loop.%s is not supported", name)
 	case "previtem":
 		if l.index0 == 0 {
 			return &undefined{"UndefinedError", "there is no previous item"}, true
@@ -333,22 +320,6 @@ func (l *loop) attr(name string) (Value, bool) {
 			return v, true
 		}
 		return &undefined{"UndefinedError", "there is no next item"}, true
-	case "cycle":
-		return &builtin{"cycle", func(r *run, a *args) Value {
-			if len(a.pos) == 0 {
-				typeError("no items for cycling given")
-			}
-			return a.pos[l.index0%len(a.pos)]
-		}}, true
-	case "changed":
-		return &builtin{"changed", func(r *run, a *args) Value {
-			now := &List{slices.Clone(a.pos), true}
-			if l.changed != nil && r.equal(l.changed, now) {
-				return false
-			}
-			l.changed = now
-			return true
-		}}, true
 	}
 	return nil, false
 }
@@ -356,23 +327,7 @@ func (l *loop) attr(name string) (Value, bool) {
 func (st *forStmt) exec(r *run, s *scope) jump {
 	r.line = st.line
 	v := r.eval(st.iter, s)
-	if st.recursive {
-		r.write(st.recurse(r, s, v, 0))
-		return onward
-	}
-	st.each(r, s, v, 0)
-	return onward
-}
-
-func (st *forStmt) recurse(r *run, s *scope, v Value, depth int) string {
-	r.deeper()
-	defer func() { r.depth-- }()
-	return r.capture(func() { st.each(r, s, v, depth) })
-}
-
-// each runs the body for the items of v.
-func (st *forStmt) each(r *run, s *scope, v Value, depth int) {
-	l := &loop{r: r, iterable: v, size: -1, index0: -1, depth0: depth, next: r.iterate(v)}
+	l := &loop{r: r, iterable: v, size: -1, index0: -1, next: r.iterate(v)}
 	if st.test != nil {
 		l.iterable = nil // the length is that of the items that pass
 		all := l.next
@@ -390,9 +345,6 @@ func (st *forStmt) each(r *run, s *scope, v Value, depth int) {
 			}
 		}
 	}
-	if st.recursive {
-		l.recurse = func(v Value, depth int) string { return st.recurse(r, s, v, depth) }
-	}
 	ran := false // to its end: what break or continue leaves does not count, as in Jinja
 	for l.advance() {
 		r.step(1)
@@ -408,4 +360,5 @@ func (st *forStmt) each(r *run, s *scope, v Value, depth int) {
 	if !ran {
 		r.block(st.orElse, s.inner())
 	}
+	return onward
 }

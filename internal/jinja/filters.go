@@ -1,6 +1,7 @@
 package jinja
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -12,83 +13,61 @@ type filter func(r *run, v Value, a *args) Value
 
 // filterFunc returns the filter of that name, nil if there is none here.
 func filterFunc(name string) filter {
-	if f := knownFilter(name); f != nil {
+	if f := filters[name]; f != nil {
 		return guarded(name, f)
 	}
 	return nil
 }
 
-func knownFilter(name string) filter {
-	switch name {
-	case "abs":
-		return doAbs
-	case "attr":
-		return doAttr
-	case "capitalize":
-		return ofText("capitalize", capitalize)
-	case "count", "length":
-		return doLength
-	case "d", "default":
-		return doDefault
-	case "dictsort":
-		return doDictsort
-	case "first":
-		return doFirst
-	case "float":
-		return doFloat
-	case "format":
-		return doFormat
-	case "indent":
-		return doIndent
-	case "int":
-		return doInt
-	case "items":
-		return doItems
-	case "join":
-		return doJoin
-	case "last":
-		return doLast
-	case "list":
-		return doList
-	case "lower":
-		return ofText("lower", lower)
-	case "map":
-		return doMap
-	case "max", "min":
-		return doExtreme(name == "max")
-	case "reject", "select":
-		return doSelect(name == "select", false)
-	case "rejectattr", "selectattr":
-		return doSelect(name == "selectattr", true)
-	case "replace":
-		return doReplace
-	case "reverse":
-		return doReverse
-	case "round":
-		return doRound
-	case "safe":
-		return func(r *run, v Value, a *args) Value {
-			a.bind(name, 0)
-			return markup(r.text(r.str(v)))
-		}
-	case "string":
-		return ofText(name, func(s string) string { return s })
-	case "sort":
-		return doSort
-	case "sum":
-		return doSum
-	case "title":
-		return ofText("title", titleFilter)
-	case "tojson":
-		return doTojson
-	case "trim":
-		return doTrim
-	case "unique":
-		return doUnique
-	case "upper":
-		return ofText("upper", upper)
+// filters are what chat templates use.
+var filters map[string]filter
+
+func init() { // map reaches the others through it
+	filters = map[string]filter{
+		"capitalize": ofText("capitalize", capitalize),
+		"count":      doLength,
+		"d":          doDefault,
+		"default":    doDefault,
+		"dictsort":   doDictsort,
+		"first":      doFirst,
+		"indent":     doIndent,
+		"int":        doInt,
+		"items":      doItems,
+		"join":       doJoin,
+		"last":       doLast,
+		"length":     doLength,
+		"list":       doList,
+		"lower":      ofText("lower", lower),
+		"map":        doMap,
+		"reject":     doSelect(false, false),
+		"rejectattr": doSelect(false, true),
+		"replace":    doReplace,
+		"reverse":    doReverse,
+		"safe":       doSafe,
+		"select":     doSelect(true, false),
+		"selectattr": doSelect(true, true),
+		"sort":       doSort,
+		"string":     ofText("string", func(s string) string { return s }),
+		"title":      ofText("title", titleFilter),
+		"tojson":     doTojson,
+		"trim":       doTrim,
+		"unique":     doUnique,
+		"upper":      ofText("upper", upper),
 	}
-	return nil
+	for _, name := range []string{
+		"abs", "attr", "batch", "center", "escape", "filesizeformat", "float", "forceescape", "format", "groupby", "max", "min", "pprint",
+		"random", "round", "slice", "striptags", "sum", "truncate", "urlencode", "urlize", "wordcount", "wordwrap", "xmlattr",
+	} {
+		filters[name] = func(*run, Value, *args) Value {
+			unsupported("the filter %s is not supported", name)
+			return nil
+		}
+	}
+}
+
+func doSafe(r *run, v Value, a *args) Value {
+	a.bind("safe", 0)
+	return markup(r.text(r.str(v)))
 }
 
 // ofText is a filter of the value's text and nothing else.
@@ -101,31 +80,6 @@ func ofText(name string, f func(string) string) filter {
 		}
 		return like(v, text)
 	}
-}
-
-func doAbs(r *run, v Value, a *args) Value {
-	a.bind("abs", 0)
-	n, f, isInt, ok := number(v)
-	switch {
-	case !ok:
-		typeError("bad operand type for abs(): '%s'", typeName(v))
-	case !isInt:
-		return math.Abs(f)
-	case n == math.MinInt64:
-		overflow()
-	}
-	return max(n, -n)
-}
-
-func doAttr(r *run, v Value, a *args) Value {
-	name := strArg("attr", a.bind("attr", 1, "name")[0])
-	if u, ok := v.(*undefined); ok {
-		u.fail()
-	}
-	if m, ok := r.member(v, name); ok {
-		return m
-	}
-	return noMember(v, name)
 }
 
 func doLength(r *run, v Value, a *args) Value {
@@ -145,121 +99,39 @@ func doDefault(r *run, v Value, a *args) Value {
 	return v
 }
 
-func doFloat(r *run, v Value, a *args) Value {
-	def := orElse(a.bind("float", 0, "default")[0], 0.0)
-	switch v := v.(type) {
-	case *undefined:
-		v.fail()
-	case string:
-		if f, ok := parseFloat(v); ok {
-			return f
-		}
-		return def
-	}
-	if _, f, _, ok := number(v); ok {
-		return f
-	}
-	return def
-}
-
-// parseFloat is Python's float() of a text.
-func parseFloat(s string) (float64, bool) {
-	s = strings.TrimFunc(s, isSpace)
-	if strings.ContainsAny(s, "xXpP") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") {
-		return 0, false
-	}
-	if strings.Contains(s, "_") { // only between digits
-		for i := range s {
-			if s[i] == '_' && !(digit(s[i-1]) && digit(s[i+1])) {
-				return 0, false
-			}
-		}
-		s = strings.ReplaceAll(s, "_", "")
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil && !strings.Contains(err.Error(), "range") {
-		return 0, false
-	}
-	return f, true
-}
-
-func digit(c byte) bool { return c >= '0' && c <= '9' }
-
 func doInt(r *run, v Value, a *args) Value {
 	p := a.bind("int", 0, "default", "base")
-	def, base := orElse(p[0], int64(0)), intArg("int", orElse(p[1], int64(10)))
-	whole := func(f float64) Value {
-		if math.IsNaN(f) || math.IsInf(f, 0) {
-			return def
-		}
-		if math.Abs(f) >= 1<<63 {
-			overflow()
-		}
-		return int64(f)
+	if given(p[1]) {
+		unsupported("the base of the filter int is not supported")
 	}
-	switch v := v.(type) {
-	case *undefined:
-		v.fail()
-	case string:
-		if base != 0 && (base < 2 || base > 36) {
-			fail("ValueError", "int() base must be >= 2 and <= 36, or 0")
+	def := orElse(p[0], int64(0))
+	if u, ok := v.(*undefined); ok {
+		u.fail()
+	}
+	if s, ok := v.(string); ok {
+		s = strings.TrimFunc(s, isSpace)
+		if strings.ContainsAny(s, "_xXpP") && strings.ContainsAny(s, "0123456789") {
+			unsupported("the filter int of the text %s is not supported", reprString(s))
 		}
-		if n, ok := parseInt(v, base); ok {
-			return n
+		v = nil
+		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+			v = n
+		} else if errors.Is(err, strconv.ErrRange) {
+			overflow()
+		} else if f, err := strconv.ParseFloat(s, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+			v = f
 		}
-		if f, ok := parseFloat(v); ok {
-			return whole(f)
-		}
-		return def
 	}
 	n, f, isInt, ok := number(v)
 	switch {
-	case !ok:
-		return def
 	case isInt:
 		return n
-	}
-	return whole(f)
-}
-
-// parseInt is Python's int() of a text.
-func parseInt(s string, base int) (int64, bool) {
-	s = strings.TrimFunc(s, isSpace)
-	sign := ""
-	if s != "" && (s[0] == '-' || s[0] == '+') {
-		sign, s = s[:1], s[1:]
-	}
-	if len(s) > 2 && s[0] == '0' {
-		prefix := map[byte]int{'x': 16, 'o': 8, 'b': 2}[s[1]|0x20]
-		if prefix != 0 && (base == prefix || base == 0) {
-			s, base = strings.TrimPrefix(s[2:], "_"), prefix
-		}
-	}
-	if strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") {
-		return 0, false
-	}
-	s = strings.ReplaceAll(s, "_", "")
-	if base == 0 {
-		if len(s) > 1 && s[0] == '0' && strings.Trim(s, "0") != "" {
-			return 0, false
-		}
-		base = 10
-	}
-	n, err := strconv.ParseInt(sign+s, base, 64)
-	if err != nil && strings.Contains(err.Error(), "range") {
+	case !ok, math.IsNaN(f), math.IsInf(f, 0):
+		return def
+	case math.Abs(f) >= 1<<63:
 		overflow()
 	}
-	return n, err == nil && s != "" && s[0] != '+' && s[0] != '-'
-}
-
-func doFormat(r *run, v Value, a *args) Value {
-	if len(a.pos) > 0 && len(a.names) > 0 {
-		fail("FilterArgumentError", "can't handle positional and keyword arguments at the same time")
-	}
-	if len(a.names) > 0 {
-		return r.percent(r.str(v), callDict(r, a))
-	}
-	return r.percent(r.str(v), r.tuple(a.pos...))
+	return int64(f)
 }
 
 func doIndent(r *run, v Value, a *args) Value {
@@ -277,7 +149,7 @@ func doIndent(r *run, v Value, a *args) Value {
 	default:
 		typeError("indent of a %s, wanted a str", typeName(v))
 	}
-	lines := splitLines(s+"\n", false)
+	lines := splitLines(s + "\n")
 	blank := truth(orElse(p[2], false))
 	var b strings.Builder
 	for i, line := range lines {
@@ -317,43 +189,6 @@ func (r *run) replace(s, old, with string, n int) string {
 	}
 	r.room(len(s) + count*len(with))
 	return strings.Replace(s, old, with, n)
-}
-
-func doRound(r *run, v Value, a *args) Value {
-	p := a.bind("round", 0, "precision", "method")
-	digits := intArg("round", orElse(p[0], int64(0)))
-	method, _ := orElse(p[1], "common").(string)
-	n, f, isInt, ok := number(v)
-	if !ok {
-		typeError("type %s doesn't define __round__ method", typeName(v))
-	}
-	if digits > 300 || digits < -300 {
-		fail("OverflowError", "round(): precision %d", digits)
-	}
-	scale := math.Pow10(digits)
-	switch method {
-	case "common":
-		if isInt && digits >= 0 {
-			return n
-		}
-		if isInt {
-			unsupported("round() of an integer to a negative precision is not supported")
-		}
-		if math.IsNaN(f) || math.IsInf(f, 0) {
-			return f
-		}
-		if digits < 0 {
-			return math.RoundToEven(f/math.Pow10(-digits)) * math.Pow10(-digits)
-		}
-		out, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'f', digits, 64), 64)
-		return out
-	case "ceil":
-		return math.Ceil(f*scale) / scale
-	case "floor":
-		return math.Floor(f*scale) / scale
-	}
-	fail("FilterArgumentError", "method must be common, ceil or floor")
-	return nil
 }
 
 // titleFilter is Jinja's title, which is not Python's: a word ends at white space,

@@ -8,12 +8,12 @@
 // clock and no random numbers, and runs under [Limits] that bound steps, memory
 // and depth. Everything it does is deterministic.
 //
-// What Jinja has and chat templates do not use is refused by name, never
-// approximated: template inheritance, HTML escaping (but of what is added to what the filter
-// safe returned), and the filters batch, center,
-// escape, filesizeformat, forceescape, groupby, pprint, random, slice, striptags,
-// truncate, urlencode, urlize, wordcount, wordwrap and xmlattr. Integers are of 64
-// bits: overflow is an error.
+// What Jinja and Python have and chat templates do not use is refused by name
+// (NotSupportedError), never approximated: template inheritance, HTML escaping (but of
+// what is added to what the filter safe returned), recursive loops, the tags print and
+// raw, % and format of texts, padding of texts, **kwargs, ranges of str.find and
+// its like, numbers other than decimal, the order of lists, and filters such as batch,
+// escape, groupby, max, round and sum. Integers are of 64 bits: overflow is an error.
 package jinja
 
 import (

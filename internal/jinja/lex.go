@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -83,10 +84,8 @@ func (l *lexer) root() {
 		sign = s[at+2]
 	}
 	l.text(s[:at], tag, sign)
-	if n := rawBegin(s[at:]); n > 0 {
-		l.skip(n)
-		l.raw()
-		return
+	if rawTag.MatchString(s[at:]) {
+		l.unsupported("the tag 'raw' is not supported")
 	}
 	n := 2
 	if sign != 0 {
@@ -157,57 +156,7 @@ func tagEnd(s, end string, block bool) int {
 	return 0
 }
 
-// rawBegin is the length of a raw tag at the start of s, 0 if there is none.
-func rawBegin(s string) int {
-	t, ok := strings.CutPrefix(s, "{%")
-	if !ok {
-		return 0
-	}
-	if t != "" && (t[0] == '-' || t[0] == '+') {
-		t = t[1:]
-	}
-	t, ok = strings.CutPrefix(strings.TrimLeftFunc(t, isSpace), "raw")
-	if !ok {
-		return 0
-	}
-	t = strings.TrimLeftFunc(t, isSpace)
-	switch {
-	case strings.HasPrefix(t, "-%}"):
-		return len(s) - len(strings.TrimLeftFunc(t[3:], isSpace))
-	case strings.HasPrefix(t, "%}"):
-		return len(s) - len(t) + 2
-	}
-	return 0
-}
-
-// raw reads up to the endraw tag and past it.
-func (l *lexer) raw() {
-	s := l.rest()
-	for at := 0; ; at += 2 {
-		i := strings.Index(s[at:], "{%")
-		if i < 0 {
-			l.fail("Missing end of raw directive")
-		}
-		at += i
-		t := s[at+2:]
-		sign := byte(0)
-		if t != "" && (t[0] == '-' || t[0] == '+') {
-			sign, t = t[0], t[1:]
-		}
-		t, ok := strings.CutPrefix(strings.TrimLeftFunc(t, isSpace), "endraw")
-		if !ok {
-			continue
-		}
-		t = strings.TrimLeftFunc(t, isSpace)
-		n := tagEnd(t, "%}", true)
-		if n == 0 {
-			continue
-		}
-		l.text(s[:at], "{%", sign)
-		l.skip(len(s) - at - len(t) + n)
-		return
-	}
-}
+var rawTag = regexp.MustCompile(`^\{%[-+]?\s*raw\s*-?%\}`)
 
 // inside reads the tokens of a tag up to its end.
 func (l *lexer) inside(end string) {
@@ -276,63 +225,38 @@ func operator(s string) string {
 	return ""
 }
 
+var (
+	// A number as Jinja reads it; with a point or an exponent it is a float, but not after
+	// a point of its own, as in a.0.
+	decimal  = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?`)
+	integer  = regexp.MustCompile(`^(0+|[1-9][0-9]*)`)
+	otherInt = regexp.MustCompile(`^([0-9]+_[0-9]|0[xX][0-9a-fA-F]|0[oO][0-7]|0[bB][01])`)
+)
+
 // number reads an integer or a float, if s begins with one.
 func (l *lexer) number(s string) bool {
 	if s[0] < '0' || s[0] > '9' {
 		return false
 	}
-	digits := func(i int, ok func(byte) bool) int { // digits with single underscores between them
-		for i < len(s) && (ok(s[i]) || s[i] == '_' && i+1 < len(s) && ok(s[i+1])) {
-			i++
-		}
-		return i
+	if otherInt.MatchString(s) {
+		l.unsupported("a number with underscores, or in another base than ten, is not supported")
 	}
-	decimal := func(c byte) bool { return c >= '0' && c <= '9' }
-	n := digits(0, decimal)
-	end, float := n, false
-	if after := l.pos > 0 && l.src[l.pos-1] == '.'; !after { // "doesn't start with a ."
-		if n+1 < len(s) && s[n] == '.' && decimal(s[n+1]) {
-			end, float = digits(n+1, decimal), true
-		}
-		if end < len(s) && (s[end] == 'e' || s[end] == 'E') {
-			i := end + 1
-			if i < len(s) && (s[i] == '+' || s[i] == '-') {
-				i++
-			}
-			if i < len(s) && decimal(s[i]) {
-				end, float = digits(i, decimal), true
-			}
-		}
-	}
-	if float {
-		v, err := strconv.ParseFloat(strings.ReplaceAll(s[:end], "_", ""), 64)
+	whole := integer.FindString(s)
+	if text := decimal.FindString(s); strings.ContainsAny(text, ".eE") && (l.pos == 0 || l.src[l.pos-1] != '.') {
+		v, err := strconv.ParseFloat(text, 64)
 		if err != nil && !strings.Contains(err.Error(), "range") {
-			l.fail("bad number %s", s[:end])
+			l.fail("bad number %s", text)
 		}
-		l.add("float", s[:end], v)
-		l.skip(end)
+		l.add("float", text, v)
+		l.skip(len(text))
 		return true
 	}
-	if s[0] == '0' {
-		n = digits(0, func(c byte) bool { return c == '0' })
-		if len(s) > 2 {
-			bases := map[byte]string{'b': "01", 'o': "01234567", 'x': "0123456789abcdefABCDEF"}
-			if set := bases[s[1]|0x20]; set != "" {
-				if i := digits(2, func(c byte) bool { return strings.IndexByte(set, c) >= 0 }); i > 2 {
-					n = i
-				}
-			}
-		}
-	}
-	v, err := strconv.ParseInt(strings.ReplaceAll(s[:n], "_", ""), 0, 64)
-	if strings.Trim(s[:n], "0_") == "" {
-		v, err = 0, nil
-	}
+	v, err := strconv.ParseInt(whole, 10, 64)
 	if err != nil {
-		l.unsupported("the integer " + s[:n] + " beyond 64 bits is not supported")
+		l.unsupported("the integer " + whole + " beyond 64 bits is not supported")
 	}
-	l.add("integer", s[:n], v)
-	l.skip(n)
+	l.add("integer", whole, v)
+	l.skip(len(whole))
 	return true
 }
 
@@ -393,13 +317,7 @@ func (l *lexer) unescape(s string) string {
 		case 'N':
 			l.unsupported("the escape \\N is not supported")
 		case '0', '1', '2', '3', '4', '5', '6', '7':
-			n := 0
-			for n < 2 && n < len(s) && s[n] >= '0' && s[n] <= '7' {
-				n++
-			}
-			v, _ := strconv.ParseUint(string(c)+s[:n], 8, 32)
-			b.WriteRune(rune(v))
-			s = s[n:]
+			l.unsupported("an octal escape is not supported")
 		default:
 			if c >= 0x80 {
 				l.unsupported("a backslash before a character that is not ASCII is not supported")

@@ -27,8 +27,8 @@ func number(v Value) (n int64, f float64, isInt, ok bool) {
 func (r *run) arith(op string, left, right Value) Value {
 	for _, v := range []Value{left, right} {
 		if u, ok := v.(*undefined); ok {
-			if s, isStr := left.(string); isStr && op == "%" {
-				return r.percent(s, right)
+			if _, text := left.(string); text && op == "%" {
+				unsupported("the operator %% of a text is not supported")
 			}
 			u.fail()
 		}
@@ -47,10 +47,33 @@ func (r *run) arith(op string, left, right Value) Value {
 	case aOK && bOK:
 		return floatArith(op, x, y)
 	}
+	if v := r.combine(op, left, right); v != nil {
+		return v
+	}
+	if _, ok := left.(string); ok && op == "+" {
+		typeError(`can only concatenate str (not "%s") to str`, typeName(right))
+	}
+	if op == "**" {
+		op = "** or pow()"
+	}
+	typeError("unsupported operand type(s) for %s: '%s' and '%s'", op, typeName(left), typeName(right))
+	return nil
+}
+
+// combine is left op right where one is a string or a list, nil where there is no such.
+func (r *run) combine(op string, left, right Value) Value {
+	if op == "*" {
+		if n, _, isInt, _ := number(right); isInt {
+			return r.repeat(left, n)
+		}
+		if n, _, isInt, _ := number(left); isInt {
+			return r.repeat(right, n)
+		}
+	}
 	switch l := left.(type) {
 	case string:
 		if op == "%" {
-			return r.percent(l, right)
+			unsupported("the operator %% of a text is not supported")
 		}
 		if s, ok := right.(string); ok && op == "+" {
 			r.room(len(l) + len(s))
@@ -62,25 +85,6 @@ func (r *run) arith(op string, left, right Value) Value {
 			return &List{append(append([]Value{}, l.Items...), m.Items...), l.Tuple}
 		}
 	}
-	if op == "*" {
-		if bOK && bInt {
-			if v := r.repeat(left, b); v != nil {
-				return v
-			}
-		}
-		if aOK && aInt {
-			if v := r.repeat(right, a); v != nil {
-				return v
-			}
-		}
-	}
-	if s, ok := left.(string); ok && op == "+" && s == left {
-		typeError(`can only concatenate str (not "%s") to str`, typeName(right))
-	}
-	if op == "**" {
-		op = "** or pow()"
-	}
-	typeError("unsupported operand type(s) for %s: '%s' and '%s'", op, typeName(left), typeName(right))
 	return nil
 }
 
@@ -145,23 +149,32 @@ func intArith(op string, a, b int64) Value {
 		}
 		return float64(a) / float64(b)
 	case "//", "%":
-		if b == 0 {
-			fail("ZeroDivisionError", "integer modulo by zero")
-		}
-		if a == math.MinInt64 && b == -1 {
-			overflow()
-		}
-		q, m := a/b, a%b
-		if m != 0 && (m < 0) != (b < 0) { // Python rounds down
-			q, m = q-1, m+b
-		}
-		if op == "//" {
-			return q
-		}
-		return m
+		return divide(op, a, b)
 	}
-	if b < 0 { // **
-		return floatArith(op, float64(a), float64(b))
+	return power(a, b)
+}
+
+// divide is // and %, which round down as Python does.
+func divide(op string, a, b int64) Value {
+	if b == 0 {
+		fail("ZeroDivisionError", "integer modulo by zero")
+	}
+	if a == math.MinInt64 && b == -1 {
+		overflow()
+	}
+	q, m := a/b, a%b
+	if m != 0 && (m < 0) != (b < 0) {
+		q, m = q-1, m+b
+	}
+	if op == "//" {
+		return q
+	}
+	return m
+}
+
+func power(a, b int64) Value {
+	if b < 0 {
+		return floatArith("**", float64(a), float64(b))
 	}
 	var c Value = int64(1)
 	for range min(b, 64) {
@@ -270,13 +283,7 @@ func (r *run) order(op string, left, right Value) int {
 	b, y, bInt, bOK := number(right)
 	if aOK && bOK {
 		if aInt && bInt {
-			switch {
-			case a < b:
-				return -1
-			case a > b:
-				return 1
-			}
-			return 0
+			return cmp.Compare(a, b)
 		}
 		switch {
 		case x < y:
@@ -296,15 +303,7 @@ func (r *run) order(op string, left, right Value) int {
 	}
 	if l, ok := left.(*List); ok {
 		if m, ok := right.(*List); ok && l.Tuple == m.Tuple {
-			r.deeper()
-			defer func() { r.depth-- }()
-			for i := range min(len(l.Items), len(m.Items)) {
-				r.step(1)
-				if !r.equal(l.Items[i], m.Items[i]) {
-					return r.order(op, l.Items[i], m.Items[i])
-				}
-			}
-			return cmp.Compare(len(l.Items), len(m.Items))
+			unsupported("the order of two lists is not supported")
 		}
 	}
 	typeError("'%s' not supported between instances of '%s' and '%s'", op, typeName(left), typeName(right))
@@ -343,33 +342,30 @@ func (r *run) equal(left, right Value) bool {
 		return true
 	case *Dict:
 		m, ok := right.(*Dict)
-		if !ok || l.len() != m.len() {
-			return false
-		}
-		r.deeper()
-		defer func() { r.depth-- }()
-		for _, k := range l.keys {
-			a, _ := l.get(k)
-			b, ok := m.get(k)
-			if !ok || !r.equal(a, b) {
-				return false
-			}
-		}
-		return true
+		return ok && r.equalDicts(l, m)
 	case *undefined:
 		_, ok := right.(*undefined)
 		return ok
-	case *rangeValue:
-		m, ok := right.(*rangeValue)
-		return ok && l.n == m.n && (l.n == 0 || l.start == m.start && (l.n == 1 || l.step == m.step))
-	case *view:
-		m, ok := right.(*view)
-		if !ok || l.kind == "values" || m.kind == "values" {
-			return l == right
-		}
-		unsupported("comparing what keys() or items() returned is not supported")
+	case *rangeValue, *view:
+		unsupported("comparing a %s is not supported", typeName(l))
 	}
 	return left == right
+}
+
+func (r *run) equalDicts(l, m *Dict) bool {
+	if l.len() != m.len() {
+		return false
+	}
+	r.deeper()
+	defer func() { r.depth-- }()
+	for _, k := range l.keys {
+		a, _ := l.get(k)
+		b, ok := m.get(k)
+		if !ok || !r.equal(a, b) {
+			return false
+		}
+	}
+	return true
 }
 
 // contains is Python's item in of.

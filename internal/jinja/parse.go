@@ -52,6 +52,10 @@ func (p *parser) fail(format string, args ...any) {
 	panic(&Error{Kind: "TemplateSyntaxError", Message: fmt.Sprintf(format, args...), Line: p.current().line})
 }
 
+func (p *parser) unsupported(message string) {
+	panic(&Error{Kind: "NotSupportedError", Message: message, Line: p.current().line})
+}
+
 func describe(t token) string {
 	switch t.kind {
 	case "eof":
@@ -131,7 +135,7 @@ func (p *parser) body(ends []string) []stmt {
 			if slices.Contains(ends, p.current().text) {
 				return body
 			}
-			body = append(body, p.statement()...)
+			body = append(body, p.statement())
 			p.expect("%}")
 		default:
 			p.fail("unexpected '%s'", describe(t))
@@ -146,19 +150,18 @@ func (p *parser) block(ends ...string) []stmt {
 	return p.body(ends)
 }
 
-func (p *parser) statement() []stmt {
+func (p *parser) statement() stmt {
 	t := p.next()
-	one := func(s stmt) []stmt { return []stmt{s} }
 	switch t.text {
 	case "for":
-		return one(p.forLoop(t.line))
+		return p.forLoop(t.line)
 	case "if":
-		return one(p.ifElse(t.line))
+		return p.ifElse(t.line)
 	case "set":
-		return one(p.set(t.line))
+		return p.set(t.line)
 	case "macro":
 		name := p.expect("name").text
-		return one(&macroStmt{t.line, p.macro(name, true, "endmacro")})
+		return &macroStmt{t.line, p.macro(name, true, "endmacro")}
 	case "call":
 		def := p.macro("caller", p.at("("), "")
 		call, ok := p.expression().(*callExpr)
@@ -166,37 +169,28 @@ func (p *parser) statement() []stmt {
 			p.fail("expected call")
 		}
 		p.macroBody(def, "endcall")
-		return one(&callStmt{t.line, def, call})
+		return &callStmt{t.line, def, call}
 	case "generation":
 		// transformers' own tag: the body is a call block, whatever it sets stays inside.
 		def := &macroDef{}
 		p.macroBody(def, "endgeneration")
-		return one(&generationStmt{def.body})
+		return &generationStmt{def.body}
 	case "filter":
-		f := p.filter(nil, true)
-		s := &filterStmt{t.line, f, p.block("endfilter")}
+		s := &filterStmt{line: t.line, filter: p.filter(p.oneFilter(nil)).(*filterExpr)}
+		s.body = p.block("endfilter")
 		p.next()
-		return one(s)
+		return s
 	case "with":
-		return one(p.with())
-	case "print":
-		var out []stmt
-		for !p.at("%}") {
-			if out != nil {
-				p.expect(",")
-			}
-			out = append(out, &outputStmt{t.line, p.expression()})
-		}
-		return out
+		return p.with()
 	case "break", "continue":
 		if p.loops == 0 {
 			panic(&Error{"SyntaxError", "'" + t.text + "' outside loop", t.line})
 		}
-		return one(&jumpStmt{t.text == "break"})
+		return &jumpStmt{t.text == "break"}
 	case "include", "import", "from", "extends":
 		p.fail("the tag '%s' is refused: a chat template reads no other file", t.text)
-	case "block", "autoescape":
-		panic(&Error{"NotSupportedError", "the tag '" + t.text + "' is not supported", t.line})
+	case "autoescape", "block", "print":
+		p.unsupported("the tag '" + t.text + "' is not supported")
 	default:
 		p.fail("Encountered unknown tag '%s'.", t.text)
 	}
@@ -210,7 +204,9 @@ func (p *parser) forLoop(line int) stmt {
 	if p.skipName("if") {
 		s.test = p.expression()
 	}
-	s.recursive = p.skipName("recursive")
+	if p.atName("recursive") {
+		p.unsupported("a recursive loop is not supported")
+	}
 	p.loops++
 	s.body = p.block("endfor", "else")
 	p.loops--
@@ -242,11 +238,10 @@ func (p *parser) set(line int) stmt {
 	if p.skip("=") {
 		return &setStmt{line, target, p.tuple(tupleAny)}
 	}
-	var f expr
 	if p.at("|") {
-		f = p.filter(nil, false)
+		p.unsupported("a filter of a set block is not supported")
 	}
-	s := &setBlockStmt{line, target, f, p.block("endset")}
+	s := &setBlockStmt{line, target, p.block("endset")}
 	p.next()
 	return s
 }

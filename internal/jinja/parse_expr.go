@@ -193,10 +193,8 @@ func (p *parser) primary(namespaces bool) expr {
 			switch t.text {
 			case "caller":
 				m.usesCaller = true
-			case "kwargs":
-				m.usesKwargs = true
-			case "varargs":
-				m.usesVarargs = true
+			case "kwargs", "varargs":
+				p.unsupported("the name " + t.text + " in a macro is not supported")
 			}
 		}
 		return &nameExpr{t.text}
@@ -229,24 +227,29 @@ func (p *parser) primary(namespaces bool) expr {
 		p.expect("]")
 		return l
 	case "{":
-		p.next()
-		d := &dictExpr{}
-		for !p.at("}") {
-			if d.keys != nil {
-				p.expect(",")
-			}
-			if p.at("}") {
-				break
-			}
-			d.keys = append(d.keys, p.expression())
-			p.expect(":")
-			d.values = append(d.values, p.expression())
-		}
-		p.expect("}")
-		return d
+		return p.dict()
 	}
 	p.fail("unexpected '%s'", describe(t))
 	return nil
+}
+
+// dict reads a dict between its braces.
+func (p *parser) dict() expr {
+	p.next()
+	d := &dictExpr{}
+	for !p.at("}") {
+		if d.keys != nil {
+			p.expect(",")
+		}
+		if p.at("}") {
+			break
+		}
+		d.keys = append(d.keys, p.expression())
+		p.expect(":")
+		d.values = append(d.values, p.expression())
+	}
+	p.expect("}")
+	return d
 }
 
 func (p *parser) postfix(e expr) expr {
@@ -268,7 +271,7 @@ func (p *parser) filters(e expr) expr {
 		p.chain(n)
 		switch {
 		case p.at("|"):
-			e = p.filter(e, false)
+			e = p.filter(e)
 		case p.atName("is"):
 			e = p.test(e)
 		case p.at("("):
@@ -333,11 +336,6 @@ func (p *parser) call(e expr) expr {
 func (p *parser) callArgs() callArgs {
 	var a callArgs
 	p.expect("(")
-	bad := func(wrong bool) {
-		if wrong {
-			p.fail("invalid syntax for function call expression")
-		}
-	}
 	for comma := false; !p.at(")"); comma = true {
 		if comma {
 			p.expect(",")
@@ -346,19 +344,21 @@ func (p *parser) callArgs() callArgs {
 			}
 		}
 		switch {
+		case p.at("**"):
+			p.unsupported("arguments after ** are not supported")
 		case p.skip("*"):
-			bad(a.more != nil || a.moreNamed != nil)
+			if a.more != nil {
+				p.fail("invalid syntax for function call expression")
+			}
 			a.more = p.expression()
-		case p.skip("**"):
-			bad(a.moreNamed != nil)
-			a.moreNamed = p.expression()
 		case p.at("name") && p.look().kind == "=":
-			bad(a.moreNamed != nil)
 			a.names = append(a.names, p.next().text)
 			p.next()
 			a.named = append(a.named, p.expression())
 		default:
-			bad(a.more != nil || a.moreNamed != nil || a.names != nil)
+			if a.more != nil || a.names != nil {
+				p.fail("invalid syntax for function call expression")
+			}
 			a.pos = append(a.pos, p.expression())
 		}
 	}
@@ -366,21 +366,22 @@ func (p *parser) callArgs() callArgs {
 	return a
 }
 
-// filter reads the filters that follow a pipe; inline, one without its pipe first.
-func (p *parser) filter(e expr, inline bool) expr {
-	for n := 0; p.at("|") || inline; n++ {
+// filter reads the filters that follow, each after a pipe.
+func (p *parser) filter(e expr) expr {
+	for n := 0; p.at("|"); n++ {
 		p.chain(n)
-		if !inline {
-			p.next()
-		}
-		inline = false
-		f := &filterExpr{line: p.current().line, base: e, name: p.dotted()}
-		if p.at("(") {
-			f.args = p.callArgs()
-		}
-		e = f
+		p.next()
+		e = p.oneFilter(e)
 	}
 	return e
+}
+
+func (p *parser) oneFilter(base expr) *filterExpr {
+	f := &filterExpr{line: p.current().line, base: base, name: p.dotted()}
+	if p.at("(") {
+		f.args = p.callArgs()
+	}
+	return f
 }
 
 func (p *parser) dotted() string {

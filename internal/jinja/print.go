@@ -63,25 +63,10 @@ func (r *run) repr(v Value) string {
 		return r.text("{" + b.String() + "}")
 	case *undefined:
 		return "Undefined"
-	case *view:
-		return r.text("dict_" + v.kind + "([" + r.reprs(r.viewItems(v)) + "])")
-	case *rangeValue:
-		s := "range(" + formatInt(v.start) + ", " + formatInt(v.stop)
-		if v.step != 1 {
-			s += ", " + formatInt(v.step)
-		}
-		return s + ")"
 	case *namespace:
 		return r.text("<Namespace " + r.repr(v.attrs) + ">")
-	case *macro:
-		if v.def.name == "caller" {
-			return "<Macro anonymous>"
-		}
-		return "<Macro " + reprString(v.def.name) + ">"
-	case *loop:
-		return "<LoopContext " + strconv.Itoa(v.index0+1) + "/" + strconv.Itoa(v.length()) + ">"
 	}
-	// A function or a generator prints its address in Python: no text to match.
+	// Most of these print an address in Python: no text to match.
 	unsupported("printing a %s is not supported", typeName(v))
 	return ""
 }

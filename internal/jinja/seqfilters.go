@@ -115,22 +115,10 @@ func doDictsort(r *run, v Value, a *args) Value {
 
 func doSort(r *run, v Value, a *args) Value {
 	p := a.bind("sort", 0, "reverse", "case_sensitive", "attribute")
-	sensitive := truth(orElse(p[1], false))
-	key := r.sortKey(orElse(p[2], nil), sensitive)
 	if s, ok := p[2].(string); ok && strings.Contains(s, ",") {
-		var keys []func(Value) Value
-		for _, part := range strings.Split(s, ",") {
-			keys = append(keys, r.sortKey(part, sensitive))
-		}
-		key = func(v Value) Value {
-			l := &List{}
-			for _, k := range keys {
-				l.Items = append(l.Items, k(v))
-			}
-			return l
-		}
+		unsupported("sorting by several attributes is not supported")
 	}
-	return r.list(r.sorted(r.collect(v), key, backwards(p[0])))
+	return r.list(r.sorted(r.collect(v), r.sortKey(orElse(p[2], nil), truth(orElse(p[1], false))), backwards(p[0])))
 }
 
 func doUnique(r *run, v Value, a *args) Value {
@@ -151,32 +139,6 @@ func doUnique(r *run, v Value, a *args) Value {
 			}
 		}
 	})
-}
-
-func doExtreme(largest bool) filter {
-	return func(r *run, v Value, a *args) Value {
-		p := a.bind("min", 0, "case_sensitive", "attribute")
-		get := r.sortKey(orElse(p[1], nil), truth(orElse(p[0], false)))
-		next := r.iterate(v)
-		best, ok := next()
-		if !ok {
-			return &undefined{"UndefinedError", "No aggregated item, sequence was empty."}
-		}
-		for bestKey := get(best); ; {
-			item, ok := next()
-			if !ok {
-				return best
-			}
-			k := get(item)
-			op := "<"
-			if largest {
-				op = ">"
-			}
-			if r.compare(op, k, bestKey) {
-				best, bestKey = item, k
-			}
-		}
-	}
 }
 
 func doFirst(r *run, v Value, a *args) Value {
@@ -347,21 +309,5 @@ func doSelect(keep, attribute bool) filter {
 				}
 			}
 		})
-	}
-}
-
-func doSum(r *run, v Value, a *args) Value {
-	p := a.bind("sum", 0, "attribute", "start")
-	get := r.getter(orElse(p[0], nil), nil)
-	total := orElse(p[1], int64(0))
-	if _, ok := total.(string); ok {
-		typeError("sum() can't sum strings [use ''.join(seq) instead]")
-	}
-	for next := r.iterate(v); ; {
-		item, ok := next()
-		if !ok {
-			return total
-		}
-		total = r.arith("+", total, get(item))
 	}
 }

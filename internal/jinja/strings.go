@@ -12,15 +12,15 @@ import (
 // method is a method of Python's str.
 type method func(r *run, s string, a *args) Value
 
-// strMethod returns the method of that name, nil if there is none here.
+// strMethod returns the method of that name, nil if Python has none.
 func strMethod(name string) method {
-	if f := caseMethod(name); f != nil {
+	if f := textMethods[name]; f != nil {
 		return func(r *run, s string, a *args) Value {
 			a.bind(name, 0)
 			return r.text(f(s))
 		}
 	}
-	if f := classMethod(name); f != nil {
+	if f := classMethods[name]; f != nil {
 		return func(r *run, s string, a *args) Value {
 			a.bind(name, 0)
 			return f(s)
@@ -31,18 +31,15 @@ func strMethod(name string) method {
 		return func(r *run, s string, a *args) Value {
 			return r.strip(s, a.bind(name, 0, "chars")[0], name != "rstrip", name != "lstrip")
 		}
-	case "split", "rsplit":
-		return func(r *run, s string, a *args) Value {
-			p := a.bind(name, 0, "sep", "maxsplit")
-			return r.split(s, orElse(p[0], nil), intArg(name, orElse(p[1], int64(-1))), name == "rsplit")
-		}
+	case "split":
+		return split
 	case "splitlines":
 		return func(r *run, s string, a *args) Value {
-			p := a.bind(name, 0, "keepends")
-			return r.strings(splitLines(s, truth(orElse(p[0], false))))
+			a.bind(name, 0)
+			return r.strings(splitLines(s))
 		}
 	case "startswith", "endswith":
-		return func(r *run, s string, a *args) Value { return affix(r, s, a, name) }
+		return func(r *run, s string, a *args) Value { return affix(s, a, name) }
 	case "removeprefix":
 		return func(r *run, s string, a *args) Value {
 			return r.text(strings.TrimPrefix(s, strArg(name, a.bind(name, 1, "prefix")[0])))
@@ -56,46 +53,24 @@ func strMethod(name string) method {
 			p := a.bind(name, 2, "old", "new", "count")
 			return r.replace(s, strArg(name, p[0]), strArg(name, p[1]), intArg(name, orElse(p[2], int64(-1))))
 		}
-	case "find", "rfind", "index", "rindex", "count":
-		return func(r *run, s string, a *args) Value { return find(r, s, a, name) }
+	case "find", "rfind", "index", "count":
+		return func(_ *run, s string, a *args) Value { return find(s, a, name) }
 	case "join":
-		return func(r *run, s string, a *args) Value {
-			items := r.collect(a.bind(name, 1, "iterable")[0])
-			var b strings.Builder
-			for i, item := range items {
-				t, ok := plain(item).(string)
-				if !ok {
-					typeError("sequence item %d: expected str instance, %s found", i, typeName(item))
-				}
-				if i > 0 {
-					b.WriteString(r.text(s))
-				}
-				b.WriteString(r.text(t))
-			}
-			return b.String()
-		}
-	case "format":
-		return func(r *run, s string, a *args) Value { return r.format(s, a) }
-	case "partition", "rpartition":
+		return joined
+	case "partition":
 		return func(r *run, s string, a *args) Value {
 			sep := strArg(name, a.bind(name, 1, "sep")[0])
-			at := strings.Index(s, sep)
-			if name == "rpartition" {
-				at = strings.LastIndex(s, sep)
-			}
-			switch {
-			case sep == "":
+			if sep == "" {
 				fail("ValueError", "empty separator")
-			case at < 0 && name == "partition":
-				return r.tuple(s, "", "")
-			case at < 0:
-				return r.tuple("", "", s)
 			}
-			return r.tuple(s[:at], sep, s[at+len(sep):])
+			before, after, found := strings.Cut(s, sep)
+			if !found {
+				sep = ""
+			}
+			return r.tuple(before, sep, after)
 		}
-	case "zfill", "ljust", "rjust", "center":
-		return func(r *run, s string, a *args) Value { return pad(r, s, a, name) }
-	case "casefold", "encode", "expandtabs", "format_map", "isidentifier", "isprintable", "isascii", "maketrans", "translate":
+	case "casefold", "center", "encode", "expandtabs", "format", "format_map", "isascii", "isdecimal", "isidentifier", "isnumeric",
+		"isprintable", "istitle", "ljust", "maketrans", "rindex", "rjust", "rpartition", "rsplit", "swapcase", "translate", "zfill":
 		return func(*run, string, *args) Value {
 			unsupported("the method str.%s is not supported", name)
 			return nil
@@ -104,34 +79,23 @@ func strMethod(name string) method {
 	return nil
 }
 
-func caseMethod(name string) func(string) string {
-	switch name {
-	case "upper":
-		return upper
-	case "lower":
-		return lower
-	case "capitalize":
-		return capitalize
-	case "title":
-		return title
-	case "swapcase":
-		return func(s string) string {
-			var b strings.Builder
-			for _, c := range s {
-				switch {
-				case unicode.IsUpper(c):
-					b.WriteString(lower(string(c)))
-				case unicode.IsLower(c):
-					b.WriteString(upper(string(c)))
-				default:
-					b.WriteRune(c)
-				}
-			}
-			return b.String()
+// joined is Python's str.join.
+func joined(r *run, s string, a *args) Value {
+	var b strings.Builder
+	for i, item := range r.collect(a.bind("join", 1, "iterable")[0]) {
+		t, ok := plain(item).(string)
+		if !ok {
+			typeError("sequence item %d: expected str instance, %s found", i, typeName(item))
 		}
+		if i > 0 {
+			b.WriteString(r.text(s))
+		}
+		b.WriteString(r.text(t))
 	}
-	return nil
+	return b.String()
 }
+
+var textMethods = map[string]func(string) string{"upper": upper, "lower": lower, "capitalize": capitalize, "title": title}
 
 func upper(s string) string { return cases.Upper(language.Und).String(s) }
 
@@ -187,35 +151,22 @@ func isCase(s string, low bool) bool {
 	return some
 }
 
-func classMethod(name string) func(string) bool {
-	all := func(is func(rune) bool) func(string) bool {
-		return func(s string) bool {
-			return s != "" && strings.IndexFunc(s, func(c rune) bool { return !is(c) }) < 0
-		}
+var classMethods = map[string]func(string) bool{
+	"isspace": every(isSpace),
+	"isalpha": every(unicode.IsLetter),
+	"isdigit": every(func(c rune) bool {
+		return unicode.IsDigit(c) || strings.ContainsRune("²³¹⁰⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", c)
+	}),
+	"isalnum": every(func(c rune) bool { return unicode.IsLetter(c) || unicode.IsNumber(c) }),
+	"islower": func(s string) bool { return isCase(s, true) },
+	"isupper": func(s string) bool { return isCase(s, false) },
+}
+
+// every is a test of each character of a text that has some.
+func every(is func(rune) bool) func(string) bool {
+	return func(s string) bool {
+		return s != "" && strings.IndexFunc(s, func(c rune) bool { return !is(c) }) < 0
 	}
-	switch name {
-	case "isspace":
-		return all(isSpace)
-	case "isalpha":
-		return all(unicode.IsLetter)
-	case "isdecimal":
-		return all(unicode.IsDigit)
-	case "isdigit":
-		return all(func(c rune) bool {
-			return unicode.IsDigit(c) || strings.ContainsRune("²³¹⁰⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", c)
-		})
-	case "isnumeric":
-		return all(unicode.IsNumber)
-	case "isalnum":
-		return all(func(c rune) bool { return unicode.IsLetter(c) || unicode.IsNumber(c) })
-	case "islower":
-		return func(s string) bool { return isCase(s, true) }
-	case "isupper":
-		return func(s string) bool { return isCase(s, false) }
-	case "istitle":
-		return func(s string) bool { return isCase(upper(s), false) && title(s) == s }
-	}
-	return nil
 }
 
 // strip removes the characters in chars, by default white space, from the ends.
@@ -244,74 +195,29 @@ func (r *run) strings(all []string) Value {
 	return r.list(items)
 }
 
-func (r *run) split(s string, sep Value, n int, fromRight bool) Value {
+// split is Python's str.split, without a bound on what white space splits.
+func split(r *run, s string, a *args) Value {
+	p := a.bind("split", 0, "sep", "maxsplit")
+	n := intArg("split", orElse(p[1], int64(-1)))
 	r.room(16 * (strings.Count(s, " ") + 1))
-	if sep == nil {
-		return r.strings(splitSpace(s, n, fromRight))
+	if orElse(p[0], nil) == nil {
+		if n >= 0 {
+			unsupported("the method str.split at white space with maxsplit is not supported")
+		}
+		return r.strings(strings.FieldsFunc(s, isSpace))
 	}
-	t := strArg("split", sep)
-	if t == "" {
+	sep := strArg("split", p[0])
+	if sep == "" {
 		fail("ValueError", "empty separator")
 	}
-	if n < 0 || !fromRight {
-		if n >= 0 {
-			n++
-		}
-		return r.strings(strings.SplitN(s, t, n))
+	if n >= 0 {
+		n++
 	}
-	var out []string
-	for ; n > 0; n-- {
-		at := strings.LastIndex(s, t)
-		if at < 0 {
-			break
-		}
-		out = append(out, s[at+len(t):])
-		s = s[:at]
-	}
-	out = append(out, s)
-	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
-		out[i], out[j] = out[j], out[i]
-	}
-	return r.strings(out)
-}
-
-// splitSpace splits at runs of white space, at most n times if n is not negative.
-func splitSpace(s string, n int, fromRight bool) []string {
-	if n < 0 {
-		return strings.FieldsFunc(s, isSpace)
-	}
-	var out []string
-	if fromRight {
-		for s = strings.TrimRightFunc(s, isSpace); s != "" && n > 0; n-- {
-			at := strings.LastIndexFunc(s, isSpace)
-			if at < 0 {
-				break
-			}
-			at += runeLen(s[at:])
-			out = append([]string{s[at:]}, out...)
-			s = strings.TrimRightFunc(s[:at], isSpace)
-		}
-		if s != "" {
-			out = append([]string{s}, out...)
-		}
-		return out
-	}
-	for s = strings.TrimLeftFunc(s, isSpace); s != "" && n > 0; n-- {
-		at := strings.IndexFunc(s, isSpace)
-		if at < 0 {
-			break
-		}
-		out = append(out, s[:at])
-		s = strings.TrimLeftFunc(s[at:], isSpace)
-	}
-	if s != "" {
-		out = append(out, s)
-	}
-	return out
+	return r.strings(strings.SplitN(s, sep, n))
 }
 
 // splitLines is Python's str.splitlines.
-func splitLines(s string, keep bool) []string {
+func splitLines(s string) []string {
 	var out []string
 	for s != "" {
 		at := strings.IndexFunc(s, func(c rune) bool {
@@ -324,21 +230,22 @@ func splitLines(s string, keep bool) []string {
 		if strings.HasPrefix(s[at:], "\r\n") {
 			end = at + 2
 		}
-		if keep {
-			out = append(out, s[:end])
-		} else {
-			out = append(out, s[:at])
-		}
+		out = append(out, s[:at])
 		s = s[end:]
 	}
 	return out
 }
 
-func affix(r *run, s string, a *args, name string) Value {
-	p := a.bind(name, 1, "affix", "start", "end")
-	if given(p[1]) || given(p[2]) {
-		s = r.slice(s, orElse(p[1], nil), orElse(p[2], nil), nil).(string)
+// whole refuses the bounds of a search.
+func whole(name string, bounds []Value) {
+	if given(bounds[0]) || given(bounds[1]) {
+		unsupported("the method str.%s with bounds is not supported", name)
 	}
+}
+
+func affix(s string, a *args, name string) Value {
+	p := a.bind(name, 1, "affix", "start", "end")
+	whole(name, p[1:])
 	options := []Value{p[0]}
 	if l, ok := p[0].(*List); ok && l.Tuple {
 		options = l.Items
@@ -355,64 +262,21 @@ func affix(r *run, s string, a *args, name string) Value {
 	return false
 }
 
-func find(r *run, s string, a *args, name string) Value {
+func find(s string, a *args, name string) Value {
 	p := a.bind(name, 1, "sub", "start", "end")
 	sub := strArg(name, p[0])
-	from := 0
-	if given(p[1]) || given(p[2]) {
-		n := runeCount(s)
-		var to int
-		from, to, _ = sliceBounds(n, orElse(p[1], nil), orElse(p[2], nil), nil)
-		if start, _, _, _ := number(orElse(p[1], int64(0))); to < from || start > int64(n) {
-			s, from = "", 0
-			if sub == "" {
-				sub = "\x00" // nothing is found beyond the end, not even nothing
-			}
-		} else {
-			s = r.slice(s, int64(from), int64(to), nil).(string)
-		}
-	}
-	at := -1
-	switch name {
-	case "count":
+	whole(name, p[1:])
+	at := strings.Index(s, sub)
+	switch {
+	case name == "count":
 		return int64(strings.Count(s, sub))
-	case "find", "index":
-		at = strings.Index(s, sub)
-	default:
+	case name == "rfind":
 		at = strings.LastIndex(s, sub)
+	case name == "index" && at < 0:
+		fail("ValueError", "substring not found")
 	}
 	if at < 0 {
-		if strings.HasSuffix(name, "index") {
-			fail("ValueError", "substring not found")
-		}
 		return int64(-1)
 	}
-	return int64(from + runeCount(s[:at]))
-}
-
-func pad(r *run, s string, a *args, name string) Value {
-	p := a.bind(name, 1, "width", "fillchar")
-	fill := strArg(name, orElse(p[1], " "))
-	if name == "zfill" {
-		fill = "0"
-	}
-	if runeCount(fill) != 1 {
-		typeError("The fill character must be exactly one character long")
-	}
-	n := intArg(name, p[0]) - runeCount(s)
-	if n <= 0 {
-		return s
-	}
-	left := 0
-	switch name {
-	case "rjust", "zfill":
-		left = n
-	case "center":
-		left = n/2 + n&(n+runeCount(s))&1
-	}
-	head, tail := r.repeat(fill, int64(left)).(string), r.repeat(fill, int64(n-left)).(string)
-	if name == "zfill" && s != "" && (s[0] == '+' || s[0] == '-') {
-		return r.text(s[:1] + head + s[1:])
-	}
-	return r.text(head + s + tail)
+	return int64(runeCount(s[:at]))
 }

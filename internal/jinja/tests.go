@@ -23,18 +23,8 @@ func testFunc(name string) testFn {
 		return func(r *run, v Value, a *args) bool { return r.contains(a.bind(name, 1, "seq")[0], v) }
 	case "sameas":
 		return func(r *run, v Value, a *args) bool { return same(v, a.bind(name, 1, "other")[0]) }
-	case "filter":
-		return func(r *run, v Value, a *args) bool {
-			a.bind(name, 0)
-			s, ok := plain(v).(string)
-			return ok && filterFunc(s) != nil
-		}
-	case "test":
-		return func(r *run, v Value, a *args) bool {
-			a.bind(name, 0)
-			s, ok := plain(v).(string)
-			return ok && testFunc(s) != nil
-		}
+	case "filter", "test":
+		unsupported("the test %s is not supported", name)
 	case "lower", "upper":
 		return func(r *run, v Value, a *args) bool {
 			a.bind(name, 0)

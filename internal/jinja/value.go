@@ -78,7 +78,7 @@ func key(v Value) any {
 		return v
 	case *List:
 		if v.Tuple {
-			return tupleKey(v)
+			unsupported("a tuple as a key is not supported")
 		}
 	case *undefined:
 		return (*undefined)(nil)
@@ -88,19 +88,6 @@ func key(v Value) any {
 	noMarkup("a key that is", v)
 	typeError("unhashable type: '%s'", typeName(v))
 	return nil
-}
-
-// tupleKey is a key of its own kind: a text that tells the items apart.
-func tupleKey(l *List) any {
-	type tuple string
-	k := ""
-	for _, item := range l.Items {
-		if _, nested := item.(*List); nested || len(l.Items) > 100 {
-			unsupported("a tuple of lists, or of more than 100 items, as a key is not supported")
-		}
-		k += fmt.Sprintf("%T %#[1]v,", key(item))
-	}
-	return tuple(k)
 }
 
 func (d *Dict) get(k Value) (Value, bool) {
