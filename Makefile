@@ -6,7 +6,7 @@ ifneq ($(SIMD),)
 export GOEXPERIMENT := $(if $(GOEXPERIMENT),$(GOEXPERIMENT),simd)
 endif
 
-.PHONY: help deps build man test demo real fuzz bench accept clean distclean
+.PHONY: help deps build man check test demo real fuzz bench accept clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -29,8 +29,12 @@ test: deps ## everything that decides: format, vet, staticcheck, builds, tests w
 	@setup/lint.sh
 	@setup/pure.sh
 	@setup/real.sh || echo "test: going on without the real model, whose tests are skipped"
-	@echo "test: go test ./... (through setup/gotest, which counts skipped tests)"
-	@go run ./setup/gotest ./...
+	@echo "test: go test ./..., the longest package first, skipped tests counted by setup/gotest"
+	@go run ./setup/gotest -timeout 30m ./logprob ./...
+
+check: deps ## what decides in a minute: format, vet, staticcheck, and of the tests what -short leaves, on the pure-Go backend
+	@setup/lint.sh
+	@go run ./setup/gotest -short ./...
 
 real: ## fetch SmolLM2-135M-Instruct and convert it to .deps/models/smollm2-135m-instruct
 	@setup/real.sh

@@ -16,9 +16,12 @@ var cpu = sync.OnceValues(func() (compute.Backend, error) {
 })
 
 // backends are those that numbers are compared on: the pure-Go one and XLA's CPU
-// client, where its plugin is installed.
+// client, where its plugin is installed. XLA compiles for too long for -short.
 func backends(t testing.TB) []compute.Backend {
 	all := []compute.Backend{pureGo(t)}
+	if testing.Short() {
+		return all
+	}
 	b, err := cpu()
 	if err != nil {
 		if t, ok := t.(*testing.T); ok {

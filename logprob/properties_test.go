@@ -41,7 +41,7 @@ func TestProperties(t *testing.T) {
 	if err != nil || len(cases) == 0 {
 		t.Fatalf("no reference checkpoints (%v)", err)
 	}
-	backend := backends(t)[0]
+	backend := pureGo(t)
 	for _, path := range cases {
 		dir := filepath.Dir(path)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestProperties(t *testing.T) {
 // TestStreams: scores come in input order however many windows the texts fill, an
 // empty reply has an empty score, and leaving the loop ends the work.
 func TestStreams(t *testing.T) {
-	m := load(t, "testdata/families/llama-mha", backends(t)[0], 0)
+	m := load(t, "testdata/families/llama-mha", pureGo(t), 0)
 	m.SetWindow(1000)
 	long := make([]int32, 7)
 	read := 0

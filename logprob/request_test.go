@@ -12,7 +12,7 @@ import (
 // TestRun: all answers to a request agree with each other to the last bit (a reply's token
 // among the likeliest, greedy or not, the row after the text) and with Score and Next.
 func TestRun(t *testing.T) {
-	m := load(t, "testdata/families/gemma2-base", backends(t)[0], 0)
+	m := load(t, "testdata/families/gemma2-base", pureGo(t), 0)
 	texts := someTexts(40)
 	texts = append(texts, tokenize.Encoded{IDs: []int32{1}, Reply: 1})
 	requests := func(yield func(logprob.Request) bool) {

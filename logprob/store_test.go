@@ -46,7 +46,7 @@ func (s *shelf) Put(key [sha256.Size]byte, value []byte) error {
 
 func stored(t *testing.T, s logprob.Store, dir string, dtype dtypes.DType, batch func(int, bool)) *logprob.Model {
 	t.Helper()
-	m, err := logprob.Load(t.Context(), dir, &logprob.Options{Backend: backends(t)[0], DType: dtype, Store: s, Batch: batch})
+	m, err := logprob.Load(t.Context(), dir, &logprob.Options{Backend: pureGo(t), DType: dtype, Store: s, Batch: batch})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func someTexts(n int) []tokenize.Encoded {
 func TestStore(t *testing.T) {
 	const dir = "testdata/families/llama-mha"
 	texts := someTexts(short(300, 120))
-	plain := load(t, dir, backends(t)[0], 0)
+	plain := load(t, dir, pureGo(t), 0)
 	plain.SetWindow(100)
 	want := scores(t, plain, texts...)
 	wantRows := rows(t, plain, texts[:70]...)

@@ -95,7 +95,7 @@ func within(nats float64, got, want []float32) error {
 // to the last of the learned positions (44 and 80): what texts share must not matter, nor
 // their order, nor where the calls to the device part.
 func TestTreeAlone(t *testing.T) {
-	backend := backends(t)[0]
+	backend := pureGo(t)
 	checkpoints(t, func(t *testing.T, dir string) {
 		m := load(t, dir, backend, dtypes.Float32)
 		rng := rand.New(rand.NewPCG(1, uint64(len(dir))))
@@ -191,7 +191,7 @@ func TestTreeFull(t *testing.T) {
 		sizes = []int{256, 257}
 	}
 	for _, name := range []string{"llama-mha", "gemma2-base", "gpt2-plain", "mistral-window"} {
-		m := load(t, "testdata/families/"+name, backends(t)[0], dtypes.Float32)
+		m := load(t, "testdata/families/"+name, pureGo(t), dtypes.Float32)
 		for _, n := range sizes {
 			if n > 600 && name != "llama-mha" && name != "gemma2-base" {
 				continue
@@ -243,7 +243,7 @@ func ended(t *testing.T, m *logprob.Model, ends []bool, texts ...tokenize.Encode
 // TestTreeWithin compares Result.Within with the log-sum-exp of the row after the text, by Next,
 // for random sets of tokens, none and all, and LogProb with Score's.
 func TestTreeWithin(t *testing.T) {
-	backend := backends(t)[0]
+	backend := pureGo(t)
 	checkpoints(t, func(t *testing.T, dir string) {
 		m := load(t, dir, backend, dtypes.Float32)
 		rng := rand.New(rand.NewPCG(3, uint64(len(dir))))

@@ -65,6 +65,9 @@ func TestExplain(t *testing.T) {
 
 // TestCertify: both models get a certificate, a model that is both gets one.
 func TestCertify(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: computes in float64")
+	}
 	base, tuned, err := demo.Pair{Name: "gemma2"}.Extract(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -107,6 +107,9 @@ func TestWrongData(t *testing.T) {
 // TestResume: stopped after its first batches and started again, the program reuses them and
 // writes the same bytes as in one go.
 func TestResume(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: scores 300 pairs three times")
+	}
 	tuned, base := models(t, "llama")
 	var data strings.Builder
 	for i := range 300 {

@@ -129,12 +129,12 @@ func same(t *testing.T, got, want string) {
 // bytes of an uninterrupted one, and no batch that was finished is computed again. So it
 // is after Ctrl-C.
 func TestKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a dozen runs")
+	}
 	tuned, base := pair(t, "llama")
 	words := []string{"power", "tenderness", "rain", "a longer phrase"}
 	kinds := []string{"r.csv", "r.jsonl"}
-	if testing.Short() {
-		words, kinds = words[:2], kinds[:1]
-	}
 	corpus := write(t, "words.txt", strings.Join(words, "\n")+"\n")
 	var lines strings.Builder
 	for _, p := range lexicon.PaperPrompts() {

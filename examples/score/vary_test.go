@@ -60,6 +60,9 @@ func varied(t *testing.T, path string) map[[2]string][]string {
 // TestVary compares the whole answer with a golden file, and what it says of the ranks with
 // the rewards of runs of their own.
 func TestVary(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: scores in nine ways")
+	}
 	tuned, base := pair(t, "llama")
 	corpus, prompts := planted(t)
 	dir := t.TempDir()

@@ -20,6 +20,9 @@ import (
 // TestCertify: the certificate is printed and recorded, and where the bounds do not hold,
 // as for a model whose logits are a hundred times as large, the exit code is 1.
 func TestCertify(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: computes in float64")
+	}
 	dir := t.TempDir()
 	_, model, err := demo.Pair{Name: "llama"}.Extract(dir)
 	if err != nil {

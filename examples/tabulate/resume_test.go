@@ -129,14 +129,14 @@ func same(t *testing.T, got, want string) {
 // bytes of an uninterrupted one; no batch that was finished is computed again, and none of
 // another run is used.
 func TestKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a dozen runs")
+	}
 	_, model, err := demo.Pair{Name: "llama"}.Extract(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 640
-	if testing.Short() {
-		n = 300
-	}
+	const n = 640
 	var list strings.Builder
 	list.WriteString("name,prompt\n")
 	for i := range n {
