@@ -9,44 +9,80 @@ import (
 	"time"
 )
 
-// TestPublished renders published chat templates (and a probe of what Jinja can do)
-// with the cases of the shared folder, which is not part of the repository.
+// published is one rendering of a published template, or the error that it raises.
+type published struct {
+	Tpl, Case, Src string
+	Vars           any // a JSON text, or the place of one
+	Exp, Err       *string
+}
+
+// TestPublished renders the published chat templates of testdata/published (and a probe of
+// what Jinja can do) as transformers does, and, where the shared folder is at hand, those
+// whose licences keep them out of the repository.
 func TestPublished(t *testing.T) {
-	data, err := os.ReadFile("../../shared/data/chat/cases.json")
-	if err != nil {
-		t.Skip("needs ../shared: ", err)
+	var all struct {
+		Vars  []string
+		Cases []published
 	}
-	var cases []struct {
-		Tpl, Case, Src, Vars string
-		Exp, Err             *string
-	}
-	if err := json.Unmarshal(data, &cases); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range cases {
-		all, err := FromJSON([]byte(c.Vars))
+	readJSON(t, "testdata/published/cases.json", &all)
+	for _, c := range all.Cases {
+		src, err := os.ReadFile("testdata/published/" + c.Tpl)
 		if err != nil {
 			t.Fatal(err)
 		}
-		vars := map[string]any{}
-		for _, k := range all.(*Dict).keys {
-			vars[k.(string)], _ = all.(*Dict).get(k)
+		c.Src = string(src)
+		c.check(t, all.Vars[int(c.Vars.(float64))])
+	}
+	if len(all.Cases) < 150 {
+		t.Errorf("%d cases, wanted at least 150", len(all.Cases))
+	}
+	const shared = "../../../shared/data/chat/cases.json"
+	if _, err := os.Stat(shared); err != nil {
+		t.Logf("without the templates that may not be given on: %v", err)
+		return
+	}
+	var more []published
+	readJSON(t, shared, &more)
+	for _, c := range more {
+		c.check(t, c.Vars.(string))
+	}
+}
+
+func readJSON(t *testing.T, path string, into any) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(data, into)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *published) check(t *testing.T, text string) {
+	t.Helper()
+	all, err := FromJSON([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	vars := map[string]any{}
+	for _, k := range all.(*Dict).keys {
+		vars[k.(string)], _ = all.(*Dict).get(k)
+	}
+	// The day on which the cases were made.
+	vars["strftime_now"] = Func("strftime_now", func(format string) (string, error) {
+		return Strftime(time.Date(2026, 11, 5, 0, 0, 0, 0, time.UTC), format)
+	})
+	got, err := render(c.Src, vars)
+	switch {
+	case c.Err != nil:
+		var e *Error
+		kind, message, _ := strings.Cut(*c.Err, ": ")
+		if !errors.As(err, &e) || e.Kind != kind || e.Message != message {
+			t.Errorf("%s %s: error %v, wanted %s", c.Tpl, c.Case, err, *c.Err)
 		}
-		// The day on which the cases were made.
-		vars["strftime_now"] = Func("strftime_now", func(format string) (string, error) {
-			return Strftime(time.Date(2026, 11, 5, 0, 0, 0, 0, time.UTC), format)
-		})
-		got, err := render(c.Src, vars)
-		switch {
-		case c.Err != nil:
-			var e *Error
-			kind, message, _ := strings.Cut(*c.Err, ": ")
-			if !errors.As(err, &e) || e.Kind != kind || e.Message != message {
-				t.Errorf("%s %s: error %v, wanted %s", c.Tpl, c.Case, err, *c.Err)
-			}
-		case err != nil || got != *c.Exp:
-			t.Errorf("%s %s:\n   got %q %v\nwanted %q", c.Tpl, c.Case, got, err, *c.Exp)
-		}
+	case err != nil || got != *c.Exp:
+		t.Errorf("%s %s:\n   got %q %v\nwanted %q", c.Tpl, c.Case, got, err, *c.Exp)
 	}
 }
 
