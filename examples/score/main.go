@@ -6,8 +6,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
@@ -18,24 +20,19 @@ import (
 
 func main() { cli.Main("score", run) }
 
-const purpose = `computes implicit rewards, beta * (ln p_tuned(reply | prompt) - ln p_base(reply | prompt)).
+var purpose = `computes implicit rewards, beta * (ln p_tuned(reply | prompt) - ln p_base(reply | prompt)).
 With -corpus, of every word after every prompt, in all of its surface forms: one row a
 prompt, word and measure, with the columns prompt, category, word, form, n_tokens,
 logp_tuned, logp_base, reward, wildcard, measure, n_forms, mwlr, rank; and beside it, in
 NAME.coverage.csv (not with -out -), what became of each word. The measures are
-
-  exact   each form by itself: ln p(form | prompt), a row a form
-  pooled  ln of the sum of the forms' probabilities: the reply begins with the word
-  ended   the same, and the word ends there: "free" without "freedom"
-  paper   the mean over forms that are one token in both models of MWLR,
-          (p + q)/2 (ln p - ln q); logp_tuned and logp_base are means too
+` + measureHelp() + `
 
 With -vary, does the order of the categories survive? One thing is changed at a time, and
 the words' ranks are compared, in NAME.vary.csv and a table:
 
   rendering=raw/raw, raw/chat, chat/chat             of the base and of the tuned model
   forms=all, no-space, space, word, space-word       the last two: "{}" and " {}" alone
-  measure=exact, pooled, ended, paper                exact of the first form
+  ` + fmt.Sprintf("%-51s", "measure="+strings.Join(measureNames(), ", ")) + `exact of the first form
   dtype=f32, bf16                                    loads the models again
 
 With -pairs, of each line {"prompt": ..., "reply": ...} of a JSON Lines file, token by token,
@@ -50,6 +47,21 @@ program ends with exit code 3.
 Rewards are comparable within one prompt only. A run that was stopped goes on where it was
 when the same command is started again: until the output is complete, OUT.part keeps what
 was computed.`
+
+func measureNames() (names []string) {
+	for _, m := range words.Measures() {
+		names = append(names, string(m))
+	}
+	return names
+}
+
+func measureHelp() string {
+	var b strings.Builder
+	for _, m := range words.Measures() {
+		fmt.Fprintf(&b, "\n  %-7s %s", m, strings.ReplaceAll(m.Doc(), "\n", "\n          "))
+	}
+	return b.String()
+}
 
 const examples = `  score -tuned google/gemma-2-2b-it -base google/gemma-2-2b -corpus words.csv -out r.csv
   score -tuned ./tuned -base ./base -corpus words.txt -forms " {}" -tuned-as raw -prompts mine.json -out r.parquet
@@ -83,7 +95,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.StringVar(&o.prompts, "prompts", "paper", "`prompts`: paper (54 built in), or a file: JSON {\"name\": \"prompt\"}, CSV name,prompt, or YAML name: \"prompt\"; - for lines {\"name\": ..., \"prompt\": ...} from standard input")
 	f.StringVar(&o.wordlist, "wordlist", "", "`file` of words, one a line, by which wildcards of the corpus (free*) are replaced; without it they are refused")
 	forms := f.String("forms", "all", "`forms` in which a word is scored as the reply, comma-separated: {} is the word, {lower}, {title}, {upper} are it in that case, and \" {}\" has a space before it; all: these four, with and without a space")
-	measures := f.String("measure", string(words.Pooled), "`measures`, comma-separated: exact, pooled, ended, paper")
+	measures := f.String("measure", string(words.Pooled), "`measures`, comma-separated: "+strings.Join(measureNames(), ", "))
 	vary := f.String("vary", "", "`what` to vary, comma-separated: rendering, forms, measure, dtype: which ranks survive it goes to NAME.vary.csv and is printed")
 	f.StringVar(&o.pairs, "pairs", "", "`file` of pairs, JSON Lines, instead of a corpus; - for standard input")
 	f.StringVar(&o.out, "out", "", "`file` to write: .csv or .parquet with -corpus, .jsonl with -pairs; - for standard output")

@@ -161,7 +161,7 @@ func (o *flags) baseIn(as string) reading  { return reading{o.base, "base-as", a
 func (o *flags) share(loader *cli.Loader, variants []variant, dtype string) *sharing {
 	s := &sharing{loader: loader, ends: map[reading]bool{}, policies: map[reading]*implicit.Policy{}}
 	for _, v := range variants {
-		if v.dtype == dtype && (v.Measure == words.WholeWord || v.name == "default" && slices.Contains(o.measures, words.WholeWord)) {
+		if v.dtype == dtype && (v.Measure.NeedsBoundaries() || v.name == "default" && slices.ContainsFunc(o.measures, words.Measure.NeedsBoundaries)) {
 			s.ends[o.tunedIn(v.tunedAs)], s.ends[o.baseIn(v.baseAs)] = true, true
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 	"strings"
 
 	"github.com/implicitreward/implicitreward/implicit"
@@ -107,8 +106,8 @@ func (r *Record) complete(in table.Record) error {
 	if !in.Has("mwlr") {
 		r.MWLR = implicit.MWLR(r.Tuned, r.Base)
 	}
-	if !slices.Contains(Measures(), Measure(r.Measure)) {
-		return in.Errorf("measure", "%q, wanted exact, pooled, ended or paper", r.Measure)
+	if _, err := Measure(r.Measure).definition(); err != nil {
+		return in.Errorf("measure", "%s", strings.TrimPrefix(err.Error(), "measure "))
 	}
 	return nil
 }

@@ -136,7 +136,7 @@ func TestSensitivityErrors(t *testing.T) {
 		{words.Variant{Measure: words.Pooled}, "words: a variant without forms, wanted at least one"},
 		{words.Variant{Measure: "vague", Forms: lexicon.AllForms()}, "words: measure \"vague\", wanted exact, pooled, ended or paper"},
 		{words.Variant{Measure: words.Pooled, Forms: []lexicon.Form{"word"}}, "lexicon: form \"word\", wanted one of {}, {lower}, {title}, {upper} in it, where the word goes"},
-		{words.Variant{Measure: words.WholeWord, Forms: lexicon.AllForms()}, "words: words: tuned model: it does not say where words end (Policy.WordBoundaries, or a tokenizer), wanted for the measure ended"},
+		{words.Variant{Measure: words.WholeWord, Forms: lexicon.AllForms()}, "words: tuned model: it does not say where words end (Policy.WordBoundaries, or a tokenizer), wanted for the measure ended"},
 	} {
 		if got, err := words.Sensitivity(t.Context(), implicit.Pair{Tuned: p, Base: p}, corpus, prompts, []words.Variant{c.variant}, nil); err == nil || err.Error() != c.want || got != nil {
 			t.Errorf("%v, %v, wanted %s", got, err, c.want)

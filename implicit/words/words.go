@@ -120,14 +120,14 @@ func newWordRun(pair implicit.Pair, corpus *lexicon.Corpus, prompts []lexicon.Pr
 		return nil, err
 	}
 	if pair.Base == nil {
-		return nil, errors.New("words: words: no base model, wanted a pair")
+		return nil, errors.New("words: no base model, wanted a pair")
 	}
 	for i, p := range []**implicit.Policy{&run.pair.Tuned, &run.pair.Base} {
 		q := **p
-		if slices.Contains(run.Measures, WholeWord) {
+		if needs := slices.IndexFunc(run.Measures, Measure.NeedsBoundaries); needs >= 0 {
 			var err error
 			if run.ends[i], err = PolicyBoundaries(*p); err != nil {
-				return nil, fmt.Errorf("words: words: %s model: %w, wanted for the measure %s", [...]string{"tuned", "base"}[i], err, WholeWord)
+				return nil, fmt.Errorf("words: %s model: %w, wanted for the measure %s", [...]string{"tuned", "base"}[i], err, run.Measures[needs])
 			}
 		}
 		q.Within = run.ends[i]
@@ -192,7 +192,7 @@ func (run *wordRun) gather(w *Word, next func() (implicit.Reward, error, bool)) 
 	for _, s := range run.texts[w.Index] {
 		r, err, ok := next()
 		if !ok {
-			return errors.New("words: words: fewer rewards than replies")
+			return errors.New("words: fewer rewards than replies")
 		}
 		f := FormScore{Text: s.Text, Forms: s.Forms}
 		if err != nil {

@@ -143,8 +143,8 @@ func TestWordsWrong(t *testing.T) {
 		o           *Options
 		want        string
 	}{
-		{t.Context(), tuned.policy(), noEnds, ended, "words: words: base model: it does not say where words end (Policy.WordBoundaries, or a tokenizer), wanted for the measure ended"},
-		{t.Context(), tuned.policy(), nil, nil, "words: words: no base model, wanted a pair"},
+		{t.Context(), tuned.policy(), noEnds, ended, "words: base model: it does not say where words end (Policy.WordBoundaries, or a tokenizer), wanted for the measure ended"},
+		{t.Context(), tuned.policy(), nil, nil, "words: no base model, wanted a pair"},
 		{t.Context(), tuned.policy(), base.policy(), &Options{Measures: []Measure{"mean"}}, `words: measure "mean", wanted exact, pooled, ended or paper`},
 		{t.Context(), tuned.policy(), base.policy(), &Options{Forms: []lexicon.Form{"word"}}, `lexicon: form "word", wanted one of`},
 		{t.Context(), failing, base.policy(), nil, "implicit: rewards: tuned model: broken"},
