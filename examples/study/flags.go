@@ -11,6 +11,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/study"
+	"github.com/implicitreward/implicitreward/internal/study/input"
 )
 
 // configure reads the flags, over the YAML file that -config names.
@@ -107,11 +108,11 @@ func configure(args []string, stdout io.Writer) (config *study.Config, force boo
 				path = v
 				name = strings.TrimSuffix(filepath.Base(v), filepath.Ext(v))
 			}
-			if i := slices.IndexFunc(c.Corpora, func(k study.CorpusConfig) bool { return k.Name == name }); i >= 0 {
+			if i := slices.IndexFunc(c.Corpora, func(k input.CorpusConfig) bool { return k.Name == name }); i >= 0 {
 				c.Corpora[i].File = path
 				return nil
 			}
-			c.Corpora = append(c.Corpora, study.CorpusConfig{Name: name, File: path})
+			c.Corpora = append(c.Corpora, input.CorpusConfig{Name: name, File: path})
 			return nil
 		})
 		return nil
@@ -188,7 +189,7 @@ func addScores(c *study.Config, scores []string) error {
 		i := 0
 		switch {
 		case ok:
-			if i = slices.IndexFunc(c.Corpora, func(k study.CorpusConfig) bool { return k.Name == name }); i < 0 {
+			if i = slices.IndexFunc(c.Corpora, func(k input.CorpusConfig) bool { return k.Name == name }); i < 0 {
 				return cli.Usagef("-scores %s: no corpus %s, wanted -corpus %s=<file>", v, name, name)
 			}
 		case len(c.Corpora) != 1:

@@ -30,8 +30,8 @@ func examples() string {
 	var b strings.Builder
 	b.WriteString("  study -data paper -out report\n  study -data paper -compat paper -only fig1,a1 -out report\n" +
 		"  study -corpus big2=words.csv -scores big2=scores/ -models models.csv -out report\n  study -config study.yaml\n  study -power -design 4,6,27,104,159 -out power\n\nAnalyses (-only):\n")
-	for _, a := range study.Analyses {
-		fmt.Fprintf(&b, "  %-10s %s; needs %s\n", a.Name, a.What, a.Needs)
+	for _, a := range study.Analyses() {
+		fmt.Fprintf(&b, "  %-10s %s; needs %s\n", a.Name, a.What(), a.Needs())
 		if a.Also != nil {
 			fmt.Fprintf(&b, "  %-10s   alone: %s\n", "", strings.Join(a.Also, ", "))
 		}
@@ -59,11 +59,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	if err != nil {
 		return err
 	}
-	report, err := study.NewReport(c, in, results)
-	if err != nil {
-		return err
-	}
-	if err := study.Write(ctx, folder, report); err != nil {
+	if err := study.Write(ctx, folder, study.NewReport(c, in, results)); err != nil {
 		return err
 	}
 	figures, tables, tests := 0, 0, 0

@@ -1,89 +1,20 @@
 package study
 
 import (
-	"os"
+	"fmt"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/plot"
+	"github.com/implicitreward/implicitreward/internal/study/cube"
+	"github.com/implicitreward/implicitreward/internal/study/input"
+	"github.com/implicitreward/implicitreward/internal/study/report"
+	"github.com/implicitreward/implicitreward/internal/testdata/synth"
+	"github.com/implicitreward/implicitreward/logprob"
 )
-
-// groupsOf reads a file of groups.
-func groupsOf(t *testing.T, text string) (*Groups, error) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "groups.csv")
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return ReadGroups(path)
-}
-
-// TestGroupsByName: the paper's names are positive and negative, the rest are other, and
-// all only where really all are of one group. An adjective without the underscore of the
-// paper's names is none: best, käse and emoji are three prompts of one study.
-func TestGroupsByName(t *testing.T) {
-	for _, c := range []struct{ prompts, groups string }{
-		{"worst_a best_a greatest_b terrible_c bad_d good_e", "positive:best_a,greatest_b,good_e negative:worst_a,terrible_c,bad_d"},
-		{"best käse emoji", "all:best,käse,emoji"},
-		{"käse worst_x best_x", "positive:best_x negative:worst_x other:käse"},
-		{"best_x best_y", "positive:best_x,best_y"},
-		{"", ""},
-	} {
-		g := &Groups{Prompts: strings.Fields(c.prompts)}
-		var got []string
-		for _, name := range g.in(g.Prompts) {
-			got = append(got, name+":"+strings.Join(g.members(name, g.Prompts), ","))
-		}
-		if s := strings.Join(got, " "); s != c.groups {
-			t.Errorf("%s: %s, wanted %s", c.prompts, s, c.groups)
-		}
-	}
-	all := []string{"a", "best_x"}
-	if g := (&Groups{Prompts: all}); !reflect.DeepEqual(g.in(all[:1]), []string{"other"}) {
-		t.Errorf("a file with a part of the study's prompts: %q, wanted other", g.in(all[:1]))
-	}
-}
-
-// TestReadGroups: groups in the file's order, from a list of their own or the prompts' file.
-func TestReadGroups(t *testing.T) {
-	for name, text := range map[string]string{
-		"own":           "prompt,group\nb,warm\na,cold\nc,warm\n",
-		"prompts' file": "\ufeffName,prompt,Framing\r\nb,What?,warm\r\na,\"Why, so?\",cold\r\nc,How?,warm\r\n",
-		"tabs":          "group\tprompt\nwarm\tb\ncold\ta\nwarm\tc\nwarm\tc\n",
-	} {
-		g, err := groupsOf(t, text)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		g.Prompts = []string{"a", "b", "c", "d", "best_e"}
-		if got := g.in(g.Prompts); !reflect.DeepEqual(got, []string{"warm", "cold", "other"}) {
-			t.Errorf("%s: groups %q", name, got)
-		}
-		if got := g.members("other", g.Prompts); !reflect.DeepEqual(got, []string{"d", "best_e"}) {
-			t.Errorf("%s: other %q", name, got)
-		}
-		if got := g.about(); !strings.HasPrefix(got, "groups of prompts: warm 2, cold 1, other 2 (d, best_e) (from ") {
-			t.Errorf("%s: %s", name, got)
-		}
-	}
-	for text, want := range map[string]string{
-		"":                              "empty file",
-		"prompt,group\n":                "no rows",
-		"prompt,kind\na,b\n":            "line 1: columns prompt, kind, wanted prompt,group",
-		"prompt;group\na;b\n":           "line 1: columns prompt;group, wanted prompt,group",
-		"prompt,group\na,\n":            "line 2, column 2 (group): prompt a without a group",
-		"prompt,group\n,x\n":            "line 2, column 1 (prompt): empty",
-		"prompt,group\na,x\nb,x\na,y\n": "line 4, column 2 (group): prompt a is in group x already",
-	} {
-		if _, err := groupsOf(t, text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v, wanted %q in it", text, err, want)
-		}
-	}
-}
 
 // TestStudyGroups: the analyses test within the groups of the file, in its order; one of one
 // prompt is doubted by name, and a file for other prompts is an error.
@@ -104,7 +35,7 @@ func TestStudyGroups(t *testing.T) {
 	if strings.Join(got, " ") != "late early other" {
 		t.Errorf("groups %q, wanted late, early and other", got)
 	}
-	text := string(r.markdown())
+	text := fileOf(t, r, "report.md")
 	for _, part := range []string{"late 1, early 2, other 1 (bad", "which names prompts that the study has not: other",
 		"The group late has one prompt, good", "groups.csv | groups of prompts"} {
 		if !strings.Contains(strings.ReplaceAll(text, `\`, ""), part) {
@@ -117,26 +48,8 @@ func TestStudyGroups(t *testing.T) {
 	}
 }
 
-// TestContrast: the categories asked for, the first less the second; by default the
-// dictionary's first two in its order, which is not the alphabet's.
-func TestContrast(t *testing.T) {
-	c, d := planted("one", "X", 0.7, 1), planted("two", "Y", 0.2, 2)
-	dict := &Dictionary{Name: "ba", File: "ba.csv", Categories: []string{"B", "A"}}
-	diff := func(o *Options) float64 {
-		t.Helper()
-		res, err := DiD(dict, []*contest{c, d}, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return rowsOf(t, res, "parts")[1].num(t, "diff")
-	}
-	asked := diff(&Options{Draws: 99, Contrast: []string{"A", "B"}})
-	near(t, "A less B", asked, 0.5, 0.1) // planted 0.7 - 0.2
-	near(t, "B less A", diff(&Options{Draws: 99}), -asked, 1e-12)
-	res, err := AllWords(dict, []*contest{planted("one", "X", 0.2, 1)}, &Options{Contrast: []string{"A", "B"}})
-	if err != nil || !strings.HasSuffix(res.Tests[0].Name, "A - B") {
-		t.Errorf("words: %v, %v, wanted A - B", res, err)
-	}
+// TestWrongContrast: categories that the corpus does not have.
+func TestWrongContrast(t *testing.T) {
 	for want, contrast := range map[string][]string{
 		`words.csv has no category "C", wanted two of A, B`: {"A", "C"},
 		"wanted two different categories of":                {"A", "A"},
@@ -165,12 +78,12 @@ func TestCategoriesInOrder(t *testing.T) {
 	tables, charts := 0, 0
 	for _, res := range r.Results {
 		for _, table := range res.Tables {
-			column := slices.Index(table.header(), "Category")
-			if column < 0 || table.len() == 0 {
+			column := slices.Index(table.Header(), "Category")
+			if column < 0 || table.Len() == 0 {
 				continue
 			}
 			tables++
-			if first := table.cells(0, true)[column]; !strings.HasPrefix(first, "B") {
+			if first := table.Cells(0, true)[column]; !strings.HasPrefix(first, "B") {
 				t.Errorf("%s, %s begins with category %s", res.Name, table.Name, first)
 			}
 		}
@@ -196,5 +109,79 @@ func TestCategoriesInOrder(t *testing.T) {
 	}
 	if tables < 8 || charts < 5 {
 		t.Errorf("%d tables and %d charts with categories, wanted more", tables, charts)
+	}
+}
+
+// TestStudyTwoCategories: a dictionary with a word in two categories is studied, and the
+// report names the word.
+func TestStudyTwoCategories(t *testing.T) {
+	files := small()
+	files["words.csv"] = "Category,token_decoded\nB,three\nB,four\nA,one\nA,two\nA,five\nB,five\n"
+	r, err := runFiles(t, files, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, res := range r.Results {
+		if !slices.Contains(res.Differs, "c: words in two or more categories, which are left out (1): five.") {
+			t.Errorf("%s does not say what is left out: %q", res.Name, res.Differs)
+		}
+	}
+}
+
+// fileOf is the text of a file of a report.
+func fileOf(t *testing.T, r *report.Report, name string) string {
+	t.Helper()
+	files, err := r.Files(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if f.Name == name {
+			return string(f.Data)
+		}
+	}
+	t.Fatalf("no file %s", name)
+	return ""
+}
+
+// TestTwoModels: one model a family, rewards and scores together: everything that can
+// be made is made and drawn.
+func TestTwoModels(t *testing.T) {
+	files := map[string]string{"models.csv": "name,family\norg/one,X\norg/two,Y\nrm,X\n"}
+	dict := "Category,token_decoded\n"
+	a, b := synth.Planted(0.7, 1), synth.Planted(0.2, 2)
+	rm := "response," + strings.Join(a.Prompts, ",") + "\n"
+	for w, word := range a.Words {
+		dict += a.Category[w] + "," + word + "\n"
+		rm += word
+		for p := range a.Prompts {
+			rm += "," + fmt.Sprint(a.Values[1][p][w]+2*a.Values[0][len(a.Prompts)-1-p][w])
+		}
+		rm += "\n"
+	}
+	files["words.csv"], files["scores/rm.csv"] = dict, rm
+	r, err := runFiles(t, files, func(c *Config, dir string) {
+		for i, k := range []*cube.Scores{a, b} {
+			name := []string{"one", "two"}[i]
+			path := filepath.Join(dir, name+".parquet")
+			synth.WriteRewards(t, path, k, words.Provenance{Tuned: logprob.Meta{Model: "org/" + name}, Base: logprob.Meta{Model: "org/base"}, Beta: 1})
+			c.Rewards = append(c.Rewards, path)
+			c.Corpora[0].Scores = append(c.Corpora[0].Scores, path)
+		}
+		c.Corpora[0].Scores = c.Corpora[0].Scores[1:] // not the folder, which has the reward model alone
+		c.Corpora = append(c.Corpora, input.CorpusConfig{Name: "again", File: filepath.Join(dir, "words.csv"), Scores: []string{filepath.Join(dir, "scores")}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, res := range r.Results {
+		names = append(names, res.Name)
+	}
+	if got, want := strings.Join(names, " "), "fig1-c fig1-again crossed-c words-c did-c controls-c"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if _, err := r.Files(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

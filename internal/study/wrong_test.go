@@ -9,6 +9,11 @@ import (
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/implicitreward/implicitreward/internal/study/analysis"
+	"github.com/implicitreward/implicitreward/internal/study/cube"
+	"github.com/implicitreward/implicitreward/internal/study/input"
+	"github.com/implicitreward/implicitreward/internal/study/report"
 )
 
 // small are inputs that are right: a dictionary, and scores of four models.
@@ -32,7 +37,7 @@ func small() map[string]string {
 }
 
 // run writes files, and makes everything of them.
-func runFiles(t *testing.T, files map[string]string, change func(c *Config, dir string)) (*Report, error) {
+func runFiles(t *testing.T, files map[string]string, change func(c *Config, dir string)) (*report.Report, error) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -44,7 +49,9 @@ func runFiles(t *testing.T, files map[string]string, change func(c *Config, dir 
 			t.Fatal(err)
 		}
 	}
-	c := &Config{Models: filepath.Join(dir, "models.csv"), Corpora: []CorpusConfig{{Name: "c", File: filepath.Join(dir, "words.csv"), Scores: []string{filepath.Join(dir, "scores")}}}, Draws: 99}
+	c := &Config{}
+	c.Models, c.Draws = filepath.Join(dir, "models.csv"), 99
+	c.Corpora = []input.CorpusConfig{{Name: "c", File: filepath.Join(dir, "words.csv"), Scores: []string{filepath.Join(dir, "scores")}}}
 	if change != nil {
 		change(c, dir)
 	}
@@ -56,7 +63,7 @@ func runFiles(t *testing.T, files map[string]string, change func(c *Config, dir 
 	if err != nil {
 		return nil, err
 	}
-	return NewReport(c, in, results)
+	return NewReport(c, in, results), nil
 }
 
 // TestWrongInput: each fault is an error that names where it is.
@@ -138,33 +145,6 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-// TestWrongSeries: faults of training runs.
-func TestWrongSeries(t *testing.T) {
-	for _, c := range []struct {
-		name, text string
-		want       []string
-	}{
-		{"no step", "token_decoded,first\none,1\n", []string{"line 1", `"first", wanted step-<number>`}},
-		{"step twice", "token_decoded,step-1,step-01\none,1,2\n", []string{"a second column of step 1"}},
-		{"text", "token_decoded,step-1,step-2\none,1,x\n", []string{"line 2, column 3 (step-2)", `"x"`}},
-	} {
-		path := filepath.Join(t.TempDir(), "m1.csv")
-		if err := os.WriteFile(path, []byte(c.text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		_, err := ReadSeries(path, []Model{{Name: "m1", Family: "X"}})
-		if err == nil {
-			t.Errorf("%s: no error", c.name)
-			continue
-		}
-		for _, part := range append(c.want, "m1.csv") {
-			if !strings.Contains(err.Error(), part) {
-				t.Errorf("%s: %v, wanted %q in it", c.name, err, part)
-			}
-		}
-	}
-}
-
 // TestWrongConfig: what cannot be meant.
 func TestWrongConfig(t *testing.T) {
 	for want, change := range map[string]func(c *Config, dir string){
@@ -217,13 +197,13 @@ func TestRowOrder(t *testing.T) {
 			D        float64 `parquet:"bad_ever_one"`
 		}
 		for _, m := range []string{"m1", "m2", "m3", "m4"} {
-			s, err := readMatrix(filepath.Join(dir, "scores", m+".csv"), matrixOptions{text: []string{"response"}})
+			s, err := input.ReadScores(filepath.Join(dir, "scores", m+".csv"), []cube.Model{{Name: m, Family: "X"}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			var rows []row
-			for i, w := range s.Texts {
-				rows = append(rows, row{w, s.Values[0][i], s.Values[1][i], s.Values[2][i], s.Values[3][i]})
+			for i, w := range s.Words {
+				rows = append(rows, row{w, s.Values[0][0][i], s.Values[0][1][i], s.Values[0][2][i], s.Values[0][3][i]})
 			}
 			if err := parquet.WriteFile(filepath.Join(dir, "scores", m+".parquet"), rows); err != nil {
 				t.Fatal(err)
@@ -241,14 +221,44 @@ func TestRowOrder(t *testing.T) {
 			continue
 		}
 		for k, table := range res.Tables {
-			want := string(table.csv())
-			for how, other := range map[string]*Report{"rows turned": turned, "Parquet": asParquet} {
-				if got := string(other.Results[i].Tables[k].csv()); got != want {
+			want := cells(table)
+			for how, other := range map[string]*report.Report{"rows turned": turned, "Parquet": asParquet} {
+				if got := cells(other.Results[i].Tables[k]); got != want {
 					t.Errorf("%s: %s:\n%s\nwant\n%s", how, table.Name, got, want)
 				}
 			}
 		}
 	}
+}
+
+// cells are all that a table has.
+func cells(t analysis.Table) string {
+	text := strings.Join(t.Header(), ",") + "\n"
+	for i := range t.Len() {
+		text += strings.Join(t.Cells(i, true), ",") + "\n"
+	}
+	return text
+}
+
+// rowsOf returns a table of a result by column.
+func rowsOf(t *testing.T, res *analysis.Result, name string) []map[string]string {
+	t.Helper()
+	for _, table := range res.Tables {
+		if table.Name != name {
+			continue
+		}
+		var rows []map[string]string
+		for i := range table.Len() {
+			row := map[string]string{}
+			for k, cell := range table.Cells(i, true) {
+				row[table.Header()[k]] = cell
+			}
+			rows = append(rows, row)
+		}
+		return rows
+	}
+	t.Fatalf("no table %s", name)
+	return nil
 }
 
 // TestOneCategory: a dictionary of one category has no gap, which no analysis stumbles over.
