@@ -80,3 +80,45 @@ func TestConversation(t *testing.T) {
 		t.Errorf("error %v, wanted %s", err, want)
 	}
 }
+
+// TestTurn: the reply as the assistant's message is what the template makes of the whole
+// conversation, from where the generation prompt ends; a template that trims it says so, and
+// one that writes it or what stands before it otherwise fails.
+func TestTurn(t *testing.T) {
+	user := []Message{{Role: "user", Content: "What is it?"}}
+	tok := testdata(t, "smollm2")
+	before, err := tok.Render(user, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reply := range []string{"Love", " Love, \n", ""} {
+		text, err := tok.Turn(user, reply, nil)
+		if err != nil || text.Rendered != before+reply+"<|im_end|>\n" || text.Start != len(before) || text.Trimmed || text.Special != 0 {
+			t.Errorf("%q: %+v, %v", reply, text, err)
+			continue
+		}
+		end := text.IDs[len(text.IDs)-2:]
+		if got := tok.Decode(text.IDs[text.Reply:]...); got != reply+"<|im_end|>\n" || !tok.IsSpecial(end[0]) {
+			t.Errorf("%q: the reply's tokens are %q", reply, got)
+		}
+	}
+	const messages = "{% for m in messages %}[{{ m.role }}]{{ m.content }}[/]{% endfor %}"
+	const turn = "{% if add_generation_prompt %}[assistant]{% endif %}"
+	for template, want := range map[string]string{
+		messages + turn: "",
+		strings.Replace(messages, "m.content", "m.content | trim", 1) + turn:           "trimmed",
+		strings.Replace(messages, "m.content", "m.content | upper", 1) + turn:          "tokenize: chat template: it writes the assistant's message otherwise than it is, wanted it as it is or trimmed",
+		messages + "{% if add_generation_prompt %}[assistant]<think>{% endif %}":       "tokenize: chat template: it writes the conversation otherwise where the assistant's message follows, wanted the same text as for a generation",
+		"{{ messages[0].content }}{% if add_generation_prompt %}?{% endif %}{{ 1/0 }}": "tokenize: chat template: ",
+	} {
+		text, err := withTemplate(t, "smollm2", template).Turn(user, " Love ", nil)
+		switch {
+		case want == "" || want == "trimmed":
+			if err != nil || text.Trimmed != (want == "trimmed") || text.Rendered[:text.Start] != "[user]What is it?[/][assistant]" {
+				t.Errorf("%s: %+v, %v", template, text, err)
+			}
+		case err == nil || !strings.HasPrefix(err.Error(), want):
+			t.Errorf("%s: error %v, wanted %s", template, err, want)
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package implicit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/implicitreward/implicitreward/logprob"
+)
+
+// LoadOptions say how the models of a pair are loaded, and how they read an item. nil is the
+// zero value.
+type LoadOptions struct {
+	Model logprob.Options     // of both models
+	Hub   *logprob.HubOptions // where models named by a hub id come from
+	// Tuned and Base make the policies of the models: nil is Chat(m, nil) for the tuned and
+	// Raw(m) for the base model, the paper's renderings.
+	Tuned, Base func(m logprob.LM) *Policy
+	Beta        float64 // of the pair; 0 for 1
+}
+
+// Load loads the models of a pair, each named by a folder or by a hub id ("org/name",
+// "org/name@revision"; see logprob.Find). A base "" is none: the reward is then
+// reference-free. Models that are alike share their executables, and a model that is named
+// twice is loaded once. It fails where a model has no tokenizer; that it has no chat
+// template shows in the rewards. Close frees the models; Warnings of logprob.Model tell of
+// doubts about their files.
+func Load(ctx context.Context, tuned, base string, o *LoadOptions) (Pair, error) {
+	if o == nil {
+		o = &LoadOptions{}
+	}
+	pair := Pair{Beta: o.Beta}
+	loaded := map[string]*logprob.Model{} // by folder
+	for _, m := range []struct {
+		role, name string
+		policy     func(logprob.LM) *Policy
+		usual      func(logprob.LM) *Policy
+		to         **Policy
+	}{
+		{"tuned", tuned, o.Tuned, func(m logprob.LM) *Policy { return Chat(m, nil) }, &pair.Tuned},
+		{"base", base, o.Base, Raw, &pair.Base},
+	} {
+		if m.name == "" && m.role == "base" {
+			continue
+		}
+		model, err := load(ctx, m.name, o, loaded)
+		if err != nil {
+			return Pair{}, errors.Join(fmt.Errorf("implicit: %s model: %w", m.role, err), pair.Close())
+		}
+		if m.policy == nil {
+			m.policy = m.usual
+		}
+		*m.to = m.policy(model)
+	}
+	return pair, nil
+}
+
+func load(ctx context.Context, name string, o *LoadOptions, loaded map[string]*logprob.Model) (*logprob.Model, error) {
+	dir, err := logprob.Find(ctx, name, o.Hub)
+	if err != nil {
+		return nil, err
+	}
+	if loaded[dir] != nil {
+		return loaded[dir], nil
+	}
+	m, err := logprob.Load(ctx, dir, &o.Model)
+	if err != nil {
+		return nil, err
+	}
+	if m.Tokenizer() == nil {
+		return nil, errors.Join(m.NoTokenizer(), m.Close())
+	}
+	loaded[dir] = m
+	return m, nil
+}
+
+// Close frees the models of the pair, those that can be closed.
+func (p Pair) Close() error {
+	var errs []error
+	var closed logprob.LM
+	for _, policy := range []*Policy{p.Tuned, p.Base} {
+		if policy == nil || policy.LM == closed {
+			continue
+		}
+		closed = policy.LM
+		if m, ok := policy.LM.(io.Closer); ok {
+			errs = append(errs, m.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
