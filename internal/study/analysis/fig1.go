@@ -96,10 +96,12 @@ func Fig1(dict *cube.Dictionary, scores []*cube.Scores, o *Options) (*Result, er
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{Analysis: "fig1", Name: "fig1-" + dict.Name, Title: say("fig1.title", dict.Name)}
+	res := &Result{Analysis: "fig1", Name: "fig1-" + dict.Name, Title: say("fig1.title", dict.Name),
+		Inputs: slices.Concat([]string{dict.File}, r.Files)}
 	f := &fig1{ranked: r, o: o, res: res}
-	res.About = []string{say("fig1.about", len(r.Models), len(r.Words), len(dict.Categories), len(r.Prompts)), f.coverage()}
-	res.Differs = append(res.Differs, f.differs()...)
+	res.About = []string{say("fig1.about", len(r.Models), len(r.Words), len(dict.Categories), len(r.Prompts)),
+		f.coverage()}
+	res.Differs = []string{f.differs()}
 	if f.panels, err = f.panelTests(); err != nil {
 		return nil, err
 	}
@@ -141,15 +143,14 @@ func (f *fig1) coverage() string {
 	return s + "."
 }
 
-func (f *fig1) differs() []string {
+func (f *fig1) differs() string {
 	if f.o.Paper() {
-		return append(slices.Clone(f.dict.Notes), say("fig1.paper"))
+		return say("fig1.paper")
 	}
-	s := say("fig1.differs")
 	if strings.Contains(strings.Join(f.dict.Categories, " "), "Sanctity") {
-		s += " " + say("fig1.sanctity")
+		return say("fig1.differs") + " " + say("fig1.sanctity")
 	}
-	return append(slices.Clone(f.dict.Notes), s)
+	return say("fig1.differs")
 }
 
 func (f *fig1) medianRows() []MedianRow {

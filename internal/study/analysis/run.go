@@ -19,7 +19,7 @@ type Analysis struct {
 	Name  string
 	Also  []string // figures that come with it, which may be asked for too
 	reads cube.Kind
-	run   func(in *cube.Inputs, o *Options) ([]*Result, error)
+	run   runner
 }
 
 // What says what the analysis is.
@@ -32,16 +32,16 @@ const bothRewards = cube.LogProbFiles | cube.RewardFiles
 
 // Analyses are all that there are, in the order of the report.
 var Analyses = []Analysis{
-	{"fig1", []string{"a1"}, cube.ScoreFiles, runFig1},
-	{"crossed", nil, cube.ScoreFiles, runCrossed},
+	{"fig1", []string{"a1"}, cube.ScoreFiles, onSets(1, Fig1)},
+	{"crossed", nil, cube.ScoreFiles, onSets(2, Crossed)},
 	{"fig2", nil, cube.LogProbFiles, runFig2},
 	{"fig3", nil, cube.LogProbFiles, runFig3},
 	{"table1", nil, cube.LogProbFiles, runTable1},
 	{"fig4", []string{"fig4a", "a5a", "fig4b", "a5b"}, cube.SeriesFiles | cube.AblationFiles, runFig4},
 	{"fig5", []string{"a6"}, cube.SeriesFiles, runFig5},
 	{"implicit", nil, cube.LogProbFiles, runImplicit},
-	{"words", nil, bothRewards, runWords},
-	{"did", nil, bothRewards, runDiD},
+	{"words", nil, bothRewards, onPairs(2, AllWords)},
+	{"did", nil, bothRewards, onPairs(2, DiD)},
 	{"decompose", nil, cube.ScoreFiles | bothRewards, runDecompose},
 	{"controls", nil, cube.ScoreFiles | bothRewards, runControls},
 }
@@ -105,7 +105,8 @@ func Run(ctx context.Context, o *Options, in *cube.Inputs) ([]*Result, error) {
 func (o *Options) onlyFigures(results []*Result) []*Result {
 	for _, r := range results {
 		r.Figures = slices.DeleteFunc(r.Figures, func(f Figure) bool {
-			return !slices.ContainsFunc(o.Only, func(name string) bool { return f.Name == name || strings.HasPrefix(f.Name, name+"-") })
+			asked := func(name string) bool { return f.Name == name || strings.HasPrefix(f.Name, name+"-") }
+			return !slices.ContainsFunc(o.Only, asked)
 		})
 	}
 	return slices.DeleteFunc(results, func(r *Result) bool { return len(r.Figures) == 0 })
@@ -116,26 +117,47 @@ func results(dict *cube.Dictionary, r *Result, err error) ([]*Result, error) {
 	if r == nil || err != nil {
 		return nil, err
 	}
-	if dict != nil {
-		r.Differs = append(r.Differs, dict.Notes...)
-	}
+	r.Differs = append(r.Differs, dict.Notes...)
 	return []*Result{r}, nil
 }
 
-// onSets runs an analysis of reward models on each set of at least some families.
-func onSets(in *cube.Inputs, families int, use func(s cube.Set) ([]*Result, error)) ([]*Result, error) {
-	var all []*Result
-	for _, s := range in.Sets {
-		if len(familiesOf(s.Scores)) < families {
-			continue
+// runner makes an analysis of inputs; nothing where they do not allow it.
+type runner func(in *cube.Inputs, o *Options) ([]*Result, error)
+
+// onSets runs an analysis on the scores of each set that are of enough families.
+func onSets(families int, use func(*cube.Dictionary, []*cube.Scores, *Options) (*Result, error)) runner {
+	return func(in *cube.Inputs, o *Options) ([]*Result, error) {
+		var all []*Result
+		for _, s := range in.Sets {
+			if len(familiesOf(s.Scores)) < families {
+				continue
+			}
+			r, err := use(s.Dict, s.Scores, o)
+			if err != nil {
+				return nil, err
+			}
+			r.Differs = slices.Concat(s.Dict.Notes, r.Differs)
+			all = append(all, r)
 		}
-		r, err := use(s)
-		if err != nil {
+		return all, nil
+	}
+}
+
+// onPairs runs an analysis of implicit rewards on the first corpus, if it has enough
+// categories.
+func onPairs(categories int, use func(*cube.Dictionary, []*Pair, *Options) (*Result, error)) runner {
+	return func(in *cube.Inputs, o *Options) ([]*Result, error) {
+		if len(in.Sets) == 0 {
+			return nil, nil
+		}
+		dict := in.Sets[0].Dict
+		all, err := pairsOf(in, dict, o)
+		if err != nil || len(all) == 0 || len(dict.Categories) < categories {
 			return nil, err
 		}
-		all = append(all, r...)
+		r, err := use(dict, all, o)
+		return results(dict, r, err)
 	}
-	return all, nil
 }
 
 // familiesOf are those of the scores' models, sorted.
@@ -146,27 +168,6 @@ func familiesOf(scores []*cube.Scores) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-func runFig1(in *cube.Inputs, o *Options) ([]*Result, error) {
-	return onSets(in, 1, func(s cube.Set) ([]*Result, error) {
-		r, err := Fig1(s.Dict, s.Scores, o)
-		if err != nil {
-			return nil, err
-		}
-		r.Inputs = []string{s.Dict.File}
-		for _, f := range s.Scores {
-			r.Inputs = append(r.Inputs, f.Files...)
-		}
-		return []*Result{r}, nil
-	})
-}
-
-func runCrossed(in *cube.Inputs, o *Options) ([]*Result, error) {
-	return onSets(in, 2, func(s cube.Set) ([]*Result, error) {
-		r, err := Crossed(s.Dict, s.Scores, o)
-		return results(s.Dict, r, err)
-	})
 }
 
 func runFig2(in *cube.Inputs, o *Options) ([]*Result, error) {
@@ -199,7 +200,7 @@ func runFig3(in *cube.Inputs, o *Options) ([]*Result, error) {
 		return nil, nil
 	}
 	r, err := Fig3(in.Prompt, in.Words, in.Tuned(families[0], in.Prompt), in.Tuned(families[1], in.Prompt), o)
-	return results(nil, r, err)
+	return results(&cube.Dictionary{}, r, err)
 }
 
 func runTable1(in *cube.Inputs, o *Options) ([]*Result, error) {
@@ -215,7 +216,7 @@ func runTable1(in *cube.Inputs, o *Options) ([]*Result, error) {
 		}
 	}
 	r, err := Table1(in.Prompt, in.Tuned(families[0], in.Prompt), against, o)
-	return results(nil, r, err)
+	return results(&cube.Dictionary{}, r, err)
 }
 
 func runFig4(in *cube.Inputs, o *Options) ([]*Result, error) {
@@ -255,50 +256,34 @@ func runImplicit(in *cube.Inputs, o *Options) ([]*Result, error) {
 	return results(dict, r, err)
 }
 
-// onPairs runs an analysis of implicit rewards on the first corpus, if it has enough
-// categories.
-func onPairs(in *cube.Inputs, categories int, o *Options,
-	use func(dict *cube.Dictionary, all []*Pair) (*Result, error)) ([]*Result, error) {
-	if len(in.Sets) == 0 {
-		return nil, nil
-	}
-	dict := in.Sets[0].Dict
-	all, err := pairsOf(in, dict, o)
-	if err != nil || len(all) == 0 || len(dict.Categories) < categories {
-		return nil, err
-	}
-	r, err := use(dict, all)
-	return results(dict, r, err)
-}
-
-func runWords(in *cube.Inputs, o *Options) ([]*Result, error) {
-	return onPairs(in, 2, o, func(dict *cube.Dictionary, all []*Pair) (*Result, error) { return AllWords(dict, all, o) })
-}
-
-func runDiD(in *cube.Inputs, o *Options) ([]*Result, error) {
-	return onPairs(in, 2, o, func(dict *cube.Dictionary, all []*Pair) (*Result, error) { return DiD(dict, all, o) })
-}
-
 func runDecompose(in *cube.Inputs, o *Options) ([]*Result, error) {
-	return onPairs(in, 1, o, func(dict *cube.Dictionary, all []*Pair) (*Result, error) {
+	return onPairs(1, func(dict *cube.Dictionary, all []*Pair, o *Options) (*Result, error) {
 		return Decompose(dict, in.Sets[0].Scores, all, o)
-	})
+	})(in, o)
 }
 
 func runControls(in *cube.Inputs, o *Options) ([]*Result, error) {
-	first := true
-	return onSets(in, 0, func(s cube.Set) ([]*Result, error) {
-		list, err := controlled(in, s, first, o)
-		if first = false; err != nil || len(list) == 0 {
+	var all []*Result
+	for i, s := range in.Sets {
+		list, err := controlled(in, s, i == 0, o)
+		if err != nil {
 			return nil, err
+		}
+		if len(list) == 0 {
+			continue
 		}
 		freq, source, err := frequency(in, s.Dict)
 		if err != nil {
 			return nil, err
 		}
 		r, err := Controls(s.Dict, list, freq, source, o)
-		return results(s.Dict, r, err)
-	})
+		one, err := results(s.Dict, r, err)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one...)
+	}
+	return all, nil
 }
 
 // controlled are the values of words whose gaps are controlled: of each two families of

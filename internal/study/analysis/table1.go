@@ -1,10 +1,13 @@
 package analysis
 
 import (
+	"bytes"
 	"cmp"
+	_ "embed"
 	"fmt"
 	"slices"
 	"strings"
+	"text/template"
 	"unicode"
 
 	"github.com/implicitreward/implicitreward/implicit"
@@ -26,6 +29,27 @@ type TokenRow struct {
 
 // tableEnds is how many tokens of each end Table 1 shows.
 const tableEnds = 15
+
+// table1Files are Table 1 as LaTeX and as Markdown.
+//
+//go:embed table1.tmpl
+var table1File string
+
+var table1Files = template.Must(template.New("table1").Funcs(template.FuncMap{"thousands": Thousands,
+	"latex": latex, "latexToken": latexToken, "markdownToken": markdownToken}).Parse(table1File))
+
+// byPair parts rows by their pair of models.
+func byPair(rows []TokenRow) [][]TokenRow {
+	var pairs [][]TokenRow
+	for _, r := range rows {
+		if n := len(pairs); n == 0 || pairs[n-1][0].Model1 != r.Model1 {
+			pairs = append(pairs, nil)
+		}
+		last := &pairs[len(pairs)-1]
+		*last = append(*last, r)
+	}
+	return pairs
+}
 
 // Table1 lists the tokens at both ends of MWLR, of model2 against each of others,
 // after one prompt.
@@ -70,8 +94,16 @@ func Table1(prompt string, others []*cube.LogProbFile, model2 *cube.LogProbFile,
 		}
 		shown = append(shown, rows...)
 	}
-	res.Tables = []Table{{"ends", "First and last tokens by MWLR", shown, len(shown)}, {"tokens", "All common tokens by MWLR", full, -1}}
-	res.Extra = []Extra{{"table1.tex", []byte(latexTable(shown, model2))}, {"table1.md", []byte(markdownTable(shown, model2))}}
+	res.Tables = []Table{{"ends", "First and last tokens by MWLR", shown, len(shown)},
+		{"tokens", "All common tokens by MWLR", full, -1}}
+	data := map[string]any{"Model": model2.Model.Display, "Pairs": byPair(shown), "Ends": tableEnds}
+	for _, name := range []string{"table1.tex", "table1.md"} {
+		var b bytes.Buffer
+		if err := table1Files.ExecuteTemplate(&b, name, data); err != nil {
+			return nil, fmt.Errorf("study: %s: %w", name, err)
+		}
+		res.Extra = append(res.Extra, Extra{name, b.Bytes()})
+	}
 	return res, nil
 }
 
@@ -81,43 +113,17 @@ func tokenRows(j *implicit.Joined, model1, model2 string) []TokenRow {
 	for i, v := range j.MWLR(0) {
 		rows[i] = TokenRow{model1, model2, 0, j.Tokens[i].Text, float64(p[i]), float64(q[i]), v, int64(len(j.Tokens))}
 	}
-	slices.SortFunc(rows, func(a, b TokenRow) int { return cmp.Or(cmp.Compare(b.MWLR, a.MWLR), cmp.Compare(a.Token, b.Token)) })
+	slices.SortFunc(rows, func(a, b TokenRow) int {
+		return cmp.Or(cmp.Compare(b.MWLR, a.MWLR), cmp.Compare(a.Token, b.Token))
+	})
 	for i := range rows {
 		rows[i].Rank = int64(i + 1)
 	}
 	return rows
 }
 
-// blocks calls use for the rows of each pair.
-func blocks(rows []TokenRow, use func(rows []TokenRow)) {
-	for i := 0; i < len(rows); {
-		j := i
-		for j < len(rows) && rows[j].Model1 == rows[i].Model1 {
-			j++
-		}
-		use(rows[i:j])
-		i = j
-	}
-}
-
-func latexTable(rows []TokenRow, model2 *cube.LogProbFile) string {
-	var b strings.Builder
-	b.WriteString("% needs \\usepackage{booktabs}; CJK characters are wrapped in \\begin{CJK}{UTF8}{gbsn}\n")
-	blocks(rows, func(rows []TokenRow) {
-		fmt.Fprintf(&b, "\\begin{table}\n\\centering\n\\caption{Tokens by MWLR, %s against %s; %s common tokens.}\n", latex(model2.Model.Display), latex(rows[0].Model1), Thousands(rows[0].NCommon))
-		b.WriteString("\\begin{tabular}{rlr}\n\\toprule\nRank & Token & MWLR \\\\\n\\midrule\n")
-		for i, r := range rows {
-			if i == tableEnds && len(rows) > tableEnds {
-				b.WriteString("\\midrule\n")
-			}
-			fmt.Fprintf(&b, "%s & %s & %.5f \\\\\n", Thousands(r.Rank), latexToken(r.Token), r.MWLR)
-		}
-		b.WriteString("\\bottomrule\n\\end{tabular}\n\\end{table}\n")
-	})
-	return b.String()
-}
-
-var latexSpecial = strings.NewReplacer("\\", "\\textbackslash{}", "{", "\\{", "}", "\\}", "$", "\\$", "&", "\\&", "#", "\\#", "%", "\\%", "_", "\\_", "~", "\\textasciitilde{}", "^", "\\textasciicircum{}")
+var latexSpecial = strings.NewReplacer(`\`, `\textbackslash{}`, "{", `\{`, "}", `\}`, "$", `\$`, "&", `\&`, "#", `\#`,
+	"%", `\%`, "_", `\_`, "~", `\textasciitilde{}`, "^", `\textasciicircum{}`)
 
 func latex(s string) string { return latexSpecial.Replace(s) }
 
@@ -155,18 +161,6 @@ func visible(s string) string {
 			fmt.Fprintf(&b, "\\u%04x", r)
 		}
 	}
-	return b.String()
-}
-
-func markdownTable(rows []TokenRow, model2 *cube.LogProbFile) string {
-	var b strings.Builder
-	blocks(rows, func(rows []TokenRow) {
-		fmt.Fprintf(&b, "Tokens by MWLR, %s against %s; %s common tokens.\n\n| Rank | Token | MWLR |\n|---:|---|---:|\n", model2.Model.Display, rows[0].Model1, Thousands(rows[0].NCommon))
-		for _, r := range rows {
-			fmt.Fprintf(&b, "| %s | %s | %.5f |\n", Thousands(r.Rank), markdownToken(r.Token), r.MWLR)
-		}
-		b.WriteString("\n")
-	})
 	return b.String()
 }
 
