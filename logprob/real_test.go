@@ -47,6 +47,9 @@ type reference struct {
 // numbers stay as near as the tiny checkpoints' do, and within 1e-4 too on a processor without
 // bfloat16 products, where they are computed in float32.
 func TestSmolLM2(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a minute")
+	}
 	weights, err := os.Open(filepath.Join(smollm2, "model.safetensors"))
 	if err != nil {
 		t.Skip("needs the real model (make real)")
