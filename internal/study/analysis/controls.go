@@ -18,32 +18,25 @@ import (
 // ControlRow sets the gap between two categories beside what random words, and words
 // of like frequency, would give.
 type ControlRow struct {
-	What     string  `parquet:"what"` // "Gemma - Llama", or a pair of models
-	Category string  `parquet:"Category"`
-	Against  string  `parquet:"against"`
-	Framing  string  `parquet:"prompt_framing"`
-	N1       int64   `parquet:"n1"`
-	N2       int64   `parquet:"n2"`
-	Gap      float64 `parquet:"gap"`         // mean over words of Category less that of Against
-	NullLo   float64 `parquet:"shuffled_lo"` // 95 % of the gaps of shuffled words
-	NullHi   float64 `parquet:"shuffled_hi"`
-	P        float64 `parquet:"shuffled_p"`
+	What          string // "Gemma - Llama", or a pair of models
+	Category      string `parquet:"Category"`
+	Against       string
+	PromptFraming string
+	N1, N2        int64
+	Gap           float64 // mean over words of Category less that of Against
+	// 95 % of the gaps of shuffled words
+	ShuffledLo, ShuffledHi, ShuffledP float64
 	Matches
 }
 
 // Matches are pairs of words of two categories that are alike in frequency, as columns of
 // a table.
 type Matches struct {
-	Pairs    int64   `parquet:"matched_pairs"`
-	MatchGap float64 `parquet:"matched_gap"`
-	Lower    float64 `parquet:"matched_lo"`
-	Upper    float64 `parquet:"matched_hi"`
-	T        float64 `parquet:"matched_t"`
-	DF       float64 `parquet:"matched_df"`
-	MatchP   float64 `parquet:"matched_p"`
-	Unlike   float64 `parquet:"ln_p_difference_before"` // of the categories' mean log-probability
-	Unlike2  float64 `parquet:"ln_p_difference_after"`
-	Distance float64 `parquet:"mean_distance"` // |difference of ln p| within pairs
+	MatchedPairs int64
+
+	MatchedGap, MatchedLo, MatchedHi, MatchedT, MatchedDF, MatchedP float64
+	// between the categories' mean log-probabilities, and within pairs
+	LnPDifferenceBefore, LnPDifferenceAfter, MeanDistance float64
 }
 
 // caliper is how far the log-probabilities of matched words may lie apart, in standard
@@ -60,7 +53,8 @@ type wordValues struct {
 
 // Controls compares the gaps of word categories with those of shuffled words, and with
 // words matched in frequency, given by freq (the mean ln p of a word; nil: none).
-func Controls(dict *cube.Dictionary, list []wordValues, freq map[string]float64, source string, o *Options) (*Result, error) {
+func Controls(dict *cube.Dictionary, list []wordValues, freq map[string]float64, source string,
+	o *Options) (*Result, error) {
 	res := &Result{Analysis: "controls", Name: "controls-" + dict.Name, Title: say("controls.title", dict.Name)}
 	res.About = paragraphs("controls.about", caliper)
 	if freq == nil {
@@ -68,8 +62,11 @@ func Controls(dict *cube.Dictionary, list []wordValues, freq map[string]float64,
 	} else {
 		res.About = append(res.About, "Frequency is "+source+".")
 	}
-	chart := &plot.Intervals{XLabel: "gap in mean rank (below 0: the category is liked more)", Groups: []plot.Group{
-		{Name: "shuffled words", Color: plot.Grey}, {Name: "gap", Color: plot.Vermillion}, {Name: "frequency-matched", Color: plot.Blue}}}
+	chart := &plot.Intervals{XLabel: "gap in mean rank (below 0: the category is liked more)",
+		Groups: named("shuffled words", "gap", "frequency-matched")}
+	for k, color := range []plot.Color{plot.Grey, plot.Vermillion, plot.Blue} {
+		chart.Groups[k].Color = color
+	}
 	var rows []ControlRow
 	categories, against := dict.Categories, "the rest"
 	if len(categories) == 2 {
@@ -99,7 +96,7 @@ func Controls(dict *cube.Dictionary, list []wordValues, freq map[string]float64,
 	}
 	res.Tables = []Table{{"gaps", "Gaps, shuffled and matched", rows, 0}}
 	caption := say("controls.caption")
-	if slices.ContainsFunc(rows, func(r ControlRow) bool { return !math.IsNaN(r.Lower) }) {
+	if slices.ContainsFunc(rows, func(r ControlRow) bool { return !math.IsNaN(r.MatchedLo) }) {
 		caption += " " + say("controls.caption.matched")
 	}
 	res.Figures = []Figure{{res.Name, &plot.Figure{Title: "Controls: " + dict.Name, Chart: chart, Caption: caption}}}
@@ -108,26 +105,27 @@ func Controls(dict *cube.Dictionary, list []wordValues, freq map[string]float64,
 
 // line is the row as the figure has it.
 func (r ControlRow) line() plot.IntervalRow {
-	line := plot.IntervalRow{Label: r.Category + " - " + r.Against + ", " + r.Framing, Estimates: []plot.Estimate{
-		estimate(0, (r.NullLo+r.NullHi)/2, r.NullLo, r.NullHi), estimate(1, r.Gap, r.Gap, r.Gap)}}
-	if m := r.Matches; !math.IsNaN(m.Lower) {
-		line.Estimates = append(line.Estimates, estimate(2, m.MatchGap, m.Lower, m.Upper))
+	line := plot.IntervalRow{Label: r.Category + " - " + r.Against + ", " + r.PromptFraming, Estimates: []plot.Estimate{
+		estimate(0, (r.ShuffledLo+r.ShuffledHi)/2, r.ShuffledLo, r.ShuffledHi), estimate(1, r.Gap, r.Gap, r.Gap)}}
+	if m := r.Matches; !math.IsNaN(m.MatchedLo) {
+		line.Estimates = append(line.Estimates, estimate(2, m.MatchedGap, m.MatchedLo, m.MatchedHi))
 	}
 	return line
 }
 
 func (v wordValues) control(a, against string, freq map[string]float64, o *Options) (ControlRow, []Test, error) {
 	x, y := byCategory(v.values, v.category, a)
-	row := ControlRow{What: v.what, Category: a, Against: against, Framing: v.framing, N1: int64(len(x)), N2: int64(len(y))}
-	p, err := stats.Permutation(x, y, &stats.ResampleOptions{Draws: o.Arrangements(), Seed: o.Seed, ExactLimit: 1 << 14})
+	row := ControlRow{What: v.what, Category: a, Against: against, PromptFraming: v.framing,
+		N1: int64(len(x)), N2: int64(len(y))}
+	p, err := stats.Permutation(x, y, o.resampling(1<<14))
 	if err != nil {
 		return row, nil, err
 	}
-	row.Gap, row.P = p.Estimate, p.P
+	row.Gap, row.ShuffledP = p.Estimate, p.P
 	// The distribution of shuffled gaps is nearly normal, with the exact variance of
 	// sampling without replacement.
 	spread := 1.959963984540054 * stat.StdDev(v.values, nil) * math.Sqrt(1/float64(len(x))+1/float64(len(y)))
-	row.NullLo, row.NullHi = -spread, spread
+	row.ShuffledLo, row.ShuffledHi = -spread, spread
 	name := fmt.Sprintf("%s, %s: %s - %s", v.what, v.framing, a, against)
 	tests := []Test{resampleTest(name, "shuffled words", p)}
 	d, matches := v.match(a, freq)
@@ -137,21 +135,23 @@ func (v wordValues) control(a, against string, freq map[string]float64, o *Optio
 	}
 	t, err := stats.OneSample(d, 0, nil)
 	if untestable(err) {
-		tests[0].Warnings = joinErrors(append(p.Warnings, fmt.Errorf("frequency-matched pairs are not tested: %s", plainly(err))))
+		untested := fmt.Errorf("frequency-matched pairs are not tested: %s", plainly(err))
+		tests[0].Warnings = joinErrors(append(p.Warnings, untested))
 		return row, tests, nil
 	}
 	if err != nil {
 		return row, nil, err
 	}
 	m := &row.Matches
-	m.MatchGap, m.Lower, m.Upper, m.T, m.DF, m.MatchP = t.Estimate, t.Interval.Lower, t.Interval.Upper, t.T, t.DF, t.P
+	m.MatchedGap, m.MatchedLo, m.MatchedHi, m.MatchedT, m.MatchedDF, m.MatchedP = t.Estimate, t.Interval.Lower, t.Interval.Upper, t.T, t.DF, t.P
 	return row, append(tests, tTest(name, "frequency-matched pairs of words", t)), nil
 }
 
 // match pairs the words of category a with those of others by log-probability, closest
 // pairs first, and returns the differences of their values.
 func (v wordValues) match(a string, freq map[string]float64) (differences []float64, m Matches) {
-	m = Matches{MatchGap: nan, Lower: nan, Upper: nan, T: nan, DF: nan, MatchP: nan, Unlike: nan, Unlike2: nan, Distance: nan}
+	m = Matches{MatchedGap: nan, MatchedLo: nan, MatchedHi: nan, MatchedT: nan, MatchedDF: nan, MatchedP: nan,
+		LnPDifferenceBefore: nan, LnPDifferenceAfter: nan, MeanDistance: nan}
 	var in, out []int
 	var known []float64
 	sum := [2]float64{}
@@ -170,7 +170,7 @@ func (v wordValues) match(a string, freq map[string]float64) (differences []floa
 	if len(in) == 0 || len(out) == 0 {
 		return nil, m
 	}
-	m.Unlike = sum[0]/float64(len(in)) - sum[1]/float64(len(out))
+	m.LnPDifferenceBefore = sum[0]/float64(len(in)) - sum[1]/float64(len(out))
 	type pair struct {
 		i, j     int
 		distance float64
@@ -185,7 +185,8 @@ func (v wordValues) match(a string, freq map[string]float64) (differences []floa
 		}
 	}
 	slices.SortFunc(pairs, func(p, q pair) int {
-		return cmp.Or(cmp.Compare(p.distance, q.distance), cmp.Compare(v.words[p.i], v.words[q.i]), cmp.Compare(v.words[p.j], v.words[q.j]))
+		return cmp.Or(cmp.Compare(p.distance, q.distance),
+			cmp.Compare(v.words[p.i], v.words[q.i]), cmp.Compare(v.words[p.j], v.words[q.j]))
 	})
 	used := map[int]bool{}
 	unlike, distance := 0.0, 0.0
@@ -199,7 +200,7 @@ func (v wordValues) match(a string, freq map[string]float64) (differences []floa
 		distance += p.distance
 	}
 	if n := len(differences); n > 0 {
-		m.Pairs, m.Unlike2, m.Distance = int64(n), unlike/float64(n), distance/float64(n)
+		m.MatchedPairs, m.LnPDifferenceAfter, m.MeanDistance = int64(n), unlike/float64(n), distance/float64(n)
 	}
 	return differences, m
 }
@@ -293,7 +294,8 @@ func frequency(in *cube.Inputs, dict *cube.Dictionary) (freq map[string]float64,
 }
 
 // addLogProbs adds a base model's mean ln p of each dictionary word that is a token.
-func addLogProbs(sum map[string]float64, count map[string]int, l *cube.LogProbFile, neutral string, dict *cube.Dictionary) error {
+func addLogProbs(sum map[string]float64, count map[string]int, l *cube.LogProbFile, neutral string,
+	dict *cube.Dictionary) error {
 	prompts := l.Table.Prompts
 	if neutral != "" {
 		prompts = []string{neutral}

@@ -16,21 +16,13 @@ import (
 // too.
 type CrossedRow struct {
 	Cell
-	Diff     float64 `parquet:"diff"` // mean rank of family1 less that of family2
-	PromptLo float64 `parquet:"prompts_lo"`
-	PromptHi float64 `parquet:"prompts_hi"`
-	WordLo   float64 `parquet:"prompts_words_lo"`
-	WordHi   float64 `parquet:"prompts_words_hi"`
-	ModelLo  float64 `parquet:"prompts_words_models_lo"`
-	ModelHi  float64 `parquet:"prompts_words_models_hi"`
-	PairedT  float64 `parquet:"paired_t"` // over prompts, each the mean of its family's models
-	PairedDF float64 `parquet:"paired_df"`
-	PairedP  float64 `parquet:"paired_p"`
-	FlipP    float64 `parquet:"sign_flip_p"`
-	MixedEst float64 `parquet:"mixed_estimate"` // family, beside crossed intercepts of model and prompt
-	MixedT   float64 `parquet:"mixed_t"`
-	MixedDF  float64 `parquet:"mixed_df"`
-	MixedP   float64 `parquet:"mixed_p"`
+	Diff float64 // mean rank of Family1 less that of Family2
+
+	PromptsLo, PromptsHi, PromptsWordsLo, PromptsWordsHi, PromptsWordsModelsLo, PromptsWordsModelsHi float64
+	// over prompts, each the mean of its family's models
+	PairedT, PairedDF, PairedP, SignFlipP float64
+	// of family, beside crossed intercepts of model and prompt
+	MixedEstimate, MixedT, MixedDF, MixedP float64
 }
 
 // crossed analyses one cell: prompts and words cross, and the same serve all models.
@@ -63,9 +55,9 @@ func Crossed(dict *cube.Dictionary, scores []*cube.Scores, o *Options) (*Result,
 			for _, framing := range r.framings {
 				x := crossed{ranked: r, o: o, res: res, k: k, models: [2][]int{r.members(a), r.members(b)},
 					prompts: r.groups.Places(framing, r.Prompts), words: r.Places(c)}
-				x.row = CrossedRow{Cell: Cell{c, framing, a, b}, MixedEst: nan, MixedT: nan, MixedDF: nan, MixedP: nan,
-					PairedT: nan, PairedDF: nan, PairedP: nan, FlipP: nan,
-					PromptLo: nan, PromptHi: nan, WordLo: nan, WordHi: nan, ModelLo: nan, ModelHi: nan}
+				x.row = CrossedRow{Cell: Cell{c, framing, a, b}, MixedEstimate: nan, MixedT: nan, MixedDF: nan, MixedP: nan,
+					PairedT: nan, PairedDF: nan, PairedP: nan, SignFlipP: nan,
+					PromptsLo: nan, PromptsHi: nan, PromptsWordsLo: nan, PromptsWordsHi: nan, PromptsWordsModelsLo: nan, PromptsWordsModelsHi: nan}
 				if err := x.run(); err != nil {
 					return fmt.Errorf("study: crossed: %s, %s: %w", c, framing, err)
 				}
@@ -86,16 +78,16 @@ func Crossed(dict *cube.Dictionary, scores []*cube.Scores, o *Options) (*Result,
 		res.doubt(say("crossed.none"))
 		return res, nil
 	}
-	res.Figures = []Figure{{res.Name, &plot.Figure{Title: "How sure is the difference between families: " + dict.Name, Chart: chart,
-		Caption: say("crossed.caption", o.resamples())}}}
+	res.Figures = []Figure{{res.Name, &plot.Figure{Title: "How sure is the difference between families: " + dict.Name,
+		Chart: chart, Caption: say("crossed.caption", o.resamples())}}}
 	return res, nil
 }
 
 // line is the row as the figure has it; with one model a family there is no interval over
 // models.
 func (r CrossedRow) line() plot.IntervalRow {
-	line := plot.IntervalRow{Label: r.Category + ", " + r.Framing}
-	for k, limits := range [][2]float64{{r.PromptLo, r.PromptHi}, {r.WordLo, r.WordHi}, {r.ModelLo, r.ModelHi}} {
+	line := plot.IntervalRow{Label: r.Category + ", " + r.PromptFraming}
+	for k, limits := range [][2]float64{{r.PromptsLo, r.PromptsHi}, {r.PromptsWordsLo, r.PromptsWordsHi}, {r.PromptsWordsModelsLo, r.PromptsWordsModelsHi}} {
 		if !math.IsNaN(limits[0]) {
 			line.Estimates = append(line.Estimates, estimate(k, r.Diff, min(r.Diff, limits[0]), max(r.Diff, limits[1])))
 		}
@@ -125,12 +117,13 @@ func (x *crossed) run() error {
 	if err != nil {
 		return err
 	}
-	flip, err := stats.SignFlip(cube.Minus(a, b), &stats.ResampleOptions{Draws: x.o.Arrangements(), Seed: x.o.Seed, ExactLimit: 1 << 14})
+	flip, err := stats.SignFlip(cube.Minus(a, b), x.o.resampling(1<<14))
 	if err != nil {
 		return err
 	}
-	x.row.PairedT, x.row.PairedDF, x.row.PairedP, x.row.FlipP = t.T, t.DF, t.P, flip.P
-	x.res.Tests = append(x.res.Tests, tTest(name, say("crossed.paired"), t), resampleTest(name, "sign flip of prompts", flip))
+	x.row.PairedT, x.row.PairedDF, x.row.PairedP, x.row.SignFlipP = t.T, t.DF, t.P, flip.P
+	x.res.Tests = append(x.res.Tests, tTest(name, say("crossed.paired"), t),
+		resampleTest(name, "sign flip of prompts", flip))
 	if len(x.models[0])+len(x.models[1]) < 3 {
 		return nil
 	}
@@ -197,15 +190,15 @@ func (x *crossed) intervals() error {
 		}
 		return err
 	}
-	err := interval(&row.PromptLo, &row.PromptHi, func(at [][]int) float64 { return mean(at[0], all) }, prompts)
+	err := interval(&row.PromptsLo, &row.PromptsHi, func(at [][]int) float64 { return mean(at[0], all) }, prompts)
 	if err != nil {
 		return err
 	}
-	err = interval(&row.WordLo, &row.WordHi, func(at [][]int) float64 { return mean(at[0], at[1]) }, prompts, words)
+	err = interval(&row.PromptsWordsLo, &row.PromptsWordsHi, func(at [][]int) float64 { return mean(at[0], at[1]) }, prompts, words)
 	if err != nil || len(models[0]) < 2 || len(models[1]) < 2 {
 		return err
 	}
-	return interval(&row.ModelLo, &row.ModelHi, x.resampled, prompts, words, len(models[0]), len(models[1]))
+	return interval(&row.PromptsWordsModelsLo, &row.PromptsWordsModelsHi, x.resampled, prompts, words, len(models[0]), len(models[1]))
 }
 
 // resampled is the difference of some prompts, words and models of each family.
@@ -238,7 +231,8 @@ func (x *crossed) resampled(at [][]int) float64 {
 func (x *crossed) mixed(name string) error {
 	var y []float64
 	row := &x.row
-	family, model, prompt := stats.Variable{Name: "family", Levels: []string{row.Family2, row.Family1}}, stats.Variable{Name: "model"}, stats.Variable{Name: "prompt"}
+	family := stats.Variable{Name: "family", Levels: []string{row.Family2, row.Family1}}
+	model, prompt := stats.Variable{Name: "model"}, stats.Variable{Name: "prompt"}
 	for side, label := range []string{row.Family1, row.Family2} {
 		for _, m := range x.models[side] {
 			for _, p := range x.prompts {
@@ -252,7 +246,7 @@ func (x *crossed) mixed(name string) error {
 		return err
 	}
 	e := fit.Coefs[1]
-	row.MixedEst, row.MixedT, row.MixedDF, row.MixedP = e.Estimate, e.T, e.DF, e.P
+	row.MixedEstimate, row.MixedT, row.MixedDF, row.MixedP = e.Estimate, e.T, e.DF, e.P
 	t := newTest(name, say("crossed.mixed"), "t")
 	t.Value, t.DF1, t.P, t.Estimate, t.Lower, t.Upper = e.T, e.DF, e.P, e.Estimate, e.Interval.Lower, e.Interval.Upper
 	t.N = fmt.Sprintf("%d / %d models x %d prompts", len(x.models[0]), len(x.models[1]), len(x.prompts))

@@ -27,20 +27,20 @@ func TestCrossed(t *testing.T) {
 					k = i
 				}
 			}
-			what := s.Dict.Name + " " + row.Category + " " + row.Framing
-			want, err := stats.Student(r.modelMeans(row.Family1, k, row.Framing), r.modelMeans(row.Family2, k, row.Framing), nil)
+			what := s.Dict.Name + " " + row.Category + " " + row.PromptFraming
+			want, err := stats.Student(r.modelMeans(row.Family1, k, row.PromptFraming), r.modelMeans(row.Family2, k, row.PromptFraming), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			near(t, what+" estimate", row.MixedEst, want.Estimate, 1e-6)
+			near(t, what+" estimate", row.MixedEstimate, want.Estimate, 1e-6)
 			near(t, what+" t", row.MixedT, want.T, 1e-4)
 			near(t, what+" df", row.MixedDF, want.DF, 1e-3)
-			prompts, words, models := row.PromptHi-row.PromptLo, row.WordHi-row.WordLo, row.ModelHi-row.ModelLo
+			prompts, words, models := row.PromptsHi-row.PromptsLo, row.PromptsWordsHi-row.PromptsWordsLo, row.PromptsWordsModelsHi-row.PromptsWordsModelsLo
 			if !(prompts < words && words < models) {
 				t.Errorf("%s: intervals of width %v, %v and %v, wanted them to widen", what, prompts, words, models)
 			}
-			if row.PromptLo > row.Diff || row.PromptHi < row.Diff || math.IsNaN(row.Diff) {
-				t.Errorf("%s: %v not in [%v, %v]", what, row.Diff, row.PromptLo, row.PromptHi)
+			if row.PromptsLo > row.Diff || row.PromptsHi < row.Diff || math.IsNaN(row.Diff) {
+				t.Errorf("%s: %v not in [%v, %v]", what, row.Diff, row.PromptsLo, row.PromptsHi)
 			}
 		}
 	}

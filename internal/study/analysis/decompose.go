@@ -16,23 +16,12 @@ import (
 // PartRow says how far the word scores of a reward model follow the log-probabilities
 // of a base model and the implicit reward of a pair.
 type PartRow struct {
-	Model     string  `parquet:"reward_model"`
-	Pair      string  `parquet:"pair"`
-	Framing   string  `parquet:"prompt_framing"`
-	Words     int64   `parquet:"n_words"`
-	Base      float64 `parquet:"beta_base"` // standardised coefficient of ln p(base)
-	BaseLo    float64 `parquet:"beta_base_lo"`
-	BaseHi    float64 `parquet:"beta_base_hi"`
-	BaseP     float64 `parquet:"beta_base_p"` // by permutation of words, as the others
-	Reward    float64 `parquet:"beta_implicit"`
-	RewardLo  float64 `parquet:"beta_implicit_lo"`
-	RewardHi  float64 `parquet:"beta_implicit_hi"`
-	RewardP   float64 `parquet:"beta_implicit_p"`
-	R2        float64 `parquet:"r2"`
-	R2P       float64 `parquet:"r2_p"`
-	BaseR     float64 `parquet:"r_base"` // correlations alone
-	RewardR   float64 `parquet:"r_implicit"`
-	Predictor float64 `parquet:"r_base_implicit"`
+	RewardModel, Pair, PromptFraming string
+	NWords                           int64
+	// standardised coefficients of ln p(base) and of the reward, with p by permutation of words
+	BetaBase, BetaBaseLo, BetaBaseHi, BetaBaseP                 float64
+	BetaImplicit, BetaImplicitLo, BetaImplicitHi, BetaImplicitP float64
+	R2, R2P, RBase, RImplicit, RBaseImplicit                    float64 // r: correlations alone
 }
 
 // Decompose regresses the word scores of reward models on the base log-probability and
@@ -62,8 +51,10 @@ func Decompose(dict *cube.Dictionary, scores []*cube.Scores, all []*Pair, o *Opt
 					continue
 				}
 				rows, res.Tests, res.Inputs = append(rows, *row), append(res.Tests, tests...), append(res.Inputs, file)
-				section.Rows = append(section.Rows, plot.IntervalRow{Label: model.ID + ", " + framing, Note: fmt.Sprintf("R2 = %.2f", row.R2),
-					Estimates: []plot.Estimate{estimate(0, row.Base, row.BaseLo, row.BaseHi), estimate(1, row.Reward, row.RewardLo, row.RewardHi)}})
+				section.Rows = append(section.Rows, plot.IntervalRow{
+					Label: model.ID + ", " + framing, Note: fmt.Sprintf("R2 = %.2f", row.R2),
+					Estimates: []plot.Estimate{estimate(0, row.BetaBase, row.BetaBaseLo, row.BetaBaseHi),
+						estimate(1, row.BetaImplicit, row.BetaImplicitLo, row.BetaImplicitHi)}})
 			}
 		}
 		if len(section.Rows) > 0 {
@@ -126,22 +117,22 @@ func decompose(s *cube.Scores, p *Pair, framing string, o *Options) (*PartRow, [
 		return nil, nil, err
 	}
 	b, r := fit.Coefs[1], fit.Coefs[2]
-	row := &PartRow{Model: s.Models[0].ID, Pair: p.Name, Framing: framing, Words: int64(len(y)), R2: fit.R2,
-		Base: b.Estimate, BaseLo: b.Interval.Lower, BaseHi: b.Interval.Upper,
-		Reward: r.Estimate, RewardLo: r.Interval.Lower, RewardHi: r.Interval.Upper,
-		BaseR: correlation(y, base), RewardR: correlation(y, reward), Predictor: correlation(base, reward)}
+	row := &PartRow{RewardModel: s.Models[0].ID, Pair: p.Name, PromptFraming: framing, NWords: int64(len(y)), R2: fit.R2,
+		BetaBase: b.Estimate, BetaBaseLo: b.Interval.Lower, BetaBaseHi: b.Interval.Upper,
+		BetaImplicit: r.Estimate, BetaImplicitLo: r.Interval.Lower, BetaImplicitHi: r.Interval.Upper,
+		RBase: correlation(y, base), RImplicit: correlation(y, reward), RBaseImplicit: correlation(base, reward)}
 	row.permute(y, base, reward, o)
 	tests := make([]Test, 3)
 	for k, name := range []string{"ln p(base)", "implicit reward", "both"} {
-		t := newTest(fmt.Sprintf("%s, %s: %s of %s", row.Model, framing, name, p.Name),
+		t := newTest(fmt.Sprintf("%s, %s: %s of %s", row.RewardModel, framing, name, p.Name),
 			fmt.Sprintf("permutation of words, %d random arrangements", o.Arrangements()),
 			[]string{"coefficient", "coefficient", "R2"}[k])
-		t.Value, t.P = []float64{row.Base, row.Reward, row.R2}[k], []float64{row.BaseP, row.RewardP, row.R2P}[k]
+		t.Value, t.P = []float64{row.BetaBase, row.BetaImplicit, row.R2}[k], []float64{row.BetaBaseP, row.BetaImplicitP, row.R2P}[k]
 		t.N = fmt.Sprintf("%d words", len(y))
 		if k < 2 {
 			e := fit.Coefs[k+1]
 			t.Estimate, t.Lower, t.Upper = e.Estimate, e.Interval.Lower, e.Interval.Upper
-			t.Effect, t.EffectSize = "r", []float64{row.BaseR, row.RewardR}[k]
+			t.Effect, t.EffectSize = "r", []float64{row.RBase, row.RImplicit}[k]
 		}
 		tests[k] = t
 	}
@@ -152,8 +143,8 @@ func decompose(s *cube.Scores, p *Pair, framing string, o *Options) (*PartRow, [
 // coefficient or R2. With standardised variables these are functions of three correlations.
 func (row *PartRow) permute(y, base, reward []float64, o *Options) {
 	solve := func(ry, rz float64) (b1, b2, r2 float64) {
-		d := 1 - row.Predictor*row.Predictor
-		b1, b2 = (ry-rz*row.Predictor)/d, (rz-ry*row.Predictor)/d
+		d := 1 - row.RBaseImplicit*row.RBaseImplicit
+		b1, b2 = (ry-rz*row.RBaseImplicit)/d, (rz-ry*row.RBaseImplicit)/d
 		return b1, b2, b1*ry + b2*rz
 	}
 	var over [3]int
@@ -163,14 +154,14 @@ func (row *PartRow) permute(y, base, reward []float64, o *Options) {
 	for range o.Arrangements() {
 		random.Shuffle(len(dealt), func(i, j int) { dealt[i], dealt[j] = dealt[j], dealt[i] })
 		b1, b2, r2 := solve(correlation(dealt, base), correlation(dealt, reward))
-		for k, more := range []bool{math.Abs(b1) >= math.Abs(row.Base)-slack, math.Abs(b2) >= math.Abs(row.Reward)-slack, r2 >= row.R2-slack} {
-			if more {
+		for k, v := range [][2]float64{{math.Abs(b1), math.Abs(row.BetaBase)}, {math.Abs(b2), math.Abs(row.BetaImplicit)}, {r2, row.R2}} {
+			if v[0] >= v[1]-slack {
 				over[k]++
 			}
 		}
 	}
 	p := func(k int) float64 { return float64(over[k]+1) / float64(o.Arrangements()+1) }
-	row.BaseP, row.RewardP, row.R2P = p(0), p(1), p(2)
+	row.BetaBaseP, row.BetaImplicitP, row.R2P = p(0), p(1), p(2)
 }
 
 // correlation of two standardised samples.

@@ -25,7 +25,8 @@ func DesignOf(s cube.Set, groups *cube.Groups) (Design, error) {
 	first := s.Dict.Categories[0]
 	prompts, inFirst := groups.Places(r.framings[0], r.Prompts), len(r.Places(first))
 	d := Design{Models: [2]int{len(r.members(names[0])), len(r.members(names[1]))}, Prompts: len(prompts),
-		Words: [2]int{inFirst, len(r.Words) - inFirst}, From: fmt.Sprintf("the scores of %s, %s", s.Dict.Name, cube.Label(r.framings[0]))}
+		Words: [2]int{inFirst, len(r.Words) - inFirst},
+		From:  fmt.Sprintf("the scores of %s, %s", s.Dict.Name, cube.Label(r.framings[0]))}
 	if d.Prompts < 2 || len(r.Models) < 3 {
 		return d, fmt.Errorf("study: power: %d prompts and %d models, wanted two and three or more", d.Prompts, len(r.Models))
 	}

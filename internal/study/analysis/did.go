@@ -14,15 +14,11 @@ import (
 // AddedRow is a part of the difference between two pairs of models in how they set
 // the words of two categories apart, in nats: Tuned = Base + Added.
 type AddedRow struct {
-	Pair1   string  `parquet:"pair1"`
-	Pair2   string  `parquet:"pair2"`
-	Words   string  `parquet:"words"` // which, and how many
-	Framing string  `parquet:"prompt_framing"`
-	Part    string  `parquet:"part"` // "pretraining", "tuning added", "tuned"
-	Prompts int64   `parquet:"prompts"`
-	Diff    float64 `parquet:"diff"`
+	Pair1, Pair2, Words, PromptFraming, Part string // Words: which, and how many; Part: see parts
+	Prompts                                  int64
+	Diff                                     float64
 	Paired
-	WordP float64 `parquet:"shuffled_words_p"`
+	ShuffledWordsP float64
 }
 
 // parts are what a difference between two pairs is made of, by a pair's values after a
@@ -76,7 +72,7 @@ func DiD(dict *cube.Dictionary, all []*Pair, o *Options) (*Result, error) {
 				}
 				line := plot.IntervalRow{Label: cube.Label(framing)}
 				for k, r := range more {
-					line.Estimates = append(line.Estimates, estimate(k, r.Diff, r.Lower, r.Upper))
+					line.Estimates = append(line.Estimates, estimate(k, r.Diff, r.CILo, r.CIHi))
 				}
 				if len(more) > 0 {
 					section.Rows = append(section.Rows, line)
@@ -121,7 +117,7 @@ func added(p, q *Pair, prompts []string, framing, a, b string, o *Options) ([]Ad
 		}
 		x, _ := byCategory(words, p.Category, a)
 		y, _ := byCategory(words, p.Category, b)
-		shuffled, err := stats.Permutation(x, y, &stats.ResampleOptions{Draws: o.Arrangements(), Seed: o.Seed, ExactLimit: 1 << 14})
+		shuffled, err := stats.Permutation(x, y, o.resampling(1<<14))
 		if err != nil {
 			return nil, nil, err
 		}

@@ -16,68 +16,49 @@ import (
 
 // MedianRow is the median rank of a category's words for one model and prompt.
 type MedianRow struct {
-	Model    string  `parquet:"model_id,dict"`
-	Category string  `parquet:"Category,dict"`
-	Family   string  `parquet:"base_model,dict"`
-	Prompt   string  `parquet:"prompt,dict"`
-	Framing  string  `parquet:"prompt_framing,dict"`
-	Words    int64   `parquet:"n_tok"`
-	Median   float64 `parquet:"sum_value"`
+	Model                 string  `parquet:"model_id,dict"`
+	Category              string  `parquet:"Category,dict"`
+	Family                string  `parquet:"base_model,dict"`
+	Prompt, PromptFraming string  `parquet:",dict"`
+	NTok                  int64   // words
+	SumValue              float64 // the median
 }
 
 // ModelRow sums up a model's medians on the prompts of one framing.
 type ModelRow struct {
-	Model    string  `parquet:"model_id"`
-	Family   string  `parquet:"base_model"`
-	Category string  `parquet:"Category"`
-	Framing  string  `parquet:"prompt_framing"`
-	N        int64   `parquet:"n"`
-	Mean     float64 `parquet:"mean"`
-	SD       float64 `parquet:"sd"`
-	SE       float64 `parquet:"se"`
-	Pooled   float64 `parquet:"median_rank_pooled"` // median over all words x prompts
+	Model                          string `parquet:"model_id"`
+	Family                         string `parquet:"base_model"`
+	Category                       string `parquet:"Category"`
+	PromptFraming                  string
+	N                              int64
+	Mean, SD, SE, MedianRankPooled float64 // pooled: the median over all words x prompts
 }
 
 // FamilyRow is the mean over a family's models of their pooled medians.
 type FamilyRow struct {
-	Framing  string  `parquet:"prompt_framing"`
-	Category string  `parquet:"Category"`
-	Family   string  `parquet:"base_model"`
-	Models   int64   `parquet:"models"`
-	Mean     float64 `parquet:"mean_median_rank"`
+	PromptFraming  string
+	Category       string `parquet:"Category"`
+	Family         string `parquet:"base_model"`
+	Models         int64
+	MeanMedianRank float64
 }
 
 // PanelRow compares two families in one cell, every model x prompt median taken as
 // independent: the paper's test.
 type PanelRow struct {
 	Cell
-	N1        int64   `parquet:"n1"`
-	N2        int64   `parquet:"n2"`
-	Mean1     float64 `parquet:"mean1"`
-	Mean2     float64 `parquet:"mean2"`
-	SD1       float64 `parquet:"sd1"`
-	SD2       float64 `parquet:"sd2"`
-	Diff      float64 `parquet:"diff"`
-	WelchT    float64 `parquet:"welch_t"`
-	WelchDF   float64 `parquet:"welch_df"`
-	WelchP    float64 `parquet:"welch_p"`
-	Lower     float64 `parquet:"welch_ci_lo"`
-	Upper     float64 `parquet:"welch_ci_hi"`
-	StudentT  float64 `parquet:"student_t"`
-	StudentDF float64 `parquet:"student_df"`
-	StudentP  float64 `parquet:"student_p"`
-	CohenD    float64 `parquet:"cohen_d"`
-	HedgesG   float64 `parquet:"hedges_g"`
-	Cliff     float64 `parquet:"cliff_delta"`
-	W         float64 `parquet:"mwu_w"`
-	MannP     float64 `parquet:"mwu_p"`
-	PermN     int64   `parquet:"perm_draws"`
-	PermOver  int64   `parquet:"perm_exceed"` // |T*| > |T|
-	PermP     float64 `parquet:"perm_p"`      // (b+1)/(B+1)
-	PBonf     float64 `parquet:"p_bonferroni"`
-	PHolm     float64 `parquet:"p_holm"`
-	PBH       float64 `parquet:"p_bh"`
-	Stars     string  `parquet:"stars"`
+	N1, N2                       int64
+	Mean1, Mean2, SD1, SD2, Diff float64
+
+	WelchT, WelchDF, WelchP, WelchCILo, WelchCIHi float64
+	StudentT, StudentDF, StudentP                 float64
+	CohenD, HedgesG, CliffDelta                   float64
+	MwuW, MwuP                                    float64
+	PermDraws, PermExceed                         int64   // |T*| > |T|
+	PermP                                         float64 // (b+1)/(B+1)
+
+	PBonferroni, PHolm, PBh float64
+	Stars                   string
 }
 
 // fig1 is Figure 1 and A1: medians of the ranks that reward models give to the words
@@ -245,7 +226,8 @@ func (f *fig1) figure(a1 bool) Figure {
 	default:
 		caption += " " + say("fig1.stars")
 	}
-	return Figure{name + f.dict.Name, &plot.Figure{Title: "Ranks of " + f.dict.Name + " words by family", Caption: caption, Chart: v}}
+	title := "Ranks of " + f.dict.Name + " words by family"
+	return Figure{name + f.dict.Name, &plot.Figure{Title: title, Caption: caption, Chart: v}}
 }
 
 // dots are the means of a family's models.
@@ -282,7 +264,7 @@ func (f *fig1) mark(k int, framing string) string {
 	if len(f.families) != 2 || !f.o.Paper() && f.tooFew() {
 		return ""
 	}
-	here := func(c Cell) bool { return c.Category == f.dict.Categories[k] && c.Framing == framing }
+	here := func(c Cell) bool { return c.Category == f.dict.Categories[k] && c.PromptFraming == framing }
 	if !f.o.Paper() {
 		for _, l := range f.levels {
 			if here(l.Cell) {
@@ -301,9 +283,9 @@ func (f *fig1) mark(k int, framing string) string {
 // panelTest is the report's line of a panel.
 func (f *fig1) panelTest(p PanelRow) Test {
 	t := newTest(p.Cell.String(), "Welch, model x prompt medians taken as independent", "t")
-	t.Value, t.DF1, t.P, t.PAdjusted = p.WelchT, p.WelchDF, p.WelchP, p.PBonf
+	t.Value, t.DF1, t.P, t.PAdjusted = p.WelchT, p.WelchDF, p.WelchP, p.PBonferroni
 	t.Adjustment = fmt.Sprintf("Bonferroni, %d tests", len(f.panels))
-	t.Estimate, t.Lower, t.Upper, t.Effect, t.EffectSize = p.Diff, p.Lower, p.Upper, "Cohen d", p.CohenD
+	t.Estimate, t.Lower, t.Upper, t.Effect, t.EffectSize = p.Diff, p.WelchCILo, p.WelchCIHi, "Cohen d", p.CohenD
 	t.N, t.Warnings = fmt.Sprintf("%d / %d", p.N1, p.N2), say("fig1.panel.doubt")
 	return t
 }
@@ -343,7 +325,7 @@ func (f *fig1) panelTests() ([]PanelRow, error) {
 	holm, _ := stats.Holm(p) // the same p
 	bh, _ := stats.BenjaminiHochberg(p)
 	for i := range rows {
-		rows[i].PBonf, rows[i].PHolm, rows[i].PBH, rows[i].Stars = bonferroni[i], holm[i], bh[i], stars(bonferroni[i])
+		rows[i].PBonferroni, rows[i].PHolm, rows[i].PBh, rows[i].Stars = bonferroni[i], holm[i], bh[i], stars(bonferroni[i])
 	}
 	return rows, nil
 }
@@ -360,13 +342,16 @@ func (f *fig1) panel(x, y []float64) (PanelRow, error) {
 			return PanelRow{}, err
 		}
 	}
-	perm, err := stats.Permutation(x, y, &stats.ResampleOptions{Statistic: stats.WelchT, Draws: f.o.Arrangements(), Seed: f.o.Seed})
+	draw := f.o.resampling(0)
+	draw.Statistic = stats.WelchT
+	perm, err := stats.Permutation(x, y, draw)
 	if err != nil {
 		return PanelRow{}, err
 	}
-	return PanelRow{N1: int64(w.N1), N2: int64(w.N2), Mean1: w.Mean1, Mean2: w.Mean2, SD1: w.SD1, SD2: w.SD2, Diff: w.Estimate,
-		WelchT: w.T, WelchDF: w.DF, WelchP: w.P, Lower: w.Interval.Lower, Upper: w.Interval.Upper,
-		StudentT: s.T, StudentDF: s.DF, StudentP: s.P, CohenD: d.Estimate, HedgesG: g.Estimate, Cliff: cliff.Estimate,
-		W: u.U, MannP: u.P,
-		PermN: int64(perm.Arrangements), PermOver: int64(perm.Exceed - perm.Tied), PermP: perm.P}, nil
+	return PanelRow{N1: int64(w.N1), N2: int64(w.N2),
+		Mean1: w.Mean1, Mean2: w.Mean2, SD1: w.SD1, SD2: w.SD2, Diff: w.Estimate,
+		WelchT: w.T, WelchDF: w.DF, WelchP: w.P, WelchCILo: w.Interval.Lower, WelchCIHi: w.Interval.Upper,
+		StudentT: s.T, StudentDF: s.DF, StudentP: s.P, CohenD: d.Estimate, HedgesG: g.Estimate, CliffDelta: cliff.Estimate,
+		MwuW: u.U, MwuP: u.P,
+		PermDraws: int64(perm.Arrangements), PermExceed: int64(perm.Exceed - perm.Tied), PermP: perm.P}, nil
 }

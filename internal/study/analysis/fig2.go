@@ -13,54 +13,34 @@ import (
 // PairMedianRow is the median rank, and log-probability, of a category's words for one
 // of two models after one prompt.
 type PairMedianRow struct {
-	Prompt   string  `parquet:"prompt,dict"`
-	Category string  `parquet:"Category,dict"`
-	Model    string  `parquet:"model,dict"`
-	Valence  string  `parquet:"valence,dict"`
-	Rank     float64 `parquet:"rank"`
-	LogProb  float64 `parquet:"logprob"`
+	Prompt         string `parquet:",dict"`
+	Category       string `parquet:"Category,dict"`
+	Model, Valence string `parquet:",dict"`
+	Rank           float64
+	LogProb        float64 `parquet:"logprob"`
 }
 
 // CellRow compares two models in one cell, over the prompts of a framing: as
 // independent samples (Welch, the paper's test) and as pairs, since the same prompts
 // serve both.
 type CellRow struct {
-	Category  string  `parquet:"Category"`
-	Valence   string  `parquet:"valence"`
-	N         int64   `parquet:"n"`
-	Mean1     float64 `parquet:"mean1"`
-	Mean2     float64 `parquet:"mean2"`
-	SD1       float64 `parquet:"sd1"`
-	SD2       float64 `parquet:"sd2"`
-	T         float64 `parquet:"t"`
-	DF        float64 `parquet:"df"`
-	P         float64 `parquet:"p"`
-	Lower     float64 `parquet:"ci_lo"`
-	Upper     float64 `parquet:"ci_hi"`
-	CohenD    float64 `parquet:"cohen_d"`
-	PBH       float64 `parquet:"p_bh"`
-	Stars     string  `parquet:"stars"`
-	PairedT   float64 `parquet:"paired_t"`
-	PairedDF  float64 `parquet:"paired_df"`
-	PairedP   float64 `parquet:"paired_p"`
-	PairedLo  float64 `parquet:"paired_ci_lo"`
-	PairedHi  float64 `parquet:"paired_ci_hi"`
-	CohenDz   float64 `parquet:"cohen_dz"`
-	PairedBH  float64 `parquet:"paired_p_bh"`
-	SignFlipP float64 `parquet:"sign_flip_p"`
+	Category string `parquet:"Category"`
+	Valence  string
+	N        int64
+
+	Mean1, Mean2, SD1, SD2, T, DF, P, CILo, CIHi, CohenD, PBh float64
+
+	Stars string
+
+	PairedT, PairedDF, PairedP, PairedCILo, PairedCIHi, CohenDz, PairedPBh, SignFlipP float64
 }
 
 // VarianceRow is a line of an analysis of variance.
 type VarianceRow struct {
-	Term       string  `parquet:"term"`
-	SS         float64 `parquet:"sum_sq"`
-	DF         float64 `parquet:"df"`
-	F          float64 `parquet:"F"`
-	P          float64 `parquet:"p"`
-	MS         float64 `parquet:"mean_sq"`
-	EtaSq      float64 `parquet:"eta_sq"`
-	PartialEta float64 `parquet:"partial_eta_sq"`
-	OmegaSq    float64 `parquet:"omega_sq"`
+	Term                                    string
+	SumSq, DF                               float64
+	F                                       float64 `parquet:"F"`
+	P, MeanSq, EtaSq, PartialEtaSq, OmegaSq float64
 }
 
 // fig2 is Figure 2: medians of the ranks of words by two models' log-probabilities.
@@ -152,7 +132,8 @@ func (f *fig2) variance() error {
 		if r.Term == "" {
 			r.Term = "Residual"
 		}
-		rows = append(rows, VarianceRow{r.Term, r.SS, r.DF, r.F, r.P, r.MS, r.EtaSquared, r.PartialEtaSquared, r.OmegaSquared})
+		rows = append(rows, VarianceRow{r.Term, r.SS, r.DF, r.F, r.P, r.MS,
+			r.EtaSquared, r.PartialEtaSquared, r.OmegaSquared})
 	}
 	for _, r := range a.Rows {
 		t := newTest(r.Term, "ANOVA of prompt medians, type II", "F")
@@ -189,7 +170,7 @@ func (f *fig2) cells() ([]CellRow, error) {
 				return nil, fmt.Errorf("study: fig2: %s, %s: %w", c, framing, err)
 			}
 			row.Category, row.Valence = c, f.o.groups.Valence(framing)
-			cells, where = append(cells, row), append(where, Cell{Category: c, Framing: framing})
+			cells, where = append(cells, row), append(where, Cell{Category: c, PromptFraming: framing})
 		}
 	}
 	p, paired := make([]float64, len(cells)), make([]float64, len(cells))
@@ -206,7 +187,7 @@ func (f *fig2) cells() ([]CellRow, error) {
 	}
 	for i := range cells {
 		c := &cells[i]
-		c.PBH, c.PairedBH, c.Stars = bh[i], pairedBH[i], stars(pairedBH[i])
+		c.PBh, c.PairedPBh, c.Stars = bh[i], pairedBH[i], stars(pairedBH[i])
 		if f.o.Paper() {
 			c.Stars = stars(bh[i])
 		}
@@ -220,14 +201,14 @@ func (f *fig2) cells() ([]CellRow, error) {
 func (c CellRow) tests(models [2]string, cells int) []Test {
 	name := fmt.Sprintf("%s, %s: %s - %s", c.Category, c.Valence, models[0], models[1])
 	paired := newTest(name, "paired over prompts", "t")
-	paired.Value, paired.DF1, paired.P, paired.PAdjusted = c.PairedT, c.PairedDF, c.PairedP, c.PairedBH
+	paired.Value, paired.DF1, paired.P, paired.PAdjusted = c.PairedT, c.PairedDF, c.PairedP, c.PairedPBh
 	paired.Adjustment = fmt.Sprintf("Benjamini-Hochberg, %d tests", cells)
-	paired.Estimate, paired.Lower, paired.Upper = c.Mean1-c.Mean2, c.PairedLo, c.PairedHi
+	paired.Estimate, paired.Lower, paired.Upper = c.Mean1-c.Mean2, c.PairedCILo, c.PairedCIHi
 	paired.Effect, paired.EffectSize, paired.N = "Cohen dz", c.CohenDz, fmt.Sprint(c.N)
 	welch := paired
 	welch.Method = "Welch, prompts taken as different for each model"
-	welch.Value, welch.DF1, welch.P, welch.PAdjusted = c.T, c.DF, c.P, c.PBH
-	welch.Lower, welch.Upper, welch.Effect, welch.EffectSize = c.Lower, c.Upper, "Cohen d", c.CohenD
+	welch.Value, welch.DF1, welch.P, welch.PAdjusted = c.T, c.DF, c.P, c.PBh
+	welch.Lower, welch.Upper, welch.Effect, welch.EffectSize = c.CILo, c.CIHi, "Cohen d", c.CohenD
 	welch.N, welch.Warnings = fmt.Sprintf("%d / %d", c.N, c.N), "the same prompts serve both models"
 	return []Test{paired, welch}
 }
@@ -245,10 +226,10 @@ func cell(x, y []float64, o *Options) (CellRow, error) {
 	if err != nil {
 		return CellRow{}, err
 	}
-	flip, err := stats.SignFlip(cube.Minus(x, y), &stats.ResampleOptions{Draws: o.Arrangements(), Seed: o.Seed, ExactLimit: 1 << 16})
+	flip, err := stats.SignFlip(cube.Minus(x, y), o.resampling(1<<16))
 	return CellRow{N: int64(w.N1), Mean1: w.Mean1, Mean2: w.Mean2, SD1: w.SD1, SD2: w.SD2,
-		T: w.T, DF: w.DF, P: w.P, Lower: w.Interval.Lower, Upper: w.Interval.Upper, CohenD: d.Estimate,
-		PairedT: p.T, PairedDF: p.DF, PairedP: p.P, PairedLo: p.Interval.Lower, PairedHi: p.Interval.Upper,
+		T: w.T, DF: w.DF, P: w.P, CILo: w.Interval.Lower, CIHi: w.Interval.Upper, CohenD: d.Estimate,
+		PairedT: p.T, PairedDF: p.DF, PairedP: p.P, PairedCILo: p.Interval.Lower, PairedCIHi: p.Interval.Upper,
 		CohenDz: p.Estimate / p.SD1, SignFlipP: flip.P}, err
 }
 
@@ -259,7 +240,7 @@ func (f *fig2) figure() Figure {
 	for _, framing := range f.o.groups.Framings(f.Prompts) {
 		var row []plot.Cell
 		for k, c := range f.dict.Categories {
-			row = append(row, plot.Cell{Mark: f.marks[Cell{Category: c, Framing: framing}],
+			row = append(row, plot.Cell{Mark: f.marks[Cell{Category: c, PromptFraming: framing}],
 				Samples: []plot.Sample{{Values: f.ranks(0, k, framing)}, {Values: f.ranks(1, k, framing)}}})
 		}
 		v.Rows, v.Cells = append(v.Rows, cube.Label(framing)), append(v.Cells, row)

@@ -17,15 +17,11 @@ import (
 
 // LollipopRow is the MWLR of two words between two models.
 type LollipopRow struct {
-	Y       int64   `parquet:"y"` // 0 is the lowest row of the figure
-	Label1  string  `parquet:"label1"`
-	Label2  string  `parquet:"label2"`
-	Model1  string  `parquet:"model1"`
-	Model2  string  `parquet:"model2"`
-	Word    string  `parquet:"word"`
-	MWLR    float64 `parquet:"mwlr"` // positive: Model2 prefers it
-	Forms   int64   `parquet:"forms"`
-	NCommon int64   `parquet:"n_common_tokens"`
+	Y                    int64 // 0 is the lowest row of the figure
+	Label1, Label2       string
+	Model1, Model2, Word string
+	MWLR                 float64 // positive: Model2 prefers it
+	Forms, NCommonTokens int64
 }
 
 // Fig3 draws the mean MWLR of the forms of some words between each model of family1

@@ -13,14 +13,13 @@ import (
 
 // CheckpointRow is the median rank of a category's words at a checkpoint.
 type CheckpointRow struct {
-	Model      string  `parquet:"model_id"`
-	Category   string  `parquet:"Category"`
-	Checkpoint int64   `parquet:"checkpoint"`
-	Family     string  `parquet:"base_model"`
-	Rows       int64   `parquet:"n_rows"`
-	Median     float64 `parquet:"sum_value"`
-	Ranked     int64   `parquet:"n_ranked_rows"`
-	Unique     int64   `parquet:"n_unique_tokens"`
+	Model                      string `parquet:"model_id"`
+	Category                   string `parquet:"Category"`
+	Checkpoint                 int64
+	Family                     string `parquet:"base_model"`
+	NRows                      int64
+	SumValue                   float64 // the median
+	NRankedRows, NUniqueTokens int64
 }
 
 // plainWord is the word that a token is a form of: without spaces at its ends, in lower
@@ -42,7 +41,8 @@ func plainWord(token string, compat bool) string {
 // those of keep (nil: all), under the words; rows are their places in the series, and
 // unique is how many tokens differ. compat lets a word that the dictionary has twice
 // count twice.
-func forms(s *cube.Series, dict *cube.Dictionary, keep map[string]bool, compat bool) (m *cube.Scores, rows []int, unique int) {
+func forms(s *cube.Series, dict *cube.Dictionary, keep map[string]bool,
+	compat bool) (m *cube.Scores, rows []int, unique int) {
 	times := map[string]int{}
 	for _, w := range dict.Words {
 		if compat || times[w.Text] == 0 {
@@ -88,7 +88,8 @@ func Fig4(dict *cube.Dictionary, keep map[string]bool, all []*cube.Series, o *Op
 	}
 	slices.SortStableFunc(rows, func(a, b CheckpointRow) int {
 		place := func(r CheckpointRow) int { return slices.Index(dict.Categories, r.Category) }
-		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(place(a), place(b)), cmp.Compare(a.Checkpoint, b.Checkpoint))
+		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(place(a), place(b)),
+			cmp.Compare(a.Checkpoint, b.Checkpoint))
 	})
 	res.Tables = []Table{{"checkpoints", "Median rank at each checkpoint", rows, 0}}
 	two := slices.DeleteFunc(slices.Clone(rows), func(r CheckpointRow) bool { return r.Family == "Qwen" })
@@ -126,7 +127,8 @@ func checkpoints(dict *cube.Dictionary, steps []int, m *cube.Scores, unique int6
 
 // curves draws some rows; the caption counts the tokens of all.
 func curves(name string, dict *cube.Dictionary, rows, all []CheckpointRow) Figure {
-	c := &plot.Lines{XLabel: "checkpoint (steps)", YLabel: "median rank (1 = best)", Reverse: true, SharedY: true, Markers: true}
+	c := &plot.Lines{XLabel: "checkpoint (steps)", YLabel: "median rank (1 = best)",
+		Reverse: true, SharedY: true, Markers: true}
 	groups := map[string]int{}
 	for _, r := range rows {
 		if _, ok := groups[r.Family]; !ok {
@@ -148,14 +150,15 @@ func curves(name string, dict *cube.Dictionary, rows, all []CheckpointRow) Figur
 				facet.Lines = append(facet.Lines, plot.Line{Group: groups[r.Family], Label: r.Family})
 			}
 			line := &facet.Lines[k]
-			line.X, line.Y = append(line.X, float64(r.Checkpoint)), append(line.Y, r.Median)
+			line.X, line.Y = append(line.X, float64(r.Checkpoint)), append(line.Y, r.SumValue)
 			line.LabelAt = math.Min(7500, float64(r.Checkpoint))
 		}
 		c.Facets = append(c.Facets, facet)
 	}
 	unique := int64(0)
 	for _, r := range all {
-		unique = max(unique, r.Unique)
+		unique = max(unique, r.NUniqueTokens)
 	}
-	return Figure{name, &plot.Figure{Title: "Ranks of " + dict.Name + " words during training", Chart: c, Caption: say("fig4.caption", unique)}}
+	return Figure{name, &plot.Figure{Title: "Ranks of " + dict.Name + " words during training", Chart: c,
+		Caption: say("fig4.caption", unique)}}
 }

@@ -14,26 +14,24 @@ import (
 
 // EndRow is the median rank at the end of one training run.
 type EndRow struct {
-	Size       float64 `parquet:"data_size"` // thousands of pairs
-	Source     string  `parquet:"data_source"`
-	Method     string  `parquet:"method"`
-	Family     string  `parquet:"base_model"`
-	Category   string  `parquet:"Category"`
-	Checkpoint int64   `parquet:"checkpoint"`
-	Median     float64 `parquet:"sum_value"`
-	Rows       int64   `parquet:"n_rows"` // equal rows in the file
-	X          float64 `parquet:"x_plot"`
+	DataSize           float64 // thousands of pairs
+	DataSource, Method string
+	Family             string `parquet:"base_model"`
+	Category           string `parquet:"Category"`
+	Checkpoint         int64
+	SumValue           float64 // the median
+	NRows              int64   // equal rows in the file
+	XPlot              float64
 }
 
 // RunGapRow is the difference of two families at the end of training.
 type RunGapRow struct {
-	Size     float64 `parquet:"data_size"`
-	Source   string  `parquet:"data_source"`
-	Method   string  `parquet:"method"`
-	Category string  `parquet:"Category"`
-	Gemma    float64 `parquet:"Gemma"`
-	Llama    float64 `parquet:"Llama"`
-	Gap      float64 `parquet:"llama_minus_gemma"`
+	DataSize           float64
+	DataSource, Method string
+	Category           string  `parquet:"Category"`
+	Gemma              float64 `parquet:"Gemma"`
+	Llama              float64 `parquet:"Llama"`
+	LlamaMinusGemma    float64
 }
 
 // Fig4b draws the ends of training runs against the size of their data.
@@ -70,10 +68,11 @@ func Fig4b(files []*cube.Ablation, o *Options) (*Result, error) {
 	}
 	slices.SortStableFunc(rows, func(a, b EndRow) int {
 		place := func(r EndRow) int { return slices.Index(categories, r.Category) }
-		return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Method, b.Method),
+		return cmp.Or(cmp.Compare(a.DataSize, b.DataSize), cmp.Compare(a.Method, b.Method),
 			cmp.Compare(place(a), place(b)), cmp.Compare(a.Family, b.Family))
 	})
-	res.Tables = []Table{{"points", "Median ranks at the end of training", rows, 0}, {"gaps", "Llama less Gemma", runGaps(rows), 0}}
+	res.Tables = []Table{{"points", "Median ranks at the end of training", rows, 0},
+		{"gaps", "Llama less Gemma", runGaps(rows), 0}}
 	qwen := func(r EndRow) bool { return r.Family == "Qwen" }
 	res.Figures = []Figure{endFigure("fig4b", slices.DeleteFunc(slices.Clone(rows), qwen))}
 	if slices.ContainsFunc(rows, qwen) {
@@ -123,11 +122,11 @@ func ends(a *cube.Ablation) ([]EndRow, error) {
 		switch {
 		case i < 0:
 			rows = append(rows, EndRow{a.Size, a.Source, a.Method, r.Family, r.Category, int64(last), r.Median, 1, x})
-		case rows[i].Median != r.Median:
+		case rows[i].SumValue != r.Median:
 			return nil, fmt.Errorf("%s: %s, %s, checkpoint %d: %v and %v, wanted one median",
-				a.File, r.Family, r.Category, last, rows[i].Median, r.Median)
+				a.File, r.Family, r.Category, last, rows[i].SumValue, r.Median)
 		default:
-			rows[i].Rows++
+			rows[i].NRows++
 		}
 	}
 	return rows, nil
@@ -137,9 +136,9 @@ func runGaps(rows []EndRow) []RunGapRow {
 	var gaps []RunGapRow
 	for _, g := range rows {
 		for _, l := range rows {
-			same := g.Size == l.Size && g.Source == l.Source && g.Method == l.Method && g.Category == l.Category
+			same := g.DataSize == l.DataSize && g.DataSource == l.DataSource && g.Method == l.Method && g.Category == l.Category
 			if same && g.Family == "Gemma" && l.Family == "Llama" {
-				gaps = append(gaps, RunGapRow{g.Size, g.Source, g.Method, g.Category, g.Median, l.Median, l.Median - g.Median})
+				gaps = append(gaps, RunGapRow{g.DataSize, g.DataSource, g.Method, g.Category, g.SumValue, l.SumValue, l.SumValue - g.SumValue})
 			}
 		}
 	}
@@ -147,29 +146,30 @@ func runGaps(rows []EndRow) []RunGapRow {
 }
 
 func endFigure(name string, rows []EndRow) Figure {
-	c := &plot.Points{XLabel: "preference pairs (thousands)", YLabel: "median rank (1 = best)", Reverse: true, SharedY: true, Join: true}
+	c := &plot.Points{XLabel: "preference pairs (thousands)", YLabel: "median rank (1 = best)",
+		Reverse: true, SharedY: true, Join: true}
 	group, shape, facet := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, r := range rows {
 		if _, ok := group[r.Family]; !ok {
 			group[r.Family] = len(c.Groups)
 			c.Groups = append(c.Groups, plot.Group{Name: r.Family})
 		}
-		if _, ok := shape[r.Source]; !ok {
-			shape[r.Source] = len(c.Shapes)
-			c.Shapes = append(c.Shapes, r.Source)
+		if _, ok := shape[r.DataSource]; !ok {
+			shape[r.DataSource] = len(c.Shapes)
+			c.Shapes = append(c.Shapes, r.DataSource)
 		}
 		if _, ok := facet[r.Category]; !ok {
 			facet[r.Category] = len(c.Facets)
 			c.Facets = append(c.Facets, plot.PointFacet{Name: r.Category})
 		}
 		f := &c.Facets[facet[r.Category]]
-		f.Points = append(f.Points, plot.Point{X: r.X, Y: r.Median, Group: group[r.Family], Shape: shape[r.Source]})
-		label := strconv.FormatFloat(r.Size, 'g', -1, 64)
+		f.Points = append(f.Points, plot.Point{X: r.XPlot, Y: r.SumValue, Group: group[r.Family], Shape: shape[r.DataSource]})
+		label := strconv.FormatFloat(r.DataSize, 'g', -1, 64)
 		if r.Method == "GRM" {
 			label, c.Break = "GRM 632", axisBreak // the paper's axis says 632
 		}
-		if !slices.ContainsFunc(c.Ticks, func(t plot.Tick) bool { return t.At == r.X }) {
-			c.Ticks = append(c.Ticks, plot.Tick{At: r.X, Label: label})
+		if !slices.ContainsFunc(c.Ticks, func(t plot.Tick) bool { return t.At == r.XPlot }) {
+			c.Ticks = append(c.Ticks, plot.Tick{At: r.XPlot, Label: label})
 		}
 	}
 	return Figure{name, &plot.Figure{Title: "Ranks at the end of training", Chart: c, Caption: say("fig4b.caption")}}

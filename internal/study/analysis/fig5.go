@@ -12,14 +12,12 @@ import (
 
 // ChangeRow is a word's rank at the first and at the last checkpoint.
 type ChangeRow struct {
-	Model    string  `parquet:"model,dict"`
-	Word     string  `parquet:"token_norm"`
-	Category string  `parquet:"category,dict"`
-	Change   float64 `parquet:"rank_change"` // first - last: above 0, preferred late
-	First    float64 `parquet:"rank_first"`
-	Last     float64 `parquet:"rank_last"`
-	Score1   float64 `parquet:"mean_score_first"`
-	Score2   float64 `parquet:"mean_score_last"`
+	Model                         string `parquet:",dict"`
+	TokenNorm                     string
+	Category                      string  `parquet:",dict"`
+	RankChange                    float64 // first - last: above 0, preferred late
+	RankFirst, RankLast           float64
+	MeanScoreFirst, MeanScoreLast float64
 }
 
 // moved is how many words of each end Figure 5 shows.
@@ -75,8 +73,8 @@ func endBars(family string, dict *cube.Dictionary, rows []ChangeRow) plot.BarFac
 		if cut && i >= moved && i < len(rows)-moved {
 			continue
 		}
-		facet.Bars = append(facet.Bars, plot.Bar{Label: r.Word, Value: r.Change, Group: slices.Index(dict.Categories, r.Category),
-			Gap: cut && i == len(rows)-moved})
+		facet.Bars = append(facet.Bars, plot.Bar{Label: r.TokenNorm, Value: r.RankChange,
+			Group: slices.Index(dict.Categories, r.Category), Gap: cut && i == len(rows)-moved})
 	}
 	return facet
 }
@@ -113,7 +111,7 @@ func changes(s *cube.Series, dict *cube.Dictionary, o *Options) ([]ChangeRow, er
 			ranks[0][i], ranks[1][i], mean[0][i], mean[1][i]})
 	}
 	slices.SortStableFunc(rows, func(a, b ChangeRow) int {
-		return cmp.Or(cmp.Compare(b.Change, a.Change), cmp.Compare(a.Word, b.Word))
+		return cmp.Or(cmp.Compare(b.RankChange, a.RankChange), cmp.Compare(a.TokenNorm, b.TokenNorm))
 	})
 	return rows, nil
 }

@@ -12,26 +12,18 @@ import (
 // ImplicitRow is the median rank of a category's words by one score of a pair, after
 // one prompt.
 type ImplicitRow struct {
-	Pair     string  `parquet:"pair,dict"`
-	Prompt   string  `parquet:"prompt,dict"`
-	Valence  string  `parquet:"valence,dict"`
-	Score    string  `parquet:"score,dict"` // "log_ratio" or "mwlr"
-	Category string  `parquet:"Category,dict"`
-	Words    int64   `parquet:"n_words"`
-	Median   float64 `parquet:"median_rank"`
-	Mean     float64 `parquet:"mean_score"`
+	Pair, Prompt, Valence, Score string `parquet:",dict"` // Score: "log_ratio" or "mwlr"
+	Category                     string `parquet:"Category,dict"`
+	NWords                       int64
+	MedianRank, MeanScore        float64
 }
 
 // GapRow tests, over the prompts of a framing, whether a pair's reward ranks the words
 // of two categories apart.
 type GapRow struct {
-	Pair    string  `parquet:"pair"`
-	Valence string  `parquet:"valence"`
-	Score   string  `parquet:"score"`
-	N       int64   `parquet:"n"`
-	Mean1   float64 `parquet:"mean1"` // of the first category
-	Mean2   float64 `parquet:"mean2"`
-	Diff    float64 `parquet:"mean_diff"`
+	Pair, Valence, Score   string
+	N                      int64
+	Mean1, Mean2, MeanDiff float64 // of the first category, of the second
 	Paired
 }
 
@@ -119,7 +111,8 @@ func implicitMedians(pair string, w *cube.Scores, categories []string, g *cube.G
 
 // implicitGaps pairs the medians of two categories over prompts; where there is one
 // prompt, or no variance, there is no test.
-func implicitGaps(res *Result, pair string, rows []ImplicitRow, a, b string, g *cube.Groups) ([]GapRow, plot.IntervalSection, error) {
+func implicitGaps(res *Result, pair string, rows []ImplicitRow, a, b string,
+	g *cube.Groups) ([]GapRow, plot.IntervalSection, error) {
 	section := plot.IntervalSection{Name: pair}
 	var gaps []GapRow
 	var prompts []string
@@ -135,9 +128,9 @@ func implicitGaps(res *Result, pair string, rows []ImplicitRow, a, b string, g *
 				switch {
 				case r.Valence != valence || r.Score != s.name:
 				case r.Category == a:
-					x = append(x, r.Median)
+					x = append(x, r.MedianRank)
 				case r.Category == b:
-					y = append(y, r.Median)
+					y = append(y, r.MedianRank)
 				}
 			}
 			if len(x) < 2 {

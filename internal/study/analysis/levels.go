@@ -12,18 +12,12 @@ import (
 // few models can tell.
 type LevelRow struct {
 	Cell
-	N1           int64   `parquet:"n1"`
-	N2           int64   `parquet:"n2"`
-	Diff         float64 `parquet:"diff"`
-	Arrangements int64   `parquet:"n_perm"`
-	ExactP       float64 `parquet:"exact_p"`
-	HolmP        float64 `parquet:"exact_p_holm"`
-	WelchT       float64 `parquet:"welch_t"`
-	WelchDF      float64 `parquet:"welch_df"`
-	WelchP       float64 `parquet:"welch_p"`
-	HedgesG      float64 `parquet:"hedges_g"`
-	Stars        string  `parquet:"stars"`
-	Warnings     string  `parquet:"warnings"`
+	N1, N2                           int64
+	Diff                             float64
+	NPerm                            int64 // arrangements
+	ExactP, ExactPHolm               float64
+	WelchT, WelchDF, WelchP, HedgesG float64
+	Stars, Warnings                  string
 }
 
 // modelLevel compares each two families in each cell, and then, where there are two
@@ -48,7 +42,8 @@ func (f *fig1) modelLevel() ([]LevelRow, error) {
 	}
 	for k, c := range f.dict.Categories {
 		for _, framing := range f.framings {
-			if err := compare(c, framing, func(family string) []float64 { return f.modelMeans(family, k, framing) }); err != nil {
+			means := func(family string) []float64 { return f.modelMeans(family, k, framing) }
+			if err := compare(c, framing, means); err != nil {
 				return nil, err
 			}
 		}
@@ -91,7 +86,7 @@ func holm(rows []LevelRow) error {
 	}
 	adjusted, err := stats.Holm(p)
 	for i := range adjusted {
-		rows[i].HolmP, rows[i].Stars = adjusted[i], stars(adjusted[i])
+		rows[i].ExactPHolm, rows[i].Stars = adjusted[i], stars(adjusted[i])
 	}
 	return err
 }
@@ -103,7 +98,7 @@ func level(x, y []float64) (LevelRow, error) {
 		return row, err
 	}
 	row.N1, row.N2, row.Diff = int64(exact.N1), int64(exact.N2), exact.Estimate
-	row.Arrangements, row.ExactP, row.Warnings = int64(exact.Arrangements), exact.P, joinErrors(exact.Warnings)
+	row.NPerm, row.ExactP, row.Warnings = int64(exact.Arrangements), exact.P, joinErrors(exact.Warnings)
 	if len(x) < 2 || len(y) < 2 {
 		return row, nil
 	}
@@ -122,8 +117,8 @@ func level(x, y []float64) (LevelRow, error) {
 }
 
 func (l LevelRow) test() Test {
-	t := newTest(l.Cell.String(), fmt.Sprintf("one value a model, all %d relabelings", l.Arrangements), "difference")
-	t.Value, t.Estimate, t.P, t.PAdjusted, t.Adjustment = l.Diff, l.Diff, l.ExactP, l.HolmP, "Holm"
+	t := newTest(l.Cell.String(), fmt.Sprintf("one value a model, all %d relabelings", l.NPerm), "difference")
+	t.Value, t.Estimate, t.P, t.PAdjusted, t.Adjustment = l.Diff, l.Diff, l.ExactP, l.ExactPHolm, "Holm"
 	t.Effect, t.EffectSize, t.N, t.Warnings = "Hedges g", l.HedgesG, fmt.Sprintf("%d / %d", l.N1, l.N2), l.Warnings
 	return t
 }

@@ -10,14 +10,8 @@ import (
 
 // FixedRow is a coefficient of the mixed model.
 type FixedRow struct {
-	Term     string  `parquet:"term"`
-	Estimate float64 `parquet:"estimate"`
-	SE       float64 `parquet:"se"`
-	DF       float64 `parquet:"df"`
-	T        float64 `parquet:"t"`
-	P        float64 `parquet:"p"`
-	Lower    float64 `parquet:"lower"`
-	Upper    float64 `parquet:"upper"`
+	Term                                 string
+	Estimate, SE, DF, T, P, Lower, Upper float64
 }
 
 // mixed fits the paper's model: all medians by family, category and framing, with a
@@ -72,7 +66,8 @@ func (f *fig1) fit(rows *[]FixedRow) (string, error) {
 		t.Warnings = joinErrors(append(fit.Warnings, errors.New(say("mixed.doubt"))))
 		f.res.Tests = append(f.res.Tests, t)
 	}
-	return say("mixed.formula", strings.Join(names, " * "), df, fit.Groups[0].SD, fit.Sigma, fit.LogLik, fit.AIC, fit.N), nil
+	return say("mixed.formula", strings.Join(names, " * "), df,
+		fit.Groups[0].SD, fit.Sigma, fit.LogLik, fit.AIC, fit.N), nil
 }
 
 // columns are all medians, and their labels by variable.

@@ -6,17 +6,18 @@ import (
 	"strings"
 
 	"github.com/implicitreward/implicitreward/internal/study/cube"
+	"github.com/implicitreward/implicitreward/stats"
 )
 
 // Options are the options of all analyses. The zero value is the default.
 type Options struct {
-	Contrast []string  `yaml:"contrast"` // the two categories of a gap, the first less the second; nil: the dictionary's first two
+	Contrast []string  `yaml:"contrast"` // two categories, whose gap is the first less the second; nil: the first two
 	Only     []string  `yaml:"only"`     // analyses to run; nil: all that the inputs allow
 	Power    bool      `yaml:"power"`    // simulate what the design can show, instead of analyses
 	Sims     int       `yaml:"sims"`     // of power: simulations a shift; 0: 400
-	Shifts   []float64 `yaml:"shifts"`   // of power: in standard deviations of word scores; nil: 0, 0.05, 0.1, 0.2, 0.3, 0.4
+	Shifts   []float64 `yaml:"shifts"`   // of power: in SD of word scores; nil: 0, 0.05, 0.1, 0.2, 0.3, 0.4
 	Design   []int     `yaml:"design"`   // of power: models, models, prompts, words, words; nil: those of the scores
-	Compat   string    `yaml:"compat"`   // "paper" to follow its code in everything that Differences lists; "" for what is right
+	Compat   string    `yaml:"compat"`   // "paper": follow its code in all that Differences lists; "": what is right
 	Seed     uint64    `yaml:"seed"`     // of every random draw
 	Draws    int       `yaml:"draws"`    // random arrangements and resamples a test; 0: 9999
 
@@ -34,6 +35,11 @@ func (o *Options) Arrangements() int {
 	return o.Draws
 }
 
+// resampling are the options of a test by random arrangements, or by all if they are few.
+func (o *Options) resampling(few int) *stats.ResampleOptions {
+	return &stats.ResampleOptions{Draws: o.Arrangements(), Seed: o.Seed, ExactLimit: few}
+}
+
 // Check refuses what cannot be meant.
 func (o *Options) Check() error {
 	if o.Compat != "" && !o.Paper() {
@@ -49,7 +55,8 @@ func (o *Options) Check() error {
 		}
 	}
 	if o.Design != nil && len(o.Design) != 5 {
-		return fmt.Errorf("study: design %v, wanted five numbers: models of two families, prompts, words of two categories", o.Design)
+		return fmt.Errorf("study: design %v, wanted five numbers: models of two families, prompts, words of two categories",
+			o.Design)
 	}
 	if o.Draws < 0 {
 		return fmt.Errorf("study: %d draws, wanted 1 or more", o.Draws)

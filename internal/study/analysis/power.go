@@ -33,21 +33,20 @@ type Design struct {
 
 // PaperDesign is that of the paper's Figure 1: Big Two nouns on 27 prompts of a
 // framing, with the variation of its ten reward models (rounded).
-var PaperDesign = Design{Models: [2]int{4, 6}, Prompts: 27, Words: [2]int{104, 159}, Model: 0.08, Prompt: 0.16, Word: 0.9, Taste: 0.35, From: "the paper's ten reward models, rounded"}
+var PaperDesign = Design{Models: [2]int{4, 6}, Prompts: 27, Words: [2]int{104, 159},
+	Model: 0.08, Prompt: 0.16, Word: 0.9, Taste: 0.35, From: "the paper's ten reward models, rounded"}
 
 // PowerRow is how often a test finds a planted shift of the gap between two families.
 type PowerRow struct {
-	Test  string  `parquet:"test"`
-	Shift float64 `parquet:"shift"` // difference of the families' gaps, in standard deviations of word scores
-	Sims  int64   `parquet:"simulations"`
-	Found int64   `parquet:"found"` // p < 0.05
-	Rate  float64 `parquet:"rate"`
-	Lower float64 `parquet:"ci_lo"` // Wilson's interval, 95 %
-	Upper float64 `parquet:"ci_hi"`
+	Test               string
+	Shift              float64 // difference of the families' gaps, in standard deviations of word scores
+	Simulations, Found int64   // Found: p < 0.05
+	Rate, CILo, CIHi   float64 // Wilson's interval, 95 %
 }
 
 // powerTests are the tests that are tried, on the median ranks of the first category.
-var powerTests = []string{"Welch, model x prompt medians (the paper's)", "paired over prompts", "mixed model, crossed intercepts", "Welch, one value a model", "exact, one value a model"}
+var powerTests = []string{"Welch, model x prompt medians (the paper's)", "paired over prompts",
+	"mixed model, crossed intercepts", "Welch, one value a model", "exact, one value a model"}
 
 // Power simulates the design with each shift and counts how often each test finds it at
 // the level 0.05. Models of a family differ by Design.Model whatever the shift: at shift
@@ -58,7 +57,8 @@ func Power(ctx context.Context, d Design, shifts []float64, sims int, o *Options
 		return nil, err
 	}
 	if sims < 10 || len(shifts) == 0 {
-		return nil, fmt.Errorf("study: power: %d simulations of %d shifts, wanted 10 or more of at least one", sims, len(shifts))
+		return nil, fmt.Errorf("study: power: %d simulations of %d shifts, wanted 10 or more of at least one",
+			sims, len(shifts))
 	}
 	res := &Result{Analysis: "power", Name: "power", Title: say("power.title")}
 	res.About = paragraphs("power.about", d.Models[0], d.Models[1], d.Prompts, d.Words[0], d.Words[1],
@@ -86,11 +86,12 @@ func Power(ctx context.Context, d Design, shifts []float64, sims int, o *Options
 	if leastP(d.Models[0], d.Models[1]) >= .05 {
 		res.doubt(say("power.few", d.Models[0], d.Models[1]))
 	}
-	chart := &plot.Lines{XLabel: "shift between families (SD of word scores)", YLabel: "share of simulations with p < 0.05",
-		YRange: [2]float64{0, 1}, Markers: true, Rules: []plot.Rule{{At: 0.05, Label: "0.05"}},
+	chart := &plot.Lines{XLabel: "shift between families (SD of word scores)",
+		YLabel: "share of simulations with p < 0.05", YRange: [2]float64{0, 1}, Markers: true, Rules: []plot.Rule{{At: 0.05, Label: "0.05"}},
 		Groups: named(powerTests...), Facets: []plot.LineFacet{facet}}
 	res.Tables = []Table{{"rates", "How often each test finds the shift", rows, len(rows)}}
-	res.Figures = []Figure{{"power", &plot.Figure{Title: "What the design can show", Chart: chart, Caption: say("power.caption", sims)}}}
+	res.Figures = []Figure{{"power", &plot.Figure{Title: "What the design can show", Chart: chart,
+		Caption: say("power.caption", sims)}}}
 	return res, nil
 }
 
@@ -146,7 +147,8 @@ func (d Design) check() error {
 	case d.Words[0] < 2 || d.Words[1] < 2:
 		return fmt.Errorf("study: power: %d and %d words, wanted two or more of each category", d.Words[0], d.Words[1])
 	case d.Word*d.Word+d.Taste*d.Taste > 1:
-		return fmt.Errorf("study: power: standard deviations %g and %g of words, wanted squares that sum to at most 1", d.Word, d.Taste)
+		return fmt.Errorf("study: power: standard deviations %g and %g of words, wanted squares that sum to at most 1",
+			d.Word, d.Taste)
 	}
 	return nil
 }

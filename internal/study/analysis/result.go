@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"slices"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -39,8 +39,9 @@ type Extra struct {
 	Data []byte
 }
 
-// Table is a list of rows, all of one struct type whose fields, and those of structs
-// embedded in it, name their columns in the tag parquet.
+// Table is a list of rows, all of one struct type. Its fields, and those of structs embedded
+// in it, are the columns: WelchDF is the column welch_df, unless the tag parquet gives another
+// name ("name", "name,dict" or ",dict", where dict is for few values that come often).
 type Table struct {
 	Name  string
 	Title string
@@ -48,16 +49,37 @@ type Table struct {
 	Show  int // rows shown in the report; 0: all up to 40, -1: none
 }
 
-// fields are the columns of the row type.
-func (t Table) fields() []reflect.StructField {
-	embedded := func(f reflect.StructField) bool { return f.Anonymous }
-	return slices.DeleteFunc(reflect.VisibleFields(reflect.TypeOf(t.Rows).Elem()), embedded)
+// Columns are the fields of the row type, none embedded, each with its name in the tag parquet.
+func (t Table) Columns() []reflect.StructField {
+	var columns []reflect.StructField
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(t.Rows).Elem()) {
+		if f.Anonymous {
+			continue
+		}
+		name, options, more := strings.Cut(f.Tag.Get("parquet"), ",")
+		if name == "" {
+			name = f.Name
+			for _, r := range wordStarts {
+				name = r.ReplaceAllString(name, "${1}_${2}")
+			}
+			name = strings.ToLower(name)
+		}
+		if more {
+			name += "," + options
+		}
+		f.Tag = reflect.StructTag(fmt.Sprintf(`parquet:"%s"`, name))
+		columns = append(columns, f)
+	}
+	return columns
 }
+
+// wordStarts are where words of a field's name begin: CI-Lo, Welch-P.
+var wordStarts = []*regexp.Regexp{regexp.MustCompile(`([A-Z]+)([A-Z][a-z])`), regexp.MustCompile(`([a-z0-9])([A-Z])`)}
 
 // Header returns the names of the columns.
 func (t Table) Header() []string {
 	var names []string
-	for _, f := range t.fields() {
+	for _, f := range t.Columns() {
 		name, _, _ := strings.Cut(f.Tag.Get("parquet"), ",")
 		names = append(names, name)
 	}
@@ -81,7 +103,7 @@ func (t Table) Shown() int {
 func (t Table) Cells(i int, full bool) []string {
 	row := reflect.ValueOf(t.Rows).Index(i)
 	var cells []string
-	for _, f := range t.fields() {
+	for _, f := range t.Columns() {
 		switch v := row.FieldByIndex(f.Index).Interface().(type) {
 		case float64:
 			cells = append(cells, number(v, full))
@@ -116,22 +138,21 @@ func Thousands(n int64) string {
 // Test is one statistical test as the report shows it. NaN means that the test has no
 // such number.
 type Test struct {
-	Name       string  `parquet:"test"`        // "Agency, positive: Gemma - Llama"
-	Method     string  `parquet:"method"`      // "Welch t, prompt medians taken as independent"
-	Statistic  string  `parquet:"statistic"`   // "t"
-	Value      float64 `parquet:"value"`       //
-	DF1        float64 `parquet:"df1"`         // of t: its degrees of freedom
-	DF2        float64 `parquet:"df2"`         // of F
-	P          float64 `parquet:"p"`           //
-	PAdjusted  float64 `parquet:"p_adjusted"`  //
-	Adjustment string  `parquet:"adjustment"`  // "Bonferroni, 4 tests"
-	Estimate   float64 `parquet:"estimate"`    //
-	Lower      float64 `parquet:"lower"`       // of the interval, 95 %
-	Upper      float64 `parquet:"upper"`       //
-	Effect     string  `parquet:"effect"`      // "Cohen d"
-	EffectSize float64 `parquet:"effect_size"` //
-	N          string  `parquet:"n"`           // "108 / 162"
-	Warnings   string  `parquet:"warnings"`    //
+	Name       string  `parquet:"test"` // "Agency, positive: Gemma - Llama"
+	Method     string  // "Welch t, prompt medians taken as independent"
+	Statistic  string  // "t"
+	Value      float64 // of it
+	DF1, DF2   float64 // of t DF1 alone, of F both
+	P          float64
+	PAdjusted  float64
+	Adjustment string  // "Bonferroni, 4 tests"
+	Estimate   float64 // with its interval, 95 %
+	Lower      float64
+	Upper      float64
+	Effect     string // "Cohen d"
+	EffectSize float64
+	N          string // "108 / 162"
+	Warnings   string
 }
 
 var nan = math.NaN()
@@ -177,12 +198,7 @@ func resampleTest(name, method string, r stats.ResampleResult) Test {
 
 // Paired is a paired t-test over prompts, as columns of a table.
 type Paired struct {
-	Lower float64 `parquet:"ci_lo"`
-	Upper float64 `parquet:"ci_hi"`
-	T     float64 `parquet:"paired_t"`
-	DF    float64 `parquet:"paired_df"`
-	P     float64 `parquet:"paired_p"`
-	Dz    float64 `parquet:"cohen_dz"`
+	CILo, CIHi, PairedT, PairedDF, PairedP, CohenDz float64
 }
 
 func newPaired(t stats.TResult) Paired {
@@ -191,14 +207,13 @@ func newPaired(t stats.TResult) Paired {
 
 // Cell is what two families are compared in, as columns of a table.
 type Cell struct {
-	Category string `parquet:"Category"`
-	Framing  string `parquet:"prompt_framing"`
-	Family1  string `parquet:"family1"`
-	Family2  string `parquet:"family2"`
+	Category         string `parquet:"Category"`
+	PromptFraming    string
+	Family1, Family2 string
 }
 
 func (c Cell) String() string {
-	return fmt.Sprintf("%s, %s: %s - %s", c.Category, c.Framing, c.Family1, c.Family2)
+	return fmt.Sprintf("%s, %s: %s - %s", c.Category, c.PromptFraming, c.Family1, c.Family2)
 }
 
 // estimate is an interval of a figure, of group k.

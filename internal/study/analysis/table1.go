@@ -17,14 +17,13 @@ import (
 
 // TokenRow is a token's place in the order of MWLR between two models.
 type TokenRow struct {
-	Model1   string  `parquet:"model1,dict"`
-	Model2   string  `parquet:"model2,dict"`
-	Rank     int64   `parquet:"rank"` // 1: preferred most by Model2
-	Token    string  `parquet:"token_decoded"`
-	LogProb2 float64 `parquet:"logprob2"`
-	LogProb1 float64 `parquet:"logprob1"`
-	MWLR     float64 `parquet:"mwlr"`
-	NCommon  int64   `parquet:"n_common"`
+	Model1, Model2 string  `parquet:",dict"`
+	Rank           int64   // 1: preferred most by Model2
+	Token          string  `parquet:"token_decoded"`
+	LogProb2       float64 `parquet:"logprob2"`
+	LogProb1       float64 `parquet:"logprob1"`
+	MWLR           float64
+	NCommon        int64
 }
 
 // tableEnds is how many tokens of each end Table 1 shows.

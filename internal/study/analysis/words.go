@@ -10,24 +10,19 @@ import (
 
 // CoverageRow counts a category's words in one source.
 type CoverageRow struct {
-	Source   string  `parquet:"source"`
-	Kind     string  `parquet:"kind"`
-	Category string  `parquet:"Category"`
-	Entries  int64   `parquet:"entries"` // different words of the dictionary
-	Scored   int64   `parquet:"scored"`
-	Single   int64   `parquet:"single_token"`
-	Share    float64 `parquet:"share_scored"`
+	Source, Kind string
+	Category     string `parquet:"Category"`
+
+	Entries, Scored, SingleToken int64 // different words of the dictionary, of these
+	ShareScored                  float64
 }
 
 // WordsRow is the gap of two categories by implicit reward, on all words and on those
 // of one token.
 type WordsRow struct {
-	Pair    string  `parquet:"pair"`
-	Framing string  `parquet:"prompt_framing"`
-	Words   string  `parquet:"words"` // "all words", "single tokens"
-	NWords  int64   `parquet:"n_words"`
-	N       int64   `parquet:"n"`    // prompts
-	Diff    float64 `parquet:"diff"` // median rank of the first category less the second's, over the number of words
+	Pair, PromptFraming, Words string  // "all words", "single tokens"
+	NWords, N                  int64   // N: prompts
+	Diff                       float64 // median rank of the first category less the second's, over the number of words
 	Paired
 }
 
@@ -43,7 +38,8 @@ func AllWords(dict *cube.Dictionary, all []*Pair, o *Options) (*Result, error) {
 	res := &Result{Analysis: "words", Name: "words-" + dict.Name, Title: say("words.title", dict.Name)}
 	res.About = paragraphs("words.about", a, b)
 	res.Differs = o.between(dict)
-	chart := &plot.Intervals{XLabel: fmt.Sprintf("median rank of %s less that of %s, share of words", a, b), Groups: named(wordSets...)}
+	chart := &plot.Intervals{XLabel: fmt.Sprintf("median rank of %s less that of %s, share of words", a, b),
+		Groups: named(wordSets...)}
 	var coverage []CoverageRow
 	var rows []WordsRow
 	for _, p := range all {
@@ -91,7 +87,8 @@ func AllWords(dict *cube.Dictionary, all []*Pair, o *Options) (*Result, error) {
 	res.Tables = []Table{{"coverage", "Coverage of the dictionary", coverage, 0}}
 	if len(rows) > 0 {
 		res.Tables = append(res.Tables, Table{"gaps", "Gaps on all words and on single tokens", rows, 0})
-		res.Figures = []Figure{{res.Name, &plot.Figure{Title: "All words beside single tokens", Chart: chart, Caption: say("words.caption")}}}
+		res.Figures = []Figure{{res.Name, &plot.Figure{Title: "All words beside single tokens", Chart: chart,
+			Caption: say("words.caption")}}}
 	}
 	return res, nil
 }

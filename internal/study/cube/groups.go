@@ -135,10 +135,11 @@ func (g *Groups) About() string {
 	}
 	found := g.Framings(g.Prompts)
 	if slices.Equal(found, []string{everyone}) {
-		return fmt.Sprintf("groups of prompts: one, all %d (names that begin with best_, greatest_ or good_ would be positive, "+
-			"with worst_, bad_ or terrible_ negative; %s)", len(g.Prompts), needGroup)
+		return fmt.Sprintf("groups of prompts: one, all %d (names that begin with best_, greatest_ or good_ would be "+
+			"positive, with worst_, bad_ or terrible_ negative; %s)", len(g.Prompts), needGroup)
 	}
-	how := "by the beginning of their names: positive best_, greatest_ or good_, negative worst_, bad_ or terrible_; " + needGroup
+	how := "by the beginning of their names: positive best_, greatest_ or good_, negative worst_, bad_ or terrible_; " +
+		needGroup
 	if g.Of != nil {
 		how = "from " + g.File
 		missing := func(p string) bool { return slices.Contains(g.Prompts, p) }

@@ -70,10 +70,12 @@ func readAblation(in *table.CSVReader, a *cube.Ablation) error {
 		if len(a.Rows) == 0 && !known {
 			a.Source, a.Method = text("data_source"), text("method")
 			if a.Size, err = strconv.ParseFloat(text("data_size"), 64); err != nil || a.Source == "" || a.Method == "" {
-				return fmt.Errorf("line %d: wanted data_size (a number), data_source and method in columns of these names", in.Line(0))
+				return fmt.Errorf("line %d: wanted data_size (a number), data_source and method in columns of these names",
+					in.Line(0))
 			}
 		}
-		r := cube.RunRow{Model: text("model_id"), Family: runFamily(text("base_model"), text("model_id")), Category: text("Category")}
+		r := cube.RunRow{Model: text("model_id"), Category: text("Category")}
+		r.Family = runFamily(text("base_model"), r.Model)
 		if r.Family == "" {
 			return in.Errorf(column("base_model"), "model %s without a family", r.Model)
 		}

@@ -20,7 +20,7 @@ import (
 type Config struct {
 	Data      string            `yaml:"data"`      // a folder as in the paper's repository, whose inputs are found by name
 	Models    string            `yaml:"models"`    // file of models: names, short names, families
-	Families  map[string]string `yaml:"families"`  // families of models that need no file: name, or file name without ending, to family
+	Families  map[string]string `yaml:"families"`  // of models, by name or by file name without ending, that need no file
 	Corpora   []CorpusConfig    `yaml:"corpora"`   // dictionaries, and the scores of reward models on their words
 	Tables    []string          `yaml:"tables"`    // tables of log-probabilities
 	Rewards   []string          `yaml:"rewards"`   // files of implicit rewards
@@ -32,8 +32,8 @@ type Config struct {
 	Pairs     [][2]string       `yaml:"pairs"`     // base and tuned models (implicit, did ...); nil: found by name
 	Prompt    string            `yaml:"prompt"`    // of fig3 and table1; "": greatest_ever_one
 	Words     []string          `yaml:"words"`     // of fig3; nil: love, freedom
-	Neutral   string            `yaml:"neutral"`   // prompt whose log-probabilities stand for frequency; "": the mean of all
-	Groups    string            `yaml:"groups"`    // CSV file prompt,group: what prompts are tested together; "": by the prompts' names
+	Neutral   string            `yaml:"neutral"`   // prompt whose log-probabilities are a word's frequency; "": the mean of all
+	Groups    string            `yaml:"groups"`    // CSV file prompt,group: prompts to test together; "": by their names
 }
 
 // CorpusConfig is a dictionary and the scores that belong to it.
@@ -119,7 +119,8 @@ func (c *Config) discover() error {
 		}
 	}
 	if len(c.Corpora)+len(c.Tables)+len(c.Series)+len(c.Ablations) == 0 {
-		return fmt.Errorf("study: %s: nothing of the paper's layout, wanted data/corpora, data/reward_model_scores and the like", c.Data)
+		return fmt.Errorf("study: %s: nothing of the paper's layout, wanted data/corpora, data/reward_model_scores and the like",
+			c.Data)
 	}
 	return nil
 }

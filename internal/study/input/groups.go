@@ -54,7 +54,8 @@ func readGroups(in *table.CSVReader, g *cube.Groups) error {
 	}
 	prompt, group := column("name", "prompt"), column("group", "framing")
 	if prompt < 0 || group < 0 {
-		return fmt.Errorf("line 1: columns %s, wanted prompt,group: the name of a prompt, and its group", strings.Join(header, ", "))
+		return fmt.Errorf("line 1: columns %s, wanted prompt,group: the name of a prompt, and its group",
+			strings.Join(header, ", "))
 	}
 	for record, err := range records(in) {
 		if err != nil {

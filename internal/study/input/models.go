@@ -162,5 +162,6 @@ func findModel(user []cube.Model, name string) (cube.Model, bool) {
 
 // errNoFamily is of a file whose model needs one.
 func errNoFamily(path, what, name, more string) error {
-	return fmt.Errorf("%s: %s %q without a family, wanted it in the file of models (name, family)%s", path, what, name, more)
+	return fmt.Errorf("%s: %s %q without a family, wanted it in the file of models (name, family)%s",
+		path, what, name, more)
 }

@@ -48,7 +48,8 @@ func (c *Config) pair(in *cube.Inputs) error {
 	if in.Crossed, err = asked(c.Compare, in.LogProbs); err != nil {
 		return err
 	}
-	many := slices.DeleteFunc(slices.Clone(in.LogProbs), func(l *cube.LogProbFile) bool { return len(l.Table.Prompts) < 2 })
+	few := func(l *cube.LogProbFile) bool { return len(l.Table.Prompts) < 2 }
+	many := slices.DeleteFunc(slices.Clone(in.LogProbs), few)
 	for _, a := range many {
 		for _, b := range many {
 			if c.Pairs == nil && a != b && !a.Tuned() && b.Tuned() && strings.HasPrefix(b.Model.Name, a.Model.Name) {

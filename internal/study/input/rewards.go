@@ -93,8 +93,8 @@ func fill(s *cube.Scores, rows []words.Record) error {
 		base, tuned := &s.Values[0][p][w], &s.Values[1][p][w]
 		switch {
 		case !math.IsNaN(*base) && row.Form != forms[row.Word]:
-			return fmt.Errorf("%q stands twice after prompt %s, as %q and %q, wanted one row a word: score -measure pooled, or one of -forms",
-				row.Word, row.Prompt, forms[row.Word], row.Form)
+			return fmt.Errorf("%q stands twice after prompt %s, as %q and %q, wanted one row a word: "+
+				"score -measure pooled, or one of -forms", row.Word, row.Prompt, forms[row.Word], row.Form)
 		case !math.IsNaN(*base):
 			return fmt.Errorf("%q stands twice after prompt %s", row.Word, row.Prompt)
 		case math.IsInf(row.Base, 0) || math.IsInf(row.Tuned, 0):

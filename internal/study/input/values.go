@@ -158,7 +158,8 @@ func (l layout) readParquet(data []byte, s *cube.Scores) (where func(row int) st
 	}
 	err = table.ReadColumn(leaves[c.words], func(_ int, v parquet.Value) error {
 		if v.IsNull() || v.Kind() != parquet.ByteArray || !utf8.Valid(v.ByteArray()) {
-			return errors.New(`wanted text (missing values are those that pandas makes of "NA" and "null" without keep_default_na=False)`)
+			return errors.New("wanted text (missing values are those that pandas makes of \"NA\" and \"null\" " +
+				"without keep_default_na=False)")
 		}
 		s.Words = append(s.Words, string(v.ByteArray()))
 		return nil

@@ -116,11 +116,15 @@ func csvOf(t analysis.Table) []byte {
 // parquetOf is the table; what is not there is NaN.
 func parquetOf(t analysis.Table) ([]byte, error) {
 	var b bytes.Buffer
-	rows := reflect.ValueOf(t.Rows)
-	schema := parquet.SchemaOf(reflect.New(rows.Type().Elem()).Interface())
+	rows, columns := reflect.ValueOf(t.Rows), t.Columns()
+	row := reflect.New(flat(columns))
+	schema := parquet.NewSchema(rows.Type().Elem().Name(), parquet.SchemaOf(row.Interface()))
 	w := parquet.NewWriter(&b, schema, parquet.Compression(&parquet.Zstd), table.CreatedBy(logprob.Version))
 	for i := range rows.Len() {
-		if err := w.Write(rows.Index(i).Addr().Interface()); err != nil {
+		for k, c := range columns {
+			row.Elem().Field(k).Set(rows.Index(i).FieldByIndex(c.Index))
+		}
+		if err := w.Write(row.Interface()); err != nil {
 			return nil, err
 		}
 	}
@@ -128,4 +132,13 @@ func parquetOf(t analysis.Table) ([]byte, error) {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// flat is a struct of some columns, none of them embedded.
+func flat(columns []reflect.StructField) reflect.Type {
+	var fields []reflect.StructField
+	for _, c := range columns {
+		fields = append(fields, reflect.StructField{Name: c.Name, Type: c.Type, Tag: c.Tag})
+	}
+	return reflect.StructOf(fields)
 }

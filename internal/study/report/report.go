@@ -42,7 +42,7 @@ func New(o *analysis.Options, in *cube.Inputs, results []*analysis.Result) *Repo
 
 // testRow is a Test of an analysis.
 type testRow struct {
-	Analysis string `parquet:"analysis"`
+	Analysis string
 	analysis.Test
 }
 
@@ -57,7 +57,7 @@ func (r *Report) tests() []testRow {
 }
 
 // testHeader and testCells are a test as the reports show it.
-var testHeader = []string{"Test", "Method", "Statistic", "p", "p adjusted", "Estimate [95 %]", "Effect size", "n", "Doubts"}
+var testHeader = strings.Split("Test,Method,Statistic,p,p adjusted,Estimate [95 %],Effect size,n,Doubts", ",")
 
 func testCells(t analysis.Test) []string {
 	statistic := t.Statistic
@@ -139,7 +139,8 @@ func (r *Report) settings() []string {
 	if groups := r.Groups.About(); groups != "" {
 		s = append(s, groups)
 	}
-	return append(s, fmt.Sprintf("seed: %d", r.Options.Seed), fmt.Sprintf("random draws a test: %d", r.Options.Arrangements()))
+	return append(s, fmt.Sprintf("seed: %d", r.Options.Seed),
+		fmt.Sprintf("random draws a test: %d", r.Options.Arrangements()))
 }
 
 //go:embed report.html.tmpl
