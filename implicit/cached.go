@@ -11,31 +11,31 @@ import (
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// Cached returns the policy over a model that computes each text once, however many
-// calls of Rewards ask for it: a model that takes part in several pairs, or whose
-// words are scored in several sets of forms, runs over what they share one time. Where
-// within is not nil, every text is scored with the probability of this set of tokens after
-// it, also where that is not asked for, so that requests with it and without share too.
+// Cached returns the policy p over a model that memoises its results, so that a model that
+// takes part in several pairs, or scores overlapping sets of forms, computes each text once.
+// If within is not nil, every text is scored with the probability of this set of tokens
+// after it (logprob.Request.Within), asked for or not, so that requests with it and without
+// share results.
 //
-// Results are held in memory, some 100 bytes a text; the texts of a call are held as long
-// as it lasts. Texts are told apart by their ids and by where the reply begins. What a
-// request asks beyond the log-probabilities of the reply and this set is computed anew.
-// The model is for one goroutine at a time.
+// The key is the token ids and the position where the reply begins. Results are kept in
+// memory, about 100 bytes a text; the texts of a call are held until it ends. A request for
+// more than the reply's log-probabilities and this set (TopK, Distribution, another Within)
+// is computed anew. The model must not be used by several goroutines at once.
 func Cached(p *Policy, within []bool) *Policy {
 	q := *p
 	q.LM = &cached{LM: p.LM, within: within, known: map[cacheKey]cacheEntry{}}
 	return &q
 }
 
-// cached is a language model with a memory.
+// cached is a language model with memoised results.
 type cached struct {
 	logprob.LM
-	within []bool // asked for after every text; nil for none
+	within []bool // set of tokens requested after every text; nil for none
 	known  map[cacheKey]cacheEntry
 	values []float32 // log-probabilities of all texts
 }
 
-// cacheKey is the beginning of the hash of a text's ids and place of the reply.
+// cacheKey is the first half of the SHA-256 of a text's ids and reply position.
 type cacheKey [16]byte
 
 type cacheEntry struct {
@@ -54,19 +54,19 @@ func keyOf(r logprob.Request) cacheKey {
 	return cacheKey(sum[:16])
 }
 
-// keeps tells whether the answer to a request can come from memory.
+// keeps reports whether the cache can answer a request.
 func (c *cached) keeps(r logprob.Request) bool {
 	return r.TopK == 0 && !r.Distribution && (r.Within == nil || slices.Equal(r.Within, c.within))
 }
 
-// Run is LM's, from memory where it can.
+// Run is LM's; it computes only what is not cached.
 func (c *cached) Run(ctx context.Context, requests iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
 	return func(yield func(logprob.Result, error) bool) {
-		var keys []cacheKey // of all requests
+		var keys []cacheKey // of every request
 		var fresh []logprob.Request
-		var places []int // of the fresh ones, in keys
+		var places []int // indices in keys of the fresh requests
 		asked := map[cacheKey]bool{}
-		direct := map[int]logprob.Result{} // what memory does not hold, by place
+		direct := map[int]logprob.Result{} // results that are not cached, by index in keys
 		for r := range requests {
 			k := keyOf(r)
 			if c.keeps(r) {
@@ -97,7 +97,7 @@ func (c *cached) Run(ctx context.Context, requests iter.Seq[logprob.Request]) it
 	}
 }
 
-// compute answers requests that are not known.
+// compute runs the model over the fresh requests and stores their results.
 func (c *cached) compute(ctx context.Context, fresh []logprob.Request, places []int, keys []cacheKey, direct map[int]logprob.Result) error {
 	if len(fresh) == 0 {
 		return ctx.Err()

@@ -11,54 +11,50 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// JoinOptions says which tokens of two tables are the same. nil is the zero value.
+// JoinOptions says which tokens of two tables are the same; nil is the zero value.
 type JoinOptions struct {
-	// ByID joins the tokens of one vocabulary id by id. Ids, names and texts of the
-	// tables must be the same throughout, or Join fails. It keeps tokens apart that
-	// decode to the same text (parts of a character all decode to U+FFFD), so that
-	// over a base model and a model tuned from it the full distributions are
-	// compared.
+	// ByID matches tokens by id. The ids, names and texts of the two vocabularies must be
+	// identical, or Join fails. Tokens that decode to the same text (parts of characters
+	// decode to U+FFFD) stay apart, so the full distributions are compared.
 	ByID bool
-	// DropNA leaves out the tokens that pandas reads as missing ("", "NA", "null",
-	// "None", "nan" ...), as the paper's code does.
+	// DropNA omits the tokens that pandas reads as missing ("", "NA", "null", "None", "nan"
+	// ...), as the paper's code does.
 	DropNA bool
 }
 
-// Joined is two tables p and q on the tokens and prompts that they share. It keeps
-// the tables, and computes a prompt's values when asked.
+// Joined holds two tables p and q and their shared tokens and prompts. Values are computed
+// from the tables on request, prompt by prompt.
 type Joined struct {
 	Prompts  []string         // in both tables, in p's order
-	Tokens   []tokenize.Token // in both tables, as p has them, in p's order; of several with the same text the first
+	Tokens   []tokenize.Token // in both tables, as in p and in p's order; the first of several with the same text
 	Coverage Coverage
-	Warnings []error // prompts that only one table has, tables computed in different types
+	Warnings []error // prompts in one table only, tables of different data types
 
 	p, q side
 }
 
-// Coverage counts the rows of the tables that went into a Joined.
+// Coverage counts the rows of the tables that were joined.
 type Coverage struct {
 	Shared             int // len(Tokens)
 	P, Q               int // rows of each table
-	RepeatedP          int // rows of p whose token stands in an earlier row already
+	RepeatedP          int // rows of p whose token occurs in an earlier row
 	RepeatedQ          int
-	OnlyP, OnlyQ       int // rows whose token the other table lacks
-	DroppedP, DroppedQ int // rows left out by DropNA
+	OnlyP, OnlyQ       int // rows whose token is missing from the other table
+	DroppedP, DroppedQ int // rows omitted by DropNA
 }
 
-// side is one of the tables.
+// side is one of the two tables.
 type side struct {
 	columns [][]float32 // of the shared prompts
-	index   []int32     // row -> place in Tokens, -1 for none
+	index   []int32     // row -> index in Tokens, or -1
 }
 
-// Join puts two tables together, token by token and prompt by prompt. Prompts are the
-// same when their names are. Tokens are the same when their decoded texts are,
-// whatever their ids, so that models with different tokenizers can be compared;
-// options may change that. Several tokens of a table may decode to one text (byte
-// tokens and ordinary tokens; all parts of a character decode to U+FFFD, where "the
-// same text" means little): then its log-probability is that of the likeliest, prompt
-// by prompt, as in the paper's code, and Coverage counts the others. No shared prompt
-// or no shared token is an error.
+// Join matches two tables by prompt name and by the decoded text of their tokens, so that
+// models with different tokenizers can be compared; JoinOptions.ByID matches by id instead.
+// If several tokens of a table decode to the same text (byte tokens and ordinary ones; all
+// parts of a character decode to U+FFFD, where "the same text" says little), the
+// log-probability is that of the likeliest, prompt by prompt, as in the paper's code, and
+// Coverage counts the others. It is an error if no prompt or no token is shared.
 func Join(p, q *logprob.Table, o *JoinOptions) (*Joined, error) {
 	if o == nil {
 		o = &JoinOptions{}
@@ -128,7 +124,7 @@ func (j *Joined) joinTokens(p, q []tokenize.Token, o *JoinOptions) {
 		return key{text: t.Text}
 	}
 	drop := func(t tokenize.Token) bool { return o.DropNA && table.PandasMissing(t.Text) }
-	inQ := make(map[key]int32, len(q)) // -> place in Tokens, -1 while p has not shown it
+	inQ := make(map[key]int32, len(q)) // -> index in Tokens, or -1 until p has the token
 	for _, t := range q {
 		if !drop(t) {
 			inQ[of(t)] = -1
@@ -179,7 +175,7 @@ func (j *Joined) joinTokens(p, q []tokenize.Token, o *JoinOptions) {
 	c.Shared = len(j.Tokens)
 }
 
-// sameVocabulary refuses two lists of tokens that differ.
+// sameVocabulary returns an error if two lists of tokens differ.
 func sameVocabulary(p, q []tokenize.Token) error {
 	for i := range min(len(p), len(q)) {
 		if p[i] != q[i] {
@@ -199,8 +195,8 @@ func some(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// LogProb returns ln p and ln q of every token of Tokens after prompt number prompt
-// of Prompts, in new slices.
+// LogProb returns ln p and ln q of every token of Tokens, as new slices, after the prompt
+// Prompts[prompt].
 func (j *Joined) LogProb(prompt int) (p, q []float32) {
 	return j.p.values(prompt, len(j.Tokens)), j.q.values(prompt, len(j.Tokens))
 }
@@ -215,15 +211,14 @@ func (s side) values(prompt, n int) []float32 {
 	return v
 }
 
-// LogRatio returns ln p - ln q of every token: with p the tuned and q the base model,
-// the implicit reward of the one-token reply for beta = 1, without the unknown c(x).
-// It is 0 where both are equal, also where both are -Inf, and +Inf or -Inf where only
-// q or only p is 0.
+// LogRatio returns ln p - ln q of every token of Tokens. With p the tuned and q the base
+// model it is the implicit reward of each one-token reply for beta = 1, without c(x). Zero
+// probabilities are treated as in the function LogRatio.
 func (j *Joined) LogRatio(prompt int) []float64 {
 	return j.each(prompt, LogRatio)
 }
 
-// MWLR returns the mean-weighted log-ratio of every token, ½(p+q)(ln p − ln q): see
+// MWLR returns the mean-weighted log-ratio ½(p+q)(ln p − ln q) of every token of Tokens; see
 // the function MWLR.
 func (j *Joined) MWLR(prompt int) []float64 {
 	return j.each(prompt, MWLR)
@@ -238,9 +233,8 @@ func (j *Joined) each(prompt int, f func(lnP, lnQ float64) float64) []float64 {
 	return v
 }
 
-// LogRatio returns ln p - ln q of two probabilities given by their natural logarithms. It is
-// 0 where both are equal, also where both are -Inf, and +Inf or -Inf where only q or only p
-// is 0.
+// LogRatio returns ln p - ln q. It is 0 if both are equal, including both -Inf, and +Inf or
+// -Inf if only q or only p is 0.
 func LogRatio(lnP, lnQ float64) float64 {
 	if lnP == lnQ {
 		return 0
@@ -248,12 +242,11 @@ func LogRatio(lnP, lnQ float64) float64 {
 	return lnP - lnQ
 }
 
-// MWLR returns the mean-weighted log-ratio ½(p+q)(ln p − ln q) of two probabilities
-// given by their natural logarithms (Christian et al. 2026). It is 0 where both are
-// equal, also where both are -Inf, and +Inf or -Inf where only q or only p is 0. It
-// changes sign when the two change places, and its sum over a full vocabulary is
-// (KL(p|q) − KL(q|p))/2. Unlike the log-ratio it lets tokens count by their
-// probability, and is no monotone function of it.
+// MWLR returns the mean-weighted log-ratio ½(p+q)(ln p − ln q) of two probabilities given as
+// natural logarithms (Christian et al. 2026). It is 0 if both are equal, including both
+// -Inf, and +Inf or -Inf if only q or only p is 0. Swapping p and q changes its sign, and
+// its sum over a full vocabulary is (KL(p|q) − KL(q|p))/2. It weights tokens by their
+// probability, and is not a monotone function of the log-ratio.
 func MWLR(lnP, lnQ float64) float64 {
 	switch {
 	case lnP == lnQ:

@@ -9,23 +9,23 @@ import (
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// LoadOptions say how the models of a pair are loaded, and how they read an item. nil is the
-// zero value.
+// LoadOptions say how the models of a pair are loaded and how they render an item; nil is
+// the zero value.
 type LoadOptions struct {
-	Model logprob.Options     // of both models
-	Hub   *logprob.HubOptions // where models named by a hub id come from
-	// Tuned and Base make the policies of the models: nil is Chat(m, nil) for the tuned and
-	// Raw(m) for the base model, the paper's renderings.
+	Model logprob.Options     // for both models
+	Hub   *logprob.HubOptions // for models named by a hub id
+	// Tuned and Base make the policies of the models. The defaults are the paper's
+	// renderings: Chat(m, nil) for the tuned and Raw(m) for the base model.
 	Tuned, Base func(m logprob.LM) *Policy
-	Beta        float64 // of the pair; 0 for 1
+	Beta        float64 // of the pair; 0 means 1
 }
 
-// Load loads the models of a pair, each named by a folder or by a hub id ("org/name",
-// "org/name@revision"; see logprob.Find). A base "" is none: the reward is then
-// reference-free. Models that are alike share their executables, and a model that is named
-// twice is loaded once. It fails where a model has no tokenizer; that it has no chat
-// template shows in the rewards. Close frees the models; Warnings of logprob.Model tell of
-// doubts about their files.
+// Load loads a pair of models, each named by a folder or a hub id ("org/name",
+// "org/name@revision"; see logprob.Find). If base is "", the reward is reference-free.
+// Models of the same architecture share their executables, and a model named twice is loaded
+// once. It is an error if a model has no tokenizer; a missing chat template is an error of
+// the rewards. Close frees the models; logprob.Model.Warnings lists doubts about their
+// files.
 func Load(ctx context.Context, tuned, base string, o *LoadOptions) (Pair, error) {
 	if o == nil {
 		o = &LoadOptions{}
@@ -75,7 +75,7 @@ func load(ctx context.Context, name string, o *LoadOptions, loaded map[string]*l
 	return m, nil
 }
 
-// Close frees the models of the pair, those that can be closed.
+// Close frees the models of the pair that can be closed.
 func (p Pair) Close() error {
 	var errs []error
 	var closed logprob.LM

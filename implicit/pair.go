@@ -12,25 +12,24 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Pair is two policies between which there is an implicit reward,
+// Pair is two policies, which define an implicit reward,
 //
 //	r(x, y) = c(x) + Beta (ln p_tuned(y|x) - ln p_base(y|x))
 type Pair struct {
 	Tuned *Policy
-	// Base is the reference; nil for none: ln p_base then counts as 0, so that the reward
-	// is Beta ln p_tuned(y|x).
+	// Base is the reference policy. Without one (nil) the reward is Beta ln p_tuned(y|x).
 	Base *Policy
-	Beta float64 // above 0; 0 for 1
+	Beta float64 // above 0; 0 means 1
 }
 
-// member is one policy of a pair, and where its part of a Reward stands.
+// member is one policy of a pair, with access to its part of a Reward.
 type member struct {
 	name string
 	*Policy
 	part func(*Reward) (*tokenize.Encoded, *logprob.Result)
 }
 
-// members are the policies of the pair, one where there is no base model.
+// members returns the policies of the pair, one if there is no base model.
 func (p Pair) members() []member {
 	all := []member{
 		{"tuned", p.Tuned, func(r *Reward) (*tokenize.Encoded, *logprob.Result) { return &r.TunedText, &r.Tuned }},
@@ -42,8 +41,8 @@ func (p Pair) members() []member {
 	return all
 }
 
-// Encode makes the texts that the models read of an item: a Reward that is still to be
-// computed, or one with Err where the item cannot be scored.
+// Encode renders an item for both models. The result is a Reward without log-probabilities,
+// or one with Err if the item cannot be scored.
 func (p Pair) Encode(it Item) Reward {
 	beta := p.Beta
 	if beta == 0 {
@@ -69,22 +68,22 @@ func (p Pair) Encode(it Item) Reward {
 	return r
 }
 
-// A window is scored by one model and then by the other; it ends at either bound. Its
-// texts and results are all that Rewards holds: some tens of MB.
+// A window is the batch of items that one model scores before the other does; it ends at
+// either bound. Rewards holds the texts and results of one window, some tens of MB.
 const (
 	windowItems  = 4096
 	windowTokens = 1 << 19
 )
 
 // Rewards scores every item under both models of a pair and yields the rewards in input
-// order. Items are drawn and encoded as they are needed, a window of up to 4,096 at a time,
-// so memory stays bounded however many there are; within a window the tuned model
-// runs first. Items of one prompt should follow each other: what they share is
-// computed once.
+// order. Items are drawn and encoded in windows of up to 4,096, so memory is bounded for any
+// number of items; in each window the tuned model runs first. Items of one prompt should be
+// adjacent: their common prefix is then computed once.
 //
-// An item that cannot be scored comes back in its place with Reward.Err. The error of the
-// sequence (a model's, the context's, a NaN log-probability) comes last and ends it. break
-// stops the work; ctx is looked at before every item drawn and by the models.
+// An item that cannot be scored is yielded in its place with Reward.Err. Any other error (of
+// a model or the context, or a NaN log-probability) is yielded last and ends the sequence.
+// Breaking out of the loop stops the computation; ctx is checked before each item and by the
+// models.
 func Rewards(ctx context.Context, p Pair, items iter.Seq[Item]) iter.Seq2[Reward, error] {
 	return func(yield func(Reward, error) bool) {
 		var window []Reward
@@ -110,8 +109,8 @@ func Rewards(ctx context.Context, p Pair, items iter.Seq[Item]) iter.Seq2[Reward
 	}
 }
 
-// score runs both models over a window and yields its rewards. It answers whether to
-// go on.
+// score runs both models over a window and yields its rewards. It reports whether to
+// continue.
 func (p Pair) score(ctx context.Context, window []Reward, yield func(Reward, error) bool) bool {
 	var todo []*Reward
 	for i := range window {
@@ -133,8 +132,8 @@ func (p Pair) score(ctx context.Context, window []Reward, yield func(Reward, err
 	return true
 }
 
-// run fills in one model's results and holds the model to its promise: a result a text,
-// one value a reply token, finite or -Inf.
+// run fills in one model's results. It returns an error unless there is one result for each
+// text and one value, finite or -Inf, for each reply token.
 func (s member) run(ctx context.Context, todo []*Reward) error {
 	if len(todo) == 0 {
 		return nil

@@ -8,25 +8,26 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Policy is a language model together with the way a conversation and a reply become its
-// tokens. Package implicittest tests all that is asked of one.
+// Policy is a language model with the way it renders a conversation and a reply as tokens.
+// Package implicittest tests that one keeps the rules.
 type Policy struct {
 	LM logprob.LM
-	// Encode makes the model's tokens of an item's Conversation and Reply.
+	// Encode renders an item's Conversation and Reply as tokens of the model.
 	Encode func(Item) (tokenize.Encoded, error)
-	// WordEnds, where it is not nil, tells which of the model's tokens may follow a finished
-	// word; nil is what the text of the tokens of LM.Tokenizer says (words.Boundaries).
+	// WordBoundaries reports for each token id whether the token may follow a finished word;
+	// the default (nil) decides by the texts of LM.Tokenizer's tokens (words.Boundaries).
 	WordBoundaries func() []bool
-	// Within asks, after every reply, for the probability of a set of tokens: see
-	// logprob.Request. The answers are Reward.Tuned.Within and Reward.Base.Within.
+	// Within is a set of tokens whose probability after every reply is requested
+	// (logprob.Request.Within); the results are Reward.Tuned.Within and Reward.Base.Within.
 	Within []bool
 }
 
-// Raw is m reading the prompt as it stands, the reply right after it: the paper's
-// rendering for base models. It begins as the checkpoint's tokenizer begins text.
+// Raw is the policy that reads the prompt as plain text, followed directly by the reply: the
+// paper's rendering for base models. The checkpoint's tokenizer decides whether a BOS
+// precedes it.
 func Raw(m logprob.LM) *Policy { return RawBOS(m, tokenize.BOSAuto) }
 
-// RawBOS is Raw with or without a BOS, whatever the checkpoint's tokenizer would do.
+// RawBOS is Raw with the given choice of BOS instead of the tokenizer's.
 func RawBOS(m logprob.LM, bos tokenize.BOS) *Policy {
 	return policy(m, func(t *tokenize.Tokenizer, it Item) (tokenize.Encoded, error) {
 		switch messages := it.Conversation(); {
@@ -42,9 +43,9 @@ func RawBOS(m logprob.LM, bos tokenize.BOS) *Policy {
 	})
 }
 
-// Chat is m reading the prompt as the user's turn of its own chat template and the
-// reply as the assistant's, raw (with Item.EndTurn as the assistant's message): the
-// paper's rendering for tuned models. nil options are tokenize's defaults.
+// Chat is the policy that renders the conversation with the model's chat template and the
+// reply as the beginning of the assistant's message (with Item.EndTurn as all of it): the
+// paper's rendering for tuned models. nil options are those of package tokenize.
 func Chat(m logprob.LM, o *tokenize.ChatOptions) *Policy {
 	return policy(m, func(t *tokenize.Tokenizer, it Item) (tokenize.Encoded, error) {
 		if it.EndTurn {
@@ -64,7 +65,7 @@ func policy(m logprob.LM, encode func(*tokenize.Tokenizer, Item) (tokenize.Encod
 	}}
 }
 
-// encode makes the policy's text of an item, and holds it to what can be scored.
+// encode renders an item and checks that the model can score it.
 func (p *Policy) encode(it Item) (tokenize.Encoded, error) {
 	switch {
 	case it.Messages != nil && it.Prompt != "":
@@ -85,7 +86,7 @@ func (p *Policy) encode(it Item) (tokenize.Encoded, error) {
 	return text, err
 }
 
-// request asks for what the policy wants to know of a text.
+// request makes the request for a rendered item.
 func (p *Policy) request(t tokenize.Encoded) logprob.Request {
 	r := logprob.RequestOf(t)
 	r.Within = p.Within

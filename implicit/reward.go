@@ -10,19 +10,19 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Item is one reply to score, after a conversation.
+// Item is one reply to score and the conversation before it.
 type Item struct {
-	Prompt   string             // a conversation of one message, the user's
-	Messages []tokenize.Message // instead of Prompt: a conversation, mostly with the user's message last
+	Prompt   string             // one user message
+	Messages []tokenize.Message // instead of Prompt: a conversation, usually ending with a user message
 	Reply    string
-	// EndTurn scores the reply as the assistant's whole message, as the chat template writes
-	// it, with its end of turn, instead of as the beginning of one.
+	// EndTurn scores the reply as the assistant's complete message, as the chat template
+	// renders it with its end of turn, instead of as the beginning of one.
 	EndTurn    bool
-	PromptName string // for errors and results: of a lexicon.Prompt
-	Err        error  // why the item cannot be scored, where its source says so: it comes back in its place
+	PromptName string // label in errors and results, such as that of a lexicon.Prompt
+	Err        error  // why the item cannot be scored, set by its source and returned in Reward.Err
 }
 
-// Conversation is Messages, or Prompt as the message of a user.
+// Conversation returns Messages, or Prompt as one user message.
 func (it Item) Conversation() []tokenize.Message {
 	if it.Messages != nil {
 		return it.Messages
@@ -30,23 +30,23 @@ func (it Item) Conversation() []tokenize.Message {
 	return []tokenize.Message{{Role: "user", Content: it.Prompt}}
 }
 
-// Reward is an item as both models score it.
+// Reward is an item scored by both models.
 type Reward struct {
-	Index int // of the item in the sequence, from 0
+	Index int // index of the item in the sequence, from 0
 	Item
-	Err                 error // an *ItemError that says why the item could not be scored; texts and results are then empty
+	Err                 error // an *ItemError if the item could not be scored; texts and results are then empty
 	Beta                float64
 	TunedText, BaseText tokenize.Encoded
 	Tuned, Base         logprob.Result
 }
 
-// referenceFree tells whether there is no base model.
+// referenceFree reports whether there is no base model.
 func (r Reward) referenceFree() bool { return r.BaseText.IDs == nil }
 
-// LogRatio returns ln p_tuned(y|x) - ln p_base(y|x), in nats: the implicit reward for
-// beta = 1, without the unknown c(x). The sums run in float64 on the tokens' float32
-// values. It is exactly 0 where both sums are equal, also where both are -Inf. Without a
-// base model it is ln p_tuned(y|x). It is NaN where there is Err.
+// LogRatio returns ln p_tuned(y|x) - ln p_base(y|x) in nats: the implicit reward for beta =
+// 1, without c(x). The tokens' float32 values are summed in float64. It is exactly 0 if both
+// sums are equal, including both -Inf. Without a base model it is ln p_tuned(y|x). If Err is
+// set it is NaN.
 func (r Reward) LogRatio() float64 {
 	if r.Err != nil {
 		return math.NaN()
@@ -54,15 +54,15 @@ func (r Reward) LogRatio() float64 {
 	return LogRatio(r.Tuned.Sum(), r.Base.Sum())
 }
 
-// Value returns Beta * LogRatio(). Beta > 0 is the pair's, the strength of the KL penalty
-// under which the tuned model would be optimal; it scales the rewards and changes no rank.
-// Publish it with the number. Beta 0 is 1.
+// Value returns Beta * LogRatio(). Beta > 0 is the pair's strength of the KL penalty under
+// which the tuned model would be optimal; it scales rewards and changes no rank, so publish
+// it with the number. Beta 0 means 1.
 func (r Reward) Value() float64 { return cmp.Or(r.Beta, 1) * r.LogRatio() }
 
-// MeanLogRatio returns Tuned.Mean() - Base.Mean(), each per token of its own model:
-// another quantity than the implicit reward, no likelihood ratio, and not comparable
-// between replies that the tokenizers cut into different numbers of pieces.
-// Without a base model it is Tuned.Mean().
+// MeanLogRatio returns Tuned.Mean() - Base.Mean(), each mean over the tokens of its own
+// model. It is not the implicit reward, nor a likelihood ratio, nor comparable between
+// replies that are tokenized into different numbers of tokens. Without a base model it is
+// Tuned.Mean().
 func (r Reward) MeanLogRatio() float64 {
 	if r.referenceFree() {
 		return r.Tuned.Mean()
@@ -70,16 +70,15 @@ func (r Reward) MeanLogRatio() float64 {
 	return LogRatio(r.Tuned.Mean(), r.Base.Mean())
 }
 
-// PerByte returns LogRatio() per byte (UTF-8) of the reply: a length-normalised value
-// that does not depend on the tokenizers.
+// PerByte returns LogRatio() divided by the reply's length in UTF-8 bytes: a
+// length-normalised value that is independent of the tokenizers.
 func (r Reward) PerByte() float64 { return r.LogRatio() / float64(len(r.Reply)) }
 
-// PerToken returns the reward of every reply token, ln p_tuned - ln p_base. They add
-// up to LogRatio, but for rounding. It answers false where the models cut the reply
-// differently, so that there is no common token: the byte spans within the reply must
-// agree (ids need not). Texts made from ids have no spans; theirs must have the same
-// reply ids. PerSpan answers for every pair of tokenizers. Without a base model the values
-// are ln p_tuned.
+// PerToken returns the reward of every reply token, ln p_tuned - ln p_base; the sum is
+// LogRatio up to rounding. It returns false if the models tokenize the reply differently:
+// the tokens' byte spans within the reply must agree, or, for texts made from ids, which
+// have no spans, the reply ids. PerSpan works for any two tokenizers. Without a base model
+// the values are ln p_tuned.
 func (r Reward) PerToken() ([]float64, bool) {
 	if r.Err != nil {
 		return nil, false
@@ -97,20 +96,20 @@ func (r Reward) PerToken() ([]float64, bool) {
 	return values, true
 }
 
-// What Flags may answer.
+// Values of Reward.Flags.
 const (
-	FlagTunedStraddle = "tuned-straddle" // the tuned model's first reply token covers the end of the prompt as well
-	FlagBaseStraddle  = "base-straddle"  // the base model's does
-	FlagTunedSpecial  = "tuned-special"  // the caller's text spells out a special token of the tuned model, such as "</s>"
-	FlagBaseSpecial   = "base-special"   // of the base model
+	FlagTunedStraddle = "tuned-straddle" // the tuned model's first reply token also covers the end of the prompt
+	FlagBaseStraddle  = "base-straddle"  // same for the base model
+	FlagTunedSpecial  = "tuned-special"  // the item's text contains the name of a special token of the tuned model, such as "</s>"
+	FlagBaseSpecial   = "base-special"   // same for the base model
 	FlagTunedTrimmed  = "tuned-trimmed"  // with Item.EndTurn: the tuned model's chat template trims the reply
-	FlagBaseTrimmed   = "base-trimmed"   // the base model's does
-	FlagCut           = "cut"            // the models cut the reply differently: no per-token rewards, but PerSpan's
-	FlagText          = "text"           // the models were given different texts as the reply: a policy's Encode changes it
+	FlagBaseTrimmed   = "base-trimmed"   // same for the base model
+	FlagCut           = "cut"            // the models tokenize the reply differently: use PerSpan, not PerToken
+	FlagText          = "text"           // a policy's Encode changed the reply, so the models read different texts
 )
 
-// Flags names what a reader of the number should know, in the order of the constants;
-// nil mostly.
+// Flags lists what a reader of the number should know, in the order of the constants;
+// usually nil.
 func (r Reward) Flags() []string {
 	var flags []string
 	pair := !r.referenceFree()
@@ -137,7 +136,7 @@ func replyOf(t tokenize.Encoded) string {
 	return t.Rendered[t.Start:]
 }
 
-// sameCut tells whether both texts have the same reply in the same pieces.
+// sameCut reports whether both texts have the same reply, tokenized into the same pieces.
 func sameCut(a, b tokenize.Encoded) bool {
 	if a.Spans == nil || b.Spans == nil {
 		return a.Spans == nil && b.Spans == nil && slices.Equal(a.IDs[a.Reply:], b.IDs[b.Reply:])
@@ -145,8 +144,8 @@ func sameCut(a, b tokenize.Encoded) bool {
 	return replyOf(a) == replyOf(b) && slices.Equal(replySpans(a), replySpans(b))
 }
 
-// replySpans returns the spans of the reply's tokens within the reply; a token that
-// straddles the boundary begins at 0.
+// replySpans returns the byte spans of the reply's tokens relative to the reply. A token
+// that straddles the prompt boundary begins at 0.
 func replySpans(t tokenize.Encoded) [][2]int {
 	spans := make([][2]int, 0, len(t.Spans)-t.Reply)
 	for _, s := range t.Spans[t.Reply:] {
@@ -155,11 +154,11 @@ func replySpans(t tokenize.Encoded) [][2]int {
 	return spans
 }
 
-// ItemError is an item that cannot be scored: its source says so (Item.Err), its text
-// cannot be encoded, has no prompt or no reply, or is longer than the model's context.
+// ItemError is an item that cannot be scored: its source says so (Item.Err), its text cannot
+// be encoded, has no prompt or no reply, or exceeds the model's context.
 type ItemError struct {
 	Item  Item
-	Model string // "tuned" or "base" where one model's encoding failed
+	Model string // "tuned" or "base" if one model's encoding failed
 	Err   error
 }
 

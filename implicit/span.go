@@ -8,52 +8,48 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Span is a piece of a reply that both models read as whole tokens.
+// Span is a piece of a reply that is a whole number of tokens in both models.
 type Span struct {
-	Start, End int     // bytes of the reply, as UTF-8; End > Start
-	Text       string  // what stands there, whole characters
-	Tuned      float64 // sum of the tuned model's ln p of its tokens there, in nats; -Inf where one has probability 0
-	Base       float64 // of the base model's
-	// TunedTokens and BaseTokens are the tokens there, each model's at least one:
-	// Tuned.LogProb[TunedTokens[0]:TunedTokens[1]], which are the ids
-	// TunedText.IDs[TunedText.Reply:] from the same index to the same.
+	Start, End int     // byte offsets in the reply (UTF-8); End > Start
+	Text       string  // the reply's bytes Start to End, whole characters
+	Tuned      float64 // sum of the tuned model's ln p over the span's tokens, in nats; -Inf if one has probability 0
+	Base       float64 // same for the base model
+	// TunedTokens and BaseTokens are the span's half-open ranges of reply tokens, at least
+	// one token each: indices into Tuned.LogProbs, and, counted from TunedText.Reply, into
+	// TunedText.IDs.
 	TunedTokens, BaseTokens [2]int
 }
 
-// LogRatio returns Tuned - Base, in nats: what this piece adds to the reward for
-// beta = 1. It is 0 where both are the same, also where both are -Inf.
+// LogRatio returns Tuned - Base in nats, the span's part of the reward for beta = 1. It is 0
+// if both are equal, including both -Inf.
 func (s Span) LogRatio() float64 { return LogRatio(s.Tuned, s.Base) }
 
-// PerSpan returns the reward piece by piece, also where the tokenizers cut the reply
-// differently, so that PerToken has no answer. The pieces are the finest that both
-// models' tokens fit into: the reply is cut at a byte where in neither model a token
-// holds bytes on both sides. So the spans follow each other from the reply's first byte
-// to its last without a gap, every reply token of either model is in exactly one of
-// them, and there are as many as there can be; in the worst case one, the whole reply.
+// PerSpan returns the reward by pieces of text, for models that may tokenize the reply
+// differently. The reply is cut at every byte where a token ends in both models. So the
+// spans cover the reply without gaps, every reply token of either model lies in exactly one
+// span, and there are as many spans as possible; in the worst case one, the whole reply.
 //
 //	tuned   " friend" "ship" "s"        reply  " friendships"
 //	base    " friendship" "s"           spans  " friendship" "s"
 //
-// A span's value is ln p_tuned - ln p_base of its text, given all that stands before,
-// as each model's own tokens spell it. The values add up to LogRatio but for rounding:
-// within n 2^-52 S for n tokens of both models whose |ln p| sum to S. That is not so where
-// both models give some token probability 0: LogRatio is then 0, as two sums of -Inf
-// are the same, whatever the spans hold.
+// A span's value is ln p_tuned - ln p_base of its tokens, given all text before it. The
+// values add up to LogRatio within n 2^-52 S for n tokens of both models whose |ln p| sum to
+// S; the exception is a reply with a token of probability 0 in both models, for which
+// LogRatio is 0, being the difference of two sums of -Inf.
 //
-// Characters are not cut. Tokens that hold parts of one character (byte-level BPE, byte
-// fallback) are in the span that holds the character, and what a tokenizer changes is
-// counted to the text it was made of, as Text.Spans has it: an accent that NFC merges
-// into a letter before it, a "▁" put before the text. A token without a text of its
-// own, which only an Encode of the caller's can give, goes with the span that begins
-// there, at the end of the reply with the last. Special tokens that are spelled out in
-// the reply are tokens as others. A first token that reaches back into the prompt
-// (Flags: tuned-straddle, base-straddle) is in the first span with its whole value, as
-// in LogRatio, though the span's text is the reply's part alone.
+// Characters are not cut: tokens that hold parts of one character (byte-level BPE, byte
+// fallback) are in the span of that character. Text that a tokenizer changes counts as the
+// text it came from (tokenize.Encoded.Spans): an accent that NFC merges into the letter
+// before it, a "▁" put before the text. A token without bytes of its own, which only a
+// custom Encode can produce, belongs to the span that begins there, or at the end of the
+// reply to the last one. Special tokens spelled out in the reply are treated like others. If
+// the first token reaches back into the prompt (FlagTunedStraddle, FlagBaseStraddle), the
+// first span has its whole value, as in LogRatio, but only the reply's part of its text.
 //
-// It fails, and says why, where there is no common text: on texts that were made from
-// ids, where an Encode gave the models different replies, and where spans or
-// log-probabilities are not those of the reply: one a token, in order, from its first
-// byte to its last. Rewards made with Raw and Chat have none of this.
+// It is an error if there is no common text: for texts made from ids, if a custom Encode
+// gave the models different replies, or if spans and log-probabilities do not fit the reply,
+// one for each token, in order, from its first byte to its last. Rewards made with Raw and
+// Chat have none of these.
 //
 // Without a base model the spans are the tuned model's tokens, and Base is 0.
 func (r Reward) PerSpan() ([]Span, error) {
@@ -77,10 +73,10 @@ func (r Reward) PerSpan() ([]Span, error) {
 	if other := replyOf(r.BaseText); other != reply {
 		return nil, fmt.Errorf("implicit: spans: the tuned model was given the reply %q, the base model %q, wanted one text", reply, other)
 	}
-	// Both lists of cuts rise and end at the reply's end: they are merged.
+	// Both lists of cuts are increasing and end at the reply's end: merge them.
 	var spans []Span
 	a, b := sides[0].cuts, sides[1].cuts
-	from, tuned, base := 0, 0, 0 // of the span in the making
+	from, tuned, base := 0, 0, 0 // first byte and tokens of the current span
 	for i, j := 0, 0; i < len(a) && j < len(b); {
 		switch {
 		case a[i].at < b[j].at:
@@ -100,12 +96,12 @@ func (r Reward) PerSpan() ([]Span, error) {
 	return spans, nil
 }
 
-// cut is a byte of a reply at which one model's tokens part: that many of them are
-// before it.
+// cut is a byte offset in a reply at which a token of one model ends, and the number of
+// reply tokens before it.
 type cut struct{ at, tokens int }
 
-// cuts returns where the n reply tokens of a text part, in order; the last is the end
-// of the reply.
+// cuts returns the token boundaries of a text's n reply tokens, in order; the last is the
+// end of the reply.
 func cuts(t tokenize.Encoded, n int) ([]cut, error) {
 	switch {
 	case t.Spans == nil:
@@ -132,15 +128,15 @@ func cuts(t tokenize.Encoded, n int) ([]cut, error) {
 			continue
 		}
 		if k := len(all); k > 0 && all[k-1].at == at {
-			continue // a token of no bytes: what follows the cut begins before it
+			continue // a token of no bytes: the cut is before it
 		}
 		all = append(all, cut{at, i})
 	}
 	return append(all, cut{len(reply), n}), nil
 }
 
-// checkCover holds the reply's tokens to what makes cuts: spans within the text, in
-// order and without a gap, from the reply's first byte or before it to its last.
+// checkCover checks the reply's spans: within the text, in order, without gaps, from the
+// reply's first byte (or before it) to its last.
 func checkCover(t tokenize.Encoded, tokens [][2]int) error {
 	if t.Reply > 0 {
 		if over := t.Spans[t.Reply-1][1] - t.Start; over > 0 {
