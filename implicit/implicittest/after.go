@@ -8,11 +8,11 @@ import (
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// after holds what can be asked beyond the reply's log-probabilities to each other.
+// after checks what can be requested beyond the reply's log-probabilities for consistency.
 func (c *conformance) after() error {
 	rows := c.m.VocabSize()
 	if rows > mostRows {
-		rows = mostRows // of a set; of the others the sum is not tested
+		rows = mostRows // of a set of tokens; longer distributions are not summed
 	}
 	all, even, odd := make([]bool, rows), make([]bool, rows), make([]bool, rows)
 	for i := range all {
@@ -65,7 +65,7 @@ func (c *conformance) after() error {
 	return nil
 }
 
-// agrees holds Top and Greedy of a result to its LogProbs and its Distribution.
+// agrees checks Top and Greedy of a result against its LogProbs and Distribution.
 func (c *conformance) agrees(q logprob.Request, r logprob.Result) error {
 	reply := q.IDs[q.From:]
 	if len(r.Distribution) != c.m.VocabSize() || len(r.Top) != len(reply)+1 {

@@ -18,31 +18,30 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// bos is the token before every text of a Fake; the ids below it are bytes.
+// bos is the first token of every text of a Fake; the ids below it are bytes.
 const bos = 256
 
-// defaultLimit is a Fake's context where it states none.
+// defaultLimit is a Fake's default context length.
 const defaultLimit = 1024
 
-// Fake is a language model without weights or files, for tests of what is built on
-// implicit: every next-token distribution is made of a hash of the tokens before it. It
-// sums to 1, differs after every text, and is the same on every machine and in every
-// run. The zero value is ready, and a Fake may be used by several goroutines.
+// Fake is a language model without weights or files, for testing what is built on implicit:
+// every next-token distribution is computed from a hash of the tokens before it. It sums to
+// 1, differs after every text, and is the same on every machine and in every run. The zero
+// value is ready to use, and a Fake may be used by several goroutines.
 //
-// Its vocabulary are the 256 bytes (ids 0 to 255) and a BOS (256), which stands before
-// every text; with Pairs, also every pair of small ASCII letters (257 + 26 first +
-// second, letters counted from 0), so that a Fake with pairs and one without cut a text
-// differently, and a prompt that ends in a letter makes a token straddle the boundary.
+// The vocabulary is the 256 bytes (ids 0 to 255) and a BOS (256) that begins every text;
+// with Pairs, also every pair of small ASCII letters (257 + 26 first + second, letters
+// counted from 0). So a Fake with pairs and one without tokenize a text differently, and
+// after a prompt that ends in a letter a token may straddle the boundary.
 type Fake struct {
-	Seed  uint64 // another seed, another model
+	Seed  uint64 // different seeds are different models
 	Pairs bool
-	Limit int // the longest text in tokens; 0: 1,024
-	// Fail, if not nil, is asked before each text; its error ends the results in the
-	// text's place.
+	Limit int // MaxTokens; 0 means 1,024
+	// Fail, if not nil, is called before each text; an error ends the results there.
 	Fail func(logprob.Request) error
 }
 
-// VocabSize is the size of the vocabulary.
+// VocabSize returns the vocabulary size.
 func (f *Fake) VocabSize() int {
 	if f.Pairs {
 		return bos + 1 + 26*26
@@ -50,7 +49,7 @@ func (f *Fake) VocabSize() int {
 	return bos + 1
 }
 
-// MaxTokens is the longest text in tokens.
+// MaxTokens returns the length of the longest text, in tokens.
 func (f *Fake) MaxTokens() int {
 	if f.Limit == 0 {
 		return defaultLimit
@@ -58,15 +57,15 @@ func (f *Fake) MaxTokens() int {
 	return f.Limit
 }
 
-// Tokenizer is nil: a Fake has tokens, and no files.
+// Tokenizer returns nil: a Fake has no tokenizer files.
 func (f *Fake) Tokenizer() *tokenize.Tokenizer { return nil }
 
-// Raw reads the prompt as it stands and the reply right after it.
+// Raw is the policy that reads the prompt as plain text, followed directly by the reply.
 func (f *Fake) Raw() *implicit.Policy { return f.policy("", "") }
 
-// Chat reads the prompt between "User: " and "\nAssistant: ", and then the reply (with
-// Item.EndTurn a line end after it); of a conversation so every message but the
-// assistant's, which follow as they stand.
+// Chat is the policy that reads "User: ", the prompt, "\nAssistant: " and the reply (with
+// Item.EndTurn also a line end). Every message of a conversation but the assistant's is
+// rendered so; the assistant's messages follow as plain text.
 func (f *Fake) Chat() *implicit.Policy { return f.policy("User: ", "\nAssistant: ") }
 
 func (f *Fake) policy(before, after string) *implicit.Policy {
@@ -111,7 +110,7 @@ func (f *Fake) encode(prompt, reply string) (tokenize.Encoded, error) {
 // ends is words.Boundaries for this vocabulary.
 func (f *Fake) ends() []bool {
 	ends := make([]bool, f.VocabSize())
-	copy(ends, byteEnds()) // pairs of letters go on
+	copy(ends, byteEnds()) // pairs of letters continue a word
 	ends[bos] = true
 	return ends
 }
@@ -124,8 +123,8 @@ var byteEnds = sync.OnceValue(func() []bool {
 	return ends
 })
 
-// Run answers each request by itself. One longer than MaxTokens, an id outside the
-// vocabulary, or a reply that nothing stands before, ends the results with an error.
+// Run computes each result independently. A text longer than MaxTokens, an id outside the
+// vocabulary, or a reply without a token before it ends the results with an error.
 func (f *Fake) Run(ctx context.Context, requests iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
 	return func(yield func(logprob.Result, error) bool) {
 		n := 0
@@ -151,7 +150,7 @@ func (f *Fake) answer(r logprob.Request) logprob.Result {
 	}
 	for _, id := range r.IDs[r.From:] {
 		out.LogProbs = append(out.LogProbs, row[id])
-		for v, p := range row { // of equals the lower id is the likeliest
+		for v, p := range row { // ties go to the lower id
 			out.Greedy = out.Greedy && (p < row[id] || p == row[id] && v >= int(id))
 		}
 		state = mix(state ^ uint64(id))
@@ -175,7 +174,7 @@ func (f *Fake) answer(r logprob.Request) logprob.Result {
 	return out
 }
 
-// top are the k likeliest tokens of a row, of equals the lower id first.
+// top returns the k likeliest tokens of a row; of ties the lower id comes first.
 func top(row []float32, k int) []logprob.TokenLogProb {
 	all := make([]logprob.TokenLogProb, len(row))
 	for v, p := range row {
@@ -211,7 +210,7 @@ func (f *Fake) check(ctx context.Context, r logprob.Request) error {
 	return nil
 }
 
-// start hashes the tokens before a place.
+// start hashes the tokens before a position.
 func (f *Fake) start(ids []int32) uint64 {
 	state := mix(f.Seed)
 	for _, id := range ids {

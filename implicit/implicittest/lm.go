@@ -12,12 +12,12 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Options change what the tests expect. nil and the zero value are for models that
-// compute in float32.
+// Options change what the tests expect. nil and the zero value are for models that compute
+// in float32.
 type Options struct {
-	// Tolerance is how far two log-probabilities of the same token may lie apart, in
-	// nats, where a text is scored in other company; 0 for 1e-4. A model that computes
-	// in bfloat16 may need 0.2.
+	// Tolerance is the greatest difference, in nats, between two log-probabilities of the
+	// same token when a text is scored in different batches; 0 means 1e-4. A model that
+	// computes in bfloat16 may need 0.2.
 	Tolerance float64
 }
 
@@ -28,32 +28,32 @@ func (o *Options) tolerance() float64 {
 	return o.Tolerance
 }
 
-// TestLM tests a language model on some texts of its, which it must be able to score: at least
-// two, that differ, with replies of two or more tokens. It answers nil, or what is wrong,
-// one error a finding (errors.Join). The tests are
+// TestLM tests a language model on texts that it must be able to score: at least two that
+// differ, with replies of two or more tokens. It returns nil or all failures (errors.Join).
+// The tests are
 //
-//   - count and order: one score a text, in order, whatever the texts are scored with; no
-//     score and no error for no texts;
-//   - values: one a reply token, finite or -Inf, at most 0; none for an empty reply; they
-//     are the caller's to keep, and the texts' ids are not written to;
-//   - chain: ln p of a reply is that of its beginning and, after that, that of its rest;
-//   - grouping: the same numbers, within Options.Tolerance, alone, together, in reverse,
-//     twice in a call, called again;
-//   - sum: the probabilities of all one-token replies add up to 1, and of the first 4,096
-//     to no more than 1 if there are more;
-//   - break: leaving the loop stops the work, no more texts are drawn, and the model can
-//     be used again;
-//   - context: one that is cancelled before the call, or while texts are drawn, ends the
-//     scores with its error (errors.Is), also if the texts never end;
-//   - errors: an id of -1, a reply that begins at the first token, a text longer than
-//     MaxTokens (where that is below 2^16): the results before it, or some of them, and then
-//     one error, which is the last thing;
-//   - after the reply: Distribution sums to 1 and is what Within sums, for no token, all, and
-//     two halves; Top agrees with it and with LogProbs, the likeliest first; Greedy is
-//     whether the reply's tokens lead Top; and the log-probabilities are the same as without.
+//   - count and order: one result for each text, in order, in any batch; no result and no
+//     error for no texts;
+//   - values: one for each reply token, finite or -Inf, at most 0; none for an empty reply;
+//     the caller may keep and change them, and the texts' ids are not written to;
+//   - chain rule: ln p of a reply is ln p of its beginning plus ln p of the remainder after it;
+//   - grouping: the same numbers, within Options.Tolerance, alone, together, in reverse
+//     order, twice in a call, and in a second call;
+//   - sum: the probabilities of all one-token replies sum to 1, and of the first 4,096, if
+//     there are more, to at most 1;
+//   - break: leaving the loop stops the work, no more texts are drawn, and the model can be
+//     used again;
+//   - context: cancelled before the call, or while texts are drawn, it ends the results with
+//     its error (errors.Is), also for endless texts;
+//   - errors: an id of -1, a reply that begins at the first token, and a text longer than
+//     MaxTokens (if that is below 2^16) give the results before it, or some of them, and
+//     then one error, the last thing yielded;
+//   - after the reply: Distribution sums to 1 and agrees with Within for no token, all, and
+//     two halves; Top agrees with it and with LogProbs, likeliest first; Greedy reports
+//     whether every reply token is first in Top; none of these changes the log-probabilities.
 //
-// A model that panics fails the test in which it does. Whether the numbers are those of the
-// right model no such test can tell.
+// A model that panics fails the calling test. Whether the numbers are those of the right
+// model, no such test can tell.
 func TestLM(ctx context.Context, m logprob.LM, texts []tokenize.Encoded, o *Options) error {
 	if len(texts) < 2 {
 		return fmt.Errorf("implicittest: %d texts, wanted two or more", len(texts))
@@ -74,7 +74,7 @@ func TestLM(ctx context.Context, m logprob.LM, texts []tokenize.Encoded, o *Opti
 		c.texts = append(c.texts, t)
 	}
 	if !c.test("alone", c.alone) {
-		return errors.Join(c.found...) // all else is measured by these
+		return errors.Join(c.found...) // the other tests compare with these
 	}
 	c.test("grouping", c.grouping)
 	c.test("empty replies", c.empty)
@@ -98,7 +98,7 @@ type conformance struct {
 	found     []error
 }
 
-// test runs one test and answers whether nothing was found.
+// test runs one test and reports whether it found no failure.
 func (c *conformance) test(name string, run func() error) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -113,7 +113,7 @@ func (c *conformance) test(name string, run func() error) (ok bool) {
 	return true
 }
 
-// scores calls the model and holds its answer to the texts.
+// scores calls the model and checks its results against the texts.
 func (c *conformance) scores(texts ...tokenize.Encoded) ([]logprob.Result, error) {
 	return checked(logprob.Score(c.ctx, c.m, slices.Values(texts)), texts)
 }
@@ -204,7 +204,7 @@ func (c *conformance) grouping() error {
 	return nil
 }
 
-// empty scores replies of no tokens between others.
+// empty scores empty replies between others.
 func (c *conformance) empty() error {
 	first, none := c.texts[0], c.texts[0]
 	none.IDs = none.IDs[:none.Reply:none.Reply]
@@ -219,7 +219,7 @@ func (c *conformance) empty() error {
 	return err
 }
 
-// chain moves the end of the prompt, and that of the text, through each reply.
+// chain moves the end of the prompt, and of the text, through each reply.
 func (c *conformance) chain() error {
 	for i, t := range c.texts {
 		want := c.want[i].LogProbs
@@ -244,7 +244,7 @@ func (c *conformance) chain() error {
 	return nil
 }
 
-// mostRows bounds the one-token replies that sum scores.
+// mostRows is the largest number of one-token replies that sum scores.
 const mostRows = 4096
 
 func (c *conformance) sum() error {

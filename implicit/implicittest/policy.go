@@ -12,8 +12,8 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// items are what TestPolicy tries where it is given none: replies of one and several
-// words, with and without a space before them, in more than one script.
+// items are TestPolicy's defaults: replies of one and several words, with and without a
+// leading space, in several scripts.
 func items() []implicit.Item {
 	var all []implicit.Item
 	for _, prompt := range []string{"What, in one word, is the greatest thing ever?", "Say something kind.\n\nThen stop"} {
@@ -24,19 +24,19 @@ func items() []implicit.Item {
 	return all
 }
 
-// TestPolicy tests a policy on some items, which it must be able to score; nil items are
-// eight of its own, in three scripts. Items of one prompt should be among them. It answers
-// nil, or what is wrong, one error a finding (errors.Join). The tests are
+// TestPolicy tests a policy on items that it must be able to score; nil means eight built-in
+// items in three scripts. Some items should share a prompt. It returns nil or all failures
+// (errors.Join). The tests are
 //
-//   - encode: the same text again gives the same ids; the reply begins after the first token
-//     and before the last ends; nothing stands in the reply but the item's; an empty reply,
-//     if it is no error, has no tokens;
-//   - spans, where Encode gives them (implicit.Reward.PerSpan and the flags need them): one a
-//     token, from the first byte of Rendered to its last, in order; Rendered ends with the
-//     reply, which begins at Start and at token Reply, the first that ends after Start, and
-//     Straddle tells whether that begins before it; what stands before the reply depends on
-//     the prompt alone;
-//   - ends, where there are WordEnds: no more than VocabSize, some that end a word and some not;
+//   - encode: the same item gives the same ids; the reply begins after the first token and
+//     before the last ends, and is the item's reply; an empty reply, if not an error, has no
+//     tokens;
+//   - spans, if Encode gives them (implicit.Reward.PerSpan and flags need them): one for
+//     each token, from the first byte of Rendered to its last, in order; Rendered ends with
+//     the reply, which begins at byte Start and token Reply, the first that ends after Start;
+//     Straddle reports whether that token begins before Start; the text before the reply
+//     depends on the prompt alone;
+//   - word boundaries, if there are any: at most VocabSize values, both true and false;
 //   - rewards: implicit.Rewards of the policy against itself are exactly 0;
 //   - TestLM on the items' texts.
 func TestPolicy(ctx context.Context, p *implicit.Policy, list []implicit.Item, o *Options) error {
@@ -70,7 +70,7 @@ func TestPolicy(ctx context.Context, p *implicit.Policy, list []implicit.Item, o
 	return errors.Join(append(c.found, TestLM(ctx, p.LM, long, o))...)
 }
 
-// encoded makes the texts of the items.
+// encoded returns the texts of the items.
 func encoded(p *implicit.Policy, list []implicit.Item) ([]tokenize.Encoded, error) {
 	var texts []tokenize.Encoded
 	for i, it := range list {

@@ -12,8 +12,7 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// manyTexts is how many texts a call gets of which only the first few should cost
-// anything.
+// manyTexts is the number of texts in a call of which only the first few should be computed.
 const manyTexts = 1 << 13
 
 // leave breaks out of the loop.
@@ -63,7 +62,7 @@ func (c *conformance) cancelled() error {
 	return ended(logprob.Score(ctx, c.m, slices.Values(c.texts)), context.Canceled, len(c.texts))
 }
 
-// cancelling ends the context while the third text is drawn, of very many.
+// cancelling cancels the context while the third of very many texts is drawn.
 func (c *conformance) cancelling() error {
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
@@ -81,7 +80,7 @@ func (c *conformance) cancelling() error {
 	return ended(logprob.Score(ctx, c.m, texts), context.Canceled, manyTexts)
 }
 
-// ended wants fewer than n scores and one error, at the end; cause, if it is not nil, is
+// ended checks for fewer than n results and then one error; cause, if not nil, must be
 // wrapped in it.
 func ended(stream iter.Seq2[logprob.Result, error], cause error, n int) error {
 	var last error

@@ -15,24 +15,24 @@ import (
 
 // Corpus is a list of value words with their categories.
 type Corpus struct {
-	Entries    []Entry  // in the order of the file, duplicates included
-	Categories []string // in the order of the file
-	Warnings   []error  // a word that stands twice, is empty or has spaces at its ends, a column that was not used ... (see ReadCorpus)
-	Listed     int      // words of the list against which Expand has expanded wildcards, 0 for none
+	Entries    []Entry  // in file order, duplicates included
+	Categories []string // in file order
+	Warnings   []error  // doubts about the file: repeated or empty words, unused columns ... (see ReadCorpus)
+	Listed     int      // number of words that Expand matched wildcards against; 0 before Expand
 
-	lines []int // of Entries
+	lines []int // line of each entry
 }
 
-// Entry is one line of a corpus.
+// Entry is one word of a corpus.
 type Entry struct {
 	Term       string
 	Categories []string // one or more in a dictionary, none in a plain list
-	Wildcard   bool     // Term has a "*" that stands for any letters ("free*", "un*able"); it cannot be scored as it stands
-	From       string   // the wildcard that Term was expanded from (see Expand), "" for none
+	Wildcard   bool     // Term contains a "*" that matches any letters ("free*", "un*able"): it must be expanded before scoring
+	From       string   // the wildcard that Expand made this entry from; "" for none
 }
 
-// Line returns the line of the file at which an entry of Entries stands, or the wildcard
-// that it was expanded from; 0 where that is not known.
+// Line returns the line of an entry of Entries, or of the wildcard that it was expanded
+// from, in the file; 0 if unknown.
 func (c *Corpus) Line(entry int) int {
 	if entry < len(c.lines) {
 		return c.lines[entry]
@@ -40,46 +40,44 @@ func (c *Corpus) Line(entry int) int {
 	return 0
 }
 
-// ReadCorpus reads a dictionary or a word list. The first line tells which of these
-// it is:
+// ReadCorpus reads a dictionary or a word list. The first line determines the format:
 //
-//	Category,token_decoded             long CSV: one row a word and category
-//	DicTerm,Agency,Communion           wide CSV (.dicx): one column a category, X where the word belongs to it, else empty or NA
+//	Category,token_decoded             long CSV: one row for each word and category
+//	DicTerm,Agency,Communion           wide CSV (.dicx): one column for each category, X for members, else empty or NA
 //	%                                  LIWC (.dic): lines "1<tab>Agency" up to a second %, then lines "word<tab>1<tab>2"
-//	token_decoded                      CSV with one column, no categories; other unnamed columns (an index) are skipped
-//	anything else                      plain list: one word a line, trimmed; no commas, no quotes
+//	token_decoded                      CSV with one column, no categories; unnamed columns (an index) are skipped
+//	anything else                      plain list: one word per line, trimmed; no commas, no quotes
 //
-// The word column may be called token_decoded, DicTerm, word, term, token or entry, the
-// category column category, class or dimension, in any case; in a file of one column
-// only token_decoded and DicTerm are taken for a header. Long files with more columns
-// give a warning for each that is not used. CSV fields are not trimmed, but categories
-// are, with a warning. Columns may stand between tabs instead of commas; semicolons are
-// an error, as a decimal comma is not told from one between columns. A mark may also be
-// a number, true or the category's name: any number but 0 is membership, whatever its
-// size, with a warning where there are others than 0 and 1. A row of zeros is left out,
-// with a warning.
+// The word column may be named token_decoded, DicTerm, word, term, token or entry, the
+// category column category, class or dimension, in any case; in a file of one column only
+// token_decoded and DicTerm are recognised as a header. Each unused column of a long file
+// gives a warning. CSV fields are not trimmed, except categories, with a warning. Columns
+// may be separated by tabs; semicolons are an error, since a decimal comma could not be told
+// from a separator. A mark in a wide file may also be true, the category's name or a number:
+// any number but 0 is membership, with a warning if there are numbers other than 0 and 1. A
+// row of zeros is omitted, with a warning.
 //
-// Text is UTF-8, or UTF-16 with a byte order mark. Lines end in \n, \r\n or \r. Excel's
-// line sep=, and comment lines before the first line that counts are skipped, in a plain
-// list and a .dic file everywhere, and comments are counted in a warning. A comment
-// begins with //, or with ; or # and then a space, the sign again or nothing: ";)" and
-// "#love" are words. Other kinds of files are errors that name the kind (.xlsx, gzip,
-// ...), and so is a plain list with separators in most of its lines.
+// Text is UTF-8, or UTF-16 with a byte order mark. Lines end in \n, \r\n or \r. Excel's line
+// sep= is skipped, as are comments before the first line of content, and anywhere in plain
+// lists and .dic files; a warning counts them. A comment begins with //, or with ; or #
+// followed by a space, the same sign or nothing: ";)" and "#love" are words. Other file
+// types (.xlsx, gzip, ...) are errors that name the type, and a plain list with separators
+// in most lines is an error.
 //
-// "*" stands for any letters, also none, wherever it is: "free*", "*able", "un*able". With
-// a backslash before it, it is a letter. Where a word of a list or a long file has neither
-// letter nor digit, as tokens of code do ("/**"), "*" is itself.
+// "*" matches any letters, or none, anywhere in a word: "free*", "*able", "un*able". A
+// backslash before it makes it literal. In a word of a list or long file without letters and
+// digits, such as a token of code ("/**"), "*" is literal too.
 //
-// In .dic files spaces may stand for tabs: a word's numbers are the last of its line.
-// LIWC2007 has entries whose category depends on the words beside them ("like" with
-// "(02 134)125/464": 125 after a word of 02 or 134, else 464; "kind" with "<of>131/125").
-// A word of a corpus stands alone, so that it is in the last category, if there is one,
-// with a warning.
+// In .dic files spaces may replace tabs: the numbers at the end of a line are the word's.
+// LIWC2007 has entries whose category depends on the neighbouring words ("like" with "(02
+// 134)125/464": 125 after a word of 02 or 134, else 464; "kind" with "<of>131/125"). A word
+// of a corpus has no neighbours, so it gets the last category, if there is one, with a
+// warning.
 //
-// A word in two categories is one entry with both in a wide or .dic file. A word that
-// stands twice is kept twice, as the paper's code does, with a warning. Errors name
-// the line: a wrong mark, a row without a category, text that is not UTF-8, an
-// unknown category number, and no words at all.
+// In a wide or .dic file a word in two categories is one entry with both. A word that is
+// listed twice is kept twice, as in the paper's code, with a warning. Errors name the line:
+// a wrong mark, a row without a category, text that is not UTF-8, an unknown category
+// number, and a file without words.
 func ReadCorpus(r io.Reader) (*Corpus, error) {
 	in := corpusReader{Corpus: &Corpus{}, seen: map[string]int{}}
 	if err := in.read(r); err != nil {
@@ -92,17 +90,17 @@ func ReadCorpus(r io.Reader) (*Corpus, error) {
 	return in.Corpus, nil
 }
 
-// corpusReader is a corpus while it is read.
+// corpusReader is the state of reading a corpus.
 type corpusReader struct {
 	*Corpus
 	seen map[string]int // line of each word so far
 	liwc bool           // a .dic or .dicx file, in which every "*" is a wildcard
 
-	// what is said once, with a count
+	// counts for warnings given once
 	comments, trimmed, weights, zeros, senses, hashtags, separated, brackets, repeated, returns tally
 }
 
-// tally counts what is said once, with the first of its kind.
+// tally counts the occurrences of a doubt and keeps the first.
 type tally struct {
 	n, line int
 	text    string
@@ -180,9 +178,9 @@ func (in *corpusReader) read(src io.Reader) error {
 	return in.readList(text)
 }
 
-// skipHead blanks what stands before the first line that counts, comments and Excel's
-// sep=, and returns that line, trimmed, the separator that sep= names (0 for none) and
-// the text, in which no line has another number than before.
+// skipHead blanks comments and Excel's sep= before the first line of content. It returns
+// that line, trimmed, the separator that sep= names (0 for none), and the text with its line
+// numbers unchanged.
 func skipHead(text string, comments *tally) (first string, comma byte, rest string, err error) {
 	skipped := 0
 	for rest = text; rest != ""; skipped++ {
@@ -211,7 +209,7 @@ func skipHead(text string, comments *tally) (first string, comma byte, rest stri
 	return "", comma, "", nil
 }
 
-// excelSep returns the sign that Excel's first line "sep=;" names, 0 for any other line.
+// excelSep returns the separator that Excel's first line "sep=;" names, or 0.
 func excelSep(line string) byte {
 	line = strings.Trim(line, " \"")
 	if len(line) != 5 || !strings.EqualFold(line[:4], "sep=") || isWordRune(rune(line[4])) {
@@ -222,7 +220,7 @@ func excelSep(line string) byte {
 
 func leadingLines(text string) int { return len(text) - len(strings.TrimLeft(text, "\n")) }
 
-// isComment tells whether a line is a comment, as Hu and Liu's lexicon has them with ";".
+// isComment reports whether a line is a comment; Hu and Liu's lexicon has them with ";".
 func isComment(line string) bool {
 	line = strings.TrimSpace(line)
 	if strings.HasPrefix(line, "//") {
@@ -234,7 +232,7 @@ func isComment(line string) bool {
 	return len(line) == 1 || line[1] == line[0] || line[1] == ' ' || line[1] == '\t'
 }
 
-var sense = regexp.MustCompile(`\pL#[0-9]+$`) // ABOUT#1, as the General Inquirer has them
+var sense = regexp.MustCompile(`\pL#[0-9]+$`) // "ABOUT#1", a sense in the General Inquirer
 
 // add appends an entry.
 func (in *corpusReader) add(term string, categories []string, line int) {
@@ -268,10 +266,10 @@ func isHeader(field string, names ...string) bool {
 	return slices.Contains(names, strings.ToLower(strings.TrimSpace(field)))
 }
 
-// maxLine bounds a line of a list or a .dic file, in bytes.
+// maxLine is the longest line of a list or .dic file, in bytes.
 const maxLine = 1 << 20
 
-// eachLine calls use for every line of a list or a .dic file.
+// eachLine calls use for every line of a list or .dic file.
 func eachLine(text string, use func(n int, line string) error) error {
 	n := 0
 	for line := range strings.SplitSeq(lineEnds(text), "\n") {

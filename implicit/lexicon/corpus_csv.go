@@ -12,15 +12,15 @@ import (
 	"github.com/implicitreward/implicitreward/internal/table"
 )
 
-// termNames are what the column of words may be called, the surest first; "Entry" is the
-// General Inquirer's.
+// termNames are the accepted names of the word column, by decreasing priority; "Entry" is
+// the General Inquirer's.
 var termNames = []string{"token_decoded", "dicterm", "word", "term", "token", "entry"}
 
-// columns says what the columns of a CSV corpus are.
+// columns describes the columns of a CSV corpus.
 type columns struct {
 	header         []string // trimmed
 	term, category int      // -1 for none
-	marks          []int    // columns of marks, in the wide form
+	marks          []int    // category columns of the wide form
 }
 
 // readCSV reads the long, the wide and the one-column form.
@@ -95,7 +95,8 @@ func (in *corpusReader) columns(r *table.CSVReader, header []string) (columns, e
 	return cols, nil
 }
 
-// row returns the categories of a row, and whether zeros say that it is in none.
+// row returns the categories of a row; zeros reports a row whose marks are zeros, so that
+// the word is in no category.
 func (in *corpusReader) row(r *table.CSVReader, rec [][]byte, cols columns) (categories []string, zeros bool, err error) {
 	if i := cols.category; i >= 0 {
 		name := strings.TrimSpace(string(rec[i]))
@@ -128,8 +129,8 @@ func (in *corpusReader) row(r *table.CSVReader, rec [][]byte, cols columns) (cat
 	return categories, len(cols.marks) > 0 && len(categories) == 0, nil
 }
 
-// mark returns what the mark of a word in the column of a category says: a weight other
-// than 0 for a member, 0 for none, NaN where nothing stands.
+// mark parses a word's mark in a category's column: a weight other than 0 for a member, 0
+// for none, NaN for an empty field.
 func mark(text, category string) (weight float64, ok bool) {
 	text = strings.TrimSpace(text)
 	switch {

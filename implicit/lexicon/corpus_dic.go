@@ -104,9 +104,9 @@ func (in *corpusReader) dicWord(n int, line string, names map[int]string) error 
 	return nil
 }
 
-// dicSplit cuts a line of a .dic file into the word and the fields after it. The first tab
-// ends the word; without one, spaces do, and the numbers are the last fields. LIWC2007's
-// conditions belong to the numbers in either case.
+// dicSplit splits a line of a .dic file into the word and its fields. The first tab ends the
+// word; without a tab, spaces do, and the numbers are the last fields. LIWC2007's conditions
+// are part of the fields in both cases.
 func dicSplit(line string) (word string, fields []string) {
 	word, rest, tab := strings.Cut(strings.TrimSpace(line), "\t")
 	word = strings.TrimSpace(word)

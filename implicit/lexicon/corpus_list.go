@@ -36,10 +36,10 @@ func (in *corpusReader) readList(text string) error {
 	})
 }
 
-// ReadWordList reads a list of words for Corpus.Expand: one a line, trimmed, empty lines
-// and comments skipped; text, line ends and comments are as in ReadCorpus. Text that is
-// not UTF-8, a tab inside a line, separators in most of the lines and a list without
-// words are errors.
+// ReadWordList reads a list of words for Corpus.Expand: one per line, trimmed, without empty
+// lines and comments. Encoding, line ends and comments are as in ReadCorpus. Text that is
+// not UTF-8, a tab inside a line, separators in most lines and a list without words are
+// errors.
 func ReadWordList(r io.Reader) ([]string, error) {
 	words, err := readWordList(r)
 	if err != nil {
@@ -73,12 +73,12 @@ func readWordList(r io.Reader) ([]string, error) {
 	return words, err
 }
 
-// separators are what stands between columns in files that are no lists.
+// separators are column separators of files that are not plain lists.
 var separators = []struct{ sign, name string }{
 	{";", "semicolons"}, {"|", "bars"}, {",", "commas"}, {"=", "equals signs"}, {":", "colons"}, {"- ", "dashes as YAML's"}, {"0", "a number after the word"}}
 
-// checkList refuses a plain list that has separators in most of its lines. A word or two
-// may have a colon or a number, so that those of a very short list are let be.
+// checkList returns an error if most lines of a plain list contain a separator. Very short
+// lists are exempt, since a word or two may contain a colon or a number.
 func checkList(text string) error {
 	lines := 0
 	count := make([]tally, len(separators))
@@ -107,7 +107,7 @@ func checkList(text string) error {
 	return nil
 }
 
-// separates tells whether a sign stands between two parts of a line.
+// separates reports whether a separator occurs between two parts of a line.
 func separates(word, sign string) bool {
 	switch sign {
 	case "- ":

@@ -11,24 +11,25 @@ import (
 	"golang.org/x/text/language"
 )
 
-// Form is a way to write an entry of a corpus as a reply: a text with one placeholder,
+// Form is a template that spells an entry of a corpus as a reply, a surface form. It
+// contains exactly one placeholder:
 //
-//	{}       the entry as the corpus has it
+//	{}       the entry as in the corpus
 //	{lower}  in lower case
 //	{title}  in lower case, its first letter (or digit) in title case: "Freedom of speech"
 //	{upper}  in upper case
 //
-// so that " {title}" is " Freedom" and "\"{}\"" puts the entry in quotes. What stands
-// around the placeholder is part of the reply, to the last space.
+// So " {title}" gives " Freedom" and "\"{}\"" puts the entry in quotes. The text around the
+// placeholder is part of the reply, including spaces.
 //
-// Case follows Unicode's full mappings (SpecialCasing.txt) in no particular language:
-// "straße" is "STRASSE" in upper case, "ΛΌΓΟΣ" is "λόγος" in lower case, "ǆ" is "ǅ" in
-// title case, and scripts without case stay as they are. Turkish and Azeri, where i is
-// the small letter of İ and ı that of I, are not treated apart: a corpus in them had
-// better be scored as written, with the forms that it means listed as entries.
+// Case conversion follows Unicode's full mappings (SpecialCasing.txt), independent of
+// language: "straße" is "STRASSE" in upper case, "ΛΌΓΟΣ" is "λόγος" in lower case, "ǆ" is
+// "ǅ" in title case, and scripts without case are unchanged. Turkish and Azeri, where i is
+// the lower case of İ and ı that of I, are not treated specially: score such a corpus as
+// written, with the spellings that are meant listed as entries.
 type Form string
 
-// The placeholders, and what each makes of an entry.
+// The placeholders and their conversions.
 var placeholders = []struct {
 	name string
 	of   func(string) string
@@ -39,10 +40,10 @@ var placeholders = []struct {
 	{"{upper}", func(entry string) string { return cases.Upper(language.Und).String(entry) }},
 }
 
-// AllForms returns the surface forms in which an entry is scored by default: as written,
-// lower, Capitalised and UPPER, each without and with a space before it. After a chat
-// template's header a reply begins without a space, after a raw prompt mostly with one;
-// and a model that is asked for one word may write it in any case.
+// AllForms returns the default surface forms: as written, lower, Capitalised and UPPER, each
+// without and with a leading space. A reply begins without a space after a chat template's
+// header and usually with one after a raw prompt, and a model asked for one word may write
+// it in any case.
 func AllForms() []Form {
 	var all []Form
 	for _, space := range []string{"", " "} {
@@ -53,8 +54,8 @@ func AllForms() []Form {
 	return all
 }
 
-// ParseForms reads a list of forms, separated by commas, or "all". Spaces count. No
-// form, a form twice, and a form without exactly one placeholder are errors.
+// ParseForms parses a comma-separated list of forms, or "all". Spaces are significant. An
+// empty list, a repeated form, and a form without exactly one placeholder are errors.
 func ParseForms(list string) ([]Form, error) {
 	if list == "all" {
 		return AllForms(), nil
@@ -66,7 +67,7 @@ func ParseForms(list string) ([]Form, error) {
 	return forms, CheckForms(forms)
 }
 
-// CheckForms returns an error if a form has not exactly one placeholder, or is repeated.
+// CheckForms returns an error if a form is repeated or has not exactly one placeholder.
 func CheckForms(forms []Form) error {
 	for i, f := range forms {
 		if n, _, _ := f.placeholder(); n != 1 {
@@ -79,8 +80,8 @@ func CheckForms(forms []Form) error {
 	return nil
 }
 
-// placeholder returns how many placeholders a form has, the number of the last and the
-// byte where it begins.
+// placeholder returns the number of placeholders in a form, and for the last one its index
+// in placeholders and its byte offset.
 func (f Form) placeholder() (n, which, at int) {
 	for i, p := range placeholders {
 		if c := strings.Count(string(f), p.name); c > 0 {
@@ -90,8 +91,8 @@ func (f Form) placeholder() (n, which, at int) {
 	return n, which, at
 }
 
-// Of returns the entry in this form. A form without a placeholder is a text of its own,
-// the same for every entry.
+// Of returns the entry in this form. A form without a placeholder gives the same text for
+// every entry.
 func (f Form) Of(entry string) string {
 	n, which, at := f.placeholder()
 	if n == 0 {
@@ -101,8 +102,8 @@ func (f Form) Of(entry string) string {
 	return string(f[:at]) + p.of(entry) + string(f[at+len(p.name):])
 }
 
-// title puts the first letter or digit of an entry in title case and the rest in lower
-// case. Lower case depends on the neighbours (final sigma), so it is taken of the whole.
+// title puts the first letter or digit of an entry in title case and the others in lower
+// case, converting the whole string since lower case depends on context (final sigma).
 func title(entry string) string {
 	at := strings.IndexFunc(entry, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
 	lower := cases.Lower(language.Und)
@@ -116,14 +117,14 @@ func title(entry string) string {
 	return head + cases.Title(language.Und, cases.NoLower).String(first) + rest
 }
 
-// spelling is a text in which an entry is scored, and the forms that write it so.
+// Spelling is a text in which an entry is scored, with the forms that produce it.
 type Spelling struct {
 	Text  string
 	Forms []Form
 }
 
-// spellings returns the different texts of an entry in the given forms, in their order.
-// An entry without text has none in any form, but itself.
+// Spellings returns the distinct texts of an entry in the given forms, in their order. An
+// empty entry has only itself.
 func Spellings(entry string, forms []Form) []Spelling {
 	if entry == "" {
 		return []Spelling{{}}

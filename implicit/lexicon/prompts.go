@@ -15,15 +15,14 @@ import (
 	"github.com/implicitreward/implicitreward/internal/table"
 )
 
-// Prompt is a prompt and the name under which its numbers go into tables.
+// Prompt is a prompt and its label in tables.
 type Prompt struct {
 	Name, Text string
 }
 
-// PaperPrompts returns the 54 prompts of Christian et al. (2026): 6 adjectives x 3
-// scopes x 3 ways to ask for one word, named adjective_scope_way (greatest_ever_one),
-// in the order of the paper's files. best, greatest and good are its positive
-// prompts.
+// PaperPrompts returns the 54 prompts of Christian et al. (2026): 6 adjectives x 3 scopes x
+// 3 ways to ask for one word, named adjective_scope_way (greatest_ever_one), in the order of
+// the paper's files. The adjectives best, greatest and good are positive.
 func PaperPrompts() []Prompt {
 	type level struct{ name, text string }
 	adjectives := []level{{"best", "best"}, {"greatest", "greatest"}, {"good", "most good"}, {"worst", "worst"}, {"bad", "most bad"}, {"terrible", "most terrible"}}
@@ -44,23 +43,23 @@ func PaperPrompts() []Prompt {
 	return all
 }
 
-// ReadPrompts reads prompts in the order of the file, which is one of
+// ReadPrompts reads prompts in file order. The formats are
 //
 //	{"name": "prompt", ...}     JSON
 //	name,prompt                 CSV with this header, in either order; a further column
-//	                            group or framing is study's, and not read here
-//	name: "prompt"              YAML, one a line, as the paper's prompts.yaml; comments (#) and 'single' quotes too
+//	                            group or framing is read by the study, and ignored here
+//	name: "prompt"              YAML, one per line, as the paper's prompts.yaml; comments (#) and 'single' quotes too
 //
-// No prompt is trimmed or otherwise changed. Text, line ends, tabs for the commas, Excel's
-// sep= and comments before the header are as in ReadCorpus. A name that stands twice, an
-// empty name or prompt, a value that is no string, semicolons for the commas, text that is
-// not UTF-8, and a file without prompts are errors.
+// Prompts are not trimmed or otherwise changed. Encoding, line ends, tabs instead of commas,
+// Excel's sep= and comments before the header are as in ReadCorpus. A repeated or empty
+// name, an empty prompt, a value that is not a string, semicolons instead of commas, text
+// that is not UTF-8, and a file without prompts are errors.
 func ReadPrompts(r io.Reader) ([]Prompt, error) {
 	text, err := readText(r)
 	if err != nil {
 		return nil, fmt.Errorf("lexicon: prompts: %w", err)
 	}
-	// Comments are YAML's too, and are not told.
+	// YAML has comments too, so they give no warning.
 	first, comma, head, err := skipHead(text, &tally{})
 	if err != nil {
 		return nil, fmt.Errorf("lexicon: prompts: %w", err)
@@ -126,7 +125,7 @@ func (l *promptList) readJSON(data []byte) error {
 		if !ok {
 			return fmt.Errorf("JSON: byte %d: %s: %v, wanted a string", d.InputOffset(), name, prompt)
 		}
-		if strings.ContainsRune(text, utf8.RuneError) { // there, or made of half of a surrogate pair
+		if strings.ContainsRune(text, utf8.RuneError) { // U+FFFD in the file, or made from half a surrogate pair
 			if err := strictjson.Check(data); err != nil {
 				return fmt.Errorf("JSON: %w", err)
 			}
@@ -144,7 +143,7 @@ func (l *promptList) readJSON(data []byte) error {
 	return nil
 }
 
-// isPromptHeader tells whether a line is the header of a CSV file of prompts.
+// isPromptHeader reports whether a line is the header of a CSV file of prompts.
 func isPromptHeader(line string, comma byte) bool {
 	r := table.NewCSVReader(strings.NewReader(line))
 	r.Comma = comma
@@ -156,8 +155,8 @@ func isPromptHeader(line string, comma byte) bool {
 	return ok
 }
 
-// promptColumns finds the columns of name and prompt in a header that has these, and at most
-// one of groups beside them.
+// promptColumns finds the columns of name and prompt in a header that has these and at most
+// one column of groups.
 func promptColumns(header []string) (name, prompt int, ok bool) {
 	find := func(want string) int {
 		return slices.IndexFunc(header, func(h string) bool { return isHeader(h, want) })
@@ -193,8 +192,8 @@ func (l *promptList) readCSV(text string, comma byte) error {
 	}
 }
 
-// readYAML reads the part of YAML that a list of prompts needs, and refuses the rest
-// by line.
+// readYAML reads the subset of YAML that a list of prompts needs; anything else is an error
+// that names the line.
 func (l *promptList) readYAML(text string) error {
 	n := 0
 	for line := range strings.Lines(text) {
@@ -218,7 +217,7 @@ func (l *promptList) readYAML(text string) error {
 	return nil
 }
 
-// scalar returns the string that a YAML value in one line stands for.
+// scalar returns the string value of a one-line YAML value.
 func scalar(v string) (string, error) {
 	switch {
 	case v == "":
@@ -232,8 +231,7 @@ func scalar(v string) (string, error) {
 			end++
 		}
 		var s string
-		// JSON's escapes are YAML's, but not the reverse: what JSON refuses is
-		// refused here.
+		// JSON's escapes are a subset of YAML's; others are errors.
 		if end >= len(v) || json.Unmarshal([]byte(v[:end+1]), &s) != nil {
 			return "", fmt.Errorf("%s, wanted a double-quoted string with no escapes but JSON's", v)
 		}

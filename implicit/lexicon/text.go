@@ -11,10 +11,10 @@ import (
 	"unicode/utf8"
 )
 
-// readText reads a file of words or prompts: UTF-8, with a byte order mark or without, or
-// UTF-16 with one, as Excel's "Unicode text" is. Other encodings cannot be told apart by
-// their bytes, and a guess would put wrong letters into words: they are errors, as files
-// are that hold no text. The name of a known kind of file is in the error.
+// readText reads a file of words or prompts: UTF-8 with or without a byte order mark, or
+// UTF-16 with one, as in Excel's "Unicode text". Other encodings cannot be recognised by
+// their bytes, and guessing would corrupt words, so they are errors, as are files that are
+// not text; the error names the type of file if it is known.
 func readText(src io.Reader) (string, error) {
 	data, err := io.ReadAll(src)
 	if err != nil {
@@ -70,7 +70,7 @@ func decodeUTF16(data []byte, order binary.ByteOrder) (string, error) {
 	return text.String(), nil
 }
 
-// notText names the kind of a file that is not text and that people have in its place.
+// notText names the type of a common file format that is not text.
 func notText(data []byte) string {
 	begins := func(magic string) bool { return bytes.HasPrefix(data, []byte(magic)) }
 	holds := func(part string) bool { return bytes.Contains(data, []byte(part)) }
@@ -103,29 +103,29 @@ func notText(data []byte) string {
 	return ""
 }
 
-// lineEnds writes every line end, "\r\n" and the lone "\r" of old Macs too, as "\n". In
-// CSV, where a "\r" may be a token, csvLineEnds tells the two apart.
+// lineEnds replaces every line end, "\r\n" and the lone "\r" of old Macs, by "\n". For CSV,
+// where a "\r" may be a token, see csvLineEnds.
 func lineEnds(text string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 }
 
-// csvLineEnds writes a "\r" that ends a line of a CSV file and has no "\n" after it as
-// "\n", and counts them. A "\r" within quotes is never one. Where the file has no other
-// line ends, each outside of quotes is; otherwise pandas may have written the token "\r"
-// without quotes, and only one with text after it in the same field is a line end.
+// csvLineEnds replaces each lone "\r" that ends a line of a CSV file by "\n" and counts
+// them. A "\r" in quotes never ends a line. If the file has no other line ends, every "\r"
+// outside quotes does; otherwise pandas may have written the token "\r" without quotes, and
+// only one that is followed by text in the same field ends a line.
 func csvLineEnds(text string, comma byte) (string, int) {
 	if !strings.Contains(text, "\r") {
 		return text, 0
 	}
-	var ends []int // lone "\r" outside of quotes
-	feeds := false // a "\n" outside of quotes
+	var ends []int // lone "\r" outside quotes
+	feeds := false // a "\n" outside quotes
 	quoted, start := false, true
 	for i := 0; i < len(text); i++ {
 		b := text[i]
 		switch {
 		case b == '"' && (quoted || start):
 			quoted, start = !quoted, !start
-			// A doubled quote closes and, with start set, opens again.
+			// A doubled quote closes and, since start is set, reopens.
 			continue
 		case quoted:
 			continue

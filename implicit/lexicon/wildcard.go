@@ -9,16 +9,15 @@ import (
 	"golang.org/x/text/cases"
 )
 
-// Pattern is what a wildcard of a corpus stands for. Each "*" is any run of characters, also
-// none, without white space in it, as LIWC matches words; a "*" with a backslash before it
-// is itself. Case does not count: both sides are compared case-folded.
+// Pattern is a parsed wildcard. Each "*" matches any run of characters, including none,
+// without white space, as in LIWC; "\*" is a literal "*". Matching ignores case: both sides
+// are case-folded.
 type Pattern struct {
-	parts  []string // the text between the "*"s as written
-	folded []string // the same, case-folded
+	parts  []string // text between the "*"s as written
+	folded []string // case-folded
 }
 
-// Pattern returns the pattern of an entry, which for an entry that is no wildcard is its
-// term and nothing else.
+// Pattern returns the entry's pattern; an entry without wildcards matches only its term.
 func (e Entry) Pattern() Pattern {
 	if !e.Wildcard {
 		return Pattern{[]string{e.Term}, []string{cases.Fold().String(e.Term)}}
@@ -48,12 +47,12 @@ func newPattern(term string) Pattern {
 	return p
 }
 
-// Match tells whether the pattern stands for a word.
+// Match reports whether the pattern matches a word.
 func (p Pattern) Match(word string) bool { return p.match(cases.Fold().String(word)) }
 
-// match takes the word case-folded. The first part is its beginning, the last its end; each
-// part between is looked for as early as it can stand, which leaves the rest most room, but
-// where white space comes before it a later place cannot help either.
+// match matches a case-folded word. The first part must be its beginning and the last its
+// end; each part between is matched at its earliest place, which leaves most room for those
+// after it, and where white space precedes that place a later one cannot match either.
 func (p Pattern) match(word string) bool {
 	last := len(p.folded) - 1
 	if last == 0 {
@@ -72,9 +71,9 @@ func (p Pattern) match(word string) bool {
 	return ok && !strings.ContainsFunc(middle, unicode.IsSpace)
 }
 
-// Specificity orders patterns by how much they say: of two that match a word the one with
-// more characters between its "*"s is meant, and one that begins with text before one that
-// begins with a "*", as LIWC takes the longest first and those that begin with "*" last.
+// Specificity orders patterns that match the same word: the one with more characters outside
+// its "*"s is more specific, and one that begins with text comes before one that begins with
+// "*", following LIWC, which takes the longest first and those that begin with "*" last.
 func (p Pattern) Specificity() int {
 	n := 0
 	for _, s := range p.parts {
@@ -87,18 +86,18 @@ func (p Pattern) Specificity() int {
 }
 
 // Expand returns the corpus with every wildcard replaced by the words of a list that it
-// stands for (see Pattern): "free*" by "free", "freedom", "Freetown" ..., "un*able" by
-// "unable", "unbearable" ... Of words that differ in case alone the first stands for all,
-// since forms write it in every case. Each match is an entry of its own, as the list spells it, in the place of its wildcard, in the list's order, with
-// the wildcard's categories and the wildcard itself in Entry.From.
+// matches (see Pattern): "free*" by "free", "freedom", "Freetown" ..., "un*able" by
+// "unable", "unbearable" ... Of words that differ only in case the first is taken, since
+// forms write every case. The matches take the wildcard's place, in list order and as the
+// list spells them, each an entry with the wildcard's categories and Entry.From set.
 //
-// A wildcard that no word matches stays, and Rewards and Words refuse it by name. A
-// match that the corpus holds otherwise too, as an entry or by another wildcard, counts
-// twice, with a warning, as a word does that stands twice.
+// A wildcard that matches no word stays, and scoring it is an error that names it. A match
+// that is in the corpus already, as an entry or through another wildcard, is kept twice,
+// with a warning.
 func (c *Corpus) Expand(words []string) *Corpus {
 	out := &Corpus{Categories: c.Categories, Warnings: slices.Clone(c.Warnings), Listed: len(words)}
 	list := foldedList(words)
-	seen := map[string]string{} // folded term -> the entry of the file that brought it
+	seen := map[string]string{} // folded term -> the entry of the file that it came from
 	fold := cases.Fold()
 	for _, e := range c.Entries {
 		if !e.Wildcard {
@@ -128,10 +127,10 @@ func (c *Corpus) Expand(words []string) *Corpus {
 	return out
 }
 
-// folded is a word list in the order of its case-folded spellings.
+// folded is a word list, case-folded and sorted.
 type folded struct {
-	words []string // folded, each once
-	at    []int32  // place in the list
+	words []string // case-folded, distinct
+	at    []int32  // index in the original list
 }
 
 func foldedList(words []string) folded {
@@ -154,7 +153,7 @@ func foldedList(words []string) folded {
 	return f
 }
 
-// match returns the places in the list of the words that a pattern stands for, in order.
+// match returns the list indices of the words that match a pattern, in order.
 func (f folded) match(p Pattern) []int32 {
 	var matches []int32
 	from, _ := slices.BinarySearch(f.words, p.folded[0])

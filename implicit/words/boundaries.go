@@ -11,20 +11,20 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Boundaries tells of every token id of a tokenizer whether the token may follow a finished
-// word: ends[id] is true where the token says that the word before it is over, and false
-// where it may be a part of that word. It has one value an id, up to the highest; rows of
-// a model beyond them are no tokens and end nothing.
+// Boundaries reports for every token id whether the token may follow a finished word:
+// ends[id] is true if the token shows that the word before it is over, false if it may
+// continue the word. The slice has a value for each id up to the highest; ids of a model
+// beyond it are not tokens and end no word.
 //
-// A special token ends a word. Any other token is decided by the text that it stands for
-// inside a text, so that "▁free" of a SentencePiece vocabulary and "Ġfree" of a byte-level
-// one both begin with a space: see IsBoundary.
+// A special token ends a word. Any other token is judged by IsBoundary on its text inside a
+// sentence, where "▁free" of a SentencePiece vocabulary and "Ġfree" of a byte-level one both
+// begin with a space.
 //
-// The rule and what it is for: Pimentel and Meister, "How to Compute the Probability of
-// a Word" (2024), and Oh and Schuler, "Leading Whitespaces of Language Models' Subword
-// Vocabulary Pose a Confound for Calculating Word Probabilities" (2024). There, words
-// end at white space alone, and so contain the punctuation after them; here the answer
-// "Freedom." is the word "Freedom".
+// The correction follows Pimentel and Meister, "How to Compute the Probability of a Word"
+// (2024), and Oh and Schuler, "Leading Whitespaces of Language Models' Subword Vocabulary
+// Pose a Confound for Calculating Word Probabilities" (2024). There, words end only at white
+// space and so contain the punctuation after them; here the answer "Freedom." is the word
+// "Freedom".
 func Boundaries(t *tokenize.Tokenizer) []bool {
 	var ends []bool
 	for token := range t.Vocab() {
@@ -36,8 +36,8 @@ func Boundaries(t *tokenize.Tokenizer) []bool {
 	return ends
 }
 
-// PolicyBoundaries returns the policy's WordBoundaries, or those of its model's tokenizer; it
-// fails where there is neither.
+// PolicyBoundaries returns the policy's WordBoundaries, or else those of its model's
+// tokenizer. It is an error if there is neither.
 func PolicyBoundaries(p *implicit.Policy) ([]bool, error) {
 	switch {
 	case p.WordBoundaries != nil:
@@ -48,9 +48,9 @@ func PolicyBoundaries(p *implicit.Policy) ([]bool, error) {
 	return nil, errors.New("it does not say where words end (Policy.WordBoundaries, or a tokenizer)")
 }
 
-// within returns the bytes that a token stands for inside a text. Where the tokenizer
-// does not know, they are what the token adds to itself: decoders take the space from the
-// first token only.
+// within returns the bytes of a token inside a sentence. If the tokenizer does not know
+// them, they are what a second copy of the token adds: decoders strip the space of the first
+// token only.
 func within(t *tokenize.Tokenizer, token tokenize.Token) []byte {
 	if b, ok := t.Bytes(token.ID); ok {
 		return b
@@ -58,27 +58,26 @@ func within(t *tokenize.Tokenizer, token tokenize.Token) []byte {
 	return []byte(strings.TrimPrefix(t.Decode(token.ID, token.ID), token.Text))
 }
 
-// joiners hold what stands on their two sides together as one word: apostrophes (don't,
-// people's), hyphens (well-being) and the underscore.
+// joiners join letters on both sides into one word: apostrophes (don't, people's), hyphens
+// (well-being) and the underscore.
 var joiners = []rune{'\'', '\u2019', '-', '\u2010', '\u2011', '_'}
 
-// IsBoundary tells whether a token of this text, right after the last letter of a word,
-// says that the word is over. It looks at how the text begins:
+// IsBoundary reports whether a token with this text, directly after the last letter of a
+// word, shows that the word is over. It depends on how the text begins:
 //
 //   - letter, mark, digit or other number, zero-width joiner or non-joiner, soft hyphen:
-//     the word goes on;
-//   - an apostrophe, hyphen or underscore: the word goes on if that is all the text or a
+//     the word continues;
+//   - apostrophe, hyphen or underscore: the word continues if this is the whole text or a
 //     letter, mark or number follows ("'s", "-being", "-"), and is over otherwise ("--",
-//     "',"). A reply's first word has no opening quote before it, so that a quotation
-//     mark after it is rare; and a dash that is no hyphen mostly has a space before it.
-//     Unicode's word boundaries (UAX #29) break at hyphens and not at apostrophes; corpora
-//     list "well-being" as one word, as the Penn Treebank has it;
-//   - anything else, such as a space, a line end, a full stop, a symbol: the word is over
-//     (in scripts that write no spaces between words only this ends one);
-//   - bytes that begin a character and do not finish it: what most of the characters
-//     (those that Unicode has assigned) would say that they can begin;
-//   - bytes that no character begins with: no token that can follow; not over;
-//   - nothing: not over, as nothing was said.
+//     "',"). A reply's first word has no opening quote, so a closing one is rare after it,
+//     and a dash usually follows a space. Unicode's word boundaries (UAX #29) break at
+//     hyphens and not at apostrophes; corpora list "well-being" as one word, as does the
+//     Penn Treebank;
+//   - anything else, such as a space, line end, full stop or symbol: the word is over (in
+//     scripts without spaces between words only this ends one);
+//   - an incomplete UTF-8 character: as for most of the assigned characters that begin so;
+//   - bytes that begin no character: such a token cannot follow, so not over;
+//   - empty: not over.
 func IsBoundary(text []byte) bool {
 	if len(text) == 0 {
 		return false
@@ -98,8 +97,8 @@ func inWord(r rune) bool {
 	return unicode.In(r, unicode.L, unicode.M, unicode.N) || r == '\u200c' || r == '\u200d' || r == '\u00ad'
 }
 
-// mostEnd tells whether most of the assigned characters whose UTF-8 begins with these
-// bytes, which are not a whole one, end a word.
+// mostEnd reports whether most of the assigned characters whose UTF-8 begins with these
+// bytes, an incomplete character, end a word.
 func mostEnd(b []byte) bool {
 	need := 0
 	switch c := b[0]; {
@@ -113,7 +112,7 @@ func mostEnd(b []byte) bool {
 		return false
 	}
 	if len(b) >= need {
-		return false // not a character, whatever follows
+		return false // not UTF-8, whatever follows
 	}
 	low := rune(b[0]) & (0xff >> (need + 1))
 	for _, c := range b[1:] {
@@ -126,7 +125,7 @@ func mostEnd(b []byte) bool {
 	ends, goes := 0, 0
 	for r := low << shift; r < (low+1)<<shift && r <= unicode.MaxRune; r++ {
 		switch {
-		case utf8.RuneLen(r) != need: // an overlong spelling or a surrogate, which is no UTF-8
+		case utf8.RuneLen(r) != need: // an overlong encoding or a surrogate, which is not UTF-8
 		case !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cc, unicode.Cf):
 		case inWord(r):
 			goes++

@@ -14,33 +14,31 @@ import (
 	"github.com/implicitreward/implicitreward/internal/table"
 )
 
-// Coverage says what became of every entry of a corpus: which are scored, in how many
-// forms and tokens, and which are refused and why. The zero value is empty; Add what
-// Words yields.
+// Coverage reports for every entry of a corpus whether it was scored, in how many forms and
+// tokens, or why not. The zero value is empty; Add what Rewards yields.
 type Coverage struct {
-	Entries []EntryCoverage // in the order of the corpus
+	Entries []EntryCoverage // in corpus order
 }
 
-// EntryCoverage is an entry's part of a Coverage. Forms and tokens are counted after
-// the first prompt after which the entry was scored.
+// EntryCoverage is an entry's part of a Coverage. Forms and tokens are counted after the
+// first prompt for which the entry was scored.
 type EntryCoverage struct {
 	lexicon.Entry
-	Scored, Asked int    // prompts after which it was scored, of those after which it was asked for
-	Reason        string // the first that kept it, or one of its forms, from being scored; "" for none
-	Forms         int    // different texts that were scored
-	RefusedForms  int    // that could not be scored
-	OneTuned      int    // forms of one token in the tuned model
+	Scored, Asked int    // prompts for which it was scored, and for which that was requested
+	Reason        string // first reason why it, or one of its forms, could not be scored; "" for none
+	Forms         int    // distinct texts scored
+	RefusedForms  int    // distinct texts that could not be scored
+	OneTuned      int    // forms that are one token in the tuned model
 	OneBase       int    // in the base model
-	OneBoth       int    // in both: what a table of next-token probabilities can see of the pair
-	Several       int    // forms of several tokens in one model or in both
-	Pooled        int    // forms that went into Pooled or WholeWord, 0 where neither was asked for
+	OneBoth       int    // in both, as tables of next-token probabilities require
+	Several       int    // forms of several tokens in one model or both
+	Pooled        int    // forms that Pooled or WholeWord sum over; 0 if neither was requested
 }
 
-// Refused tells whether the entry was scored after no prompt. Entries that are refused
-// and those that are not are all entries.
+// Refused reports whether the entry was scored for no prompt.
 func (e EntryCoverage) Refused() bool { return e.Scored == 0 }
 
-// Add counts one result of Words.
+// Add counts one result of Rewards.
 func (c *Coverage) Add(w Word) {
 	for len(c.Entries) <= w.Index {
 		c.Entries = append(c.Entries, EntryCoverage{})
@@ -91,20 +89,19 @@ func (e *EntryCoverage) because(err error) {
 	}
 }
 
-// CoverageColumns is the first line of what Coverage.WriteCSV writes: the names of its
-// columns.
+// CoverageColumns is the header of the file that Coverage.WriteCSV writes.
 const CoverageColumns = "entry,wildcard,category,status,reason,prompts,forms,refused_forms," +
 	"one_token_tuned,one_token_base,one_token_both,several_tokens,pooled\n"
 
-// WriteCSV writes a row an entry, under the header
+// WriteCSV writes one row for each entry, under the header
 // entry,wildcard,category,status,reason,prompts,forms,refused_forms,one_token_tuned,one_token_base,one_token_both,several_tokens,pooled.
-// status is "scored" or "refused", wildcard the corpus' entry from which this one was
-// expanded, prompts the number after which it was scored; the others are the fields of
+// status is "scored" or "refused", wildcard the entry of the corpus from which this one was
+// expanded, prompts the number for which it was scored; the others are the fields of
 // EntryCoverage.
 func (c *Coverage) WriteCSV(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	line := []byte(CoverageColumns)
-	b.Write(line) // an error stays, and Flush returns it
+	b.Write(line) // Flush returns an error
 	for _, e := range c.Entries {
 		status := "scored"
 		if e.Refused() {

@@ -2,11 +2,11 @@ package words
 
 import "github.com/implicitreward/implicitreward/implicit"
 
-// Exact is each form by itself:
+// Exact is each form separately,
 //
 //	P = p(f | x)
 //
-// It gives a Score a form.
+// with one Score for each.
 const Exact Measure = "exact"
 
 var exact = measure{

@@ -13,26 +13,27 @@ import (
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// Record is a line of a rewards file: a word after a prompt, by one measure. The columns
-// after the eighth are not in the files of earlier versions, whose records are read as
-// exact forms, with MWLR computed.
+// Record is a line of a rewards file: a word after a prompt, by one measure. Files of
+// earlier versions end after the eighth column; their records are read as exact forms, with
+// MWLR computed.
 type Record struct {
 	Prompt   string  `parquet:"prompt,dict"`   // name of the prompt
 	Category string  `parquet:"category,dict"` // categories of the word, joined by ";"; "" for none
-	Word     string  `parquet:"word,dict"`     // as the corpus has it, or a word that a wildcard stands for
-	Form     string  `parquet:"form,dict"`     // the text that was scored; "" where it is several
-	NTokens  int32   `parquet:"n_tokens"`      // tokens of the form as the tuned model cuts it; of several, the fewest
-	Tuned    float64 `parquet:"logp_tuned"`    // ln P of the measure by the tuned model; of a form, ln p_tuned(form | prompt)
-	Base     float64 `parquet:"logp_base"`     // ln P by the base model
+	Word     string  `parquet:"word,dict"`     // as in the corpus, or a word that matches a wildcard
+	Form     string  `parquet:"form,dict"`     // the text scored; "" for several
+	NTokens  int32   `parquet:"n_tokens"`      // tokens of the form in the tuned model; of several forms, the fewest
+	Tuned    float64 `parquet:"logp_tuned"`    // ln P of the measure in the tuned model; of a form, ln p_tuned(form | prompt)
+	Base     float64 `parquet:"logp_base"`     // ln P in the base model
 	Reward   float64 `parquet:"reward"`        // beta * (Tuned - Base)
-	Wildcard string  `parquet:"wildcard,dict"` // the corpus' entry that was expanded to the word; "" for none
+	Wildcard string  `parquet:"wildcard,dict"` // the entry that was expanded to the word; "" for none
 	Measure  string  `parquet:"measure,dict"`  // a Measure
-	Forms    int32   `parquet:"n_forms"`       // forms that went into the measure
+	Forms    int32   `parquet:"n_forms"`       // number of forms in the measure
 	MWLR     float64 `parquet:"mwlr"`          // ½ (P + Q) (ln P − ln Q), see Score
-	Rank     float64 `parquet:"rank"`          // among the words after the prompt by the measure, 1 the greatest reward; 0 where it is not known
+	Rank     float64 `parquet:"rank"`          // among the words after the prompt, by the measure; 1 is the greatest reward, 0 unknown
 }
 
-// Records are the word's lines in a rewards file: one a measure, of Exact one a form.
+// Records returns the word's lines of a rewards file: one for each measure, for Exact one
+// for each form.
 func (w Word) Records(beta float64) []Record {
 	var records []Record
 	for _, s := range w.Scores {
@@ -60,12 +61,12 @@ type Provenance struct {
 	Tuned    logprob.Meta   `json:"tuned"`
 	Base     logprob.Meta   `json:"base"`
 	Beta     float64        `json:"beta"`
-	Corpus   string         `json:"corpus,omitempty"`    // sha256, hex, of the corpus file
-	WordList string         `json:"word_list,omitempty"` // likewise, of the list against which wildcards were expanded
-	Forms    []lexicon.Form `json:"forms,omitempty"`     // in which words were scored
+	Corpus   string         `json:"corpus,omitempty"`    // SHA-256 of the corpus file, hex
+	WordList string         `json:"word_list,omitempty"` // SHA-256 of the list that wildcards were matched against
+	Forms    []lexicon.Form `json:"forms,omitempty"`     // forms in which words were scored
 }
 
-// WriteJSON writes p, indented, keys in a fixed order.
+// WriteJSON writes p as indented JSON with a fixed order of keys.
 func (p Provenance) WriteJSON(w io.Writer) error {
 	if err := strictjson.Write(w, p, "  "); err != nil {
 		return fmt.Errorf("words: provenance: %w", err)
@@ -73,32 +74,32 @@ func (p Provenance) WriteJSON(w io.Writer) error {
 	return nil
 }
 
-// rewardsFile is a file of rewards. Of an earlier version's the first columns are there.
+// rewardsFile is the format of rewards files. Earlier versions have only the required
+// columns.
 var rewardsFile = table.Format[Record]{Name: "words: rewards", Version: logprob.Version, Required: 8, Check: (*Record).complete}
 
-// WriteCSV writes records as they come, under the header
+// WriteCSV writes records as they arrive, under the header
 // prompt,category,word,form,n_tokens,logp_tuned,logp_base,reward,wildcard,measure,n_forms,mwlr,rank.
-// Numbers have as many digits as it takes to read them back exactly. An error in records
-// ends the file there and is returned. How they were made goes into a file beside it: see
-// Provenance.WriteJSON.
+// Numbers have the digits needed to read them back exactly. An error in records ends the
+// file and is returned. The provenance goes into a file beside it: see Provenance.WriteJSON.
 func WriteCSV(w io.Writer, records iter.Seq2[Record, error]) error {
 	return rewardsFile.WriteCSV(w, records)
 }
 
-// WriteParquet writes records as they come, with the columns of WriteCSV, and p
-// as JSON in the file's metadata under "implicitreward".
+// WriteParquet writes records as they arrive, with the columns of WriteCSV, and p as JSON in
+// the file's metadata under "implicitreward".
 func WriteParquet(w io.Writer, records iter.Seq2[Record, error], p Provenance) error {
 	return rewardsFile.WriteParquet(w, records, p)
 }
 
-// ReadRecords reads a file of size bytes that WriteCSV or WriteParquet wrote,
-// now or in earlier versions; columns may be in any order. Of a CSV file Provenance is empty.
+// ReadRecords reads a file of size bytes written by WriteCSV or WriteParquet of this or an
+// earlier version; columns may be in any order. For a CSV file Provenance is empty.
 func ReadRecords(r io.ReaderAt, size int64) (records []Record, p Provenance, err error) {
 	records, err = rewardsFile.Read(r, size, &p)
 	return records, p, err
 }
 
-// complete fills in what a record of an earlier version does not say.
+// complete fills in what records of earlier versions lack.
 func (r *Record) complete(in table.Record) error {
 	if r.Measure == "" {
 		r.Measure, r.Forms = string(Exact), 1

@@ -8,9 +8,9 @@ import (
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 )
 
-// Items returns every entry of a corpus after every prompt, prompt by prompt, the reply
-// being the word as it stands: item n is entry n mod len(c.Entries). A wildcard stands for
-// no text of its own, so that Rewards refuses it.
+// Items returns every entry of a corpus after every prompt, prompt by prompt, with the entry
+// as written as the reply: item n is entry n mod len(c.Entries). A wildcard is not a text,
+// so its item has Err set.
 func Items(c *lexicon.Corpus, prompts []lexicon.Prompt) iter.Seq[implicit.Item] {
 	return func(yield func(implicit.Item) bool) {
 		for _, p := range prompts {

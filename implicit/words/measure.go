@@ -10,20 +10,22 @@ import (
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 )
 
-// Measure is a way to make one number of a word's forms, for each model. With p(f) the
-// probability of the form f after the prompt x, that is exp(Score.Sum()) of its tokens:
+// Measure names a way to make one number, for each model, of a word's forms. The formulas
+// use p(f) = p(f | x), the probability of form f after prompt x: exp(Result.Sum()) of its
+// tokens.
 type Measure string
 
-// measure is the definition of a Measure. A new one is a file with its definition and its
-// row in the table of measures.
+// measure is the definition of a Measure. A new one is a file with its definition and an
+// entry in measures.
 type measure struct {
 	name       Measure
-	doc        string // for the help of programs, lines of at most 70 characters
-	boundaries bool   // it needs to know where words end: FormScore.Tuned.Within and Base.Within
-	byForm     bool   // it has a score for each form, which ranks among those of the same form
-	// compute makes the scores of a word of its forms, at least one, without Measure and Rank.
+	doc        string // for the help of programs; lines of at most 70 characters
+	boundaries bool   // needs FormScore.Tuned.Within and Base.Within, the probability that the word ends
+	byForm     bool   // has a score for each form, ranked among those of the same form
+	// compute returns the scores of a word from its forms, at least one, without Measure and
+	// Rank.
 	compute func(w Word, of []*FormScore) ([]Score, error)
-	rankBy  func(*Score) float64 // nil for LogRatio
+	rankBy  func(*Score) float64 // nil means LogRatio
 }
 
 var measures = []measure{exact, pooled, wholeWord, paper}
@@ -37,20 +39,20 @@ func Measures() []Measure {
 	return all
 }
 
-// Doc says what a measure is, for the help of a program: lines of at most 70 characters.
+// Doc describes the measure for a program's help, in lines of at most 70 characters.
 func (m Measure) Doc() string {
 	def, _ := m.definition()
 	return def.doc
 }
 
-// NeedsBoundaries tells whether the measure needs to know where words end, which costs the
-// computation of every form's last token.
+// NeedsBoundaries reports whether the measure needs the probability that the word ends, for
+// which every form's last token must be run through the model as well.
 func (m Measure) NeedsBoundaries() bool {
 	def, _ := m.definition()
 	return def.boundaries
 }
 
-// definition is an error of an unknown measure.
+// definition returns an error for an unknown measure.
 func (m Measure) definition() (measure, error) {
 	names := make([]string, len(measures))
 	for i, def := range measures {
@@ -63,8 +65,8 @@ func (m Measure) definition() (measure, error) {
 	return measure{}, fmt.Errorf("measure %q, wanted %s or %s", string(m), strings.Join(names[:last], ", "), names[last])
 }
 
-// ParseMeasures reads a list of measures, separated by commas. An unknown measure, and
-// one that is listed twice, is an error.
+// ParseMeasures parses a comma-separated list of measures. Unknown and repeated measures are
+// errors.
 func ParseMeasures(list string) ([]Measure, error) {
 	var all []Measure
 	for name := range strings.SplitSeq(list, ",") {
@@ -85,39 +87,37 @@ func checkMeasures(all []Measure) error {
 	return nil
 }
 
-// Score is a measure of a word after a prompt.
+// Score is the value of a measure for a word after a prompt.
 type Score struct {
 	Measure     Measure
-	Text        string  // the form's, where it is of one form alone; "" where it is of several
-	Forms       int     // that went into it
-	Tokens      int     // of the form with the fewest, as the tuned model cuts it
-	Tuned, Base float64 // ln P of the measure, P being the model's; natural logarithms
+	Text        string  // text of the form, for a score of one form; "" for several
+	Forms       int     // number of forms included
+	Tokens      int     // fewest tokens of those forms in the tuned model
+	Tuned, Base float64 // ln P of the measure in each model
 	MWLR        float64 // ½ (P + Q) (ln P − ln Q), P tuned and Q base; for Paper the mean over forms
-	// Rank is the place of the word among the corpus' words after the prompt by this
-	// measure, from 1 for the greatest log-ratio, equal ones sharing the mean of their
-	// places. For Paper the order is MWLR's. For Exact a text ranks
-	// among the words in the same form (the first that writes it). A word that stands
-	// twice in the corpus takes two places; one that is refused takes none.
+	// Rank is the word's rank among the corpus' words after the prompt, 1 for the greatest
+	// log-ratio; ties share their mean rank. Paper ranks by MWLR. Exact ranks a text among
+	// the words in the same form (the first that produces it). A word that is listed twice
+	// takes two ranks; one that could not be scored takes none.
 	Rank float64
 
-	as []lexicon.Form // of the form, for Exact
+	as []lexicon.Form // forms that produce Text, for Exact
 }
 
-// LogRatio returns ln P_tuned - ln P_base, the implicit reward of the word by this
-// measure for beta = 1, without the unknown c(x). It is 0 where both are equal, also
-// where both are -Inf.
+// LogRatio returns ln P_tuned - ln P_base: the word's implicit reward by this measure for
+// beta = 1, without c(x). It is 0 if both are equal, including both -Inf.
 func (s Score) LogRatio() float64 { return implicit.LogRatio(s.Tuned, s.Base) }
 
-// noValue says why a measure has no value of a word.
+// noValue is the reason why a measure has no value for a word.
 type noValue struct{ reason string }
 
 func (e *noValue) Error() string { return e.reason }
 
-// Measure computes a measure from the word's forms, or from those alone that are written
-// as one of the given forms. Ranks are left at 0. It fails where the measure has no
-// value: of no form, of no form of one token in both models for Paper, without
-// Result.Within for WholeWord; and where the probabilities of disjoint continuations sum
-// to more than 1 (by 10 %: less is rounding, and taken for 1).
+// Measure computes a measure from the word's forms, or from those written as one of the
+// given forms. Ranks are 0. It is an error if the measure has no value (no form; for Paper
+// no form of one token in both models; for WholeWord no Result.Within), or if the
+// probabilities of disjoint continuations sum to more than 1 (by over 10 %; less is taken
+// for rounding, and P for 1).
 func (w Word) Measure(m Measure, forms ...lexicon.Form) ([]Score, error) {
 	var of []*FormScore
 	for i := range w.Forms {
@@ -152,7 +152,7 @@ func newScore(of []*FormScore) Score {
 	return s
 }
 
-// rankWords fills in the ranks of one prompt's words.
+// rankWords sets the ranks of one prompt's words.
 func rankWords(words []Word, measures []Measure, forms []lexicon.Form) {
 	for _, m := range measures {
 		if def, err := m.definition(); err == nil && def.byForm {
@@ -166,8 +166,8 @@ func rankWords(words []Word, measures []Measure, forms []lexicon.Form) {
 	}
 }
 
-// rankScores ranks the scores of a measure that take part among each other, and tells
-// those their ranks that are to know.
+// rankScores ranks the scores of a measure for which part is true among each other, and sets
+// the ranks of those for which know is true.
 func rankScores(words []Word, m Measure, part, know func(*Score) bool) {
 	var all []*Score
 	for i := range words {
@@ -193,7 +193,7 @@ func rankScores(words []Word, m Measure, part, know func(*Score) bool) {
 	}
 }
 
-// order is what a score is ranked by.
+// order is the value by which a score is ranked.
 func (s *Score) order() float64 {
 	if def, err := s.Measure.definition(); err == nil && def.rankBy != nil {
 		return def.rankBy(s)

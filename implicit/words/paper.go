@@ -7,15 +7,14 @@ import (
 	"github.com/implicitreward/implicitreward/implicit"
 )
 
-// Paper is the paper's (Christian et al. 2026, Figure 3): the plain mean of the
-// MWLR of the forms that are one token in both vocabularies,
+// Paper is the paper's measure (Christian et al. 2026, Figure 3): the mean MWLR of the forms
+// that are one token in both vocabularies,
 //
 //	1/n sum_f ½ (p(f|x) + q(f|x)) (ln p(f|x) − ln q(f|x))
 //
-// Words without such a form have none. Score.Tuned and Base are the means of the
-// forms' ln p, which the paper does not use. The paper takes every token that is the
-// word but for case and white space: with AllForms "LoVe", "\tlove" and the like are
-// not among the forms.
+// Words without such a form have no value. Score.Tuned and Base are the means of the forms'
+// ln p, which the paper does not use. The paper takes every token that equals the word up to
+// case and white space; AllForms lacks "LoVe", "\tlove" and the like.
 const Paper Measure = "paper"
 
 var paper = measure{
@@ -45,8 +44,8 @@ func meanMWLR(_ Word, of []*FormScore) ([]Score, error) {
 	return []Score{s}, nil
 }
 
-// Shared tells whether the form is one token in each model, by itself and no part of the
-// prompt.
+// Shared reports whether the form is one token in each model that does not straddle the
+// prompt boundary.
 func (f FormScore) Shared() bool {
 	return len(f.TunedIDs) == 1 && len(f.BaseIDs) == 1 && !slices.Contains(f.Flags, implicit.FlagTunedStraddle) && !slices.Contains(f.Flags, implicit.FlagBaseStraddle)
 }

@@ -8,19 +8,17 @@ import (
 	"github.com/implicitreward/implicitreward/implicit"
 )
 
-// Pooled is the probability that the reply begins with the word in any of its
-// forms,
+// Pooled is the probability that the reply begins with the word in any of its forms,
 //
 //	P = sum_f p(f | x),  ln P = ln sum_f exp(ln p(f | x))
 //
-// over the different token sequences of the forms. That a text's tokens begin with
-// one sequence and that they begin with another are disjoint events, unless one of the
-// two sequences is the beginning of the other, whose event then holds the longer
-// one's, which is left out. So P is a probability and ln P never above 0. That holds
-// for continuations of the same tokens: a form whose first token also covers the end
-// of the prompt (Reward.Flags) continues fewer tokens than the others, so that only
-// the forms that continue the same tokens are summed, those of the most frequent
-// beginning, by both models' tokens; Score.Forms says how many.
+// summed over the distinct token sequences of the forms. Beginning with one sequence and
+// beginning with another are disjoint events, unless one sequence is a prefix of the other;
+// then the longer one's event is contained in the shorter one's and is left out. So P is a
+// probability, and ln P is at most 0. This needs forms that continue the same tokens: a form
+// whose first token straddles the prompt boundary (implicit.Reward.Flags) continues fewer
+// than the others. Only the forms with the most frequent context, in both models' tokens,
+// are summed; Score.Forms counts them.
 const Pooled Measure = "pooled"
 
 var pooled = measure{
@@ -29,17 +27,16 @@ var pooled = measure{
 	compute: func(w Word, of []*FormScore) ([]Score, error) { return w.pool(of, false) },
 }
 
-// WholeWord is Pooled with the end-of-word correction: the probability that
-// the reply's first word (or words) is this one, in any form, and no longer one,
-// "free" and not "freedom":
+// WholeWord is Pooled with the end-of-word correction: the probability that the reply begins
+// with the word, in any form, and that the word ends there, "free" and not "freedom":
 //
 //	P = sum_f p(f | x) p(word ends | x, f),  p(word ends | x, f) = sum_v p(v | x, f)
 //
-// over the tokens v that may follow a finished word: see Boundaries. A form that continues
-// another (by a template such as "{} and") counts unless the token by which it does so
-// ends the other. Pimentel and Meister (2024), eq. 7, also divide by the probability
-// that a word begins after x at all. Here that is given, and it would be a constant
-// of the prompt and the model: no rank by log-ratio would change.
+// over the tokens v that may follow a finished word (Boundaries). A form that continues
+// another (by a template such as "{} and") is left out only if the token by which it does so
+// ends the other. Pimentel and Meister (2024), eq. 7, also divide by the probability that a
+// word begins after x; here this would be a constant of the prompt and the model, which
+// changes no rank by log-ratio.
 const WholeWord Measure = "ended"
 
 var wholeWord = measure{
@@ -49,8 +46,7 @@ var wholeWord = measure{
 	compute:    func(w Word, of []*FormScore) ([]Score, error) { return w.pool(of, true) },
 }
 
-// pool sums the forms' probabilities, each with that of the end of the word where whole
-// words are asked for.
+// pool sums the forms' probabilities, for whole words each times that of the word's end.
 func (w Word) pool(of []*FormScore, whole bool) ([]Score, error) {
 	if whole && (w.ends[0] == nil || w.ends[1] == nil) {
 		return nil, fmt.Errorf("words: %q: the ends of words were not asked for, wanted them for the measure %s (Options.Measures)", w.Term, WholeWord)
@@ -86,7 +82,7 @@ func (w Word) pool(of []*FormScore, whole bool) ([]Score, error) {
 	return []Score{s}, nil
 }
 
-// ids are the form's tokens in the tuned (0) or the base model (1).
+// ids returns the form's tokens in the tuned (0) or base model (1).
 func (f *FormScore) ids(model int) []int32 {
 	if model == 0 {
 		return f.TunedIDs
@@ -94,7 +90,7 @@ func (f *FormScore) ids(model int) []int32 {
 	return f.BaseIDs
 }
 
-// ln is ln p(f), and with the end of the word ln p(f) p(end | f).
+// ln is ln p(f), or with the end of the word ln p(f) p(end | f).
 func (f *FormScore) ln(model int, ended bool) float64 {
 	score := f.Tuned
 	if model == 1 {
@@ -106,9 +102,9 @@ func (f *FormScore) ln(model int, ended bool) float64 {
 	return score.Sum()
 }
 
-// holds tells whether the event of the sequence a holds that of b: b is a and more, the
-// first token of which, if ends is not nil, ends a. Of two that are the same, the first
-// holds the other.
+// holds reports whether the event of sequence a contains that of b: a is a prefix of b, and,
+// if ends is not nil, the next token of b ends a. Of two equal sequences the first contains
+// the other.
 func holds(a, b []int32, ends []bool, first bool) bool {
 	if len(a) > len(b) || !slices.Equal(a, b[:len(a)]) {
 		return false
@@ -120,7 +116,7 @@ func holds(a, b []int32, ends []bool, first bool) bool {
 	return ends == nil || int(next) < len(ends) && ends[next]
 }
 
-// usualContext is the beginning that most forms continue, the first of several.
+// usualContext returns the most frequent context of the forms, the first of several.
 func usualContext(of []*FormScore, model int) int {
 	count := map[int]int{}
 	for _, f := range of {
@@ -135,7 +131,7 @@ func usualContext(of []*FormScore, model int) int {
 	return usual
 }
 
-// logSumExp returns ln sum_i exp(x_i), -Inf of nothing.
+// logSumExp returns ln sum_i exp(x_i); -Inf for no values.
 func logSumExp(x []float64) float64 {
 	top := math.Inf(-1)
 	for _, v := range x {

@@ -12,15 +12,14 @@ import (
 
 // Variant is one way to make a number of a word after a prompt: a measure over forms.
 type Variant struct {
-	Measure Measure        // Exact is of the first form alone
+	Measure Measure        // Exact uses the first form only
 	Forms   []lexicon.Form // at least one
 }
 
-// Value returns what the word is ranked by under a variant, the log-ratio of the measure,
-// or for Paper its MWLR; NaN where the measure has no value of the word, as the
-// paper's of a word that is no single token. The forms must be among those that were
-// scored; of those a word could not be scored in, the measure goes without. Errors are
-// Measure's others.
+// Value returns what a variant ranks the word by: the measure's log-ratio, or MWLR for
+// Paper. It is NaN if the measure has no value for the word, such as Paper for a word that
+// is no single token. The variant's forms must be among those scored; forms that could not
+// be scored are left out. Other errors are those of Measure.
 func (w Word) Value(v Variant) (float64, error) {
 	if len(v.Forms) == 0 {
 		return 0, fmt.Errorf("words: a variant without forms, wanted at least one")
@@ -39,13 +38,12 @@ func (w Word) Value(v Variant) (float64, error) {
 	return scores[0].order(), nil
 }
 
-// Sensitivity scores the words of a corpus once, in all forms of all variants, and returns what
-// each variant makes of each: values[v][p][i] is the Value of the entry i of the corpus after
-// prompt p under variant v, NaN where there is none. Values of different prompts are not
-// comparable; their ranks are (stats.Sensitivities). progress, if not nil, is
-// Options.Progress.
+// Sensitivity scores the words of a corpus once, in all forms of all variants, and returns
+// what each variant makes of them: values[v][p][i] is the Value of entry i of the corpus
+// after prompt p under variant v, NaN for none. Values are comparable within a prompt only;
+// ranks are across prompts (stats.Sensitivities). progress, if not nil, is Options.Progress.
 //
-// Words that cannot be scored have no values. Any other error is that of Words, or of a
+// Words that cannot be scored have no values. Other errors are those of Rewards, and of a
 // variant without forms.
 func Sensitivity(ctx context.Context, pair implicit.Pair, corpus *lexicon.Corpus, prompts []lexicon.Prompt, variants []Variant, progress func(done, total int)) ([][][]float64, error) {
 	o := &Options{Progress: progress}

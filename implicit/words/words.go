@@ -13,51 +13,50 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Options say how words are scored. nil is the zero value.
+// Options say how words are scored; nil is the zero value.
 type Options struct {
-	Forms    []lexicon.Form // in which an entry is scored; nil for AllForms
-	Measures []Measure      // that are computed, in this order; nil for Pooled
-	// Progress, if not nil, is told how many replies of how many are scored: entries in
-	// their forms, after all prompts. A reply that one of the models has scored is half
-	// done.
+	Forms    []lexicon.Form // surface forms of an entry; nil means AllForms
+	Measures []Measure      // measures to compute, in this order; nil means Pooled
+	// Progress, if not nil, is called with the number of replies scored and the total: all
+	// forms of all entries after all prompts. A reply that one model has scored counts half.
 	Progress func(done, total int)
 }
 
-// Word is an entry of a corpus after one prompt: its forms as both models score
-// them, and what the measures make of them.
+// Word is an entry of a corpus after one prompt: its forms scored by both models, and the
+// measures of them.
 type Word struct {
 	PromptName string
 	Index      int // of the entry in Corpus.Entries
 	lexicon.Entry
-	Err    error       // an *ItemError that says why the entry could not be scored
-	Forms  []FormScore // each different text once, in the order of Options.Forms
-	Scores []Score     // in the order of Options.Measures; a measure that has no value is missing
+	Err    error       // an *ItemError if the entry could not be scored
+	Forms  []FormScore // each distinct text once, in the order of Options.Forms
+	Scores []Score     // in the order of Options.Measures, without measures that have no value
 
-	ends [2][]bool // of the tuned and the base model; nil where they were not asked for
+	ends [2][]bool // word boundaries of the tuned and the base model; nil if not needed
 }
 
-// FormScore is one text of an entry as both models score it.
+// FormScore is one text of an entry scored by both models.
 type FormScore struct {
 	Text              string         // the reply
-	Forms             []lexicon.Form // that write the entry so
+	Forms             []lexicon.Form // forms that produce the text
 	TunedIDs, BaseIDs []int32
-	Tuned, Base       logprob.Result // with Within where WholeWord was asked for
+	Tuned, Base       logprob.Result // with Within if a measure needs it
 	Flags             []string       // of Reward.Flags
-	Err               error          // an *ItemError that says why it could not be scored; the rest is then empty
+	Err               error          // an *ItemError if it could not be scored; the other results are then empty
 
-	context [2]int // number of the prompt's ids, among those of the entry's forms
+	context [2]int // index of the prompt's ids among those of the entry's forms
 }
 
-// Rewards scores every entry of a corpus after every prompt, in its surface forms, and
-// yields a Word for each, prompt by prompt, in the order of the corpus. All forms
-// of all entries go through Rewards; those of one prompt follow each other, so that what
-// they share is computed once. The words of one prompt are held until the last of them
-// is scored, which ranks need; more is not.
+// Rewards scores every entry of a corpus in its surface forms after every prompt, and yields
+// one Word for each, prompt by prompt, in corpus order. The forms go through
+// implicit.Rewards, those of one prompt together, so that common prefixes are computed once.
+// Ranks need all words of a prompt, so these are held in memory; nothing else is.
 //
-// An entry that cannot be scored comes back in its place with Word.Err: a wildcard (see Corpus.Expand), an empty entry, one none of whose forms can be
-// scored, one of which no measure has a value. Forms that cannot be scored while others
-// can have FormScore.Err. Any other error is yielded last and ends the stream: wrong
-// options, WholeWord with models that do not know where words end, Rewards' errors.
+// An entry that cannot be scored is yielded in its place with Word.Err: a wildcard (see
+// Corpus.Expand), an empty entry, one none of whose forms can be scored, or one for which no
+// measure has a value. If only some forms cannot be scored, these have FormScore.Err. Any
+// other error is yielded last and ends the sequence: wrong options, a measure that needs
+// word boundaries with a model that has none, and those of implicit.Rewards.
 func Rewards(ctx context.Context, pair implicit.Pair, corpus *lexicon.Corpus, prompts []lexicon.Prompt, o *Options) iter.Seq2[Word, error] {
 	return func(yield func(Word, error) bool) {
 		run, err := newWordRun(pair, corpus, prompts, o)
@@ -91,15 +90,15 @@ func Rewards(ctx context.Context, pair implicit.Pair, corpus *lexicon.Corpus, pr
 	}
 }
 
-// wordRun is one call of Words.
+// wordRun is the state of one call of Rewards.
 type wordRun struct {
 	Options
 	corpus *lexicon.Corpus
-	texts  [][]lexicon.Spelling // of each entry; none of a wildcard
-	pair   implicit.Pair        // whose models count what they have scored
+	texts  [][]lexicon.Spelling // of each entry; none for a wildcard
+	pair   implicit.Pair        // with models that count what they have scored
 	ends   [2][]bool
-	halves int // replies of which one model's score is there, twice those that are refused
-	total  int // replies
+	halves int // scored replies, counted once for each model; a reply that cannot be scored counts two
+	total  int // number of replies
 }
 
 func newWordRun(pair implicit.Pair, corpus *lexicon.Corpus, prompts []lexicon.Prompt, o *Options) (*wordRun, error) {
@@ -161,7 +160,7 @@ func (c counted) Run(ctx context.Context, requests iter.Seq[logprob.Request]) it
 	}
 }
 
-// tell counts half replies.
+// tell adds half replies to the progress.
 func (run *wordRun) tell(halves int) {
 	before := run.halves / 2
 	run.halves += halves
@@ -170,7 +169,7 @@ func (run *wordRun) tell(halves int) {
 	}
 }
 
-// items are the replies to score: every text of every entry after every prompt.
+// items returns the replies to score: every text of every entry after every prompt.
 func (run *wordRun) items(prompts []lexicon.Prompt) iter.Seq[implicit.Item] {
 	return func(yield func(implicit.Item) bool) {
 		for _, p := range prompts {
@@ -185,8 +184,8 @@ func (run *wordRun) items(prompts []lexicon.Prompt) iter.Seq[implicit.Item] {
 	}
 }
 
-// gather takes the rewards of an entry's texts from the stream. The prompts' ids, which
-// are most of a text, are not kept: only which forms share them.
+// gather reads the rewards of an entry's texts from the stream. Of the prompts' ids, which
+// are most of a text, it only keeps which forms share them.
 func (run *wordRun) gather(w *Word, next func() (implicit.Reward, error, bool)) error {
 	var contexts [2][][]int32
 	for _, s := range run.texts[w.Index] {
@@ -221,8 +220,8 @@ func (run *wordRun) gather(w *Word, next func() (implicit.Reward, error, bool)) 
 	return nil
 }
 
-// measure computes a word's measures. why says what keeps the word from being scored at
-// all, err what ends the work.
+// measure computes a word's measures. why says why the word cannot be scored; err ends the
+// work.
 func (run *wordRun) measure(w *Word, p lexicon.Prompt) (why, err error) {
 	refuse := func(format string, args ...any) error {
 		item := implicit.Item{Prompt: p.Text, Reply: w.Term, PromptName: p.Name}
