@@ -25,7 +25,7 @@ import (
 // rowSizes are the numbers of rows that invariant batches have, the largest that of a full
 // batch, to which the others are compared. A processor on which even its rows differ by their
 // place has no invariant batches.
-var rowSizes = []int{16, 32, 48, 64, 96, 128, 192, defaultBatchNodes}
+var rowSizes = []int{16, 32, 48, 64, 96, 128, 192, defaultBatchTokens}
 
 // product is the sizes of a linear layer.
 type product struct {

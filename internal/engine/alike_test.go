@@ -139,13 +139,13 @@ func TestMeasured(t *testing.T) {
 		a := &e.executables.alike
 		last := products[len(products)-1]
 		a.known, a.first = nil, nil
-		if ok, err := e.alikeRows(defaultBatchNodes, head); err != nil || !ok {
+		if ok, err := e.alikeRows(defaultBatchTokens, head); err != nil || !ok {
 			t.Skipf("needs a processor where the pure-Go backend's rows are alike in all places: %v", err)
 		}
 		row := a.first[last]
 		row[len(row)-1] = math.Nextafter32(row[len(row)-1], 1000)
-		delete(a.known, fmt.Sprint(head, " ", defaultBatchNodes))
-		if ok, err := e.alikeRows(defaultBatchNodes, head); err != nil || ok {
+		delete(a.known, fmt.Sprint(head, " ", defaultBatchTokens))
+		if ok, err := e.alikeRows(defaultBatchTokens, head); err != nil || ok {
 			t.Errorf("head %v: a bit that differs is not seen: %v", head, err)
 		}
 	}

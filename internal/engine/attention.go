@@ -12,13 +12,13 @@ import (
 // keys are what the nodes of a batch see, as graph inputs: see batch.
 type keys struct {
 	shape
-	scoreBytes        int   // that scores take at a time
-	depth, seen, exit *Node // [T]
-	base              *Node // [T], nil unless Pool
-	path              *Node // [S P], nil if there is but one chunk or P is 0
-	pastK, pastV      *Node // [Q G K] of the path to the batch's first node, or of a pool
-	next              *Node // [N], nil if N is 0
-	nextK, nextV      *Node // [N G K], set by attend
+	scoreBytes              int   // that scores take at a time
+	depth, base, seen, exit *Node // [T]
+	path                    *Node // [S P], nil unless Gathers
+	pastK, pastV            *Node // [Q G K], nil if Q is 0
+	next                    *Node // [N], nil if N is 0
+	nextK, nextV            *Node // [N G K], set by attend
+	ownK, ownV              *Node // [T G K], set by attend
 }
 
 // attend computes attention over a batch: q is [T N K], k and v are [T G K]. It
@@ -33,8 +33,9 @@ func (b *keys) attend(q, k, v *Node, a arch.Attention) *Node {
 	groups := k.Shape().Dimensions[1]
 	s, c, m := t/b.C, b.C, heads/groups
 
+	b.ownK, b.ownV = k, v
 	allK, allV := k, v
-	if b.P > 0 {
+	if b.Q > 0 {
 		allK = Concatenate([]*Node{b.pastK, k}, 0)
 		allV = Concatenate([]*Node{b.pastV, v}, 0)
 	}
@@ -46,13 +47,9 @@ func (b *keys) attend(q, k, v *Node, a arch.Attention) *Node {
 	chunk := func(x *Node) *Node { // [T ..] -> [S C ..]
 		return Reshape(x, append([]int{s, c}, x.Shape().Dimensions[1:]...)...)
 	}
-	var base *Node
-	if b.Pool {
-		base = chunk(b.base)
-	}
-	sees := b.mask(chunk(b.depth), chunk(b.seen), chunk(b.exit), base, a.Window)   // [S C P+C]
-	qs := TransposeAllAxes(Reshape(q, s, c, groups, m, width), 0, 2, 3, 1, 4)      // [S G M C K]
-	ks, vs := b.visible(allK, chunk(k), groups), b.visible(allV, chunk(v), groups) // [S G P+C K]
+	sees := b.mask(chunk(b.depth), chunk(b.base), chunk(b.seen), chunk(b.exit), a.Window) // [S C P+C]
+	qs := TransposeAllAxes(Reshape(q, s, c, groups, m, width), 0, 2, 3, 1, 4)             // [S G M C K]
+	ks, vs := b.visible(allK, chunk(k), groups), b.visible(allV, chunk(v), groups)        // [S G P+C K]
 
 	// together queries are taken at a time: some chunks, or some rows of the only one,
 	// for which the keys behind them are left out.
@@ -91,10 +88,10 @@ func (b *keys) attend(q, k, v *Node, a arch.Attention) *Node {
 // [Q+T G K], own [S C G K], the result [S G P+C K].
 func (b *keys) visible(all, own *Node, groups int) *Node {
 	switch {
-	case b.C == b.T: // one path for all
-		own = InsertAxes(all, 0)
-	case b.P > 0:
+	case b.Gathers:
 		own = Concatenate([]*Node{Gather(all, InsertAxes(b.path, -1)), own}, 1)
+	case b.P > 0: // of one path, which is all that stands before
+		own = InsertAxes(all, 0)
 	}
 	return TransposeAllAxes(own, 0, 2, 1, 3)
 }
@@ -103,7 +100,7 @@ func (b *keys) visible(all, own *Node, groups int) *Node {
 const defaultScoreBytes = 32 << 20
 
 // mask tells which keys each node of some chunks sees, path first: [S C P+C].
-func (b *keys) mask(depth, seen, exit, base *Node, window int) *Node {
+func (b *keys) mask(depth, base, seen, exit *Node, window int) *Node {
 	g := depth.Graph()
 	s, c := depth.Shape().Dimensions[0], depth.Shape().Dimensions[1]
 	window = min(window, math.MaxInt32)
@@ -116,15 +113,11 @@ func (b *keys) mask(depth, seen, exit, base *Node, window int) *Node {
 	if b.P == 0 {
 		return sees
 	}
-	place := Iota(g, int32s(s, c, b.P), 2) // a key's place on its path is its depth
-	path := LessThan(place, BroadcastToDims(InsertAxes(seen, 2), s, c, b.P))
-	if base != nil { // it is so counted from where the node's prompt begins
-		base = BroadcastToDims(InsertAxes(base, 2), s, c, b.P)
-		path = LogicalAnd(path, GreaterOrEqual(place, base))
-		place = Sub(place, base)
-	}
+	wide := func(x *Node) *Node { return BroadcastToDims(InsertAxes(x, 2), s, c, b.P) }
+	place := Iota(g, int32s(s, c, b.P), 2)
+	path := LogicalAnd(LessThan(place, wide(seen)), GreaterOrEqual(place, wide(base)))
 	if window > 0 {
-		distance := Sub(BroadcastToDims(InsertAxes(depth, 2), s, c, b.P), place)
+		distance := Sub(wide(depth), Sub(place, wide(base))) // the depth of a key is its place after base
 		path = LogicalAnd(path, LessThan(distance, Scalar(g, dtypes.Int32, window)))
 	}
 	return Concatenate([]*Node{path, sees}, 2)

@@ -1,171 +1,234 @@
 package engine
 
-// Legend, beside arch's: T nodes of a batch, C nodes of a chunk, S = T/C chunks, P
-// keys of a path.
+import "slices"
 
-// chunkNodes is C where nodes have few ancestors: few, since two nodes of a chunk mostly
-// do not see each other, but enough for a matrix product (32 takes as long, and XLA five
-// times as long to compile).
-const chunkNodes = 64
+// Legend, beside arch's: T tokens of a batch, C tokens of a chunk, S = T/C chunks, P
+// keys of a chunk's path, Q keys before the batch.
 
-// batch is a run of a pass's nodes that is computed at once, a chunk of C queries beside
-// the other. The nodes lie depth first, so that a node's descendants follow it without
-// a gap, and whatever it descends from outside its chunk is an ancestor of the chunk's
-// first node too. A chunk's keys are therefore those of the path to its first node and
-// its own, and two numbers a node are the whole mask: see mask.
+const (
+	// chunkTokens is C where tokens have few ancestors: few, since two tokens of a chunk mostly
+	// do not see each other, but enough for a matrix product (32 takes as long, and XLA five
+	// times as long to compile).
+	chunkTokens = 64
+	// pooledChunk is C after several saved prompts, where a token has few relatives, so that
+	// the paths of a chunk are short.
+	pooledChunk = 16
+)
+
+// batch is a run of a pass's tokens that is computed at once.
 type batch struct {
-	from, n int     // nodes[from:from+n] of the pass
-	depth   []int32 // [n]
-	// paths lead to every node whose number in the batch is a multiple of chunkNodes, as
-	// indices in the pass (or see before), the first token first.
-	paths [][]int32
-	next  []int32 // the same for the first node of the batch that follows
-	// Of a pooled batch (pool.go), nil otherwise: where each node's prompt begins in the path
-	// of its chunk, and its depth below the first node after the prompt.
-	base, below []int32
+	from, n int        // tokens[from:from+n] of the pass
+	past    []location // the keys that stand before it: those that it or a later batch sees
+	shape
+	chunks
 }
 
-// before stands for key i of those before a pass, where its nodes have their indices.
-func before(i int) int32 { return int32(-1 - i) }
-
-// batches cuts a pass into batches of size nodes, the last of what is left.
-func (t *tree) batches(p pass, size int) []batch {
-	var all []batch
-	open := make([]int32, 0, 64) // indices in the pass of the ancestors of node i
-	for i := range t.from {
-		open = append(open, before(i))
-	}
-	paths := func(from, to int) (starts [][]int32) {
-		for i := from; i < to; i++ {
-			d := int(t.depth[p.nodes[i]])
-			open = open[:d]
-			if (i-from)%chunkNodes == 0 {
-				starts = append(starts, append([]int32(nil), open...))
-			}
-			open = append(open, int32(i))
-		}
-		return starts
-	}
-	for from := 0; from < len(p.nodes); from += size {
-		b := batch{from: from, n: min(size, len(p.nodes)-from)}
-		b.paths = paths(from, from+b.n)
-		for i := range b.n {
-			b.depth = append(b.depth, t.depth[p.nodes[from+i]])
-		}
-		if end := from + b.n; end < len(p.nodes) {
-			b.next = append([]int32(nil), open[:t.depth[p.nodes[end]]]...)
-		} else { // a kept prompt is on the path to all that follows it
-			for _, k := range p.keeps {
-				b.next = append(b.next, k.nodes...)
-			}
-		}
-		all = append(all, b)
-	}
-	return all
-}
-
-// mask says which keys each node sees, in chunks of c: the first seen of the chunk's path,
-// and key j of the chunk exactly if j <= i < exit[j], both counted from the chunk's first
-// node. Between that and node i, the least depth is that of the branch at which their
-// paths part: what is above is on the path to both.
-func (b *batch) mask(c int) (seen, exit []int32) {
-	seen, exit = make([]int32, b.n), make([]int32, b.n)
-	depth := b.depth
-	if b.below != nil {
-		depth = b.below
-	}
-	for start := 0; start < b.n; start += c {
-		end := min(start+c, b.n)
-		least := depth[start]
-		var open []int
-		for i := start; i < end; i++ {
-			least = min(least, depth[i])
-			seen[i] = least
-			for len(open) > 0 && depth[open[len(open)-1]] >= depth[i] {
-				exit[open[len(open)-1]] = int32(i - start)
-				open = open[:len(open)-1]
-			}
-			open = append(open, i)
-		}
-		for _, i := range open {
-			exit[i] = int32(end - start)
-		}
-	}
-	for i, base := range b.base {
-		seen[i] += base + b.depth[i] - b.below[i] // all of its prompt
-	}
-	return seen, exit
+// chunks is how the tokens of a batch see each other and what stands before it, a chunk of C
+// queries beside the other. Tokens lie depth first, so that a token's descendants follow it
+// without a gap, and whatever it descends from outside its chunk is an ancestor of the
+// chunk's first token too, or is saved and stands before the chunk's tokens as a path of its
+// own. A chunk's keys are therefore those of a few paths, one after the other, and its own;
+// three numbers a token are the whole mask.
+type chunks struct {
+	paths [][]location // of each chunk
+	// A token sees keys base to seen of its chunk's path, and key j of the chunk exactly if
+	// j <= i < exit[j], both counted from the chunk's first token.
+	base, seen, exit []int32
 }
 
 // shape is what an executable is compiled for.
 type shape struct {
-	T int // nodes
+	T int // tokens
 	C int // of a chunk
-	P int // keys of a path, 0 where no chunk has one
-	Q int // keys before the batch, among which those of paths are: P of them unless Pool
-	N int // keys of the next batch's path, 0 where there is no next batch, or it has none
-	// Pool: the keys before the batch, and those of a path, are of several prompts (pool.go).
-	Pool bool
+	P int // keys of a chunk's path, 0 where no chunk has one
+	Q int // keys before the batch
+	N int // keys before the next batch, 0 where there is none
+	// Gathers: chunks have paths of their own. Otherwise that of the only chunk is what stands
+	// before the batch.
+	Gathers bool
+	// Saves: keys and values of some of the tokens are to be kept.
+	Saves bool
 	// Invariant: numbers do not depend on what else is in the batch, since attention adds up
 	// in float64, and T is one of the numbers of rows that were measured alike (alike.go).
 	Invariant bool
 }
 
-// gathers tells whether chunks have paths of their own. The path of the only chunk is that
-// of the batch.
-func (s shape) gathers() bool { return s.P > 0 && s.C < s.T }
+// batches cuts a pass into batches of size tokens, the last of what is left.
+func (a *pass) batches(size int) []batch {
+	var all []batch
+	var open []location // the path to token i
+	for i, t := range a.tokens {
+		open = a.step(open, t)
+		if i%size == 0 {
+			all = append(all, batch{from: i, n: min(size, len(a.tokens)-i), past: a.past(i, open)})
+		}
+		open = append(open, location(i))
+	}
+	return all
+}
 
-// shapesOf chooses them for the batches of a pass: the fewer different ones, the less
-// there is to compile. The last batch is as large as the others where computing the
-// rest of it for nothing costs less than compiling does.
+// step goes from the path of a token, with the token itself, to the path of the next.
+func (a *pass) step(open []location, next token) []location {
+	if a.level(next) == 0 {
+		return a.savedPath(next)
+	}
+	return open[:next.depth()]
+}
+
+// past lists the keys that stand before token i, at whose batch's beginning it is: those of
+// the path to it, and of the paths to those that follow what is saved.
+func (a *pass) past(i int, path []location) []location {
+	if i == 0 {
+		path = nil
+		for key := range a.keys {
+			path = append(path, savedKey(key))
+		}
+		return path
+	}
+	past := slices.Clone(path)
+	listed := map[location]bool{}
+	for _, l := range past {
+		listed[l] = true
+	}
+	visited := map[*node]bool{a.tree.root: true}
+	for _, t := range a.tokens[i:] {
+		if a.level(t) > 0 {
+			continue
+		}
+		for n := a.leaf(t); !visited[n]; n = n.parent {
+			visited[n] = true
+			for k := range n.ids {
+				if l := savedKey(a.first[n] + k); !listed[l] {
+					past = append(past, l)
+				}
+			}
+		}
+	}
+	return past
+}
+
+// chunked lays a batch out in chunks of c tokens.
+func (a *pass) chunked(b *batch, c int) (l chunks) {
+	l.base, l.seen, l.exit = make([]int32, b.n), make([]int32, b.n), make([]int32, b.n)
+	open := slices.Clone(b.past[:a.tokens[b.from].depth()])
+	var path []location // of the chunk so far
+	base := 0           // where the path of token i begins in it
+	var inside []int    // tokens of the chunk that lead to token i
+	leave := func(depth, i int) {
+		for len(inside) > 0 && a.tokens[b.from+inside[len(inside)-1]].depth() >= depth {
+			l.exit[inside[len(inside)-1]] = int32(i % c)
+			inside = inside[:len(inside)-1]
+		}
+	}
+	for i := range b.n {
+		t := a.tokens[b.from+i]
+		if i > 0 {
+			open = a.step(open, t)
+		}
+		switch {
+		case i%c == 0:
+			path, base = slices.Clone(open), 0
+		case a.level(t) > 0:
+			leave(t.depth(), i)
+		default:
+			leave(0, i)
+			n := min(len(open), len(path)-base)
+			if !slices.Equal(open[:n], path[base:base+n]) {
+				base = len(path)
+			}
+			path = append(path[:base:base], longer(open, path[base:])...)
+		}
+		l.base[i], l.seen[i] = int32(base), int32(base+t.depth()-len(inside))
+		inside = append(inside, i)
+		open = append(open, location(b.from+i))
+		if i%c == c-1 || i == b.n-1 {
+			l.paths = append(l.paths, path)
+			for _, j := range inside {
+				l.exit[j] = int32(i%c + 1)
+			}
+			inside = nil
+		}
+	}
+	return l
+}
+
+func longer[T any](a, b []T) []T {
+	if len(a) > len(b) {
+		return a
+	}
+	return b
+}
+
+// longest is the length of the longest path.
+func (l chunks) longest() int {
+	n := 0
+	for _, path := range l.paths {
+		n = max(n, len(path))
+	}
+	return n
+}
+
+// shape chooses the shapes of a pass's batches: the fewer different ones, the less there is
+// to compile. The last batch is as large as the others where computing the rest of it for
+// nothing costs less than compiling does.
 //
 // Small chunks suit trees of short branches, each chunk with the keys of its own path.
-// In a long text, where every node sees almost all before it, the batch is one chunk:
+// In a long text, where every token sees almost all before it, the batch is one chunk:
 // the keys of one path serve it all.
 //
 // rows, nil where numbers may depend on their company, is Engine.rows.
-func shapesOf(batches []batch, params int64, rows func(n, usual int) (int, error)) ([]shape, error) {
-	all := make([]shape, len(batches))
+func (a *pass) shape(batches []batch, params int64, rows func(n, usual int) (int, error)) error {
+	const worth = 1e11 // operations, about as long as compiling a block takes
 	for i := range batches {
 		b := &batches[i]
-		s := &all[i]
-		s.T, s.Invariant = bucket(b.n), rows != nil
-		if s.Invariant {
+		b.Invariant, b.Saves = rows != nil, len(a.keep) > 0
+		b.T = bucket(b.n)
+		if a.pooled {
+			b.T = max(keyBucket(b.n), pooledChunk)
+		}
+		if b.Invariant {
 			var err error
-			if s.T, err = rows(b.n, s.T); err != nil {
-				return nil, err
+			if b.T, err = rows(b.n, b.T); err != nil {
+				return err
 			}
 		}
-		const worth = 1e11 // operations, about as long as compiling a block takes
-		if i > 0 && 2*float64(params)*float64(all[i-1].T-s.T) < worth {
-			s.T = all[i-1].T
+		switch {
+		case a.pooled:
+			b.C = pooledChunk
+			b.T = (b.T + b.C - 1) / b.C * b.C // above the largest that is measured
+			b.chunks = a.chunked(b, b.C)
+			b.P, b.Q = doubled(128, b.longest()), doubled(1024, len(b.past))
+		default:
+			if i > 0 && 2*float64(params)*float64(batches[i-1].T-b.T) < worth {
+				b.T = batches[i-1].T
+			}
+			b.C = min(b.T, chunkTokens)
+			whole := a.chunked(b, b.T)
+			b.chunks = a.chunked(b, b.C)
+			b.P = keyBucket(b.longest())
+			if p := keyBucket(whole.longest()); b.T%b.C != 0 || p+b.T <= b.P+b.C {
+				b.C, b.P, b.chunks = b.T, p, whole
+			}
+			b.Q = max(b.P, keyBucket(len(b.past)))
 		}
-		longest := 0
-		for _, path := range b.paths {
-			longest = max(longest, len(path))
-		}
-		s.C, s.P = min(s.T, chunkNodes), keyBucket(longest)
-		if whole := keyBucket(len(b.paths[0])); s.T%s.C != 0 || whole+s.T <= s.P+s.C {
-			s.C, s.P = s.T, whole
+		if b.Gathers = b.P > 0 && (b.C < b.T || !slices.Equal(b.paths[0], b.past[:min(len(b.paths[0]), len(b.past))])); !b.Gathers && b.P > 0 {
+			b.P = b.Q
 		}
 	}
-	for i := range all { // the last one too, so that it needs no executable of its own
-		all[i].Q = all[i].P
-		if len(all) > 1 {
-			all[i].N = all[min(i+1, len(all)-1)].P
-		}
+	for i := range batches[1:] {
+		batches[i].N = batches[i+1].Q
 	}
-	if last := len(batches) - 1; len(batches[last].next) > 0 { // to be kept
-		all[last].N = max(all[last].N, keyBucket(len(batches[last].next)))
+	if last := len(batches) - 1; last > 0 { // so that it needs no executable of its own
+		batches[last].N = batches[last].Q
 	}
-	return all, nil
+	return nil
 }
 
-// bucket is the number of rows that n nodes take: few different ones to compile, and
+// bucket is the number of rows that n tokens take: few different ones to compile, and
 // at most a third of them padding beyond 8.
 func bucket(n int) int {
-	if n > chunkNodes {
-		return (n + chunkNodes - 1) / chunkNodes * chunkNodes
+	if n > chunkTokens {
+		return (n + chunkTokens - 1) / chunkTokens * chunkTokens
 	}
 	size := 1
 	for size < n {
@@ -182,12 +245,24 @@ func keyBucket(n int) int {
 	if n == 0 {
 		return 0
 	}
-	size := chunkNodes
+	size := chunkTokens
 	for size < n {
-		if size >= 2*chunkNodes && size+size/2 >= n {
+		if size >= 2*chunkTokens && size+size/2 >= n {
 			return size + size/2
 		}
 		size *= 2
 	}
 	return size
+}
+
+// doubled is the first of least, 2*least, 4*least, ... with room for n, 0 for none: few
+// shapes, so that a server has compiled them all soon.
+func doubled(least, n int) int {
+	if n == 0 {
+		return 0
+	}
+	for least < n {
+		least *= 2
+	}
+	return least
 }

@@ -42,17 +42,17 @@ import (
 // Engine holds a model's weights on a device and the executables over them. Its
 // methods may be called from several goroutines; they run one after the other.
 type Engine struct {
-	model   *arch.Model
-	backend compute.Backend
-	dtype   dtypes.DType
-	store   *store
-	table   checkpoint.Tensor // of embeddings, read row by row from the mapped file
-	places  []float32         // learned positions [Context D], nil without
+	model     *arch.Model
+	backend   compute.Backend
+	dtype     dtypes.DType
+	store     *store
+	table     checkpoint.Tensor // of embeddings, read row by row from the mapped file
+	positions []float32         // learned positions [Context D], nil without
 
 	mu          sync.Mutex
 	executables *executables
-	prompts     *prompts // nil if none are kept
-	computed    int      // nodes so far, for tests
+	tree        *tree
+	computed    int // nodes so far, for tests
 	closed      bool
 
 	cache     Cache // nil without
@@ -65,9 +65,9 @@ type Engine struct {
 
 	// What is computed at a time. They decide how texts are grouped, which can show
 	// in a number's last bits, so they do not depend on the machine.
-	passNodes, batchNodes, poolKeys int
-	scoreBytes                      int // see keys
-	sliceRows                       int // of the vocabulary, a slice
+	passTokens, batchTokens, savedKeys int
+	scoreBytes                         int // see keys
+	sliceRows                          int // of the vocabulary, a slice
 	// invariant: the numbers of short texts do not depend on what else is computed with them;
 	// see shape. In bfloat16 they do, by rounding, on the pure-Go backend, whose small and
 	// large products round differently, and where measure finds that they would. Of
@@ -78,10 +78,12 @@ type Engine struct {
 const (
 	// A pass holds the residual stream of its nodes, 4*D bytes each. Where weights are
 	// streamed, a larger one reads them less often.
-	defaultPassNodes = 4096
+	defaultPassTokens = 4096
 	// A batch is large enough that reading the weights counts little beside the
 	// products (256, measured), and small enough for the cache.
-	defaultBatchNodes = 256
+	defaultBatchTokens = 256
+	// Saved keys stand before a pass in the memory that a batch of twice its tokens takes.
+	defaultSavedKeys = 1024
 )
 
 // Options change how a model is loaded.
@@ -128,7 +130,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	if o.sliceRows == 0 {
 		o.sliceRows = defaultSliceRows
 	}
-	e := &Engine{model: m, backend: backend, dtype: dtype, passNodes: defaultPassNodes, batchNodes: defaultBatchNodes, poolKeys: defaultPoolKeys, scoreBytes: defaultScoreBytes, sliceRows: o.sliceRows,
+	e := &Engine{model: m, backend: backend, dtype: dtype, passTokens: defaultPassTokens, batchTokens: defaultBatchTokens, savedKeys: defaultSavedKeys, scoreBytes: defaultScoreBytes, sliceRows: o.sliceRows,
 		cache: o.Cache, told: o.Window, maxTokens: o.MaxTokens, tokenName: o.TokenName, WindowNodes: defaultWindowNodes}
 	if e.told == nil {
 		e.told = func(int, bool) {}
@@ -137,6 +139,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 		e.tokenName = func(int32) string { return "" }
 	}
 	e.invariant = dtype == dtypes.Float32 && arch.BackendName(backend) == "xla:cpu"
+	e.tree = newTree(o.Prompts, len(m.Blocks), m.G*m.K)
 	e.table, _ = w.Get(m.Embed.Table.Name)
 	tied := slices.ContainsFunc(m.Head.Tensors, func(t arch.Tensor) bool { return t.Name == e.table.Name })
 	if !tied { // otherwise it is checked on its way to the device
@@ -151,7 +154,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 			return nil, err
 		}
 		var err error
-		if e.places, err = t.Float32s(); err != nil {
+		if e.positions, err = t.Float32s(); err != nil {
 			return nil, err
 		}
 	}
@@ -160,9 +163,6 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 		return nil, err
 	}
 	e.executables = share(likeness{backend, dtype, m.Signature()})
-	if o.Prompts > 0 {
-		e.prompts = newPrompts(o.Prompts)
-	}
 	return e, nil
 }
 
@@ -180,8 +180,8 @@ func (e *Engine) workBytes() int64 {
 	if e.dtype == dtypes.BFloat16 && arch.Widens(e.backend) {
 		converted = 4 * max(largest, int64(m.D)*int64(min(m.V, e.sliceRows)))
 	}
-	stream := 2 * e.passNodes * m.D * 4                // residual stream, and what the head wants of it
-	block := e.batchNodes * (4*widest + 4*m.N*m.K) * 4 // one block's values
+	stream := 2 * e.passTokens * m.D * 4                // residual stream, and what the head wants of it
+	block := e.batchTokens * (4*widest + 4*m.N*m.K) * 4 // one block's values
 	logits := 3 * headStates * min(m.V, e.sliceRows) * 4
 	return int64(stream+block+logits+3*e.scoreBytes) + converted
 }
@@ -230,7 +230,7 @@ type TokenLogProb struct {
 
 // compute computes requests together. It checks ctx between executions. A number that is not
 // finite (but for a log-probability of -Inf) is an error.
-func (e *Engine) compute(ctx context.Context, texts []Request) ([]Result, error) {
+func (e *Engine) compute(ctx context.Context, requests []Request) ([]Result, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -239,135 +239,60 @@ func (e *Engine) compute(ctx context.Context, texts []Request) ([]Result, error)
 	if err := e.measure(); err != nil {
 		return nil, err
 	}
-	results := make([]Result, len(texts))
-	for n, text := range texts {
-		results[n] = Result{LogProbs: make([]float32, len(text.IDs)-text.From), Greedy: true}
-		if text.TopK > 0 {
-			results[n].Top = make([][]TokenLogProb, len(text.IDs)-text.From+1)
+	results := make([]Result, len(requests))
+	for n, r := range requests {
+		results[n] = Result{LogProbs: make([]float32, len(r.IDs)-r.From), Greedy: true}
+		if r.TopK > 0 {
+			results[n].Top = make([][]TokenLogProb, len(r.IDs)-r.From+1)
 			for i := range results[n].Top {
-				results[n].Top[i] = make([]TokenLogProb, min(text.TopK, e.model.V))
+				results[n].Top[i] = make([]TokenLogProb, min(r.TopK, e.model.V))
 			}
 		}
 	}
-	r := &call{e: e, ctx: ctx, texts: texts, results: results}
-	if e.prompts == nil {
-		all := make([]int, len(texts))
-		for n := range all {
-			all[n] = n
-		}
-		some, rest := r.split(all)
-		if err := r.tree(some); err != nil {
-			return nil, err
-		}
-		if err := r.tree(rest); err != nil {
-			return nil, err
-		}
-		return results, nil
-	}
-	for _, group := range groups(texts) {
-		run := r.short
-		if texts[group[0]].From >= shortPrompt {
-			run = r.long
-		}
-		if err := run(group); err != nil {
+	for _, group := range e.classes(requests) {
+		p := e.tree.plan(requests, group.numbers, group.invariant)
+		err := e.passes(ctx, p, results)
+		p.finish(err == nil)
+		if err != nil {
 			return nil, err
 		}
 	}
 	return results, nil
 }
 
-// call is what a call of Run asks for.
-type call struct {
-	e       *Engine
-	ctx     context.Context
-	texts   []Request
-	results []Result
+// class is some requests, by number, that are computed in batches of their own.
+type class struct {
+	numbers   []int
+	invariant bool // see shape
 }
 
-func (r *call) treeOf(numbers []int) *tree {
-	t := newTree()
-	for _, n := range numbers {
-		t.add(n, r.texts[n])
-	}
-	return t
-}
+// shortText is the length of the longest text whose numbers do not depend on its company,
+// where that is so; its prompt is shorter than longPrompt. Its path leaves room in a batch.
+const shortText = longPrompt + 64
 
-// split makes the tree of those of the texts, by number, that are poolable, and that of the
-// rest. Where the first is not invariant they need not be told apart, and all are in it.
-func (r *call) split(numbers []int) (some, rest *tree) {
-	some, rest = newTree(), newTree()
-	some.invariant = r.e.invariant
-	for _, n := range numbers {
-		if some.invariant && !poolable(r.texts[n]) {
-			rest.add(n, r.texts[n])
+// classes tells short texts from others where that makes a difference: where they are
+// computed in invariant batches, or after saved prompts, of which long and short ones do not
+// go well together.
+func (e *Engine) classes(requests []Request) []class {
+	short, rest := class{invariant: e.invariant}, class{}
+	for n, r := range requests {
+		if (e.invariant || e.tree.limit > 0) && (r.From >= longPrompt || len(r.IDs) > shortText) {
+			rest.numbers = append(rest.numbers, n)
 		} else {
-			some.add(n, r.texts[n])
+			short.numbers = append(short.numbers, n)
 		}
 	}
-	return some, rest
+	return []class{short, rest}
 }
 
-func (r *call) tree(t *tree) error { return r.passes(t, t.passes(r.e.passNodes)) }
-
-func (r *call) passes(t *tree, passes []pass) error {
-	for _, p := range passes {
-		r.e.computed += len(p.nodes)
-		if err := r.e.pass(r.ctx, t, p, r.results); err != nil {
+func (e *Engine) passes(ctx context.Context, p *plan, results []Result) error {
+	for _, pass := range p.passes(e.passTokens, e.savedKeys) {
+		e.computed += len(pass.tokens)
+		if err := e.pass(ctx, pass, results); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// long computes texts, by number, that have a long prompt in common.
-func (r *call) long(group []int) error {
-	t := r.treeOf(group)
-	if len(t.id) > 0 {
-		first := r.texts[group[0]]
-		ids := first.IDs[:first.From]
-		// The last token's state is wanted, so it is computed in any case.
-		t.given, t.from = r.e.prompts.longest(ids[:len(ids)-1])
-		if t.from < len(ids)-1 {
-			t.keep = &prompt{ids: slices.Clone(ids)}
-		}
-	}
-	if err := r.tree(t); err != nil {
-		return err
-	}
-	if t.keep != nil {
-		r.e.prompts.add(t.keep)
-	}
-	return nil
-}
-
-// short computes texts, by number, whose prompts are short.
-func (r *call) short(group []int) error {
-	var some, rest []int
-	for _, n := range group {
-		if poolable(r.texts[n]) {
-			some = append(some, n)
-		} else {
-			rest = append(rest, n)
-		}
-	}
-	t, keeps, worth := r.e.pool(r.texts, some, len(r.treeOf(some).id))
-	if !worth {
-		some, rest := r.split(group)
-		if err := r.tree(some); err != nil {
-			return err
-		}
-		return r.tree(rest)
-	}
-	passes := t.pooledPasses(r.e.batchNodes, r.e.poolKeys, keeps)
-	if err := r.passes(t, passes); err != nil {
-		return err
-	}
-	for _, p := range passes {
-		for _, k := range p.keeps {
-			r.e.prompts.add(k.prompt)
-		}
-	}
-	return r.tree(r.treeOf(rest))
 }
 
 // check tells why a request cannot be computed, nil if it can.

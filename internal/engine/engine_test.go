@@ -102,7 +102,7 @@ func TestTree(t *testing.T) {
 				sizes = sizes[1:3]
 			}
 			for _, size := range sizes {
-				e.passNodes, e.batchNodes = size[0], size[1]
+				e.passTokens, e.batchTokens = size[0], size[1]
 				together, err := run(t.Context(), e, texts)
 				if err != nil {
 					t.Fatal(err)

@@ -96,8 +96,8 @@ func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Te
 	return out, nil
 }
 
-// blockGraph is x, where, past, (cos, sin,) weights -> x (, keys, values of the next
-// batch's path): see inputs.
+// blockGraph is x, where, past, (cos, sin,) weights -> x (, keys and values before the next
+// batch) (, those of the batch): see inputs.
 func blockGraph(layer *arch.Layer, inOut []bool, s shape, scoreBytes int) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
 		next := func() *Node {
@@ -106,17 +106,14 @@ func blockGraph(layer *arch.Layer, inOut []bool, s shape, scoreBytes int) func([
 			return n
 		}
 		x := next()
-		b := &keys{shape: s, scoreBytes: scoreBytes, depth: next(), seen: next(), exit: next()}
-		if s.Pool {
-			b.base = next()
-		}
-		if s.gathers() {
+		b := &keys{shape: s, scoreBytes: scoreBytes, depth: next(), base: next(), seen: next(), exit: next()}
+		if s.Gathers {
 			b.path = next()
 		}
 		if s.N > 0 {
 			b.next = next()
 		}
-		if s.P > 0 {
+		if s.Q > 0 {
 			b.pastK, b.pastV = next(), next()
 		}
 		scope := &arch.Scope{InOut: inOut, Attend: b.attend}
@@ -127,6 +124,9 @@ func blockGraph(layer *arch.Layer, inOut []bool, s shape, scoreBytes int) func([
 		out := []*Node{layer.Apply(scope, x)}
 		if s.N > 0 {
 			out = append(out, b.nextK, b.nextV)
+		}
+		if s.Saves {
+			out = append(out, b.ownK, b.ownV)
 		}
 		return out
 	}

@@ -85,7 +85,7 @@ func (h *head) slice(ctx context.Context, piece *piece) error {
 func (h *head) upload(g *states) error {
 	n := len(g.outputs)
 	size := 1 << bits(n)
-	if size > chunkNodes {
+	if size > chunkTokens {
 		size = bucket(n)
 	}
 	if h.e.invariant {

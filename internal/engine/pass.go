@@ -10,10 +10,9 @@ import (
 
 // inputs are a batch's tensors on the device.
 type inputs struct {
-	batch
-	shape
+	*batch
 	x     *tensors.Tensor     // [T D], the residual stream before the next block
-	where []*tensors.Tensor   // depth, seen, exit [T]; base [T] if Pool; path [S P] if S > 1 and P > 0; next [N] if N > 0
+	where []*tensors.Tensor   // depth, base, seen, exit [T]; path [S P] if Gathers; next [N] if N > 0
 	ropes [][]*tensors.Tensor // cos and sin [T R/2] of each of the model's ropes
 }
 
@@ -26,25 +25,14 @@ func (in *inputs) release() {
 }
 
 // pass computes one pass and puts its numbers in their places.
-func (e *Engine) pass(ctx context.Context, t *tree, p pass, results []Result) error {
-	var batches []batch
-	var shapes []shape
+func (e *Engine) pass(ctx context.Context, p *pass, results []Result) error {
+	batches := p.batches(e.batchTokens)
 	var rows func(n, usual int) (int, error)
-	if t.invariant {
+	if p.invariant {
 		rows = func(n, usual int) (int, error) { return e.rows(n, usual, false) }
 	}
-	if t.pooled != nil {
-		b, s, err := t.pooledBatch(p, rows)
-		if err != nil {
-			return err
-		}
-		batches, shapes = []batch{b}, []shape{s}
-	} else {
-		batches = t.batches(p, e.batchNodes)
-		var err error
-		if shapes, err = shapesOf(batches, e.store.params, rows); err != nil {
-			return err
-		}
+	if err := p.shape(batches, e.store.params, rows); err != nil {
+		return err
 	}
 	all := make([]*inputs, len(batches))
 	defer func() {
@@ -54,9 +42,13 @@ func (e *Engine) pass(ctx context.Context, t *tree, p pass, results []Result) er
 			}
 		}
 	}()
-	for i, b := range batches {
+	for i := range batches {
+		var next []location
+		if i+1 < len(batches) {
+			next = batches[i+1].past
+		}
 		var err error
-		if all[i], err = e.inputs(t, p, b, shapes[i]); err != nil {
+		if all[i], err = e.inputs(p, &batches[i], next); err != nil {
 			return err
 		}
 	}
@@ -68,7 +60,7 @@ func (e *Engine) pass(ctx context.Context, t *tree, p pass, results []Result) er
 		}
 		if head == nil {
 			var err error
-			if head, err = e.head(t, p, all, results); err != nil {
+			if head, err = e.head(p, all, results); err != nil {
 				return err
 			}
 		}
@@ -80,62 +72,60 @@ func (e *Engine) pass(ctx context.Context, t *tree, p pass, results []Result) er
 	return head.finish()
 }
 
-// inputs puts a batch on the device.
-func (e *Engine) inputs(t *tree, p pass, b batch, s shape) (*inputs, error) {
-	ids := make([]int32, s.T)
-	for i := range b.n {
-		ids[i] = t.id[p.nodes[b.from+i]]
-	}
-	seen, exit := b.mask(s.C)
-	depth, seen, exit := padded(b.depth, s.T), padded(seen, s.T), padded(exit, s.T)
-	for i := b.n; i < s.T; i++ {
-		exit[i] = int32(i%s.C + 1) // padding sees itself only
+// inputs puts a batch on the device; next are the keys that stand before the one after it.
+func (e *Engine) inputs(p *pass, b *batch, next []location) (*inputs, error) {
+	ids, depth := make([]int32, b.T), make([]int32, b.T)
+	exit := padded(b.exit, b.T)
+	for i := range ids {
+		if i < b.n {
+			t := p.tokens[b.from+i]
+			ids[i], depth[i] = t.id(), int32(t.depth())
+		} else {
+			exit[i] = int32(i%b.C + 1) // padding sees itself only
+		}
 	}
 	x, err := e.embed(ids, depth)
 	if err != nil {
 		return nil, err
 	}
-	in := &inputs{batch: b, shape: s, x: x}
+	in := &inputs{batch: b, x: x}
 	add := func(v []int32, dims ...int) {
 		in.where = append(in.where, tensors.FromFlatDataAndDimensions(v, dims...))
 	}
-	add(depth, s.T)
-	add(seen, s.T)
-	add(exit, s.T)
-	if s.Pool {
-		add(padded(b.base, s.T), s.T)
+	for _, v := range [][]int32{depth, padded(b.base, b.T), padded(b.seen, b.T), exit} {
+		add(v, b.T)
 	}
-	// A node of an earlier batch lies on the path to this one's first, where its place is
-	// its depth.
-	place := func(path []int32, n int) []int32 {
+	// Keys before the batch come first, its own after them.
+	index := make(map[location]int32, len(b.past))
+	for i, l := range b.past {
+		index[l] = int32(i)
+	}
+	keys := func(path []location, n int) []int32 {
 		at := make([]int32, n)
-		for i, node := range path {
-			switch {
-			case node < 0:
-				at[i] = before(int(node))
-			case int(node) < b.from:
-				at[i] = int32(i)
-			default:
-				at[i] = int32(s.Q) + node - int32(b.from)
+		for i, l := range path {
+			if int(l) >= b.from {
+				at[i] = int32(b.Q) + int32(l) - int32(b.from)
+			} else {
+				at[i] = index[l]
 			}
 		}
 		return at
 	}
-	if s.gathers() {
-		var path []int32
-		for _, chunk := range b.paths {
-			path = append(path, place(chunk, s.P)...)
+	if b.Gathers {
+		var all []int32
+		for _, path := range b.paths {
+			all = append(all, keys(path, b.P)...)
 		}
-		add(padded(path, s.T/s.C*s.P), s.T/s.C, s.P)
+		add(padded(all, b.T/b.C*b.P), b.T/b.C, b.P)
 	}
-	if s.N > 0 {
-		add(place(b.next, s.N), s.N)
+	if b.N > 0 {
+		add(keys(next, b.N), b.N)
 	}
 	for _, r := range e.model.Ropes {
 		cos, sin := r.Table(depth)
 		in.ropes = append(in.ropes, []*tensors.Tensor{
-			tensors.FromFlatDataAndDimensions(cos, s.T, len(r.InvFreq)),
-			tensors.FromFlatDataAndDimensions(sin, s.T, len(r.InvFreq)),
+			tensors.FromFlatDataAndDimensions(cos, b.T, len(r.InvFreq)),
+			tensors.FromFlatDataAndDimensions(sin, b.T, len(r.InvFreq)),
 		})
 	}
 	return in, nil
@@ -164,8 +154,8 @@ func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
 		for j := range to {
 			to[j] *= e.model.Embed.Scale
 		}
-		if e.places != nil {
-			for j, v := range e.places[int(depth[i])*d : (int(depth[i])+1)*d] {
+		if e.positions != nil {
+			for j, v := range e.positions[int(depth[i])*d : (int(depth[i])+1)*d] {
 				to[j] += v
 			}
 		}
@@ -173,9 +163,9 @@ func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
 	return tensors.FromFlatDataAndDimensions(x, len(ids), d), nil
 }
 
-// block takes all batches through one block. The keys and values of the path to a
-// batch's first node come from the batch before it.
-func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, p pass) error {
+// block takes all batches through one block. Keys and values that stand before a batch come
+// from the one before it, those before the first from the tree.
+func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, p *pass) error {
 	layer := piece.layer
 	var past []*tensors.Tensor // keys and values [Q G K]
 	defer func() { releaseAll(past) }()
@@ -183,8 +173,8 @@ func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, p pass)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if i == 0 && in.P > 0 {
-			past = e.before(p.pool, piece, in.Q)
+		if i == 0 && in.Q > 0 {
+			past = e.saved(p, piece, in.Q)
 		}
 		args := slices.Concat([]*tensors.Tensor{in.x}, in.where, past)
 		if layer.Rope >= 0 {
@@ -197,25 +187,52 @@ func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, p pass)
 		in.x.MustFinalizeAll()
 		releaseAll(past)
 		in.x, past = out[0], out[1:]
+		if in.Saves {
+			own := past[len(past)-2:]
+			past = past[:len(past)-2]
+			err := e.save(p, piece, in, own)
+			releaseAll(own)
+			if err != nil {
+				return err
+			}
+		}
 	}
-	return keep(p.keeps, past, e.model.G*e.model.K)
+	return nil
 }
 
-// before returns the keys and values of a block that stand before a pass, those of one
-// prompt after the other, each [Q G K].
-func (e *Engine) before(pool []given, piece *piece, size int) []*tensors.Tensor {
+// saved returns the keys and values of a block that stand before a pass, [Q G K] each.
+func (e *Engine) saved(p *pass, piece *piece, size int) []*tensors.Tensor {
 	width := e.model.G * e.model.K
-	k, v := make([]float32, size*width), make([]float32, size*width)
-	at := 0
-	for _, g := range pool {
-		copy(k[at:], g.k[piece.block][:g.n*width])
-		copy(v[at:], g.v[piece.block][:g.n*width])
-		at += g.n * width
+	k, v := make([]float32, 0, size*width), make([]float32, 0, size*width)
+	for _, n := range p.saved {
+		k, v = append(k, n.saved.k[piece.block]...), append(v, n.saved.v[piece.block]...)
 	}
 	return []*tensors.Tensor{
-		tensors.FromFlatDataAndDimensions(k, size, e.model.G, e.model.K),
-		tensors.FromFlatDataAndDimensions(v, size, e.model.G, e.model.K),
+		tensors.FromFlatDataAndDimensions(k[:size*width], size, e.model.G, e.model.K),
+		tensors.FromFlatDataAndDimensions(v[:size*width], size, e.model.G, e.model.K),
 	}
+}
+
+// save copies from the device what is to be kept of a batch's keys and values [T G K].
+func (e *Engine) save(p *pass, piece *piece, in *inputs, own []*tensors.Tensor) error {
+	width := e.model.G * e.model.K
+	for n, tensor := range own {
+		err := tensors.ConstFlatData(tensor, func(flat []float32) {
+			for i := range in.n {
+				t := p.tokens[in.from+i]
+				kept := p.keep[t.node]
+				if kept == nil {
+					continue
+				}
+				to := [][][]float32{kept.k, kept.v}[n][piece.block]
+				copy(to[t.i*width:(t.i+1)*width], flat[i*width:])
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func releaseAll(all []*tensors.Tensor) {
@@ -225,13 +242,13 @@ func releaseAll(all []*tensors.Tensor) {
 }
 
 // head gathers the final states after which something is asked for.
-func (e *Engine) head(t *tree, p pass, all []*inputs, results []Result) (*head, error) {
+func (e *Engine) head(p *pass, all []*inputs, results []Result) (*head, error) {
 	h := &head{e: e, results: results}
 	d := e.model.D
 	for _, in := range all {
 		err := tensors.ConstFlatData(in.x, func(x []float32) {
 			for i := range in.n {
-				if o := t.outputs[p.nodes[in.from+i]]; o != nil && in.from+i >= p.own {
+				if o := p.outputs[p.tokens[in.from+i]]; o != nil && in.from+i >= p.own {
 					h.add(o, x[i*d:(i+1)*d])
 				}
 			}

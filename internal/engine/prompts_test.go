@@ -12,10 +12,10 @@ import (
 func TestPrompts(t *testing.T) {
 	for _, name := range some("llama-linear", "gemma3-written", "mistral-window", "gpt_neox-hub") {
 		plain, with := open(t, name), open(t, name)
-		with.prompts = newPrompts(1 << 30)
+		with.tree.limit = 1 << 30
 		for _, e := range []*Engine{plain, with} {
 			e.model.Context = 1 << 12
-			e.passNodes, e.batchNodes = 600, 100
+			e.passTokens, e.batchTokens = 600, 100
 		}
 		r := rand.New(rand.NewPCG(17, 18))
 		random := func(n int) []int32 {
@@ -67,8 +67,8 @@ func TestPrompts(t *testing.T) {
 func TestPool(t *testing.T) {
 	for _, name := range some("llama-linear", "gemma3-written", "mistral-window", "gpt2-hub", "gpt_neox-hub", "gemma2-base") {
 		plain, with := open(t, name), open(t, name)
-		with.prompts = newPrompts(1 << 30)
-		with.batchNodes, with.poolKeys = 40, 200
+		with.tree.limit = 1 << 30
+		with.batchTokens, with.savedKeys = 40, 200
 		longest := min(plain.model.Context-9, 60)
 		r := rand.New(rand.NewPCG(19, 20))
 		random := func(n int) []int32 {
@@ -118,46 +118,9 @@ func TestPool(t *testing.T) {
 				fresh += len(texts[i].IDs) - max(texts[i].From-1, 0)
 			}
 			// Beside what is new: prompts too short to be kept, and paths at the cuts.
-			if n := with.computed - before; round > 2 && n > fresh+leastPrompt*len(list)+fresh/2 {
+			if n := with.computed - before; round > 2 && n > fresh+leastSaved*len(list)+fresh/2 {
 				t.Errorf("%s: round %d: %d nodes computed for %d new ones", name, round, n, fresh)
 			}
 		}
-	}
-}
-
-// TestPromptsBounded: what is kept stays within its bytes, the least recently used goes.
-func TestPromptsBounded(t *testing.T) {
-	state := func(first int32) *prompt {
-		ids := make([]int32, shortPrompt)
-		ids[0] = first
-		values := [][]float32{make([]float32, 1000)}
-		return &prompt{ids: ids, k: values, v: values}
-	}
-	one := func() *prompt { p := state(0); p.key = keyOf(p.ids); return p }().bytes()
-	c := newPrompts(3*one + 10)
-	for i := range int32(3) {
-		c.add(state(i))
-	}
-	c.add(state(1)) // again
-	if p, n := c.longest(state(0).ids); p == nil || n != shortPrompt {
-		t.Fatalf("the first is not found: %d", n)
-	}
-	c.add(state(3))
-	if p, _ := c.longest(state(1).ids); p != nil {
-		t.Error("the least recently used stays")
-	}
-	for _, i := range []int32{0, 2, 3} {
-		if p, _ := c.longest(append(state(i).ids, 5, 6)); p == nil || p.ids[0] != i {
-			t.Errorf("%d is gone", i)
-		}
-	}
-	if c.used != 3*one || len(c.states) != 3 || c.order.Len() != 3 {
-		t.Errorf("%d bytes in %d states, wanted %d in 3", c.used, len(c.states), 3*one)
-	}
-	huge := state(9)
-	huge.k = [][]float32{make([]float32, 1<<20)}
-	c.add(huge)
-	if len(c.states) != 3 {
-		t.Error("a prompt larger than all room drives others out")
 	}
 }

@@ -76,7 +76,7 @@ func TestMemory(t *testing.T) {
 			}
 			least := whole.workBytes()
 			texts := randomTexts(rand.New(rand.NewPCG(7, 8)), 60, min(whole.model.Context, 60), whole.model.V)
-			whole.passNodes, whole.batchNodes = 200, 48
+			whole.passTokens, whole.batchTokens = 200, 48
 			want, err := run(t.Context(), whole, texts)
 			if err != nil {
 				t.Fatal(err)
@@ -97,7 +97,7 @@ func TestMemory(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				e.passNodes, e.batchNodes = 200, 48
+				e.passTokens, e.batchTokens = 200, 48
 				for range 2 { // the second time nothing is checked any more
 					got, err := run(t.Context(), e, texts)
 					if err != nil {

@@ -1,243 +1,199 @@
 package engine
 
 import (
+	"container/list"
 	"slices"
-
-	"github.com/implicitreward/implicitreward/internal/prefix"
 )
 
-// states is the number of hidden states that a request needs: those of all its tokens but
-// the last, and of that one too where something after it is asked for.
-func (r Request) states() int {
-	switch {
-	case r.after():
-		return len(r.IDs)
-	case r.From >= len(r.IDs):
-		return 0
-	}
-	return len(r.IDs) - 1
-}
-
-// after tells whether anything after the last token is asked for.
-func (r Request) after() bool { return r.Distribution || r.Within != nil || r.TopK > 0 }
-
-// tree is the prefix tree of the texts of one call. Its nodes are the tokens whose
-// hidden states are needed; texts with a common beginning share its nodes. Nodes
-// are numbered as they are added, so that a parent precedes its children.
+// tree is a radix tree of token sequences. A node is a run of tokens, split where sequences
+// part or end. It may hold the keys and values of its tokens, with those of all nodes above
+// it, so that a sequence which passes through it need not compute them.
+//
+// What nodes hold stays within a number of bytes, the least recently used going first. Nodes
+// that hold nothing are there for the requests of a plan, and go with it.
 type tree struct {
-	id        []int32
-	parent    []int32 // -1 for a text's first token, -2-i for the first after pool[i]
-	depth     []int32 // position of the token in its texts
-	nodes     prefix.Tree
-	outputs   map[int32]*outputs // by node
-	invariant bool               // see shape
+	root  *node
+	limit int64 // of bytes; 0 holds nothing
+	used  int64
 
-	// Of a tree whose texts have a long prompt in common: the first from nodes need not be
-	// computed, since their keys and values are given; those of the whole prompt are to
-	// be kept.
-	given *prompt
-	from  int
-	keep  *prompt
+	blocks, width int // numbers of a token's keys in each block
 
-	// Of a pooled tree (pool.go): the prompts whose keys and values are given, and, by
-	// number, which of them a text begins with.
-	pool   []given
-	pooled map[int]int32
+	recent *list.List // of *node: those that hold something, the last used first
+	plans  int        // so far
 }
 
-// outputs are what requests ask for after one node.
-type outputs struct {
-	tokens        []int32       // next tokens whose log-probability is asked for
-	logProbs      [][]target    // of each of them, where it goes
-	index         map[int32]int // in tokens
-	topK          int           // how many of the likeliest tokens, at most
-	tops          []target      // where they go
-	distributions []int         // requests
-	sums          []setSum
+// node is a run of tokens after those of its parent.
+type node struct {
+	parent   *node
+	ids      []int32
+	end      int             // tokens from the root to its last
+	children map[int32]*node // by their first token
+
+	saved *keysValues // nil if there are none
+	asked bool        // a request's prompt ended here
+
+	bytes  int64         // of what it holds
+	recent *list.Element // in tree.recent; nil if it holds nothing
+	plan   int           // the last one that passed through it
 }
 
-// target is a place in the results: number i of those of a request.
-type target struct{ request, i int }
-
-// setSum is a set of tokens, a value for each of the vocabulary, over whose probabilities a
-// request asks for the sum.
-type setSum struct {
-	request int
-	set     []bool
+// keysValues are the keys and values of a node's tokens, on the host.
+type keysValues struct {
+	k, v      [][]float32 // of each block, [len(ids) G K]
+	invariant bool        // computed in invariant batches: see shape
 }
 
-func newTree() *tree {
-	return &tree{outputs: map[int32]*outputs{}}
+// newTree makes a tree whose nodes hold at most limit bytes.
+func newTree(limit int64, blocks, width int) *tree {
+	return &tree{root: &node{}, limit: limit, blocks: blocks, width: width, recent: list.New()}
 }
 
-// add enters text number n.
-func (t *tree) add(n int, text Request) {
-	last := text.states()
-	if last == 0 {
-		return
+// tokenBytes is what the keys and values of a token take.
+func (t *tree) tokenBytes() int64 { return 8 * int64(t.blocks) * int64(t.width) }
+
+// keysValues makes room for those of so many tokens.
+func (t *tree) keysValues(tokens int, invariant bool) *keysValues {
+	s := &keysValues{invariant: invariant}
+	for range t.blocks {
+		s.k, s.v = append(s.k, make([]float32, tokens*t.width)), append(s.v, make([]float32, tokens*t.width))
 	}
-	node, start := prefix.Root, 0
-	if i, ok := t.pooled[n]; ok {
-		node, start = -2-i, t.pool[i].n
-	}
-	for i := start; i < last; i++ {
-		child, fresh := t.nodes.Grow(node, text.IDs[i])
-		if fresh {
-			t.id = append(t.id, text.IDs[i])
-			t.parent = append(t.parent, node)
-			t.depth = append(t.depth, int32(i))
+	return s
+}
+
+// start is the number of tokens before the node's first.
+func (n *node) start() int { return n.end - len(n.ids) }
+
+// insert returns the node that ends with the last of ids, made if there is none.
+func (t *tree) insert(ids []int32) *node {
+	n := t.root
+	for len(ids) > 0 {
+		child := n.children[ids[0]]
+		if child == nil {
+			child = &node{parent: n, ids: slices.Clone(ids), end: n.end + len(ids)}
+			n.adopt(child)
+			return child
 		}
-		node = child
-		if i+1 >= text.From && i+1 < len(text.IDs) {
-			o := t.outputsOf(node)
-			o.token(text.IDs[i+1], target{n, i + 1 - text.From})
-			o.likeliest(text.TopK, target{n, i + 1 - text.From})
+		common := 0
+		for common < min(len(ids), len(child.ids)) && ids[common] == child.ids[common] {
+			common++
+		}
+		if common < len(child.ids) {
+			child = t.split(child, common)
+		}
+		n, ids = child, ids[common:]
+	}
+	return n
+}
+
+func (n *node) adopt(child *node) {
+	if n.children == nil {
+		n.children = map[int32]*node{}
+	}
+	child.parent = n
+	n.children[child.ids[0]] = child
+}
+
+// split cuts a node after some of its tokens, and returns the new node of these.
+func (t *tree) split(n *node, tokens int) *node {
+	upper := &node{parent: n.parent, ids: n.ids[:tokens:tokens], end: n.start() + tokens, plan: n.plan}
+	n.parent.adopt(upper)
+	if n.saved != nil {
+		all, at := n.saved, tokens*t.width
+		upper.saved = t.keysValues(tokens, all.invariant)
+		n.saved = t.keysValues(len(n.ids)-tokens, all.invariant)
+		for block := range t.blocks {
+			copy(upper.saved.k[block], all.k[block])
+			copy(upper.saved.v[block], all.v[block])
+			copy(n.saved.k[block], all.k[block][at:])
+			copy(n.saved.v[block], all.v[block][at:])
 		}
 	}
-	if !text.after() {
-		return
+	n.ids = slices.Clone(n.ids[tokens:])
+	upper.adopt(n)
+	if upper.saved != nil {
+		upper.recent = t.recent.InsertBefore(upper, n.recent)
 	}
-	o := t.outputsOf(node)
-	o.likeliest(text.TopK, target{n, len(text.IDs) - text.From})
-	if text.Distribution {
-		o.distributions = append(o.distributions, n)
-	}
-	if text.Within != nil {
-		o.sums = append(o.sums, setSum{n, text.Within})
-	}
+	t.account(upper)
+	t.account(n)
+	return upper
 }
 
-func (t *tree) outputsOf(node int32) *outputs {
-	o := t.outputs[node]
-	if o == nil {
-		o = &outputs{index: map[int32]int{}}
-		t.outputs[node] = o
+// path returns the nodes that lead to the last of ids, all of which are there.
+func (t *tree) path(ids []int32) []*node {
+	var path []*node
+	for n := t.root; len(ids) > 0; ids = ids[len(n.ids):] {
+		n = n.children[ids[0]]
+		path = append(path, n)
 	}
-	return o
-}
-
-func (o *outputs) token(id int32, to target) {
-	i, ok := o.index[id]
-	if !ok {
-		i = len(o.tokens)
-		o.index[id] = i
-		o.tokens = append(o.tokens, id)
-		o.logProbs = append(o.logProbs, nil)
-	}
-	o.logProbs[i] = append(o.logProbs[i], to)
-}
-
-func (o *outputs) likeliest(n int, to target) {
-	if n > 0 {
-		o.tops = append(o.tops, to)
-		o.topK = max(o.topK, n)
-	}
-}
-
-// order returns the nodes depth first, children in the order of their numbers.
-func (t *tree) order() []int32 {
-	n := len(t.id)
-	first := make([]int32, n+1) // first child of a node; entry n: of the root
-	sibling := make([]int32, n)
-	for i := range first {
-		first[i] = -1
-	}
-	for i := int32(n) - 1; i >= 0; i-- {
-		p := t.parent[i]
-		if p < 0 {
-			p = int32(n)
-		}
-		sibling[i], first[p] = first[p], i
-	}
-	order := make([]int32, 0, n)
-	var stack []int32
-	for node := first[n]; ; {
-		for node >= 0 {
-			order = append(order, node)
-			if sibling[node] >= 0 {
-				stack = append(stack, sibling[node])
-			}
-			node = first[node]
-		}
-		if len(stack) == 0 {
-			return order
-		}
-		node = stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-	}
-}
-
-// pass is a run of the depth-first order that goes through the model together, block
-// by block, with the ancestors of its first node before it: a forest of its own.
-type pass struct {
-	nodes []int32 // tree numbers
-	own   int     // nodes[own:] are the pass's own, those before are ancestors
-	pool  []given // what stands before it
-	keeps []kept  // what it leaves behind
-}
-
-// given are the keys and values of the first n tokens of a prompt.
-type given struct {
-	*prompt
-	n int
-}
-
-// kept is a prompt that takes the keys and values of its nodes, indices in the pass (or see
-// before).
-type kept struct {
-	*prompt
-	nodes []int32
-}
-
-// passes cuts the tree into passes of at most size nodes; one is larger only where a
-// path is. What follows a cut computes the path to it anew, so that a cut falls where
-// the path is shortest, among the places that leave a pass at least three quarters full.
-func (t *tree) passes(size int) []pass {
-	var all []pass
-	order := t.order()[t.from:] // what is given comes first, without a branch
-	for len(order) > 0 {
-		p := pass{nodes: t.path(order[0])[t.from:]}
-		p.own = len(p.nodes)
-		n := max(size-p.own, p.own, 1) // half of a pass or more is new
-		if n < len(order) {
-			best := n
-			for i := n; i > n-n/4; i-- {
-				if t.depth[order[i]] < t.depth[order[best]] {
-					best = i
-				}
-			}
-			n = best
-		} else {
-			n = len(order)
-		}
-		p.nodes = append(p.nodes, order[:n]...)
-		if t.given != nil {
-			p.pool = []given{{t.given, t.from}}
-		}
-		if t.keep != nil && slices.Contains(order[:n], int32(len(t.keep.ids)-1)) {
-			// Its nodes were the first to be numbered, and are the first of the pass.
-			k := kept{prompt: t.keep}
-			for i := range t.keep.ids {
-				if i < t.from {
-					k.nodes = append(k.nodes, before(i))
-				} else {
-					k.nodes = append(k.nodes, int32(i-t.from))
-				}
-			}
-			p.keeps = []kept{k}
-		}
-		order = order[n:]
-		all = append(all, p)
-	}
-	return all
-}
-
-// path returns a node's ancestors, the first token first.
-func (t *tree) path(node int32) []int32 {
-	var path []int32
-	for p := t.parent[node]; p >= 0; p = t.parent[p] {
-		path = append(path, p)
-	}
-	slices.Reverse(path)
 	return path
+}
+
+// touch makes the nodes of a path the last used, those above before those below, so that
+// these go first.
+func (t *tree) touch(path []*node) {
+	for _, n := range slices.Backward(path) {
+		n.plan = t.plans
+		if n.recent != nil {
+			t.recent.MoveToFront(n.recent)
+		}
+	}
+}
+
+// mark notes that a request's prompt ended at a node, if there is room for that.
+func (t *tree) mark(n *node) {
+	if n.asked || !t.room(nodeBytes+4*int64(len(n.ids))) {
+		return
+	}
+	n.asked = true
+	t.account(n)
+}
+
+// nodeBytes is about what a node takes that holds something, without its tokens.
+const nodeBytes = 256
+
+// account brings the books up to what a node holds now.
+func (t *tree) account(n *node) {
+	bytes := int64(0)
+	if n.saved != nil || n.asked {
+		bytes = nodeBytes + 4*int64(len(n.ids))
+	}
+	if n.saved != nil {
+		bytes += t.tokenBytes() * int64(len(n.ids))
+	}
+	t.used += bytes - n.bytes
+	n.bytes = bytes
+	switch {
+	case bytes > 0 && n.recent == nil:
+		n.recent = t.recent.PushFront(n)
+	case bytes == 0 && n.recent != nil:
+		t.recent.Remove(n.recent)
+		n.recent = nil
+	}
+}
+
+// room makes room for so many bytes more at the cost of what was used longest ago, but not of
+// what the plan under way uses. It answers false where that is not enough.
+func (t *tree) room(bytes int64) bool {
+	for t.used+bytes > t.limit {
+		if bytes > t.limit {
+			return false
+		}
+		last := t.recent.Back()
+		if last == nil || last.Value.(*node).plan == t.plans {
+			return false
+		}
+		n := last.Value.(*node)
+		n.saved, n.asked = nil, false
+		t.account(n)
+		t.prune(n)
+	}
+	return true
+}
+
+// prune removes a node, and those above it, that hold nothing and lead nowhere.
+func (t *tree) prune(n *node) {
+	for n != t.root && len(n.children) == 0 && n.bytes == 0 && n.plan != t.plans {
+		delete(n.parent.children, n.ids[0])
+		n = n.parent
+	}
 }
