@@ -44,7 +44,7 @@ type alike struct {
 // products lists the different sizes of the linear layers of blocks, or of the head.
 func (s *store) products(head bool) []product {
 	var all []product
-	for _, p := range s.pieces {
+	for _, p := range s.shards {
 		if (p.to > 0) != head {
 			continue
 		}

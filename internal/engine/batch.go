@@ -15,9 +15,9 @@ const (
 	pooledChunk = 16
 )
 
-// batch is a run of a pass's tokens that is computed at once.
+// batch is a run of a step's tokens that is computed at once.
 type batch struct {
-	from, n int        // tokens[from:from+n] of the pass
+	from, n int        // tokens[from:from+n] of the step
 	past    []location // the keys that stand before it: those that it or a later batch sees
 	shape
 	chunks
@@ -53,34 +53,34 @@ type shape struct {
 	Invariant bool
 }
 
-// batches cuts a pass into batches of size tokens, the last of what is left.
-func (a *pass) batches(size int) []batch {
+// batches cuts a step into batches of size tokens, the last of what is left.
+func (s *step) batches(size int) []batch {
 	var all []batch
 	var open []location // the path to token i
-	for i, t := range a.tokens {
-		open = a.step(open, t)
+	for i, t := range s.tokens {
+		open = s.follow(open, t)
 		if i%size == 0 {
-			all = append(all, batch{from: i, n: min(size, len(a.tokens)-i), past: a.past(i, open)})
+			all = append(all, batch{from: i, n: min(size, len(s.tokens)-i), past: s.past(i, open)})
 		}
 		open = append(open, location(i))
 	}
 	return all
 }
 
-// step goes from the path of a token, with the token itself, to the path of the next.
-func (a *pass) step(open []location, next token) []location {
-	if a.level(next) == 0 {
-		return a.savedPath(next)
+// follow goes from the path of a token, with the token itself, to the path of the next.
+func (s *step) follow(open []location, next token) []location {
+	if s.level(next) == 0 {
+		return s.savedPath(next)
 	}
 	return open[:next.depth()]
 }
 
 // past lists the keys that stand before token i, at whose batch's beginning it is: those of
 // the path to it, and of the paths to those that follow what is saved.
-func (a *pass) past(i int, path []location) []location {
+func (s *step) past(i int, path []location) []location {
 	if i == 0 {
 		path = nil
-		for key := range a.keys {
+		for key := range s.keys {
 			path = append(path, savedKey(key))
 		}
 		return path
@@ -90,15 +90,15 @@ func (a *pass) past(i int, path []location) []location {
 	for _, l := range past {
 		listed[l] = true
 	}
-	visited := map[*node]bool{a.tree.root: true}
-	for _, t := range a.tokens[i:] {
-		if a.level(t) > 0 {
+	visited := map[*node]bool{s.tree.root: true}
+	for _, t := range s.tokens[i:] {
+		if s.level(t) > 0 {
 			continue
 		}
-		for n := a.leaf(t); !visited[n]; n = n.parent {
+		for n := s.leaf(t); !visited[n]; n = n.parent {
 			visited[n] = true
 			for k := range n.ids {
-				if l := savedKey(a.first[n] + k); !listed[l] {
+				if l := savedKey(s.first[n] + k); !listed[l] {
 					past = append(past, l)
 				}
 			}
@@ -108,27 +108,27 @@ func (a *pass) past(i int, path []location) []location {
 }
 
 // chunked lays a batch out in chunks of c tokens.
-func (a *pass) chunked(b *batch, c int) (l chunks) {
+func (s *step) chunked(b *batch, c int) (l chunks) {
 	l.base, l.seen, l.exit = make([]int32, b.n), make([]int32, b.n), make([]int32, b.n)
-	open := slices.Clone(b.past[:a.tokens[b.from].depth()])
+	open := slices.Clone(b.past[:s.tokens[b.from].depth()])
 	var path []location // of the chunk so far
 	base := 0           // where the path of token i begins in it
 	var inside []int    // tokens of the chunk that lead to token i
 	leave := func(depth, i int) {
-		for len(inside) > 0 && a.tokens[b.from+inside[len(inside)-1]].depth() >= depth {
+		for len(inside) > 0 && s.tokens[b.from+inside[len(inside)-1]].depth() >= depth {
 			l.exit[inside[len(inside)-1]] = int32(i % c)
 			inside = inside[:len(inside)-1]
 		}
 	}
 	for i := range b.n {
-		t := a.tokens[b.from+i]
+		t := s.tokens[b.from+i]
 		if i > 0 {
-			open = a.step(open, t)
+			open = s.follow(open, t)
 		}
 		switch {
 		case i%c == 0:
 			path, base = slices.Clone(open), 0
-		case a.level(t) > 0:
+		case s.level(t) > 0:
 			leave(t.depth(), i)
 		default:
 			leave(0, i)
@@ -168,22 +168,14 @@ func (l chunks) longest() int {
 	return n
 }
 
-// shape chooses the shapes of a pass's batches: the fewer different ones, the less there is
-// to compile. The last batch is as large as the others where computing the rest of it for
-// nothing costs less than compiling does.
-//
-// Small chunks suit trees of short branches, each chunk with the keys of its own path.
-// In a long text, where every token sees almost all before it, the batch is one chunk:
-// the keys of one path serve it all.
-//
-// rows, nil where numbers may depend on their company, is Engine.rows.
-func (a *pass) shape(batches []batch, params int64, rows func(n, usual int) (int, error)) error {
-	const worth = 1e11 // operations, about as long as compiling a block takes
+// shape chooses the shapes of a step's batches: the fewer different ones, the less there is
+// to compile. rows, nil where numbers may depend on their company, is Engine.rows.
+func (s *step) shape(batches []batch, params int64, rows func(n, usual int) (int, error)) error {
 	for i := range batches {
 		b := &batches[i]
-		b.Invariant, b.Saves = rows != nil, len(a.keep) > 0
+		b.Invariant, b.Saves = rows != nil, len(s.keep) > 0
 		b.T = bucket(b.n)
-		if a.pooled {
+		if s.pooled {
 			b.T = max(keyBucket(b.n), pooledChunk)
 		}
 		if b.Invariant {
@@ -192,28 +184,19 @@ func (a *pass) shape(batches []batch, params int64, rows func(n, usual int) (int
 				return err
 			}
 		}
-		switch {
-		case a.pooled:
-			b.C = pooledChunk
-			b.T = (b.T + b.C - 1) / b.C * b.C // above the largest that is measured
-			b.chunks = a.chunked(b, b.C)
-			b.P, b.Q = doubled(128, b.longest()), doubled(1024, len(b.past))
-		default:
-			if i > 0 && 2*float64(params)*float64(batches[i-1].T-b.T) < worth {
-				b.T = batches[i-1].T
-			}
-			b.C = min(b.T, chunkTokens)
-			whole := a.chunked(b, b.T)
-			b.chunks = a.chunked(b, b.C)
-			b.P = keyBucket(b.longest())
-			if p := keyBucket(whole.longest()); b.T%b.C != 0 || p+b.T <= b.P+b.C {
-				b.C, b.P, b.chunks = b.T, p, whole
-			}
-			b.Q = max(b.P, keyBucket(len(b.past)))
+		if s.pooled {
+			b.T = (b.T + pooledChunk - 1) / pooledChunk * pooledChunk // above the largest that is measured
+			b.C, b.chunks = pooledChunk, s.chunked(b, pooledChunk)
+			b.P, b.Q, b.Gathers = doubled(128, b.longest()), doubled(1024, len(b.past)), b.longest() > 0
+			continue
 		}
-		if b.Gathers = b.P > 0 && (b.C < b.T || !slices.Equal(b.paths[0], b.past[:min(len(b.paths[0]), len(b.past))])); !b.Gathers && b.P > 0 {
-			b.P = b.Q
+		// The last batch is as large as the others where computing the rest of it for nothing
+		// costs less than compiling does.
+		const compiling = 1e11 // operations take about as long, for a block
+		if i > 0 && 2*float64(params)*float64(batches[i-1].T-b.T) < compiling {
+			b.T = batches[i-1].T
 		}
+		s.chunk(b)
 	}
 	for i := range batches[1:] {
 		batches[i].N = batches[i+1].Q
@@ -222,6 +205,29 @@ func (a *pass) shape(batches []batch, params int64, rows func(n, usual int) (int
 		batches[last].N = batches[last].Q
 	}
 	return nil
+}
+
+// chunk chooses the chunks of a batch of T tokens. Small ones suit trees of short branches,
+// each with the keys of its own path. In a long text, where every token sees almost all before
+// it, the batch is one chunk: the keys of one path serve it all.
+func (s *step) chunk(b *batch) {
+	b.C = min(b.T, chunkTokens)
+	b.chunks = s.chunked(b, b.C)
+	whole := s.chunked(b, b.T)
+	b.P = keyBucket(b.longest())
+	if p := keyBucket(whole.longest()); b.T%b.C != 0 || p+b.T <= b.P+b.C {
+		b.C, b.P, b.chunks = b.T, p, whole
+	}
+	b.Q = max(b.P, keyBucket(len(b.past)))
+	if b.P == 0 {
+		return
+	}
+	path := b.paths[0]
+	if b.C == b.T && len(path) <= len(b.past) && slices.Equal(path, b.past[:len(path)]) {
+		b.P = b.Q
+	} else {
+		b.Gathers = true
+	}
 }
 
 // bucket is the number of rows that n tokens take: few different ones to compile, and

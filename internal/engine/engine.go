@@ -1,27 +1,3 @@
-// Package engine computes log-probabilities of token sequences.
-//
-// The idea: all texts of a call go into one prefix tree (tree.go), whose nodes are
-// tokens. A node's hidden state depends on its ancestors alone, so it is computed
-// once however many texts share it: one prompt followed by a thousand words costs
-// the prompt plus what the words add.
-//
-// The tree is cut into passes of some thousands of nodes, and a pass into batches
-// (batch.go), runs of its depth-first order without padding but at the end. A pass goes
-// through the model block by block (pass.go): each block takes all batches of the pass,
-// one after the other, and hands the keys and values of the path on from batch to
-// batch, so that those of a prompt are computed once for all its replies and only one
-// block's are held. A block's nodes see their ancestors and nothing else
-// (attention.go).
-//
-// Blocks of one kind share an executable for each shape of batch; weights are its
-// inputs. A model of 80 layers compiles as one block, and a model larger than memory
-// streams through it, each block read once a pass (store.go). The head runs only
-// where a log-probability is wanted, over a slice of the vocabulary at a time
-// (head.go); whole rows leave the device only where they are asked for.
-//
-// An engine may keep prompts' keys and values from one call to the next (prompts.go). A
-// long prompt's stand before a tree of its own; short prompts' stand side by side before
-// batches of replies to them all (pool.go).
 package engine
 
 import (
@@ -65,7 +41,7 @@ type Engine struct {
 
 	// What is computed at a time. They decide how texts are grouped, which can show
 	// in a number's last bits, so they do not depend on the machine.
-	passTokens, batchTokens, savedKeys int
+	stepTokens, batchTokens, savedKeys int
 	scoreBytes                         int // see keys
 	sliceRows                          int // of the vocabulary, a slice
 	// invariant: the numbers of short texts do not depend on what else is computed with them;
@@ -76,13 +52,13 @@ type Engine struct {
 }
 
 const (
-	// A pass holds the residual stream of its nodes, 4*D bytes each. Where weights are
+	// A step holds the residual stream of its nodes, 4*D bytes each. Where weights are
 	// streamed, a larger one reads them less often.
-	defaultPassTokens = 4096
+	defaultStepTokens = 4096
 	// A batch is large enough that reading the weights counts little beside the
 	// products (256, measured), and small enough for the cache.
 	defaultBatchTokens = 256
-	// Saved keys stand before a pass in the memory that a batch of twice its tokens takes.
+	// Saved keys stand before a step in the memory that a batch of twice its tokens takes.
 	defaultSavedKeys = 1024
 )
 
@@ -130,7 +106,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	if o.sliceRows == 0 {
 		o.sliceRows = defaultSliceRows
 	}
-	e := &Engine{model: m, backend: backend, dtype: dtype, passTokens: defaultPassTokens, batchTokens: defaultBatchTokens, savedKeys: defaultSavedKeys, scoreBytes: defaultScoreBytes, sliceRows: o.sliceRows,
+	e := &Engine{model: m, backend: backend, dtype: dtype, stepTokens: defaultStepTokens, batchTokens: defaultBatchTokens, savedKeys: defaultSavedKeys, scoreBytes: defaultScoreBytes, sliceRows: o.sliceRows,
 		cache: o.Cache, told: o.Window, maxTokens: o.MaxTokens, tokenName: o.TokenName, WindowNodes: defaultWindowNodes}
 	if e.told == nil {
 		e.told = func(int, bool) {}
@@ -166,7 +142,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	return e, nil
 }
 
-// workBytes is about what a pass needs beside the weights.
+// workBytes is about what a step needs beside the weights.
 func (e *Engine) workBytes() int64 {
 	m := e.model
 	widest, largest := m.D, int64(0)
@@ -180,7 +156,7 @@ func (e *Engine) workBytes() int64 {
 	if e.dtype == dtypes.BFloat16 && arch.Widens(e.backend) {
 		converted = 4 * max(largest, int64(m.D)*int64(min(m.V, e.sliceRows)))
 	}
-	stream := 2 * e.passTokens * m.D * 4                // residual stream, and what the head wants of it
+	stream := 2 * e.stepTokens * m.D * 4                // residual stream, and what the head wants of it
 	block := e.batchTokens * (4*widest + 4*m.N*m.K) * 4 // one block's values
 	logits := 3 * headStates * min(m.V, e.sliceRows) * 4
 	return int64(stream+block+logits+3*e.scoreBytes) + converted
@@ -251,7 +227,7 @@ func (e *Engine) compute(ctx context.Context, requests []Request) ([]Result, err
 	}
 	for _, group := range e.classes(requests) {
 		p := e.tree.plan(requests, group.numbers, group.invariant)
-		err := e.passes(ctx, p, results)
+		err := e.steps(ctx, p, results)
 		p.finish(err == nil)
 		if err != nil {
 			return nil, err
@@ -285,10 +261,10 @@ func (e *Engine) classes(requests []Request) []class {
 	return []class{short, rest}
 }
 
-func (e *Engine) passes(ctx context.Context, p *plan, results []Result) error {
-	for _, pass := range p.passes(e.passTokens, e.savedKeys) {
-		e.computed += len(pass.tokens)
-		if err := e.pass(ctx, pass, results); err != nil {
+func (e *Engine) steps(ctx context.Context, p *plan, results []Result) error {
+	for _, step := range p.steps(e.stepTokens, e.savedKeys) {
+		e.computed += len(step.tokens)
+		if err := e.step(ctx, step, results); err != nil {
 			return err
 		}
 	}

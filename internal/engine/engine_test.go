@@ -102,14 +102,14 @@ func TestTree(t *testing.T) {
 				sizes = sizes[1:3]
 			}
 			for _, size := range sizes {
-				e.passTokens, e.batchTokens = size[0], size[1]
+				e.stepTokens, e.batchTokens = size[0], size[1]
 				together, err := run(t.Context(), e, texts)
 				if err != nil {
 					t.Fatal(err)
 				}
 				for i := range texts {
 					if err := near(together[i], alone[i], 1e-5); err != nil {
-						t.Fatalf("passes and batches of %d: text %d of %v: %v", size, i, texts[i], err)
+						t.Fatalf("steps and batches of %d: text %d of %v: %v", size, i, texts[i], err)
 					}
 				}
 			}
@@ -307,7 +307,7 @@ func TestScoreBytes(t *testing.T) {
 }
 
 // TestLong: a path of several chunks of queries gives what the same text gives in
-// short pieces of the tree, on a context stretched for the purpose.
+// short shards of the tree, on a context stretched for the purpose.
 func TestLong(t *testing.T) {
 	e := open(t, "llama-linear")
 	e.model.Context = 1 << 12

@@ -19,7 +19,7 @@ const headStates = 256
 // logits stay in the cache (4,096 and 16,384 are slower, measured).
 const defaultSliceRows = 8192
 
-// head computes the results of a pass from its final hidden states, one slice of the
+// head computes the results of a step from its final hidden states, one slice of the
 // vocabulary after the other. Until finish, results hold logits.
 type head struct {
 	e       *Engine
@@ -64,7 +64,7 @@ func (h *head) add(o *outputs, x []float32) {
 }
 
 // slice takes all states through one slice of the vocabulary.
-func (h *head) slice(ctx context.Context, piece *piece) error {
+func (h *head) slice(ctx context.Context, shard *shard) error {
 	for _, g := range h.groups {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -74,7 +74,7 @@ func (h *head) slice(ctx context.Context, piece *piece) error {
 				return err
 			}
 		}
-		if err := h.logits(g, piece); err != nil {
+		if err := h.logits(g, shard); err != nil {
 			return err
 		}
 	}
@@ -111,19 +111,19 @@ func (h *head) upload(g *states) error {
 
 // logits computes a group's logits over one slice of the vocabulary, and takes from them
 // what is asked for.
-func (h *head) logits(g *states, piece *piece) error {
+func (h *head) logits(g *states, shard *shard) error {
 	args := []*tensors.Tensor{g.device}
 	for _, set := range g.sets {
-		members := make([]float32, piece.to-piece.from)
+		members := make([]float32, shard.to-shard.from)
 		for i := range members {
-			if set[piece.from+i] {
+			if set[shard.from+i] {
 				members[i] = 1
 			}
 		}
 		args = append(args, tensors.FromFlatDataAndDimensions(members, len(members)))
 	}
 	defer releaseAll(args[1:])
-	out, err := h.e.call(fmt.Sprint("head ", len(g.sets)), headGraph(piece.layer, piece.inOut(), len(g.sets)), append(args, piece.tensors()...))
+	out, err := h.e.call(fmt.Sprint("head ", len(g.sets)), headGraph(shard.layer, shard.inOut(), len(g.sets)), append(args, shard.tensors()...))
 	if err != nil {
 		return err
 	}
@@ -132,14 +132,14 @@ func (h *head) logits(g *states, piece *piece) error {
 	for i := range sums {
 		sums[i] = tensors.MustCopyFlatData[float32](out[1+i])
 	}
-	g.accumulate(sums[0], sums[1], sums[2:], piece.from == 0)
-	if err := h.gather(g, piece, out[0]); err != nil {
+	g.accumulate(sums[0], sums[1], sums[2:], shard.from == 0)
+	if err := h.gather(g, shard, out[0]); err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(g.outputs, func(o *outputs) bool { return len(o.distributions) > 0 || o.topK > 0 }) {
 		return nil
 	}
-	return tensors.ConstFlatData(out[0], func(flat []float32) { h.copy(g, piece, flat) })
+	return tensors.ConstFlatData(out[0], func(flat []float32) { h.copy(g, shard, flat) })
 }
 
 // accumulate adds the highest logits and the sums of a slice, and of its parts within the
@@ -163,13 +163,13 @@ func (g *states) accumulate(highest, sum []float32, within [][]float32, first bo
 }
 
 // gather copies the logits of single tokens from the device.
-func (h *head) gather(g *states, piece *piece, logits *tensors.Tensor) error {
+func (h *head) gather(g *states, shard *shard, logits *tensors.Tensor) error {
 	var at []int32 // row and column of each
 	var to [][]target
 	for i, o := range g.outputs {
 		for k, id := range o.tokens {
-			if piece.from <= int(id) && int(id) < piece.to {
-				at = append(at, int32(i), id-int32(piece.from))
+			if shard.from <= int(id) && int(id) < shard.to {
+				at = append(at, int32(i), id-int32(shard.from))
 				to = append(to, o.logProbs[k])
 			}
 		}
@@ -193,8 +193,8 @@ func (h *head) gather(g *states, piece *piece, logits *tensors.Tensor) error {
 }
 
 // copy takes distributions and likeliest tokens from the logits of a slice.
-func (h *head) copy(g *states, piece *piece, logits []float32) {
-	width := piece.to - piece.from
+func (h *head) copy(g *states, shard *shard, logits []float32) {
+	width := shard.to - shard.from
 	for i, o := range g.outputs {
 		row := logits[i*width : (i+1)*width]
 		for _, request := range o.distributions {
@@ -202,10 +202,10 @@ func (h *head) copy(g *states, piece *piece, logits []float32) {
 			if r.Distribution == nil {
 				r.Distribution = make([]float32, h.e.model.V)
 			}
-			copy(r.Distribution[piece.from:], row)
+			copy(r.Distribution[shard.from:], row)
 		}
 		if o.topK > 0 {
-			g.likeliest[i] = likeliest(g.likeliest[i], o.topK, row, piece.from)
+			g.likeliest[i] = likeliest(g.likeliest[i], o.topK, row, shard.from)
 		}
 	}
 }

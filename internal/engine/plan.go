@@ -245,8 +245,8 @@ func (o *outputs) likeliest(n int, to target) {
 	}
 }
 
-// pass is a part of a plan that is taken through the model at once.
-type pass struct {
+// step is a part of a plan that is taken through the model at once.
+type step struct {
 	*plan
 	// The first own tokens are computed for their keys and values alone, which are those of
 	// the path to the first of the rest.
@@ -288,16 +288,16 @@ func (p *plan) above(t token) []token {
 	return path
 }
 
-// passes cuts the plan into passes of at most size tokens, with at most so many saved keys
+// steps cuts the plan into steps of at most size tokens, with at most so many saved keys
 // before them; one is larger only where a path is. What follows a cut computes the path to
-// it anew, so that a cut falls where that is shortest, among the places that leave a pass at
+// it anew, so that a cut falls where that is shortest, among the places that leave a step at
 // least three quarters full.
-func (p *plan) passes(size, keys int) []*pass {
-	var all []*pass
+func (p *plan) steps(size, keys int) []*step {
+	var all []*step
 	for order := p.order; len(order) > 0; {
-		a := &pass{plan: p, tokens: p.above(order[0]), first: map[*node]int{}}
-		a.own = len(a.tokens)
-		n := max(size-a.own, a.own, 1) // half of a pass or more is new
+		s := &step{plan: p, tokens: p.above(order[0]), first: map[*node]int{}}
+		s.own = len(s.tokens)
+		n := max(size-s.own, s.own, 1) // half of a step or more is new
 		if n < len(order) {
 			best := n
 			for i := n; i > n-n/4; i-- {
@@ -309,56 +309,56 @@ func (p *plan) passes(size, keys int) []*pass {
 		} else {
 			n = len(order)
 		}
-		for i, t := range append(a.tokens, order[:n]...) {
-			if p.level(t) == 0 && !a.use(p.leaf(t), keys) {
-				n = i - a.own
+		for i, t := range append(s.tokens, order[:n]...) {
+			if p.level(t) == 0 && !s.use(p.leaf(t), keys) {
+				n = i - s.own
 				break
 			}
 		}
-		a.tokens = append(a.tokens, order[:n]...)
+		s.tokens = append(s.tokens, order[:n]...)
 		order = order[n:]
-		all = append(all, a)
+		all = append(all, s)
 	}
 	return all
 }
 
-// use puts what is saved of the path to a node before the pass, or answers false if there
+// use puts what is saved of the path to a node before the step, or answers false if there
 // would be more than limit keys. The first path may be longer.
-func (a *pass) use(n *node, limit int) bool {
+func (s *step) use(n *node, limit int) bool {
 	var more []*node
 	keys := 0
-	for ; n != a.tree.root; n = n.parent {
-		if _, ok := a.first[n]; ok {
+	for ; n != s.tree.root; n = n.parent {
+		if _, ok := s.first[n]; ok {
 			break
 		}
 		more = append(more, n)
 		keys += len(n.ids)
 	}
 	switch {
-	case len(a.saved) > 0 && a.keys+keys > limit:
+	case len(s.saved) > 0 && s.keys+keys > limit:
 		return false
-	case len(a.saved) > 0 && len(more) > 0 && n != a.saved[len(a.saved)-1]:
-		a.pooled = true
+	case len(s.saved) > 0 && len(more) > 0 && n != s.saved[len(s.saved)-1]:
+		s.pooled = true
 	}
 	for _, n := range slices.Backward(more) {
-		a.first[n] = a.keys
-		a.saved = append(a.saved, n)
-		a.keys += len(n.ids)
+		s.first[n] = s.keys
+		s.saved = append(s.saved, n)
+		s.keys += len(n.ids)
 	}
 	return true
 }
 
 // savedPath is the saved keys of the path to a token before which all are saved.
-func (a *pass) savedPath(t token) []location {
+func (s *step) savedPath(t token) []location {
 	path := make([]location, t.depth())
 	for i := len(path) - 1; i >= 0; i-- {
 		t = t.before()
-		path[i] = savedKey(a.first[t.node] + t.i)
+		path[i] = savedKey(s.first[t.node] + t.i)
 	}
 	return path
 }
 
-// location says where a key is: a token's of the pass by its index, or one of those saved.
+// location says where a key is: a token's of the step by its index, or one of those saved.
 type location int32
 
 func savedKey(i int) location { return location(-1 - i) }

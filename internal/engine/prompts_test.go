@@ -15,7 +15,7 @@ func TestPrompts(t *testing.T) {
 		with.tree.limit = 1 << 30
 		for _, e := range []*Engine{plain, with} {
 			e.model.Context = 1 << 12
-			e.passTokens, e.batchTokens = 600, 100
+			e.stepTokens, e.batchTokens = 600, 100
 		}
 		r := rand.New(rand.NewPCG(17, 18))
 		random := func(n int) []int32 {

@@ -15,29 +15,29 @@ import (
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
 )
 
-// store holds a model's weights, piece by piece in the order in which a pass needs
+// store holds a model's weights, shard by shard in the order in which a step needs
 // them: those that fit in memory on the device, the others in the mapped files.
 type store struct {
 	backend compute.Backend
 	w       *checkpoint.Weights
 	dtype   dtypes.DType
-	pieces  []*piece
+	shards  []*shard
 	params  int64 // elements of all blocks
-	ahead   bool  // there is room to read the next piece while one is used
-	checked bool  // all pieces have been found finite
+	ahead   bool  // there is room to read the next shard while one is used
+	checked bool  // all shards have been found finite
 }
 
-// piece is a block, or the head with a slice of the vocabulary.
-type piece struct {
+// shard is a block, or the head with a slice of the vocabulary.
+type shard struct {
 	layer    *arch.Layer
 	block    int   // its number, of a block
-	from, to int   // rows of the vocabulary, of a piece of the head
+	from, to int   // rows of the vocabulary, of a shard of the head
 	size     int64 // bytes on the device
 	stays    bool  // on the device
 	weights  []weight
 }
 
-func (p *piece) tensors() []*tensors.Tensor {
+func (p *shard) tensors() []*tensors.Tensor {
 	all := make([]*tensors.Tensor, len(p.weights))
 	for i, w := range p.weights {
 		all[i] = w.tensor
@@ -45,7 +45,7 @@ func (p *piece) tensors() []*tensors.Tensor {
 	return all
 }
 
-func (p *piece) inOut() []bool {
+func (p *shard) inOut() []bool {
 	all := make([]bool, len(p.weights))
 	for i, w := range p.weights {
 		all[i] = w.inOut
@@ -53,7 +53,7 @@ func (p *piece) inOut() []bool {
 	return all
 }
 
-func (p *piece) release() {
+func (p *shard) release() {
 	for _, w := range p.weights {
 		if w.tensor != nil {
 			w.tensor.MustFinalizeAll()
@@ -67,11 +67,11 @@ func (p *piece) release() {
 func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, work int64, o Options) (*store, error) {
 	s := &store{backend: backend, w: w, dtype: dtype}
 	for i, layer := range m.Blocks {
-		p := &piece{layer: layer, block: i}
+		p := &shard{layer: layer, block: i}
 		for _, t := range layer.Tensors {
 			s.params += elements(t.Shape)
 		}
-		s.pieces = append(s.pieces, p)
+		s.shards = append(s.shards, p)
 	}
 	if m.Head.Kind != arch.VocabularyHead {
 		return nil, fmt.Errorf("engine: %s: a %s head, wanted one over the %s", m.Type, m.Head.Kind, arch.VocabularyHead)
@@ -80,10 +80,10 @@ func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *ch
 	step := (m.V + n - 1) / n
 	step = (step + 15) / 16 * 16
 	for from := 0; from < m.V; from += step {
-		s.pieces = append(s.pieces, &piece{layer: m.Head.Layer, from: from, to: min(from+step, m.V)})
+		s.shards = append(s.shards, &shard{layer: m.Head.Layer, from: from, to: min(from+step, m.V)})
 	}
 	var total, largest int64
-	for _, p := range s.pieces {
+	for _, p := range s.shards {
 		p.size = s.sizeOf(p)
 		total += p.size
 		largest = max(largest, p.size)
@@ -93,7 +93,7 @@ func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *ch
 		limit = available() / 8 * 7
 	}
 	if limit == 0 || total+work <= limit {
-		for _, p := range s.pieces {
+		for _, p := range s.shards {
 			p.stays = true
 		}
 		return s, s.load(ctx, o.Progress)
@@ -106,7 +106,7 @@ func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *ch
 	if s.ahead = room >= largest; s.ahead {
 		room -= largest
 	}
-	for _, p := range s.pieces {
+	for _, p := range s.shards {
 		if p.stays = p.size <= room; !p.stays {
 			break
 		}
@@ -125,8 +125,8 @@ func elements(shape []int) int64 {
 	return n
 }
 
-// sizeOf is the number of bytes that a piece takes on the device.
-func (s *store) sizeOf(p *piece) int64 {
+// sizeOf is the number of bytes that a shard takes on the device.
+func (s *store) sizeOf(p *shard) int64 {
 	var size int64
 	for _, t := range p.layer.Tensors {
 		bytes := int64(4)
@@ -138,18 +138,18 @@ func (s *store) sizeOf(p *piece) int64 {
 	return size
 }
 
-// shape is that of a tensor within the piece.
-func (p *piece) shape(t arch.Tensor) []int {
+// shape is that of a tensor within the shard.
+func (p *shard) shape(t arch.Tensor) []int {
 	if p.to > 0 && t.Linear {
 		return []int{p.to - p.from, t.Shape[1]}
 	}
 	return t.Shape
 }
 
-// load puts the pieces that stay on the device, several tensors at a time.
+// load puts the shards that stay on the device, several tensors at a time.
 func (s *store) load(ctx context.Context, progress func(done, total int64)) error {
 	var total int64
-	for _, p := range s.pieces {
+	for _, p := range s.shards {
 		if p.stays {
 			total += p.size
 		}
@@ -157,7 +157,7 @@ func (s *store) load(ctx context.Context, progress func(done, total int64)) erro
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
-	for _, p := range s.pieces {
+	for _, p := range s.shards {
 		if !p.stays {
 			continue
 		}
@@ -179,9 +179,9 @@ func (s *store) load(ctx context.Context, progress func(done, total int64)) erro
 	return nil
 }
 
-// read puts a piece on the device. A value that is not finite is an error that names
+// read puts a shard on the device. A value that is not finite is an error that names
 // its tensor.
-func (s *store) read(ctx context.Context, p *piece) error {
+func (s *store) read(ctx context.Context, p *shard) error {
 	weights := make([]weight, 0, len(p.layer.Tensors))
 	for _, t := range p.layer.Tensors {
 		err := ctx.Err()
@@ -190,7 +190,7 @@ func (s *store) read(ctx context.Context, p *piece) error {
 			loaded, err = s.readTensor(p, t)
 		}
 		if err != nil {
-			(&piece{weights: weights}).release()
+			(&shard{weights: weights}).release()
 			return err
 		}
 		weights = append(weights, loaded)
@@ -199,8 +199,8 @@ func (s *store) read(ctx context.Context, p *piece) error {
 	return nil
 }
 
-// readTensor puts a tensor on the device, of the head's matrix the piece's rows.
-func (s *store) readTensor(p *piece, t arch.Tensor) (weight, error) {
+// readTensor puts a tensor on the device, of the head's matrix the shard's rows.
+func (s *store) readTensor(p *shard, t arch.Tensor) (weight, error) {
 	var from []checkpoint.Tensor
 	for _, stored := range t.Stored() {
 		f, _ := s.w.Get(stored.Name)
@@ -223,10 +223,10 @@ func (s *store) readTensor(p *piece, t arch.Tensor) (weight, error) {
 	return loaded, err
 }
 
-// each calls use with every piece in turn, on the device while it is used.
-func (s *store) each(ctx context.Context, use func(*piece) error) (err error) {
-	var coming []*piece
-	for _, p := range s.pieces {
+// each calls use with every shard in turn, on the device while it is used.
+func (s *store) each(ctx context.Context, use func(*shard) error) (err error) {
+	var coming []*shard
+	for _, p := range s.shards {
 		if !p.stays {
 			coming = append(coming, p)
 		}
@@ -235,7 +235,7 @@ func (s *store) each(ctx context.Context, use func(*piece) error) (err error) {
 	start := func() {
 		if len(coming) > 0 && reading == nil {
 			reading = make(chan error, 1)
-			go func(p *piece, done chan<- error) { done <- s.read(ctx, p) }(coming[0], reading)
+			go func(p *shard, done chan<- error) { done <- s.read(ctx, p) }(coming[0], reading)
 		}
 	}
 	defer func() {
@@ -244,7 +244,7 @@ func (s *store) each(ctx context.Context, use func(*piece) error) (err error) {
 			coming[0].release()
 		}
 	}()
-	for _, p := range s.pieces {
+	for _, p := range s.shards {
 		if s.ahead {
 			start()
 		}
@@ -273,7 +273,7 @@ func (s *store) each(ctx context.Context, use func(*piece) error) (err error) {
 
 // release frees what is on the device.
 func (s *store) release() {
-	for _, p := range s.pieces {
+	for _, p := range s.shards {
 		p.release()
 	}
 }

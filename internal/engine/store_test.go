@@ -57,7 +57,7 @@ func sliced(t testing.TB, name string, rows int) *Engine {
 }
 
 // TestMemory: under every limit between the least and all, the numbers are the same to
-// the last bit, over several passes; the least is what the error asks for.
+// the last bit, over several steps; the least is what the error asks for.
 func TestMemory(t *testing.T) {
 	const sliceRows = 40 // several slices of a small vocabulary
 	for _, name := range some("llama-gqa-tied", "gemma2-base", "gpt2-plain", "mistral-window") {
@@ -71,19 +71,19 @@ func TestMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if slices.ContainsFunc(whole.store.pieces, func(p *piece) bool { return !p.stays }) {
+			if slices.ContainsFunc(whole.store.shards, func(p *shard) bool { return !p.stays }) {
 				t.Fatal("a small model is streamed without a limit")
 			}
 			least := whole.workBytes()
 			texts := randomTexts(rand.New(rand.NewPCG(7, 8)), 60, min(whole.model.Context, 60), whole.model.V)
-			whole.passTokens, whole.batchTokens = 200, 48
+			whole.stepTokens, whole.batchTokens = 200, 48
 			want, err := run(t.Context(), whole, texts)
 			if err != nil {
 				t.Fatal(err)
 			}
 
 			var total, largest int64
-			for _, p := range whole.store.pieces {
+			for _, p := range whole.store.shards {
 				total += p.size
 				largest = max(largest, p.size)
 			}
@@ -97,7 +97,7 @@ func TestMemory(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				e.passTokens, e.batchTokens = 200, 48
+				e.stepTokens, e.batchTokens = 200, 48
 				for range 2 { // the second time nothing is checked any more
 					got, err := run(t.Context(), e, texts)
 					if err != nil {
@@ -110,7 +110,7 @@ func TestMemory(t *testing.T) {
 					}
 				}
 				var held int64
-				for _, p := range e.store.pieces {
+				for _, p := range e.store.shards {
 					if p.weights != nil {
 						held += p.size
 					}
@@ -130,7 +130,7 @@ func TestMemory(t *testing.T) {
 // not finite, and a cancelled context; what was read ahead is freed.
 func TestStreamedErrors(t *testing.T) {
 	whole := open(t, "llama-mha")
-	for _, p := range whole.store.pieces {
+	for _, p := range whole.store.shards {
 		p.release()
 		p.stays = false
 	}
@@ -138,7 +138,7 @@ func TestStreamedErrors(t *testing.T) {
 		whole.store.ahead = ahead
 		ctx, cancel := context.WithCancel(t.Context())
 		calls := 0
-		err := whole.store.each(ctx, func(p *piece) error {
+		err := whole.store.each(ctx, func(p *shard) error {
 			if calls++; calls == 2 {
 				cancel()
 			}
@@ -148,12 +148,12 @@ func TestStreamedErrors(t *testing.T) {
 			t.Errorf("ahead %v: error %v, wanted %v", ahead, err, context.Canceled)
 		}
 		stop := fmt.Errorf("enough")
-		if err := whole.store.each(t.Context(), func(p *piece) error { return stop }); err != stop {
+		if err := whole.store.each(t.Context(), func(p *shard) error { return stop }); err != stop {
 			t.Errorf("ahead %v: error %v, wanted %v", ahead, err, stop)
 		}
-		for i, p := range whole.store.pieces {
+		for i, p := range whole.store.shards {
 			if p.weights != nil {
-				t.Errorf("ahead %v: piece %d stays", ahead, i)
+				t.Errorf("ahead %v: shard %d stays", ahead, i)
 			}
 		}
 	}
@@ -177,7 +177,7 @@ func TestSlices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n := len(e.store.pieces) - len(e.model.Blocks); n != max(1, (e.model.V+rows-1)/rows) {
+			if n := len(e.store.shards) - len(e.model.Blocks); n != max(1, (e.model.V+rows-1)/rows) {
 				t.Errorf("%s: %d slices of at most %d rows of %d", name, n, rows, e.model.V)
 			}
 			results = append(results, got)

@@ -30,7 +30,7 @@ func ancestors(t token) []token {
 }
 
 // TestBatches checks what attention relies on, against brute force: every token that is to be
-// computed is some pass's own exactly once, and the keys that a token sees, among those of its
+// computed is some step's own exactly once, and the keys that a token sees, among those of its
 // chunk's path and its chunk, are exactly those of the tokens that lead to it, and its own.
 // The keys before a batch are followed from batch to batch, as the device does. Some of the
 // trees have saved keys and values, of prompts that came before.
@@ -49,7 +49,7 @@ func TestBatches(t *testing.T) {
 			for _, size := range [][3]int{{1, 1, 1}, {30, 5, 20}, {100, 64, 50}, {1000, 100, 1000}, {1 << 20, 256, 1 << 20}} {
 				p := tree.plan(requests, allOf(requests), false)
 				owned := map[token]int{}
-				for _, a := range p.passes(size[0], size[2]) {
+				for _, a := range p.steps(size[0], size[2]) {
 					for _, token := range a.tokens[a.own:] {
 						owned[token]++
 					}
@@ -65,7 +65,7 @@ func TestBatches(t *testing.T) {
 						pooled++
 					}
 					if a.keys > size[2] && a.pooled {
-						t.Errorf("%d saved keys before a pass, wanted at most %d", a.keys, size[2])
+						t.Errorf("%d saved keys before a step, wanted at most %d", a.keys, size[2])
 					}
 				}
 				for _, token := range p.order {
@@ -85,16 +85,16 @@ func TestBatches(t *testing.T) {
 	}
 	t.Log(pooled, saved)
 	if pooled < 20 || saved < 100 {
-		t.Errorf("%d passes after saved keys, %d after several paths, wanted more", saved, pooled)
+		t.Errorf("%d steps after saved keys, %d after several paths, wanted more", saved, pooled)
 	}
 }
 
-func seesAncestors(t *testing.T, a *pass, batches []batch) {
+func seesAncestors(t *testing.T, a *step, batches []batch) {
 	t.Helper()
 	at := map[token]int{}
 	for i, token := range a.tokens {
 		if _, ok := at[token]; ok {
-			t.Fatalf("%v is twice in a pass", token)
+			t.Fatalf("%v is twice in a step", token)
 		}
 		at[token] = i
 	}
@@ -216,15 +216,15 @@ func corpus(prompts, words int32) (all []Request) {
 	return all
 }
 
-// TestPasses: a cut falls where little is computed anew, and a text longer than a pass is
-// one pass, not one and then the whole path again.
-func TestPasses(t *testing.T) {
-	for i, p := range planOf(corpus(20, 30)).passes(400, 0) { // 50 + 30 tokens a prompt
+// TestSteps: a cut falls where little is computed anew, and a text longer than a step is
+// one step, not one and then the whole path again.
+func TestSteps(t *testing.T) {
+	for i, p := range planOf(corpus(20, 30)).steps(400, 0) { // 50 + 30 tokens a prompt
 		if p.own != 0 {
-			t.Errorf("pass %d computes %d tokens anew, wanted a cut between prompts", i, p.own)
+			t.Errorf("step %d computes %d tokens anew, wanted a cut between prompts", i, p.own)
 		}
 		if n := len(p.tokens); n > 400 || n < 300 && i < 4 {
-			t.Errorf("pass %d has %d tokens, wanted 300 to 400", i, n)
+			t.Errorf("step %d has %d tokens, wanted 300 to 400", i, n)
 		}
 	}
 	var long []Request
@@ -234,18 +234,18 @@ func TestPasses(t *testing.T) {
 		long = append(long, Request{IDs: ids, From: len(ids), Distribution: true})
 	}
 	tokens := 0
-	for _, p := range planOf(long).passes(64, 0) {
+	for _, p := range planOf(long).steps(64, 0) {
 		tokens += len(p.tokens)
 	}
 	if tokens > 9000 {
-		t.Errorf("%d tokens in passes of 64, wanted at most three times the tree's 3,000", tokens)
+		t.Errorf("%d tokens in steps of 64, wanted at most three times the tree's 3,000", tokens)
 	}
 }
 
 // TestShapes: a run over a corpus compiles few executables.
 func TestShapes(t *testing.T) {
 	different := map[shape]bool{}
-	for _, p := range planOf(corpus(54, 1000)).passes(defaultPassTokens, 0) {
+	for _, p := range planOf(corpus(54, 1000)).steps(defaultStepTokens, 0) {
 		batches := p.batches(defaultBatchTokens)
 		if err := p.shape(batches, 1e8, func(_, usual int) (int, error) { return usual, nil }); err != nil {
 			t.Fatal(err)

@@ -82,7 +82,7 @@ func TestStack(t *testing.T) {
 		}
 		for _, dtype := range []dtypes.DType{dtypes.Float32, dtypes.BFloat16} {
 			s := &store{backend: backend, w: w, dtype: dtype}
-			p := &piece{layer: m.Blocks[0]}
+			p := &shard{layer: m.Blocks[0]}
 			if err := s.read(t.Context(), p); err != nil {
 				t.Fatal(err)
 			}
@@ -115,7 +115,7 @@ func TestStack(t *testing.T) {
 	bad := slices.Clone(second)
 	bad[4] = float32(math.NaN())
 	s := &store{backend: backend, w: experts(t, dtypes.Float32, first, bad), dtype: dtypes.Float32}
-	if err := s.read(t.Context(), &piece{layer: m.Blocks[0]}); err == nil || !strings.Contains(err.Error(), `"experts.1"`) {
+	if err := s.read(t.Context(), &shard{layer: m.Blocks[0]}); err == nil || !strings.Contains(err.Error(), `"experts.1"`) {
 		t.Errorf("not finite: error %v, wanted one that names experts.1", err)
 	}
 }

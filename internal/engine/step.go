@@ -24,8 +24,8 @@ func (in *inputs) release() {
 	}
 }
 
-// pass computes one pass and puts its numbers in their places.
-func (e *Engine) pass(ctx context.Context, p *pass, results []Result) error {
+// step computes one step and puts its numbers in their places.
+func (e *Engine) step(ctx context.Context, p *step, results []Result) error {
 	batches := p.batches(e.batchTokens)
 	var rows func(n, usual int) (int, error)
 	if p.invariant {
@@ -54,9 +54,9 @@ func (e *Engine) pass(ctx context.Context, p *pass, results []Result) error {
 	}
 	var head *head // once the blocks are done
 	defer func() { head.release() }()
-	err := e.store.each(ctx, func(piece *piece) error {
-		if piece.layer != e.model.Head.Layer {
-			return e.block(ctx, piece, all, p)
+	err := e.store.each(ctx, func(shard *shard) error {
+		if shard.layer != e.model.Head.Layer {
+			return e.block(ctx, shard, all, p)
 		}
 		if head == nil {
 			var err error
@@ -64,7 +64,7 @@ func (e *Engine) pass(ctx context.Context, p *pass, results []Result) error {
 				return err
 			}
 		}
-		return head.slice(ctx, piece)
+		return head.slice(ctx, shard)
 	})
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (e *Engine) pass(ctx context.Context, p *pass, results []Result) error {
 }
 
 // inputs puts a batch on the device; next are the keys that stand before the one after it.
-func (e *Engine) inputs(p *pass, b *batch, next []location) (*inputs, error) {
+func (e *Engine) inputs(p *step, b *batch, next []location) (*inputs, error) {
 	ids, depth := make([]int32, b.T), make([]int32, b.T)
 	exit := padded(b.exit, b.T)
 	for i := range ids {
@@ -165,8 +165,8 @@ func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
 
 // block takes all batches through one block. Keys and values that stand before a batch come
 // from the one before it, those before the first from the tree.
-func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, p *pass) error {
-	layer := piece.layer
+func (e *Engine) block(ctx context.Context, shard *shard, all []*inputs, p *step) error {
+	layer := shard.layer
 	var past []*tensors.Tensor // keys and values [Q G K]
 	defer func() { releaseAll(past) }()
 	for i, in := range all {
@@ -174,13 +174,13 @@ func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, p *pass
 			return err
 		}
 		if i == 0 && in.Q > 0 {
-			past = e.saved(p, piece, in.Q)
+			past = e.saved(p, shard, in.Q)
 		}
 		args := slices.Concat([]*tensors.Tensor{in.x}, in.where, past)
 		if layer.Rope >= 0 {
 			args = append(args, in.ropes[layer.Rope]...)
 		}
-		out, err := e.call(fmt.Sprintf("%s %+v %d", layer.Key, in.shape, e.scoreBytes), blockGraph(layer, piece.inOut(), in.shape, e.scoreBytes), append(args, piece.tensors()...))
+		out, err := e.call(fmt.Sprintf("%s %+v %d", layer.Key, in.shape, e.scoreBytes), blockGraph(layer, shard.inOut(), in.shape, e.scoreBytes), append(args, shard.tensors()...))
 		if err != nil {
 			return err
 		}
@@ -190,7 +190,7 @@ func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, p *pass
 		if in.Saves {
 			own := past[len(past)-2:]
 			past = past[:len(past)-2]
-			err := e.save(p, piece, in, own)
+			err := e.save(p, shard, in, own)
 			releaseAll(own)
 			if err != nil {
 				return err
@@ -200,12 +200,12 @@ func (e *Engine) block(ctx context.Context, piece *piece, all []*inputs, p *pass
 	return nil
 }
 
-// saved returns the keys and values of a block that stand before a pass, [Q G K] each.
-func (e *Engine) saved(p *pass, piece *piece, size int) []*tensors.Tensor {
+// saved returns the keys and values of a block that stand before a step, [Q G K] each.
+func (e *Engine) saved(p *step, shard *shard, size int) []*tensors.Tensor {
 	width := e.model.G * e.model.K
 	k, v := make([]float32, 0, size*width), make([]float32, 0, size*width)
 	for _, n := range p.saved {
-		k, v = append(k, n.saved.k[piece.block]...), append(v, n.saved.v[piece.block]...)
+		k, v = append(k, n.saved.k[shard.block]...), append(v, n.saved.v[shard.block]...)
 	}
 	return []*tensors.Tensor{
 		tensors.FromFlatDataAndDimensions(k[:size*width], size, e.model.G, e.model.K),
@@ -214,7 +214,7 @@ func (e *Engine) saved(p *pass, piece *piece, size int) []*tensors.Tensor {
 }
 
 // save copies from the device what is to be kept of a batch's keys and values [T G K].
-func (e *Engine) save(p *pass, piece *piece, in *inputs, own []*tensors.Tensor) error {
+func (e *Engine) save(p *step, shard *shard, in *inputs, own []*tensors.Tensor) error {
 	width := e.model.G * e.model.K
 	for n, tensor := range own {
 		err := tensors.ConstFlatData(tensor, func(flat []float32) {
@@ -224,7 +224,7 @@ func (e *Engine) save(p *pass, piece *piece, in *inputs, own []*tensors.Tensor) 
 				if kept == nil {
 					continue
 				}
-				to := [][][]float32{kept.k, kept.v}[n][piece.block]
+				to := [][][]float32{kept.k, kept.v}[n][shard.block]
 				copy(to[t.i*width:(t.i+1)*width], flat[i*width:])
 			}
 		})
@@ -242,7 +242,7 @@ func releaseAll(all []*tensors.Tensor) {
 }
 
 // head gathers the final states after which something is asked for.
-func (e *Engine) head(p *pass, all []*inputs, results []Result) (*head, error) {
+func (e *Engine) head(p *step, all []*inputs, results []Result) (*head, error) {
 	h := &head{e: e, results: results}
 	d := e.model.D
 	for _, in := range all {
