@@ -34,18 +34,23 @@ type windows struct {
 	store Store
 }
 
-// Get returns what the store has of a window.
-func (w *windows) Get(ctx context.Context, requests []engine.Request) (results []engine.Result, ok bool, err error) {
+// Get returns what the store has of a window: all or nothing.
+func (w *windows) Get(ctx context.Context, requests []engine.Request) ([]engine.Known, error) {
+	known := make([]engine.Known, len(requests))
 	key, err := w.model.key(ctx, requests)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	value, ok, err := w.store.Get(key)
 	if err != nil || !ok {
-		return nil, false, err
+		return known, err
 	}
-	results, ok = decode(value, requests, w.model.arch.V)
-	return results, ok, nil
+	if results, ok := decode(value, requests, w.model.arch.V); ok {
+		for i, r := range results {
+			known[i] = engine.Known{Result: r, All: true}
+		}
+	}
+	return known, nil
 }
 
 // Put keeps the results of a window.

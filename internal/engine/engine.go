@@ -196,6 +196,8 @@ type Result struct {
 	Top          [][]TokenLogProb
 	Distribution []float32 // nil if not asked for
 	Within       float32   // ln of the probability; 0 if not asked for
+
+	greedy []bool // of each of IDs[From:]
 }
 
 // TokenLogProb is a token and its log-probability.
@@ -217,7 +219,7 @@ func (e *Engine) compute(ctx context.Context, requests []Request) ([]Result, err
 	}
 	results := make([]Result, len(requests))
 	for n, r := range requests {
-		results[n] = Result{LogProbs: make([]float32, len(r.IDs)-r.From), Greedy: true}
+		results[n] = Result{LogProbs: make([]float32, len(r.IDs)-r.From), Greedy: true, greedy: make([]bool, len(r.IDs)-r.From)}
 		if r.TopK > 0 {
 			results[n].Top = make([][]TokenLogProb, len(r.IDs)-r.From+1)
 			for i := range results[n].Top {

@@ -238,7 +238,8 @@ func (h *head) finish() error {
 			for _, targets := range o.logProbs {
 				for _, t := range targets {
 					r := &h.results[t.request]
-					r.Greedy = r.Greedy && float64(r.LogProbs[t.i]) >= g.max[i]
+					r.greedy[t.i] = float64(r.LogProbs[t.i]) >= g.max[i]
+					r.Greedy = r.Greedy && r.greedy[t.i]
 					r.LogProbs[t.i] = logProb(r.LogProbs[t.i], lse)
 				}
 			}

@@ -19,14 +19,6 @@ const (
 	windowDistributions = 64      // handed out together
 )
 
-// Cache keeps results. An error of it ends the run.
-type Cache interface {
-	// Get returns the results of the requests of a window; ok is false where it has not all.
-	Get(ctx context.Context, requests []Request) (results []Result, ok bool, err error)
-	// Put keeps the results of a window.
-	Put(ctx context.Context, requests []Request, results []Result) error
-}
-
 // window gathers requests, and counts the hidden states that computing them takes: one for
 // each different prefix, as many as a prefix tree of them has nodes.
 type window struct {
@@ -100,6 +92,9 @@ func (e *Engine) run(requests iter.Seq[Request], answer func(window []Request) (
 		w := &window{limit: e.WindowNodes, vocabulary: e.model.V}
 		done := 0
 		flush := func() bool {
+			if len(w.requests) == 0 {
+				return true
+			}
 			results, err := answer(w.requests)
 			if err != nil {
 				yield(Result{}, err)
@@ -130,35 +125,4 @@ func (e *Engine) run(requests iter.Seq[Request], answer func(window []Request) (
 		}
 		flush()
 	}
-}
-
-// window computes the requests of a window, unless the cache has their results.
-func (e *Engine) window(ctx context.Context, requests []Request) ([]Result, error) {
-	if len(requests) == 0 {
-		return nil, nil
-	}
-	if e.cache != nil {
-		results, ok, err := e.cache.Get(ctx, requests)
-		if err == nil {
-			err = ctx.Err() // the cache need not look at it
-		}
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			e.told(len(requests), true)
-			return results, nil
-		}
-	}
-	results, err := e.compute(ctx, requests)
-	if err != nil {
-		return nil, err
-	}
-	if e.cache != nil {
-		if err := e.cache.Put(ctx, requests, results); err != nil {
-			return nil, err
-		}
-	}
-	e.told(len(requests), false)
-	return results, nil
 }
