@@ -64,6 +64,10 @@ type Options struct {
 	// again. 0 keeps none. Numbers may then differ in their last bits with what was asked
 	// before, so it goes with no Store.
 	PromptCache int64
+	// AnswerCache bounds the bytes, about, of the log-probabilities and likeliest tokens that
+	// are remembered, prefix by prefix, so that what requests begin with is not computed
+	// again. 0 remembers none. It goes with no Store either.
+	AnswerCache int64
 	// Store, if not nil, keeps what is computed and gives it back to a later run of the
 	// same texts: see there. The weights are then hashed, which reads all of them once.
 	Store Store
@@ -117,6 +121,9 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 	if o.Store != nil && o.PromptCache > 0 {
 		return errors.New("a Store and a PromptCache, wanted one of them: a run that goes on must group its texts as before")
 	}
+	if o.Store != nil && o.AnswerCache > 0 {
+		return errors.New("a Store and an AnswerCache, wanted one of them: each is asked for what was computed before")
+	}
 	config, err := checkpoint.ReadConfig(m.dir)
 	if err != nil {
 		return err
@@ -161,8 +168,11 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 		DType: dtype, Memory: o.MemoryLimit, Prompts: o.PromptCache, Progress: o.Progress, Window: o.Batch,
 		MaxTokens: o.MaxTokens, TokenName: func(id int32) string { return m.beyond[id] },
 	}
-	if o.Store != nil {
+	switch {
+	case o.Store != nil:
 		options.Cache = &windows{m, o.Store}
+	case o.AnswerCache > 0:
+		options.Cache = engine.NewAnswers(o.AnswerCache)
 	}
 	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, options)
 	fault := <-tested

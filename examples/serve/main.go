@@ -46,8 +46,8 @@ type flags struct {
 	listen, tokenFile, log              string
 	anyone, logTexts                    bool
 	beta                                float64
-	body, bodies, prompts, known        string
-	promptBytes                         int64
+	body, bodies, prompts, answers      string
+	promptBytes, answerBytes            int64
 	grace                               time.Duration
 	limits                              serve.Limits
 	models                              cli.ModelFlags
@@ -74,7 +74,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.IntVar(&o.limits.Tokens, "max-tokens", 1_000_000, "`number` of tokens of a request at most, for each model")
 	f.IntVar(&o.limits.Requests, "max-requests", 1024, "`number` of requests that wait at most; more are answered with 429")
 	f.IntVar(&o.limits.Queue, "max-queue", 4_000_000, "`number` of tokens that wait at most; more are answered with 429")
-	f.StringVar(&o.known, "answer-cache", "64MiB", "`size` of the answers that are remembered for each model, so that what texts begin with is not asked again; 0 for none")
+	f.StringVar(&o.answers, "answer-cache", "64MiB", "`size` of the answers that are remembered for each model, so that what texts begin with is not asked again; 0 for none")
 	f.DurationVar(&o.limits.Timeout, "timeout", 5*time.Minute, "`time` for a request at most, its wait included")
 	f.DurationVar(&o.limits.Wait, "wait", 2*time.Millisecond, "`time` for which an idle server gathers requests before it computes")
 	f.DurationVar(&o.grace, "grace", time.Minute, "`time` to finish accepted requests when the program is told to stop")
@@ -133,11 +133,8 @@ func (o *flags) check() error {
 	if o.promptBytes, err = sizeOrNone(o.prompts); err != nil {
 		return cli.Usagef("-prompt-cache: %v", err)
 	}
-	if o.limits.Known, err = sizeOrNone(o.known); err != nil {
+	if o.answerBytes, err = sizeOrNone(o.answers); err != nil {
 		return cli.Usagef("-answer-cache: %v", err)
-	}
-	if o.limits.Known == 0 {
-		o.limits.Known = -1
 	}
 	if err := cli.CheckRendering("tuned-as", o.tunedAs); err != nil {
 		return err
@@ -184,7 +181,7 @@ func (o *flags) server(ctx context.Context, stderr io.Writer) (server *serve.Ser
 	if loader, err = o.models.Loader(stderr); err != nil {
 		return nil, nil, err
 	}
-	loader.KeepPrompts(o.promptBytes)
+	loader.Remember(o.promptBytes, o.answerBytes)
 	if err = o.load(ctx, loader, &options); err == nil {
 		err = logInvariance(options.Log, options.Tuned, options.Base)
 	}

@@ -40,6 +40,7 @@ type Loader struct {
 	dtype       dtypes.DType
 	memory      int64
 	promptCache int64
+	answerCache int64
 	texts       texts
 	stderr      io.Writer
 	models      map[string]*logprob.Model // by folder
@@ -120,9 +121,9 @@ func (w *watch) batch(texts int, stored bool) {
 	}
 }
 
-// KeepPrompts lets models that are loaded from now on keep prompts' keys and values
-// from one call to the next, in this many bytes each.
-func (l *Loader) KeepPrompts(bytes int64) { l.promptCache = bytes }
+// Remember lets models that are loaded from now on keep prompts' keys and values, and their
+// answers, from one call to the next, in this many bytes each.
+func (l *Loader) Remember(prompts, answers int64) { l.promptCache, l.answerCache = prompts, answers }
 
 // Load loads the model that name means: a folder, or a hub id. The same folder is
 // loaded once.
@@ -144,7 +145,7 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 		return m, nil
 	}
 	loading := NewProgress(l.stderr, "loading "+name, true)
-	o := &logprob.Options{Backend: l.backend, DType: l.dtype, MemoryLimit: l.memory, PromptCache: l.promptCache, Progress: loading.Set, Batch: l.watch.batch}
+	o := &logprob.Options{Backend: l.backend, DType: l.dtype, MemoryLimit: l.memory, PromptCache: l.promptCache, AnswerCache: l.answerCache, Progress: loading.Set, Batch: l.watch.batch}
 	if l.journal != nil {
 		o.Store = l.journal
 	}

@@ -141,9 +141,7 @@ func (q *queue) try(model int, items []item) error {
 	}
 	var answers []logprob.Result
 	err := q.guard(func() (err error) {
-		answers, err = q.known[model].recall(queries, func(rest []logprob.Request) ([]logprob.Result, error) {
-			return ask(ctx, q.models[model].LM, rest)
-		})
+		answers, err = ask(ctx, q.models[model].LM, queries)
 		return err
 	})
 	if err != nil {

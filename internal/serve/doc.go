@@ -15,7 +15,6 @@
 //	boundary.go     where a reply begins in a trainer's query
 //	queue.go        admits texts or answers 429; who is next
 //	batch.go        the batches that the models compute
-//	known.go        what was asked before is not computed again
 //	query.go        what a model is asked for a batch
 //	pieces.go       ids -> the text pieces and offsets of a response
 //

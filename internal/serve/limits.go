@@ -17,7 +17,6 @@ type Limits struct {
 	Requests int           // that are admitted at a time, those that wait included; 1,024
 	Queue    int           // tokens that are admitted at a time; 4,000,000, at least twice Tokens
 	Bodies   int64         // bytes of all requests' bodies that are held at a time; 256 MiB
-	Known    int64         // bytes of answers that are remembered for each model, about; 64 MiB, below 0 for none
 	Timeout  time.Duration // from the admission of a request to its answer; 5 minutes
 	Read     time.Duration // for a request to arrive, and for an answer to leave; 1 minute
 	Wait     time.Duration // for which an idle server gathers requests before it computes; 2 ms
@@ -45,9 +44,6 @@ func (l Limits) withDefaults() Limits {
 		l.Bodies = 256 << 20
 	}
 	l.Bodies = max(l.Bodies, l.Body)
-	if l.Known == 0 {
-		l.Known = 64 << 20
-	}
 	if l.Timeout <= 0 {
 		l.Timeout = 5 * time.Minute
 	}

@@ -272,7 +272,7 @@ func TestTrainerDecoded(t *testing.T) {
 // TestAlone: a text's numbers, in float32, do not depend on what else is computed with it
 // beyond 1e-5: alone, and among the texts of 16 other clients.
 func TestAlone(t *testing.T) {
-	s, tuned, _ := demoServer(t, "llama", func(o *Options) { o.Limits.Known = -1 })
+	s, tuned, _ := demoServer(t, "llama", nil)
 	r := rand.New(rand.NewPCG(7, 7))
 	size := tuned.Tokenizer().VocabSize()
 	texts := make([][]int32, 64)

@@ -17,7 +17,6 @@ type queue struct {
 	models  []*Model
 	metrics *metrics
 	log     func(message string, args ...any) // of what went wrong in a batch
-	known   []*known                          // by model; the worker's
 
 	mu       sync.Mutex
 	clients  []*client     // with texts waiting, the one whose turn it is first
@@ -55,9 +54,6 @@ var errClosed = fail(http.StatusServiceUnavailable, "server_error", "", "shuttin
 
 func newQueue(models []*Model, limits Limits, m *metrics, log func(string, ...any)) *queue {
 	q := &queue{limits: limits, models: models, metrics: m, log: log, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
-	for range models {
-		q.known = append(q.known, newKnown(max(limits.Known, 0)))
-	}
 	go q.work()
 	return q
 }
