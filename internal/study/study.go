@@ -16,9 +16,9 @@
 // The package is internal, since an analysis is no function that others would call: it is
 // one published figure with its tests, tables and caption, tied to the layout of the paper's
 // files, and may change with the report. What it is made of is public and may be imported:
-// implicit.Join, MWLR and the rewards files of package implicit, implicit/lexicon for
-// corpora of words, the word measures of package implicit, logprob.Table, and all tests,
-// mixed models and intervals in package stats.
+// implicit.Join and implicit.MWLR, implicit/lexicon for corpora of words, the word measures
+// and files of rewards of implicit/words, logprob.Table, and all tests, mixed models and
+// intervals of package stats.
 package study
 
 import (

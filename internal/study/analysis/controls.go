@@ -143,7 +143,8 @@ func (v wordValues) control(a, against string, freq map[string]float64, o *Optio
 		return row, nil, err
 	}
 	m := &row.Matches
-	m.MatchedGap, m.MatchedLo, m.MatchedHi, m.MatchedT, m.MatchedDF, m.MatchedP = t.Estimate, t.Interval.Lower, t.Interval.Upper, t.T, t.DF, t.P
+	m.MatchedGap, m.MatchedLo, m.MatchedHi = t.Estimate, t.Interval.Lower, t.Interval.Upper
+	m.MatchedT, m.MatchedDF, m.MatchedP = t.T, t.DF, t.P
 	return row, append(tests, tTest(name, "frequency-matched pairs of words", t)), nil
 }
 

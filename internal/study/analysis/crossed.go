@@ -57,7 +57,8 @@ func Crossed(dict *cube.Dictionary, scores []*cube.Scores, o *Options) (*Result,
 					prompts: r.groups.Places(framing, r.Prompts), words: r.Places(c)}
 				x.row = CrossedRow{Cell: Cell{c, framing, a, b}, MixedEstimate: nan, MixedT: nan, MixedDF: nan, MixedP: nan,
 					PairedT: nan, PairedDF: nan, PairedP: nan, SignFlipP: nan,
-					PromptsLo: nan, PromptsHi: nan, PromptsWordsLo: nan, PromptsWordsHi: nan, PromptsWordsModelsLo: nan, PromptsWordsModelsHi: nan}
+					PromptsLo: nan, PromptsHi: nan, PromptsWordsLo: nan, PromptsWordsHi: nan,
+					PromptsWordsModelsLo: nan, PromptsWordsModelsHi: nan}
 				if err := x.run(); err != nil {
 					return fmt.Errorf("study: crossed: %s, %s: %w", c, framing, err)
 				}
@@ -87,7 +88,8 @@ func Crossed(dict *cube.Dictionary, scores []*cube.Scores, o *Options) (*Result,
 // models.
 func (r CrossedRow) line() plot.IntervalRow {
 	line := plot.IntervalRow{Label: r.Category + ", " + r.PromptFraming}
-	for k, limits := range [][2]float64{{r.PromptsLo, r.PromptsHi}, {r.PromptsWordsLo, r.PromptsWordsHi}, {r.PromptsWordsModelsLo, r.PromptsWordsModelsHi}} {
+	for k, limits := range [][2]float64{{r.PromptsLo, r.PromptsHi}, {r.PromptsWordsLo, r.PromptsWordsHi},
+		{r.PromptsWordsModelsLo, r.PromptsWordsModelsHi}} {
 		if !math.IsNaN(limits[0]) {
 			line.Estimates = append(line.Estimates, estimate(k, r.Diff, min(r.Diff, limits[0]), max(r.Diff, limits[1])))
 		}
@@ -194,11 +196,13 @@ func (x *crossed) intervals() error {
 	if err != nil {
 		return err
 	}
-	err = interval(&row.PromptsWordsLo, &row.PromptsWordsHi, func(at [][]int) float64 { return mean(at[0], at[1]) }, prompts, words)
+	both := func(at [][]int) float64 { return mean(at[0], at[1]) }
+	err = interval(&row.PromptsWordsLo, &row.PromptsWordsHi, both, prompts, words)
 	if err != nil || len(models[0]) < 2 || len(models[1]) < 2 {
 		return err
 	}
-	return interval(&row.PromptsWordsModelsLo, &row.PromptsWordsModelsHi, x.resampled, prompts, words, len(models[0]), len(models[1]))
+	return interval(&row.PromptsWordsModelsLo, &row.PromptsWordsModelsHi, x.resampled,
+		prompts, words, len(models[0]), len(models[1]))
 }
 
 // resampled is the difference of some prompts, words and models of each family.

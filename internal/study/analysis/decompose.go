@@ -127,7 +127,8 @@ func decompose(s *cube.Scores, p *Pair, framing string, o *Options) (*PartRow, [
 		t := newTest(fmt.Sprintf("%s, %s: %s of %s", row.RewardModel, framing, name, p.Name),
 			fmt.Sprintf("permutation of words, %d random arrangements", o.Arrangements()),
 			[]string{"coefficient", "coefficient", "R2"}[k])
-		t.Value, t.P = []float64{row.BetaBase, row.BetaImplicit, row.R2}[k], []float64{row.BetaBaseP, row.BetaImplicitP, row.R2P}[k]
+		t.Value = []float64{row.BetaBase, row.BetaImplicit, row.R2}[k]
+		t.P = []float64{row.BetaBaseP, row.BetaImplicitP, row.R2P}[k]
 		t.N = fmt.Sprintf("%d words", len(y))
 		if k < 2 {
 			e := fit.Coefs[k+1]
@@ -154,8 +155,8 @@ func (row *PartRow) permute(y, base, reward []float64, o *Options) {
 	for range o.Arrangements() {
 		random.Shuffle(len(dealt), func(i, j int) { dealt[i], dealt[j] = dealt[j], dealt[i] })
 		b1, b2, r2 := solve(correlation(dealt, base), correlation(dealt, reward))
-		for k, v := range [][2]float64{{math.Abs(b1), math.Abs(row.BetaBase)}, {math.Abs(b2), math.Abs(row.BetaImplicit)}, {r2, row.R2}} {
-			if v[0] >= v[1]-slack {
+		for k, v := range [][2]float64{{b1, row.BetaBase}, {b2, row.BetaImplicit}, {r2, row.R2}} {
+			if math.Abs(v[0]) >= math.Abs(v[1])-slack {
 				over[k]++
 			}
 		}

@@ -138,7 +138,8 @@ func runGaps(rows []EndRow) []RunGapRow {
 		for _, l := range rows {
 			same := g.DataSize == l.DataSize && g.DataSource == l.DataSource && g.Method == l.Method && g.Category == l.Category
 			if same && g.Family == "Gemma" && l.Family == "Llama" {
-				gaps = append(gaps, RunGapRow{g.DataSize, g.DataSource, g.Method, g.Category, g.SumValue, l.SumValue, l.SumValue - g.SumValue})
+				gaps = append(gaps, RunGapRow{g.DataSize, g.DataSource, g.Method, g.Category,
+					g.SumValue, l.SumValue, l.SumValue - g.SumValue})
 			}
 		}
 	}

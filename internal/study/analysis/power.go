@@ -87,7 +87,8 @@ func Power(ctx context.Context, d Design, shifts []float64, sims int, o *Options
 		res.doubt(say("power.few", d.Models[0], d.Models[1]))
 	}
 	chart := &plot.Lines{XLabel: "shift between families (SD of word scores)",
-		YLabel: "share of simulations with p < 0.05", YRange: [2]float64{0, 1}, Markers: true, Rules: []plot.Rule{{At: 0.05, Label: "0.05"}},
+		YLabel: "share of simulations with p < 0.05", YRange: [2]float64{0, 1}, Markers: true,
+		Rules:  []plot.Rule{{At: 0.05, Label: "0.05"}},
 		Groups: named(powerTests...), Facets: []plot.LineFacet{facet}}
 	res.Tables = []Table{{"rates", "How often each test finds the shift", rows, len(rows)}}
 	res.Figures = []Figure{{"power", &plot.Figure{Title: "What the design can show", Chart: chart,

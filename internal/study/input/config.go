@@ -32,7 +32,7 @@ type Config struct {
 	Pairs     [][2]string       `yaml:"pairs"`     // base and tuned models (implicit, did ...); nil: found by name
 	Prompt    string            `yaml:"prompt"`    // of fig3 and table1; "": greatest_ever_one
 	Words     []string          `yaml:"words"`     // of fig3; nil: love, freedom
-	Neutral   string            `yaml:"neutral"`   // prompt whose log-probabilities are a word's frequency; "": the mean of all
+	Neutral   string            `yaml:"neutral"`   // prompt whose ln p is a word's frequency; "": the mean of all
 	Groups    string            `yaml:"groups"`    // CSV file prompt,group: prompts to test together; "": by their names
 }
 
@@ -119,8 +119,8 @@ func (c *Config) discover() error {
 		}
 	}
 	if len(c.Corpora)+len(c.Tables)+len(c.Series)+len(c.Ablations) == 0 {
-		return fmt.Errorf("study: %s: nothing of the paper's layout, wanted data/corpora, data/reward_model_scores and the like",
-			c.Data)
+		return fmt.Errorf("study: %s: nothing of the paper's layout, "+
+			"wanted data/corpora, data/reward_model_scores and the like", c.Data)
 	}
 	return nil
 }
