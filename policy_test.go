@@ -233,7 +233,6 @@ var oversized = map[string][2]int{
 	"serve.check":             {46, 29},
 	"serve.tokenize":          {68, 22},
 	"stats.bootstrap":         {80, 23},
-	"study.configure":         {153, 17},
 	"tabulate.run":            {96, 24},
 	"tokenize.checkModel":     {60, 25},
 	"tokenize.decoder":        {71, 25},
