@@ -23,9 +23,9 @@ type Groups struct {
 
 // The framings without a file.
 const (
-	Positive = "positive"
-	Negative = "negative"
-	Other    = "other"
+	positive = "positive"
+	negative = "negative"
+	other    = "other"
 	everyone = "all"
 )
 
@@ -37,9 +37,9 @@ func named(prompt string) string {
 	case !ok:
 		return ""
 	case slices.Contains([]string{"best", "greatest", "good"}, adjective):
-		return Positive
+		return positive
 	case slices.Contains([]string{"worst", "bad", "terrible"}, adjective):
-		return Negative
+		return negative
 	}
 	return ""
 }
@@ -50,7 +50,7 @@ func (g *Groups) Framing(prompt string) string {
 		if own, ok := g.Of[prompt]; ok {
 			return own
 		}
-		return Other
+		return other
 	}
 	if own := named(prompt); own != "" {
 		return own
@@ -58,18 +58,18 @@ func (g *Groups) Framing(prompt string) string {
 	if g != nil && !slices.ContainsFunc(g.Prompts, func(p string) bool { return named(p) != "" }) {
 		return everyone
 	}
-	return Other
+	return other
 }
 
 // Framings returns the framings that some prompts have, in order: the file's, or
 // positive before negative; other last.
 func (g *Groups) Framings(prompts []string) []string {
-	order := []string{Positive, Negative, everyone}
+	order := []string{positive, negative, everyone}
 	if g != nil && g.Of != nil {
 		order = slices.Clone(g.Names)
 	}
-	if !slices.Contains(order, Other) {
-		order = append(order, Other)
+	if !slices.Contains(order, other) {
+		order = append(order, other)
 	}
 	return slices.DeleteFunc(order, func(name string) bool { return len(g.Places(name, prompts)) == 0 })
 }
@@ -95,9 +95,9 @@ func (g *Groups) Members(framing string, prompts []string) []string {
 func (g *Groups) Valence(framing string) string {
 	if g == nil || g.Of == nil {
 		switch framing {
-		case Positive:
+		case positive:
 			return "good"
-		case Negative:
+		case negative:
 			return "bad"
 		}
 	}
@@ -151,7 +151,7 @@ func (g *Groups) About() string {
 	for _, framing := range found {
 		own := g.Members(framing, g.Prompts)
 		s := fmt.Sprintf("%s %d", framing, len(own))
-		if framing == Other {
+		if framing == other {
 			s += " (" + Listed(own, 6) + ")"
 		}
 		parts = append(parts, s)

@@ -14,8 +14,8 @@ import (
 	"github.com/implicitreward/implicitreward/internal/study/cube"
 )
 
-// PaperPrompt is the one of Figure 3 and Table 1.
-const PaperPrompt = "greatest_ever_one"
+// paperPrompt is the one of Figure 3 and Table 1.
+const paperPrompt = "greatest_ever_one"
 
 // Read reads the files of some kinds that a configuration names. It fills in what Data
 // stands for. compat reads as the paper's code does.
@@ -29,7 +29,7 @@ func Read(c *Config, kinds cube.Kind, compat bool) (*cube.Inputs, error) {
 	c.keep(kinds)
 	in := &cube.Inputs{Prompt: c.Prompt, Words: c.Words, Neutral: c.Neutral, Groups: &cube.Groups{}}
 	if in.Prompt == "" {
-		in.Prompt = PaperPrompt
+		in.Prompt = paperPrompt
 	}
 	if in.Words == nil {
 		in.Words = []string{"love", "freedom"}

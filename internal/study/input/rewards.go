@@ -52,6 +52,9 @@ func ReadRewards(path string, models []cube.Model) (*cube.RewardFile, error) {
 	return r, nil
 }
 
+// measures are those of a rewards file, best first.
+var measures = []words.Measure{words.Pooled, words.WholeWord, words.Paper, words.Exact}
+
 // oneMeasure returns the rows of one measure, and its name if there are others.
 func oneMeasure(rows []words.Record) ([]words.Record, string) {
 	for _, m := range measures {

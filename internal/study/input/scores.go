@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/study/cube"
 	"github.com/implicitreward/implicitreward/internal/table"
@@ -132,6 +131,3 @@ func isRewards(path string) bool {
 	header, err := table.NewCSVReader(bytes.NewReader(data)).Header()
 	return err == nil && slices.Contains(header, "logp_tuned") && slices.Contains(header, "word")
 }
-
-// measures are those of a rewards file, best first.
-var measures = []words.Measure{words.Pooled, words.WholeWord, words.Paper, words.Exact}
