@@ -14,14 +14,12 @@ import (
 	"github.com/implicitreward/implicitreward/internal/engine"
 )
 
-// goBackend is the pure-Go backend as it can be used here. By default it runs
-// operations of one graph in parallel, from the same pool of workers that an
-// operation then waits for: with as many products under way as there are workers it
-// waits for ever (compute v0.1.6, workerspool.Pool.Saturate). One operation after the
-// other, each on all cores, does not.
+// goBackend is the configuration of the pure-Go backend: operations of a graph run one after
+// the other, each on all cores. The default, in parallel, can deadlock: operations take
+// workers from the pool that they then wait for (compute v0.1.6, workerspool.Pool.Saturate).
 const goBackend = "go:ops_sequential"
 
-// BackendError says that a backend computes wrong numbers on this machine, or none.
+// BackendError is a backend that computes wrong numbers on this machine, or none.
 type BackendError struct {
 	Backend   string // as BackendName has it
 	DType     string // as DTypeName has it
@@ -29,7 +27,7 @@ type BackendError struct {
 	Err       error  // what is wrong, and by how much
 }
 
-// Error names what is wrong and the ways out.
+// Error says what is wrong and what to do.
 func (e *BackendError) Error() string {
 	other := `compute.NewWithConfig("` + goBackend + `")`
 	if e.Backend == "go" {
@@ -45,10 +43,10 @@ func (e *BackendError) Error() string {
 
 func (e *BackendError) Unwrap() error { return e.Err }
 
-// CheckBackend computes products, attention and what else models are made of on the
-// backend, as they are computed in the dtype, and compares them with float64: what differs
-// by more than rounding is a BackendError. A process tries a kind of backend once for each
-// dtype, in some 10 ms, or 0.3 s where XLA compiles. Load calls it.
+// CheckBackend computes matrix products, attention and the other operations of models on the
+// backend, in the dtype, and compares them with float64: a difference beyond rounding is a
+// BackendError. The result is cached by kind of backend and dtype; a first check takes about
+// 10 ms, or 0.3 s if XLA compiles. Load calls it.
 func CheckBackend(b compute.Backend, dtype dtypes.DType) error {
 	if err := engine.SelfTest(b, dtype); err != nil {
 		return &BackendError{BackendName(b), DTypeName(dtype), Processor(), err}
@@ -56,7 +54,7 @@ func CheckBackend(b compute.Backend, dtype dtypes.DType) error {
 	return nil
 }
 
-// chooseBackend is b if it can be used, and the process's own where b is nil.
+// chooseBackend returns b if it can be used, and the process's default if b is nil.
 func chooseBackend(b compute.Backend) (compute.Backend, error) {
 	if b == nil {
 		return defaultBackend()
@@ -75,9 +73,9 @@ var defaultBackend = sync.OnceValues(func() (compute.Backend, error) {
 	return newDefault(compute.List(), compute.New, compute.NewWithConfig)
 })
 
-// newDefault makes the backend that compute chooses among those registered, with the
-// settings that we need: one operation after the other, and no TF32. The pure-Go backend
-// stands in for an XLA without its plugin, but for nothing that was asked for by name.
+// newDefault makes the backend that compute chooses among those registered, with operations
+// one after the other and without TF32. If XLA has no plugin, the pure-Go backend replaces
+// it, unless XLA was named explicitly.
 func newDefault(registered []string, usual func() (compute.Backend, error), named func(config string) (compute.Backend, error)) (compute.Backend, error) {
 	if len(registered) == 0 {
 		return nil, fmt.Errorf("no backend in this program, wanted an import of github.com/gomlx/compute/gobackend (\"go\") or github.com/gomlx/go-xla/compute/xla (\"xla\")")
@@ -96,7 +94,7 @@ func newDefault(registered []string, usual func() (compute.Backend, error), name
 	case err == nil:
 		return b, nil
 	}
-	// An error other than that of compute's own choice is that of what GOMLX_BACKEND names.
+	// If its error is another than usual's, it is about what GOMLX_BACKEND names.
 	_, own := made(func() (compute.Backend, error) { return named(compute.DefaultConfig) })
 	if own != nil && own.Error() == err.Error() && slices.Contains(registered, "go") {
 		return made(func() (compute.Backend, error) { return named(goBackend) })
@@ -105,7 +103,7 @@ func newDefault(registered []string, usual func() (compute.Backend, error), name
 	return nil, fmt.Errorf("no backend: %w; wanted GOMLX_BACKEND unset, or one of %s that works here", err, strings.Join(registered, ", "))
 }
 
-// made turns a panic, which compute and plugins have for what they cannot find, into an
+// made turns a panic, by which compute and plugins report what they cannot find, into an
 // error.
 func made(create func() (compute.Backend, error)) (b compute.Backend, err error) {
 	defer func() {
@@ -117,16 +115,18 @@ func made(create func() (compute.Backend, error)) (b compute.Backend, err error)
 	return create()
 }
 
-// sequential reads the setting, of a type that compute does not export.
+// sequential reports whether b runs operations one after the other, a setting in a type that
+// compute does not export.
 func sequential(b compute.Backend) bool {
 	f := fieldOf(reflect.ValueOf(b), "OpsExecutionType")
-	return !f.IsValid() || !f.CanInt() || f.Int() == opsSequential // without it, another backend of that name: nothing is known against it
+	return !f.IsValid() || !f.CanInt() || f.Int() == opsSequential // another backend of that name, not known to deadlock
 }
 
-// opsSequential is compute's OpsExecutionSequential; a test holds it.
+// opsSequential is compute's OpsExecutionSequential, as a test checks.
 const opsSequential = 2
 
-// withoutTF32 is the configuration of b with TF32 off; ok is false where it was asked for.
+// withoutTF32 returns the configuration of b with TF32 off; ok is false if TF32 was asked
+// for.
 func withoutTF32(b compute.Backend) (config string, ok bool) {
 	plugin, rest := "", ""
 	if c, is := b.(interface{ Config() string }); is {
@@ -141,5 +141,5 @@ func withoutTF32(b compute.Backend) (config string, ok bool) {
 	return b.String() + ":" + plugin + rest + ",tf32=false", !strings.Contains(rest, "tf32")
 }
 
-// BackendName is how results name a backend: "go", "xla:cpu", "xla:cuda".
+// BackendName names a backend as in results: "go", "xla:cpu", "xla:cuda".
 func BackendName(b compute.Backend) string { return arch.BackendName(b) }

@@ -16,16 +16,16 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Bounds are how far log-probabilities lie from those of a reference, in nats.
+// Bounds are differences of log-probabilities from those of a reference, in nats.
 type Bounds struct {
 	Largest float64 `json:"largest"`
 	Mean    float64 `json:"mean"`
 }
 
-// Promised is how far this library's numbers lie, at most, from what a checkpoint's weights
-// give in exact arithmetic, when matrix products compute in the type (float32 unless it is
-// bfloat16). The tests on SmolLM2-135M, the real model that they have, hold it there;
-// Model.Certify tells whether it holds for another model and on another machine.
+// Promised returns the greatest difference of this library's log-probabilities from those of
+// the same weights in exact arithmetic, for matrix products in the given type (float32
+// unless it is bfloat16). The tests hold SmolLM2-135M, the real model that they have, to it;
+// Model.Certify checks another model on another machine.
 func Promised(dtype dtypes.DType) Bounds {
 	if dtype == dtypes.BFloat16 {
 		return Bounds{Largest: 0.25, Mean: 0.02}
@@ -33,34 +33,32 @@ func Promised(dtype dtypes.DType) Bounds {
 	return Bounds{Largest: 1e-4, Mean: 2e-5}
 }
 
-// Certificate says how far a model's numbers lie from what its weights give in float64, on
-// the machine and backend that the same Meta names.
+// Certificate compares a model's numbers with those of its weights in float64, on the
+// machine and backend named by the same Meta.
 type Certificate struct {
 	Texts    int    `json:"texts"`
-	Values   int    `json:"values"` // log-probabilities that were compared
+	Values   int    `json:"values"` // number of log-probabilities compared
 	Found    Bounds `json:"found"`
 	Promised Bounds `json:"promised"`
-	Holds    bool   `json:"holds"` // what was found is within what is promised
+	Holds    bool   `json:"holds"` // Found is within Promised
 }
 
-// certifyLikeliest is how many tokens are compared after each text. The whole vocabulary
-// would be mostly tokens that nobody writes, which weights rounded to bfloat16 move more.
+// certifyLikeliest is the number of tokens compared after each text. Most of the vocabulary
+// is tokens of tiny probability, which rounding weights to bfloat16 changes more.
 const certifyLikeliest = 16
 
-// Certify computes texts in two ways, as Score and Next do and as the model is defined: in
-// float64, from the weights as the checkpoint has them, each text alone and all positions
-// side by side. It compares ln p of the replies' tokens and of the 16 likeliest tokens
-// after each text. The certificate is in Meta from then on. A Store is neither read nor
-// written.
+// Certify computes texts in two ways: as Score and Next do, and by the definition of the
+// model in float64, from the checkpoint's weights, each text alone in one dense forward. It
+// compares ln p of the replies' tokens and of the 16 likeliest tokens after each text. The
+// certificate is part of Meta from then on. A Store is neither read nor written.
 //
-// Without texts it takes a few of its own, which are always the same: short replies to a
-// prompt, replies to a long one, and a text that takes several batches, cut to the model's
-// context. The reference takes about ten times as long as Score does, and memory for one
-// block in float64, whatever MemoryLimit says, and for attention 8 bytes for each head and
-// pair of tokens of a text.
+// Without texts it takes built-in ones: short replies to a prompt, replies to a long one,
+// and a text of several batches, cut to the model's context. The reference takes about ten
+// times as long as Score, and memory for one block in float64, whatever MemoryLimit says,
+// plus, for attention, 8 bytes for each head and pair of tokens of a text.
 //
-// Errors are as Score's; a text of no tokens is one too, and so is a backend that does not
-// compute in float64. That the bounds do not hold is not an error.
+// Errors are those of Score; a text of no tokens is one too, and so is a backend that does
+// not compute in float64. Exceeded bounds are not an error: see Certificate.Holds.
 func (m *Model) Certify(ctx context.Context, texts []tokenize.Encoded) (Certificate, error) {
 	c, err := m.certify(ctx, texts)
 	if err != nil {
@@ -119,7 +117,7 @@ func (m *Model) certify(ctx context.Context, texts []tokenize.Encoded) (Certific
 	return c, nil
 }
 
-// likeliest are the n tokens of a row with the highest values.
+// likeliest returns the n tokens of a row with the highest values.
 func likeliest(row []float64, n int) []int {
 	order := make([]int, len(row))
 	for v := range order {
@@ -129,7 +127,7 @@ func likeliest(row []float64, n int) []int {
 	return order[:min(n, len(order))]
 }
 
-// weightRows are some of the rows of a tensor of the checkpoint.
+// weightRows returns rows of a tensor of the checkpoint, as float32.
 func (m *Model) weightRows(t arch.Tensor, from, to int) ([]float32, error) {
 	w, ok := m.weights.Get(t.Name)
 	if !ok {
@@ -140,8 +138,8 @@ func (m *Model) weightRows(t arch.Tensor, from, to int) ([]float32, error) {
 	return w.Float32s()
 }
 
-// The texts of a certificate: the long prompt is some 150 tokens of most tokenizers, and all
-// of the passage more than a batch.
+// The texts of a certificate: with most tokenizers the long prompt is about 150 tokens, and
+// the whole passage more than a batch.
 const (
 	certifyPrompt = "In one word, what is the greatest thing ever?"
 	certifyLong   = `The harbour lay still that morning. Two boats had come in before sunrise, the first with 340 kilograms of herring, the
@@ -157,12 +155,12 @@ On Friday, at ten minutes to midnight, Anna put on her coat, took the lantern an
 them why.`
 )
 
-// certifyTexts are what Certify takes where it is given none: of a checkpoint without a
-// tokenizer, token ids drawn with a fixed seed.
+// certifyTexts returns Certify's built-in texts; for a checkpoint without a tokenizer, token
+// ids drawn with a fixed seed.
 func (m *Model) certifyTexts() ([]tokenize.Encoded, error) {
 	encode := func(prompt, reply string) (tokenize.Encoded, error) { return m.tok.Raw(prompt, reply) }
 	if m.tok == nil {
-		encode = func(prompt, reply string) (tokenize.Encoded, error) { // a token for every four bytes
+		encode = func(prompt, reply string) (tokenize.Encoded, error) { // one token for every four bytes
 			r := rand.New(rand.NewPCG(1, uint64(len(prompt))))
 			var t tokenize.Encoded
 			for range (len(prompt) + len(reply) + 3) / 4 {

@@ -14,16 +14,16 @@ import (
 )
 
 // ReadCSV reads the format of the paper's code: a header with token_id, token_name,
-// token_decoded and one column a prompt, then one row a token, as WriteCSV, pandas or
-// R write it. Values are rounded once, to the nearest float32, so files that print
-// float32 as double give back the same bits; -inf (also -Inf, -Infinity) is ln 0.
-// Rows may stand in any order and come back in id order.
+// token_decoded and one column for each prompt, then one row for each token, as written by
+// WriteCSV, pandas or R. Values are rounded once, to the nearest float32, so files that
+// print float32 as double restore the same bits; -inf (also -Inf, -Infinity) is ln 0. Rows
+// may be in any order and are returned in id order.
 //
-// No token is missing: "NA", "null" and "" are tokens like others, and "\r\n", "\n"
-// and "\r" inside quotes stay apart. Refused, with line and column, are NaN or empty
-// values, values above 0, wrong quoting, text that is not UTF-8, rows of another
-// length, an id or a prompt that stands twice, a missing column, and a file without
-// rows. Meta is empty: see ReadMeta.
+// No token is taken for a missing value: "NA", "null" and "" are ordinary tokens, and
+// "\r\n", "\n" and "\r" inside quotes are distinct. Errors, with line and column, are NaN or
+// empty values, values above 0, wrong quoting, text that is not UTF-8, rows of different
+// lengths, a repeated id or prompt, a missing column, and a file without rows. Meta is
+// empty: see ReadMeta.
 func ReadCSV(r io.Reader) (*Table, error) {
 	t, err := readCSV(table.NewCSVReader(r))
 	if err != nil {
@@ -40,14 +40,14 @@ func readCSV(r *table.CSVReader) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	var at [len(tokenColumns)]int // where the token columns stand
+	var at [len(tokenColumns)]int // indices of the token columns
 	for k, name := range tokenColumns {
 		if at[k] = slices.Index(header, name); at[k] < 0 {
 			return nil, fmt.Errorf("line %d: no column %s, wanted the header %s and prompts", r.Line(0), name, strings.Join(tokenColumns[:], ","))
 		}
 	}
 	t, seen := &Table{}, map[string]bool{}
-	var columns []int // where the prompts stand
+	var columns []int // indices of the prompts' columns
 	for i, name := range header {
 		if slices.Contains(at[:], i) {
 			continue
@@ -90,7 +90,7 @@ func readCSV(r *table.CSVReader) (*Table, error) {
 	return t, t.sortTokens(func(row int) string { return fmt.Sprintf("line %d, column %d (token_id)", lines[row], at[0]+1) })
 }
 
-// newToken copies name and text, into one string where they are the same.
+// newToken copies name and text, into one string if they are equal.
 func newToken(id int32, name, text []byte) tokenize.Token {
 	tok := tokenize.Token{ID: id, Name: string(name)}
 	if tok.Text = tok.Name; string(text) != tok.Name {
@@ -110,9 +110,9 @@ func parseLogProb(field []byte) (float32, error) {
 	return float32(v), checkLogProb(float32(v))
 }
 
-// WriteCSV writes the format that ReadCSV describes, with "\n" as line end and the
-// fewest digits that give back the same float32. Fields are quoted where pandas
-// quotes them. Meta is not written: see Meta.WriteJSON.
+// WriteCSV writes the format that ReadCSV describes, with "\n" as line end, the fewest
+// digits that restore the same float32, and pandas' quoting. Meta is not written: see
+// Meta.WriteJSON.
 func (t *Table) WriteCSV(w io.Writer) error {
 	if err := t.Check(); err != nil {
 		return err

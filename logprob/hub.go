@@ -6,9 +6,9 @@ import (
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
 )
 
-// HubOptions say where models named by a hub id come from. The zero value is the public
-// hub with the cache of Hugging Face's own tools; packages read no environment, so the
-// variables in brackets, which those tools read, are the program's to fill in.
+// HubOptions say where models named by a hub id come from. The zero value is the public hub
+// and the cache of Hugging Face's own tools. This package reads no environment variables; a
+// program may set the fields from those in brackets, which those tools read.
 type HubOptions struct {
 	// Endpoint is the hub's address, https://huggingface.co by default
 	// (HF_ENDPOINT).
@@ -18,28 +18,25 @@ type HubOptions struct {
 	// $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub). A leading ~ is the
 	// home folder.
 	CacheDir string
-	// Token is sent to the endpoint, and to no other host, with every request;
-	// empty for none (HF_TOKEN, else the content of the file $HF_TOKEN_PATH,
-	// else of $HF_HOME/token; no token if HF_HUB_DISABLE_IMPLICIT_TOKEN is
-	// set).
+	// Token is sent with every request to the endpoint, and to no other host; "" for none
+	// (HF_TOKEN, else the content of the file $HF_TOKEN_PATH, else of $HF_HOME/token; none
+	// if HF_HUB_DISABLE_IMPLICIT_TOKEN is set).
 	Token string
-	// Offline asks nothing of the network: the model must be in the cache
-	// (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is 1, ON, YES or TRUE).
+	// Offline uses no network: the model must be in the cache (HF_HUB_OFFLINE or
+	// TRANSFORMERS_OFFLINE is 1, ON, YES or TRUE).
 	Offline bool
-	// Progress, if not nil, is told the bytes that have arrived and those that
-	// are known to be wanted, whenever some arrive, of the files that were not
-	// there yet. The total grows once, when the shards are known; done falls
-	// when a file must be begun again. Calls do not overlap.
+	// Progress, if not nil, is called with the bytes that have arrived and the bytes known
+	// to be needed, of files that were not in the cache. total grows once, when the shards
+	// are known; done falls when a file must be restarted. Calls do not overlap.
 	Progress func(done, total int64)
-	// Warn, if not nil, is told what did not stop the work, such as that the
-	// hub could not be reached and the cached revision was taken.
+	// Warn, if not nil, is called with problems that did not stop the work, such as an
+	// unreachable hub when the cached revision is used.
 	Warn func(error)
 }
 
-// Find returns the folder of a model that is named by a folder, by a hub id
-// ("org/name" or "org/name@revision"), which is downloaded to the usual cache, or,
-// offline, by a hub id that is in the cache. A file takes its place in the cache only
-// whole and with the SHA that the hub announced.
+// Find returns the checkpoint folder of a model named by a folder or a hub id ("org/name" or
+// "org/name@revision"). A hub model is downloaded into the usual cache, or, offline, must be
+// in it. A file enters the cache only when complete and with the SHA that the hub announced.
 func Find(ctx context.Context, name string, o *HubOptions) (dir string, err error) {
 	if o == nil {
 		o = &HubOptions{}

@@ -17,10 +17,9 @@ import (
 	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
-// Processor names this machine's kind of processor: its architecture, the features by
-// which backends choose their code, and where the system tells it the model's name, such
-// as "amd64 avx2 fma: AMD EPYC 7763 64-Core Processor". Two that differ may round
-// differently.
+// Processor names this machine's kind of processor: its architecture, the features by which
+// backends choose their code and, if the system tells it, the model, such as "amd64 avx2
+// fma: AMD EPYC 7763 64-Core Processor". Kinds that differ may round differently.
 var Processor = sync.OnceValue(func() string {
 	features := []string{runtime.GOARCH}
 	for _, f := range []struct {
@@ -43,9 +42,8 @@ var Processor = sync.OnceValue(func() string {
 	return name
 })
 
-// Machine says in what the machines of two Metas differ that decides how numbers are
-// rounded: "on other processors (X; Y)", "with other plugins (X; Y)", or "" where they do
-// not differ or one does not say.
+// Machine says how two Metas differ in what decides rounding: "on other processors (X; Y)",
+// "with other plugins (X; Y)", or "" if they do not differ or one does not say.
 func (m Meta) Machine(other Meta) string {
 	switch {
 	case m.Processor != other.Processor && m.Processor != "" && other.Processor != "":
@@ -56,7 +54,7 @@ func (m Meta) Machine(other Meta) string {
 	return ""
 }
 
-// processorModel is what Linux calls the first processor; "" where it does not say.
+// processorModel is Linux's name of the first processor, or "".
 func processorModel() string {
 	f, err := os.Open("/proc/cpuinfo")
 	if err != nil {
@@ -72,8 +70,9 @@ func processorModel() string {
 	return ""
 }
 
-// pluginPath is the file that XLA was loaded from, of fields that go-xla does not export;
-// "" for another backend, and where XLA is linked into the program. A test holds it.
+// pluginPath is the file that XLA was loaded from, read from fields that go-xla does not
+// export (a test checks that they exist); "" for other backends and for an XLA linked into
+// the program.
 func pluginPath(b compute.Backend) string {
 	path := fieldOf(fieldOf(reflect.ValueOf(b), "plugin"), "path")
 	if path.Kind() != reflect.String || path.String() == "_preloaded_" {
@@ -82,8 +81,8 @@ func pluginPath(b compute.Backend) string {
 	return path.String()
 }
 
-// fieldOf is a field of a struct or of what a pointer or an interface leads to; the zero
-// Value where there is none.
+// fieldOf returns a field of a struct, through pointers and interfaces; the zero Value if
+// there is none.
 func fieldOf(v reflect.Value, name string) reflect.Value {
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		v = v.Elem()
@@ -94,9 +93,9 @@ func fieldOf(v reflect.Value, name string) reflect.Value {
 	return v.FieldByName(name)
 }
 
-// describe is the backend's own description, without folders; of a device that is no
-// processor its name too, and of the pure-Go backend Go's version, which tells whether
-// it was built with vector code.
+// describe returns the backend's own description without folders, for a device other than the
+// processor also its name, and for the pure-Go backend Go's version, which shows whether it
+// was built with vector code.
 func describe(b compute.Backend) string {
 	text := b.Description()
 	if path := pluginPath(b); path != "" {
@@ -112,10 +111,10 @@ func describe(b compute.Backend) string {
 	return text
 }
 
-// hashes are the plugins' by path: a plugin of 250 MB takes a fraction of a second.
+// hashes caches plugin hashes by path: hashing 250 MB takes a fraction of a second.
 var hashes sync.Map // path -> func() (string, error), which hashes once
 
-// pluginHash is the SHA-256, in hex, of the plugin's file.
+// pluginHash returns the SHA-256, in hex, of the plugin's file.
 func pluginHash(ctx context.Context, path string) (string, error) {
 	once, _ := hashes.LoadOrStore(path, sync.OnceValues(func() (string, error) {
 		hash, err := regular.Hash(path)

@@ -16,18 +16,17 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// rowGroup is the number of rows after which WriteParquet starts a new row group, so
-// that it holds no more than that in memory.
+// rowGroup is the number of rows of a row group, which WriteParquet holds in memory.
 const rowGroup = 1 << 16
 
-// maxRows bounds the memory that a damaged file can cost; the largest vocabularies
-// have 300,000 tokens.
+// maxRows bounds the memory that a damaged file can cost; the largest vocabularies have
+// 300,000 tokens.
 const maxRows = 1 << 24
 
 // WriteParquet writes the columns token_id (int32), token_name, token_decoded (UTF-8
-// strings) and one float32 column a prompt, in order, with Meta as JSON in the
-// key-value metadata under "implicitreward". The same table gives the same bytes.
-// pandas, pyarrow, R's arrow and DuckDB read it.
+// strings) and one float32 column for each prompt, in order, with Meta as JSON in the
+// key-value metadata under "implicitreward". Equal tables give equal bytes. pandas, pyarrow,
+// R's arrow and DuckDB read it.
 func (t *Table) WriteParquet(w io.Writer) error {
 	if err := t.Check(); err != nil {
 		return err
@@ -88,8 +87,8 @@ func (t *Table) writeRows(out *parquet.GenericWriter[any], from, to int) error {
 	return out.Flush()
 }
 
-// group is a parquet.Group whose fields stand in the order given; the map of
-// parquet.Group sorts them by name.
+// group is a parquet.Group that keeps the order of its fields; parquet.Group itself sorts
+// them by name.
 type group struct {
 	parquet.Group
 	fields []parquet.Field
@@ -104,20 +103,19 @@ type field struct {
 
 func (f field) Name() string { return f.name }
 
-// Value is for writing rows; we write columns.
+// Value is for writing by rows, which is not used.
 func (f field) Value(row reflect.Value) reflect.Value { return row.MapIndex(reflect.ValueOf(f.name)) }
 
-// ReadParquet reads what WriteParquet wrote, and the same columns as others write
-// them: token_id as a 32- or 64-bit integer, strings, values as float or double
-// (rounded to the nearest float32), nullable, dictionary-encoded, in any number of
-// row groups. Columns that are not among the token's are prompts, in the file's
-// order; __index_level_0__, which pandas adds, is skipped. Rows may stand in any
-// order and come back in id order. size is the length of the file in bytes.
+// ReadParquet reads what WriteParquet wrote, and the same columns as other programs write
+// them: token_id as a 32- or 64-bit integer, strings, values as float or double (rounded to
+// the nearest float32), nullable, dictionary-encoded, in any number of row groups. All other
+// columns are prompts, in file order, except __index_level_0__, which pandas adds. Rows may
+// be in any order and are returned in id order. size is the length of the file in bytes.
 //
-// Refused, by column and row (counted from 0), are missing values (pandas makes them
-// of tokens such as "NA" when it reads a CSV without keep_default_na=False), NaN,
-// values above 0, text that is not UTF-8, an id or a prompt that stands twice, a
-// missing column or one of another type, and a file without rows.
+// Errors, with column and row (counted from 0), are missing values (pandas makes them of
+// tokens such as "NA" when it reads a CSV without keep_default_na=False), NaN, values above
+// 0, text that is not UTF-8, a repeated id or prompt, a missing column or one of another
+// type, and a file without rows.
 func ReadParquet(r io.ReaderAt, size int64) (*Table, error) {
 	file, err := table.OpenParquet(r, size)
 	if err != nil {
@@ -162,7 +160,7 @@ func readParquet(file *parquet.File) (*Table, error) {
 	return t, t.sortTokens(func(row int) string { return fmt.Sprintf("column token_id, row %d", row) })
 }
 
-// columns tells the columns of the tokens and of the prompts apart, and sets the prompts' names.
+// columns finds the columns of the tokens and of the prompts, and sets the prompts' names.
 func (t *Table) columns(file *parquet.File) (tokens [len(tokenColumns)]*parquet.Column, prompts []*parquet.Column, err error) {
 	seen := map[string]bool{}
 	for i, c := range file.Root().Columns() {
@@ -188,7 +186,7 @@ func (t *Table) columns(file *parquet.File) (tokens [len(tokenColumns)]*parquet.
 	return tokens, prompts, nil
 }
 
-// readIDs makes a token of every row.
+// readIDs makes a token for every row.
 func (t *Table) readIDs(c *parquet.Column) error {
 	err := table.ReadColumn(c, func(row int, v parquet.Value) error {
 		if row == maxRows {
@@ -207,7 +205,7 @@ func (t *Table) readIDs(c *parquet.Column) error {
 	return err
 }
 
-// readColumn reads a column that has a row a token.
+// readColumn reads a column, which must have a row for each token.
 func (t *Table) readColumn(c *parquet.Column, use func(row int, v parquet.Value) error) error {
 	rows := 0
 	err := table.ReadColumn(c, func(row int, v parquet.Value) error {
@@ -241,7 +239,7 @@ func (t *Table) setText(row int, name string, v parquet.Value) error {
 	return nil
 }
 
-// logProbOf is the log-probability in a column of floats or doubles.
+// logProbOf converts a value of a column of floats or doubles.
 func logProbOf(v parquet.Value) (float32, error) {
 	if v.IsNull() {
 		return 0, errors.New("missing value, wanted a log-probability")

@@ -11,30 +11,29 @@ import (
 	"github.com/implicitreward/implicitreward/internal/engine"
 )
 
-// Store keeps what a Model has computed, batch by batch, so that a run that was killed
-// can be started again and redoes no more than the batch that was in flight. Its methods
-// may be called from several goroutines. An error of either ends the work.
+// Store saves what a Model has computed, batch by batch, so that a run that was killed can
+// be restarted and repeats only the batch in progress. Its methods may be called from
+// several goroutines. An error of either ends the computation.
 //
-// Keys are SHA-256 sums over everything that decides the numbers: the weights, the
-// tokenizer, the dtype, the backend, its plugin's file, the kind of processor (another
-// rounds differently), this library's version, and of every text of the
-// batch its ids, where its reply begins and what is wanted of it. Values are exact. So
-// one Store may serve several models and runs, and what it answers is what would have
-// been computed.
+// Keys are SHA-256 sums of everything that decides the numbers: the weights, the tokenizer,
+// the dtype, the backend, its plugin's file, the kind of processor (others round
+// differently), this library's version, and for every text of the batch its ids, where its
+// reply begins and what is requested. Values are exact. So one Store may serve several
+// models and runs, and returns what would have been computed.
 type Store interface {
-	// Get returns what was put under the key; ok is false where nothing was.
+	// Get returns the value stored under the key; ok is false if there is none.
 	Get(key [sha256.Size]byte) (value []byte, ok bool, err error)
-	// Put keeps the value under the key. It does not hold on to it.
+	// Put stores the value under the key. It must not retain the slice.
 	Put(key [sha256.Size]byte, value []byte) error
 }
 
-// windows is a Store as the engine's cache: it keeps the results of each window in one piece.
+// windows is a Store as the engine's cache: the results of a window are one value.
 type windows struct {
 	model *Model
 	store Store
 }
 
-// Get returns what the store has of a window: all or nothing.
+// Get returns the stored results of a window, all or none.
 func (w *windows) Get(ctx context.Context, requests []engine.Request) ([]engine.Known, error) {
 	known := make([]engine.Known, len(requests))
 	key, err := w.model.key(ctx, requests)
@@ -53,7 +52,7 @@ func (w *windows) Get(ctx context.Context, requests []engine.Request) ([]engine.
 	return known, nil
 }
 
-// Put keeps the results of a window.
+// Put stores the results of a window.
 func (w *windows) Put(ctx context.Context, requests []engine.Request, results []engine.Result) error {
 	key, err := w.model.key(ctx, requests)
 	if err != nil {
@@ -62,13 +61,13 @@ func (w *windows) Put(ctx context.Context, requests []engine.Request, results []
 	return w.store.Put(key, encode(results))
 }
 
-// key is what the results of a window are kept under.
+// key returns the key of a window.
 func (m *Model) key(ctx context.Context, requests []engine.Request) (key [sha256.Size]byte, err error) {
 	meta, err := m.meta(ctx)
 	if err != nil {
 		return key, err
 	}
-	// The sets of Within that differ are one slice each.
+	// Each distinct set of Within is one slice.
 	var ends []bool
 	var sets []*bool
 	for _, r := range requests {
@@ -91,7 +90,7 @@ func (m *Model) key(ctx context.Context, requests []engine.Request) (key [sha256
 		b = binary.LittleEndian.AppendUint64(b, uint64(r.From))
 		b = append(b, bit(r.Distribution), bit(r.Within != nil))
 		b = binary.LittleEndian.AppendUint64(b, uint64(r.TopK))
-		if len(sets) > 1 && r.Within != nil { // there were no such windows before
+		if len(sets) > 1 && r.Within != nil { // keys of windows with one set stay as they were before
 			b = binary.LittleEndian.AppendUint64(b, uint64(slices.Index(sets, &r.Within[0])))
 		}
 		for _, id := range r.IDs {
@@ -109,7 +108,8 @@ func bit(on bool) byte {
 	return 0
 }
 
-// encode lays the results of a window end to end: of each, Greedy, LogProbs, Distribution, Within and Top.
+// encode concatenates the results of a window: Greedy, LogProbs, Distribution, Within and
+// Top of each.
 func encode(results []engine.Result) []byte {
 	n := 0
 	for _, r := range results {
@@ -141,8 +141,8 @@ func appendFloats(b []byte, values []float32) []byte {
 	return b
 }
 
-// decode reads back what encode wrote of these requests; ok is false where it cannot be
-// that. A distribution has v values.
+// decode reads what encode wrote for these requests; ok is false if b cannot be that. A
+// distribution has v values.
 func decode(b []byte, requests []engine.Request, v int) (results []engine.Result, ok bool) {
 	n := 0
 	for _, t := range requests {

@@ -11,50 +11,49 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Prompt is a text after which every token of the vocabulary is to be scored. Its
-// name becomes a column of a Table.
+// Prompt is a text after which every token of the vocabulary is scored. Its name is a column
+// of a Table.
 type Prompt struct {
 	Name string
 	Text tokenize.Encoded
 }
 
-// Table holds ln p(token | prompt) for every token of a vocabulary and every prompt.
-// Files hold it as CSV (the format of the paper's code) and as Parquet; in both,
-// every float32 and every byte of a token comes back as it was.
+// Table holds ln p(token | prompt) for every token of a vocabulary and every prompt, a
+// matrix. It is written as CSV (the format of the paper's code) or as Parquet; both restore
+// every float32 and every byte of a token exactly.
 type Table struct {
 	Prompts []string         // column names, in order
-	Tokens  []tokenize.Token // one a row, in id order
+	Tokens  []tokenize.Token // one for each row, in id order
 	LogProb [][]float32      // LogProb[prompt][row] = ln p(token | prompt); -Inf is allowed, NaN is not
 	Meta    Meta
 }
 
-// Meta says how the numbers of a table were made. Empty fields are unknown. A Parquet
-// file carries it; beside a CSV it goes into a file of its own, by WriteJSON and
-// ReadMeta.
+// Meta says how the numbers of a table were made. Empty fields are unknown. A Parquet file
+// contains it; for a CSV it is a file of its own, by WriteJSON and ReadMeta.
 type Meta struct {
 	Model         string            `json:"model,omitempty"`          // as the user named it
-	ModelType     string            `json:"model_type,omitempty"`     // config.json's
-	WeightsHash   string            `json:"weights_hash,omitempty"`   // sha256, hex
-	TokenizerHash string            `json:"tokenizer_hash,omitempty"` // sha256, hex, of the files that decide token ids
+	ModelType     string            `json:"model_type,omitempty"`     // of config.json
+	WeightsHash   string            `json:"weights_hash,omitempty"`   // SHA-256, hex
+	TokenizerHash string            `json:"tokenizer_hash,omitempty"` // SHA-256, hex, of the files that decide token ids
 	DType         string            `json:"dtype,omitempty"`          // of the computation: "f32", "bf16"
 	Backend       string            `json:"backend,omitempty"`        // "xla:cpu", "go"
-	Description   string            `json:"description,omitempty"`    // of the backend, in its own words, without folders
+	Description   string            `json:"description,omitempty"`    // the backend's description of itself, without folders
 	Plugin        string            `json:"plugin,omitempty"`         // file name of XLA's plugin; "" on the pure-Go backend
-	PluginHash    string            `json:"plugin_hash,omitempty"`    // sha256, hex, of that file
+	PluginHash    string            `json:"plugin_hash,omitempty"`    // SHA-256, hex, of that file
 	Processor     string            `json:"processor,omitempty"`      // see Processor
 	Rendering     string            `json:"rendering,omitempty"`      // "raw" or "chat"
-	Date          string            `json:"date,omitempty"`           // the date a chat template was given, 2006-01-02; "" for the template's own
-	BOS           string            `json:"bos,omitempty"`            // whether texts begin with the BOS: "auto", "add" or "none", of tokenize.BOS
+	Date          string            `json:"date,omitempty"`           // date given to a chat template, 2006-01-02; "" for the template's own
+	BOS           string            `json:"bos,omitempty"`            // whether texts begin with the BOS: a tokenize.BOS, "auto", "add" or "none"
 	System        string            `json:"system,omitempty"`         // the system message of every chat
-	Vars          map[string]any    `json:"template_vars,omitempty"`  // variables that a chat template was given
-	Template      string            `json:"template,omitempty"`       // sha256, hex, of a chat template that was used in place of the checkpoint's default
+	Vars          map[string]any    `json:"template_vars,omitempty"`  // variables given to a chat template
+	Template      string            `json:"template,omitempty"`       // SHA-256, hex, of a chat template used instead of the checkpoint's default
 	Version       string            `json:"version,omitempty"`        // of this library
-	VocabRows     int               `json:"vocab_rows,omitempty"`     // rows of the logits, over which the softmax ran; may exceed the tokens
-	Certificate   *Certificate      `json:"certificate,omitempty"`    // see Model.Certify; nil where it was not called
+	VocabRows     int               `json:"vocab_rows,omitempty"`     // rows of the logits, over which the softmax runs; may exceed the number of tokens
+	Certificate   *Certificate      `json:"certificate,omitempty"`    // see Model.Certify; nil if it was not called
 	Rendered      map[string]string `json:"rendered,omitempty"`       // prompt name -> the exact text that was encoded
 }
 
-// WriteJSON writes m, indented, keys in a fixed order.
+// WriteJSON writes m as indented JSON with a fixed order of keys.
 func (m Meta) WriteJSON(w io.Writer) error {
 	if err := strictjson.Write(w, m, "  "); err != nil {
 		return fmt.Errorf("logprob: meta: %w", err)
@@ -62,7 +61,7 @@ func (m Meta) WriteJSON(w io.Writer) error {
 	return nil
 }
 
-// ReadMeta reads what WriteJSON wrote. Keys that this version does not know are ignored.
+// ReadMeta reads what WriteJSON wrote. Unknown keys are ignored.
 func ReadMeta(r io.Reader) (Meta, error) {
 	var m Meta
 	if err := json.NewDecoder(r).Decode(&m); err != nil {
@@ -71,8 +70,8 @@ func ReadMeta(r io.Reader) (Meta, error) {
 	return m, nil
 }
 
-// Column returns ln p of every token after the prompt of that name, and whether there
-// is such a prompt. It is the table's own slice.
+// Column returns ln p of every token after the prompt of that name, and whether there is
+// such a prompt. The slice is the table's own.
 func (t *Table) Column(prompt string) ([]float32, bool) {
 	i := slices.Index(t.Prompts, prompt)
 	if i < 0 {
@@ -81,11 +80,11 @@ func (t *Table) Column(prompt string) ([]float32, bool) {
 	return t.LogProb[i], true
 }
 
-// tokenColumns stand before the prompts in every file.
+// tokenColumns come before the prompts in every file.
 var tokenColumns = [...]string{"token_id", "token_name", "token_decoded"}
 
-// checkPrompt refuses a column name that a file could not give back, and adds it to
-// those seen.
+// checkPrompt refuses a column name that a file could not restore, or that is in seen, and
+// adds it there.
 func checkPrompt(name string, seen map[string]bool) error {
 	switch {
 	case name == "":
@@ -101,11 +100,11 @@ func checkPrompt(name string, seen map[string]bool) error {
 	return nil
 }
 
-// logProbSlack is how far above 0 the float32 rounding of x - logsumexp(x) may lift a
-// log-probability: an ulp at |x| = 1000.
+// logProbSlack bounds a log-probability above 0: the float32 rounding of x - logsumexp(x) is
+// one ulp at |x| = 1000.
 const logProbSlack = 1e-4
 
-// checkLogProb refuses what is no logarithm of a probability.
+// checkLogProb returns an error unless v is the logarithm of a probability.
 func checkLogProb(v float32) error {
 	switch {
 	case v != v:
@@ -116,9 +115,9 @@ func checkLogProb(v float32) error {
 	return nil
 }
 
-// Check refuses a table that does not hold together: no tokens or prompts, names or
-// ids twice or out of order, text that is not valid UTF-8, columns of another length
-// than the tokens, NaN, or values above 0. Writing calls it.
+// Check returns an error if the table is inconsistent: no tokens or prompts, names or ids
+// repeated or out of order, text that is not valid UTF-8, columns and tokens of different
+// lengths, NaN, or values above 0. The writers call it.
 func (t *Table) Check() error {
 	if len(t.Tokens) == 0 || len(t.Prompts) == 0 {
 		return fmt.Errorf("logprob: table: %d tokens and %d prompts, wanted at least one of each", len(t.Tokens), len(t.Prompts))
@@ -153,8 +152,8 @@ func (t *Table) Check() error {
 	return nil
 }
 
-// sortTokens puts rows into id order and refuses an id that stands twice. where names
-// the place of a row in the file.
+// sortTokens sorts rows by id; a repeated id is an error. where names the place of a row in
+// the file.
 func (t *Table) sortTokens(where func(row int) string) error {
 	byID := func(a, b tokenize.Token) int { return int(a.ID) - int(b.ID) }
 	order := make([]int, 0)
