@@ -13,34 +13,34 @@ import (
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
-// Tokens that tokenizer_config.json, special_tokens_map.json and added_tokens.json name and
-// tokenizer.json lacks: transformers adds them, in an order, and so with ids, that its
-// versions 4 and 5 do not always agree on. Both are followed here, as 4.57.3 and 5.23.0 are
-// (_from_pretrained of tokenization_utils_base.py, __init__ of tokenization_utils_fast.py
-// and tokenization_utils_tokenizers.py), and where they come to different tokens the
-// checkpoint is refused.
+// Some tokens are named by tokenizer_config.json, special_tokens_map.json or
+// added_tokens.json and missing from tokenizer.json. transformers adds them in an order, and
+// so with ids, on which its versions 4 and 5 can disagree. Both are followed here, as of
+// 4.57.3 and 5.23.0 (_from_pretrained of tokenization_utils_base.py, __init__ of
+// tokenization_utils_fast.py and tokenization_utils_tokenizers.py), and a checkpoint for
+// which they give different tokens is refused.
 
 // namedTokens are SPECIAL_TOKENS_ATTRIBUTES of transformers, in its order.
 var namedTokens = [...]string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
 
-// given is a token as a file names it: by its text alone, or as an AddedToken with flags.
+// given is a token in a file: its text alone, or an AddedToken with flags.
 type given struct {
 	addedToken
 	text   bool
-	typed  bool // an object of tokenizer_config.json that says that it is an AddedToken
+	typed  bool // an object of tokenizer_config.json that declares itself an AddedToken
 	object bool // an object that does not
 }
 
-// member is a value by its name.
+// member is a name and its value.
 type member struct {
 	name string
 	to   given
 }
 
-// naming is what the files name, before a version of transformers makes tokens of it.
+// naming is what the files say, before a version of transformers makes tokens of it.
 type naming struct {
-	decoder    []addedToken // added_tokens_decoder, or added_tokens.json where there is none
-	legacy     bool         // there is none: special_tokens_map.json counts, and the tokens of tokenizer.json
+	decoder    []addedToken // added_tokens_decoder, or else added_tokens.json
+	legacy     bool         // no added_tokens_decoder: special_tokens_map.json counts, and the tokens of tokenizer.json
 	config, of strictMembers
 }
 
@@ -55,7 +55,7 @@ func readMembers(dir, file string) (strictMembers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if file == "added_tokens.json" { // whose names are tokens
+	if file == "added_tokens.json" { // its keys are tokens
 		return members, nil
 	}
 	return members, checkConfigNames(file, members)
@@ -116,7 +116,7 @@ func (n *naming) tokens(file []addedToken, vocab map[string]int32) ([]addedToken
 		}
 		ends[i] = map[string]addedToken{}
 		for _, t := range s.AddedTokens {
-			t.Special = false // which a text does not show
+			t.Special = false // which does not change how a text is tokenized
 			ends[i][t.Content] = t
 		}
 	}
@@ -132,27 +132,27 @@ func (n *naming) tokens(file []addedToken, vocab map[string]int32) ([]addedToken
 		slices.Sort(differ)
 		return nil, fmt.Errorf("tokens that tokenizer.json lacks, or has in another way: of what tokenizer_config.json, special_tokens_map.json and added_tokens.json say of %q, transformers 4 and 5 make different tokens: wanted them in tokenizer.json", differ)
 	}
-	for i := range made[1] { // a token is special if either says so
+	for i := range made[1] { // a token is special if either version says so
 		t := &made[1][i]
 		t.Special = t.Special || slices.ContainsFunc(made[0], func(o addedToken) bool { return o.Content == t.Content && o.Special })
 	}
 	return made[1], nil
 }
 
-// names are what the files say, as one version of transformers collects it.
+// names is what the files say, as collected by one version of transformers.
 type names struct {
 	version    int
 	named      map[string]given // namedTokens
 	additional []given          // additional_special_tokens
 	extra      []given          // extra_special_tokens as a list
-	own        []member         // tokens of the model's own: version 5 takes NAME_token
-	plain      []member         // of them, those that tokenizer_config.json has as text
+	own        []member         // the model's own tokens; version 5 takes any NAME_token
+	plain      []member         // those of own that are plain text in tokenizer_config.json
 	dict       []member         // extra_special_tokens as an object
 	has        struct{ additional, extra bool }
 	last       string // the last of special_tokens_map.json's additional_special_tokens
 }
 
-// read takes in a file. legacy is special_tokens_map.json, which is read second.
+// read adds a file. legacy is special_tokens_map.json, which is read second.
 func (n *names) read(members strictMembers, legacy bool) error {
 	for _, f := range members {
 		var err error
@@ -232,7 +232,7 @@ func (n *names) readExtra(raw json.RawMessage, legacy bool) (err error) {
 	return err
 }
 
-// put is Python's assignment to a key: a new one comes last.
+// put assigns to a key as in Python: a new key comes last.
 func put(list []member, m member) []member {
 	if i := slices.IndexFunc(list, func(o member) bool { return o.name == m.name }); i >= 0 {
 		list[i] = m
@@ -256,7 +256,7 @@ func (n *naming) like(version int, file []addedToken) ([]addedToken, error) {
 	}
 	byName := map[string]addedToken{}
 	for _, t := range decoder {
-		if version == 4 && n.legacy { // by a mistake of 4.57.3, all by this name
+		if version == 4 && n.legacy { // a mistake of 4.57.3 gives them all this name
 			byName[s.last] = t
 		} else {
 			byName[t.Content] = t
@@ -287,7 +287,7 @@ func (n *naming) like(version int, file []addedToken) ([]addedToken, error) {
 	var list []given
 	special := map[string]bool{}
 	take := func(tokens ...given) {
-		if version == 4 { // each text once, but for those within a list
+		if version == 4 { // each text once, except within a list
 			tokens = slices.DeleteFunc(slices.Clone(tokens), func(t given) bool { return special[t.Content] })
 		}
 		list = append(list, tokens...)
@@ -312,8 +312,8 @@ func (n *naming) like(version int, file []addedToken) ([]addedToken, error) {
 	return addAll(version, list, special, decoder, file)
 }
 
-// addAll is what __init__ of a fast tokenizer does: tokens by id that tokenizer.json lacks or
-// has with other flags, then the named ones.
+// addAll follows __init__ of a fast tokenizer: first tokens by id that tokenizer.json lacks
+// or has with other flags, then the named ones.
 func addAll(version int, list []given, special map[string]bool, decoder, file []addedToken) ([]addedToken, error) {
 	known := map[string]bool{}
 	for _, t := range file {
@@ -344,11 +344,11 @@ func addAll(version int, list []given, special map[string]bool, decoder, file []
 	return tokens, nil
 }
 
-// flagged are the tokens of added_tokens.json, which states no flags.
+// flagged returns the tokens of added_tokens.json, which has no flags.
 func (n *names) flagged(tokens []addedToken) []addedToken {
 	special := map[string]bool{}
 	mark := func(t given) {
-		if !t.typed { // an object still, which is compared as such
+		if !t.typed { // still an object, and compared as one
 			special[t.Content] = true
 		}
 	}
@@ -371,8 +371,7 @@ func (n *names) flagged(tokens []addedToken) []addedToken {
 	return tokens
 }
 
-// byID are the tokens in the order of their ids, with those of tokenizer.json in place of
-// others with the same.
+// byID sorts tokens by id; those of tokenizer.json replace others with the same id.
 func byID(tokens, file []addedToken) []addedToken {
 	all := map[int64]addedToken{}
 	for _, t := range slices.Concat(tokens, file) {
@@ -383,14 +382,14 @@ func byID(tokens, file []addedToken) []addedToken {
 	return list
 }
 
-// sameAs compares all but the ids.
+// sameAs compares everything but the ids.
 func (t addedToken) sameAs(other addedToken) bool {
 	t.ID = other.ID
 	return t == other
 }
 
-// readToken reads a token: a text, or an object. legacy is that of special_tokens_map.json,
-// whose objects are special tokens; elsewhere they say that they are of the type AddedToken.
+// readToken reads a token: a string or an object. legacy is special_tokens_map.json, where
+// objects are special tokens; elsewhere they declare themselves AddedTokens.
 func readToken(raw json.RawMessage, legacy bool) (given, error) {
 	var s string
 	if raw[0] == '"' {

@@ -7,23 +7,22 @@ import (
 	"strings"
 )
 
-// BOS says whether the token that begins a text, the BOS, is put before one.
+// BOS says whether a text begins with the BOS token.
 type BOS int
 
 const (
-	// BOSAuto does as transformers does: raw text begins as tokenizer(text) begins it,
-	// and a chat is exactly what its template writes.
+	// BOSAuto follows transformers: raw text begins as tokenizer(text) begins it, and a chat
+	// is exactly what its template writes.
 	BOSAuto BOS = iota
-	// BOSAdd puts the BOS before a text, and before a chat whose template does not begin
-	// with it.
+	// BOSAdd adds the BOS to raw text, and to a chat whose template does not begin with it.
 	BOSAdd
-	// BOSNone puts none before a text. One that a chat template writes stays.
+	// BOSNone adds no BOS. One that a chat template writes stays.
 	BOSNone
 )
 
 var namesOfBOS = [...]string{"auto", "add", "none"}
 
-// String is "auto", "add" or "none".
+// String returns "auto", "add" or "none".
 func (b BOS) String() string {
 	if b < 0 || int(b) >= len(namesOfBOS) {
 		return fmt.Sprintf("BOS(%d)", int(b))
@@ -31,7 +30,7 @@ func (b BOS) String() string {
 	return namesOfBOS[b]
 }
 
-// ParseBOS reads what String writes.
+// ParseBOS parses what String returns.
 func ParseBOS(s string) (BOS, error) {
 	if i := slices.Index(namesOfBOS[:], s); i >= 0 {
 		return BOS(i), nil
@@ -39,12 +38,12 @@ func ParseBOS(s string) (BOS, error) {
 	return 0, fmt.Errorf("tokenize: BOS %q, wanted auto, add or none", s)
 }
 
-// ErrBOS is the error of raw text where BOSAuto has no answer, because versions of
-// transformers differ: BOSAdd and BOSNone have one.
+// ErrBOS is the error of raw text with BOSAuto if versions of transformers disagree; choose
+// BOSAdd or BOSNone.
 var ErrBOS = errors.New("it is not sure whether a text begins with a BOS")
 
-// BOS returns the id that stands before raw text (BOSAuto); ok is false for a model
-// without one, whose first token is never predicted and has no log-probability.
+// BOS returns the id that BOSAuto puts before raw text. ok is false for a model without one:
+// the first token of its texts has no log-probability, as nothing predicts it.
 func (t *Tokenizer) BOS() (id int32, ok bool) {
 	if len(t.prefix) == 0 {
 		return 0, false
@@ -52,7 +51,7 @@ func (t *Tokenizer) BOS() (id int32, ok bool) {
 	return t.prefix[0], true
 }
 
-// front returns what stands before a raw text.
+// front returns the tokens before a raw text.
 func (t *Tokenizer) front(bos BOS) ([]int32, error) {
 	switch {
 	case bos < BOSAuto || bos > BOSNone:
@@ -103,10 +102,10 @@ func (t *Tokenizer) setPrefix(s *spec) error {
 	return nil
 }
 
-// wantsBOS is what tokenizer_config.json asks transformers 4 for: asked is false where it
-// leaves the BOS to tokenizer.json, as transformers 5 always does. Which classes do not was
-// found with transformers 4.57.3. Without a class the model's type decides, which is not
-// known here: what add_bos_token then says may count.
+// wantsBOS returns what tokenizer_config.json makes transformers 4 do; asked is false if it
+// leaves the BOS to tokenizer.json, as transformers 5 always does. The classes were
+// determined with transformers 4.57.3. Without a class the model's type decides, which is
+// unknown here: then add_bos_token may count.
 func (c *config) wantsBOS() (wanted, asked bool) {
 	class := strings.TrimSuffix(c.class, "Fast")
 	switch class {
@@ -123,9 +122,9 @@ func (c *config) wantsBOS() (wanted, asked bool) {
 	return wanted, asked && !c.v5
 }
 
-// checkBOS makes sure that a model with a BOS reads exactly one, in front; without
-// must, at most one. A model whose bos_token only its template writes may hold it
-// again in the text (it often ends texts too), but not twice in front.
+// checkBOS checks that a model with a BOS reads exactly one, in front; without must, at most
+// one. If only the chat template writes bos_token, the text may contain it again (it often
+// ends texts too), but not twice in front.
 func (t *Tokenizer) checkBOS(ids []int32, must bool) error {
 	bos, ok := t.BOS()
 	if !ok {

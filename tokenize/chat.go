@@ -10,50 +10,48 @@ import (
 	"github.com/implicitreward/implicitreward/internal/jinja"
 )
 
-// ErrDate and ErrTemplate are errors of a chat that options mend: ChatOptions.Date, and
-// ChatOptions.Template or, as raw text, Raw.
+// ErrDate and ErrTemplate are errors of a chat that options can fix: ChatOptions.Date for
+// the first, ChatOptions.Template for the second, or use Raw.
 var (
 	ErrDate     = errors.New("chat template: it prints today's date and has none of its own, wanted a date")
 	ErrTemplate = errors.New("no chat template")
 )
 
-// ChatOptions say how a chat is rendered. The zero value, or nil, is the
-// checkpoint's own way.
+// ChatOptions say how a chat is rendered. The zero value, or nil, is the checkpoint's own
+// way.
 type ChatOptions struct {
-	// Date is the day that a template gets to print: strftime_now formats it, and
-	// date_string is it as "26 Jul 2024". The zero Date defines neither, so that a
-	// template with a fixed date of its own (Llama 3.1: "26 Jul 2024") prints that
-	// one, and a template without one fails.
+	// Date is the day that a template may print: strftime_now formats it, and date_string is
+	// the date as "26 Jul 2024". The zero Date defines neither, so that a template with a
+	// default date (Llama 3.1: "26 Jul 2024") prints that, and one without a default fails.
 	Date time.Time
-	// System is the system message; "" sends none. Some templates (Gemma) fail on one, and
-	// so does a conversation that has one itself.
+	// System is the system message; "" for none. Some templates (Gemma) fail on one, and it
+	// is an error if the conversation has a system message too.
 	System string
-	// BOS is what becomes of a BOS that the template leaves out: see "Chat" in the package
+	// BOS says what to do if the template omits the BOS: see "Chat" in the package
 	// documentation.
 	BOS BOS
-	// Vars are further variables of the template, such as "enable_thinking": false
-	// for Qwen 3: nil, booleans, numbers, strings, slices and maps of them, and
-	// json.RawMessage, whose objects keep their order. They come before the checkpoint's
-	// named tokens and the date, but cannot be "messages" or "add_generation_prompt".
+	// Vars are further variables of the template, such as "enable_thinking": false for Qwen
+	// 3: nil, booleans, numbers, strings, slices and maps of them, and json.RawMessage,
+	// whose objects keep their order. They precede the checkpoint's named tokens and the
+	// date, and cannot be "messages" or "add_generation_prompt".
 	Vars map[string]any
-	// Template is a chat template in place of the checkpoint's own, such as that of the
-	// model tuned from it (Tokenizer.Template), so that a base model reads the same
-	// text; "" is its own. Tokens that it names, {{ bos_token }}, are the checkpoint's
-	// own, and none where that names none; tokens that it spells out are those that the
-	// checkpoint's vocabulary has, or text.
+	// Template replaces the checkpoint's chat template, for example by that of a model tuned
+	// from it (Tokenizer.Template), so that a base model reads the same text; "" is the
+	// checkpoint's own. Tokens that the template names, {{ bos_token }}, are the
+	// checkpoint's, or empty if it names none; tokens that it spells out are tokens only if
+	// they are in the checkpoint's vocabulary.
 	Template string
 }
 
-// Chat encodes prompt as the user's turn of the checkpoint's chat template, with
-// the generation prompt after it, and then reply as raw text: not as a message,
-// which templates trim. It fails as Raw does, and when there is no template or
-// the template fails.
+// Chat encodes prompt as a user message in the checkpoint's chat template, with the
+// generation prompt after it, followed by reply as raw text: not as a message, which
+// templates trim. Errors are those of Raw, and a missing or failing template.
 func (t *Tokenizer) Chat(prompt, reply string, o *ChatOptions) (Encoded, error) {
 	return t.Conversation([]Message{{Role: "user", Content: prompt}}, reply, o)
 }
 
-// Conversation is Chat after several messages, the last of which is mostly the user's:
-// Render's text, and then reply as raw text.
+// Conversation is Chat after several messages, of which the last usually is the user's: the
+// text of Render, followed by reply as raw text.
 func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOptions) (Encoded, error) {
 	return t.conversation(messages, reply, o, func(o *ChatOptions) (string, int, error) {
 		rendered, err := t.Render(messages, o)
@@ -61,12 +59,12 @@ func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOption
 	})
 }
 
-// Turn is Conversation with the reply as the assistant's message, as the chat template
-// writes it, with its end of turn: what reward models read, and what preference training
-// makes of a pair. The reply begins where the text of Render ends, and holds the end of the
-// turn and what the template writes after it. It is an error where the template writes the
-// messages before it otherwise than for a generation, or the reply otherwise than it is; a
-// template that trims it is allowed (Encoded.Trimmed).
+// Turn is Conversation with the reply rendered by the chat template as the assistant's
+// message, with its end of turn: the input of reward models and preference training. The
+// reply begins where the text of Render ends, and includes the end of the turn and what the
+// template writes after it. It is an error if the template renders the messages before the
+// reply differently from Render, or changes the reply; a template that trims it is allowed
+// (Encoded.Trimmed).
 func (t *Tokenizer) Turn(messages []Message, reply string, o *ChatOptions) (Encoded, error) {
 	trimmed := false
 	text, err := t.conversation(messages, reply, o, func(o *ChatOptions) (string, int, error) {
@@ -93,8 +91,8 @@ func (t *Tokenizer) Turn(messages []Message, reply string, o *ChatOptions) (Enco
 	return text, err
 }
 
-// conversation encodes what render makes of messages and a reply that begins at the byte
-// that it answers.
+// conversation encodes the text that render makes of messages and a reply; render also
+// returns the byte at which the reply begins.
 func (t *Tokenizer) conversation(messages []Message, reply string, o *ChatOptions, render func(*ChatOptions) (string, int, error)) (Encoded, error) {
 	if o == nil {
 		o = &ChatOptions{}
@@ -140,11 +138,11 @@ func (t *Tokenizer) conversation(messages []Message, reply string, o *ChatOption
 	return text, nil
 }
 
-// Render returns messages as the checkpoint's chat template writes them, with the
-// generation prompt at the end, and after the system message of o if it has one.
-// The error of a template that raises one holds its message. A further member of
-// a message that the template does not read, or the content of one that is not the user's,
-// is an error too: it would be lost.
+// Render returns messages as rendered by the checkpoint's chat template, with the generation
+// prompt at the end, and with the system message of o, if any, first. The error of a
+// template that raises an exception has its message. It is an error if the template does not
+// read a further member of a message, or the content of one that is not the user's, since
+// that would be lost.
 func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
 	if o == nil {
 		o = &ChatOptions{}
@@ -152,7 +150,7 @@ func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
 	return t.render(messages, o, true)
 }
 
-// render is Render, with the generation prompt at the end or without.
+// render is Render, with or without the generation prompt.
 func (t *Tokenizer) render(messages []Message, o *ChatOptions, generation bool) (string, error) {
 	template, err := t.template(o.Template)
 	if err != nil {
@@ -209,7 +207,7 @@ func (t *Tokenizer) render(messages []Message, o *ChatOptions, generation bool) 
 	return text, nil
 }
 
-// template returns the parsed form of a template, of the checkpoint's own for "".
+// template returns a parsed template, the checkpoint's own for "".
 func (t *Tokenizer) template(text string) (*jinja.Template, error) {
 	if text == "" {
 		return t.chat, t.chatErr

@@ -14,20 +14,20 @@ import (
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
-// maxFile bounds each file of a tokenizer; the largest in use have a third of it.
+// maxFile bounds each file of a tokenizer, in bytes; the largest in use are a third of it.
 const maxFile = 100_000_000
 
-// config is what tokenizer_config.json, special_tokens_map.json and
-// chat_template.jinja say, as far as it decides ids.
+// config is what tokenizer_config.json, special_tokens_map.json and chat_template.jinja say
+// that can change token ids.
 type config struct {
 	class        string
 	addBOS       *bool             // add_bos_token
-	v5           bool              // written by transformers 5, which keeps the BOS in tokenizer.json alone
-	splitSpecial bool              // split_special_tokens: special tokens in a text are no tokens
-	named        map[string]string // bos_token, eos_token ...: what a chat template sees
+	v5           bool              // written by transformers 5, where only tokenizer.json decides the BOS
+	splitSpecial bool              // split_special_tokens: special tokens spelled out in a text are ordinary text
+	named        map[string]string // bos_token, eos_token ...: variables of chat templates
 	naming       *naming           // tokens that transformers adds to those of tokenizer.json
 	templates    []namedTemplate   // chat templates
-	noTemplate   error             // why none of them is that of a chat, nil if one is
+	noTemplate   error             // why there is no template for chats; nil if there is
 }
 
 func readConfig(dir string) (*config, error) {
@@ -59,7 +59,7 @@ func readConfig(dir string) (*config, error) {
 	return c, err
 }
 
-// readSmall reads a file; nil where there is none.
+// readSmall reads a file; nil if it does not exist.
 func readSmall(path string) ([]byte, error) {
 	data, err := regular.Read(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -68,7 +68,7 @@ func readSmall(path string) ([]byte, error) {
 	return data, err
 }
 
-// tokenText is a token written as a string or as an object with its content.
+// tokenText returns a token given as a string or as an object with its content.
 func tokenText(raw json.RawMessage) (string, bool) {
 	var s string
 	if json.Unmarshal(raw, &s) == nil && !strictjson.Null(raw) {
@@ -81,12 +81,12 @@ func tokenText(raw json.RawMessage) (string, bool) {
 	return "", false
 }
 
-// namedTemplate is one of a checkpoint's chat templates. "default" is that of a chat.
+// namedTemplate is one of a checkpoint's chat templates; "default" is the one for chats.
 type namedTemplate struct{ Name, Template string }
 
-// readTemplates returns the chat templates: the file first, then the entry of
-// tokenizer_config.json, which is a text or a list of named ones. A checkpoint without one
-// for chats is fit for raw text, so that is not an error of reading.
+// readTemplates returns the chat templates: first the file, then the entry of
+// tokenizer_config.json, a string or a list of named ones. A checkpoint without one for
+// chats still encodes raw text, so that is returned as missing, not err.
 func readTemplates(dir string, raw json.RawMessage) (list []namedTemplate, missing, err error) {
 	data, err := regular.Read(filepath.Join(dir, "chat_template.jinja"), maxFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -8,11 +8,11 @@ import (
 	"github.com/daulet/tokenizers"
 )
 
-// Available tells whether this build encodes text; one with -tags nodaulet does not.
+// Available reports whether this build encodes text; one with -tags nodaulet does not.
 const Available = true
 
-// engine is the encoder of github.com/daulet/tokenizers, that is, of Hugging Face's
-// own tokenizers library. It only encodes: see spec.engine for what it is given.
+// engine is the encoder of github.com/daulet/tokenizers, a binding of Hugging Face's
+// tokenizers library. It only encodes; spec.engine makes its input.
 type engine struct{ t *tokenizers.Tokenizer }
 
 func newEngine(data []byte, splitSpecial bool) (*engine, error) {
@@ -29,8 +29,8 @@ func newEngine(data []byte, splitSpecial bool) (*engine, error) {
 
 func (e *engine) size() int { return int(e.t.VocabSize()) }
 
-// encode returns the ids of a text and the bytes of it that each stands for. The
-// text must be UTF-8 without a NUL byte: the library would cut or change any other.
+// encode returns the ids of a text and the byte spans that they cover. The text must be
+// UTF-8 without NUL bytes, since the library cuts or changes any other.
 func (e *engine) encode(text string) ([]int32, [][2]int, error) {
 	out, err := e.t.EncodeWithOptionsErr(text, false, tokenizers.WithReturnOffsets())
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// decoder is the decoder of a tokenizer.json: steps that each turn the pieces of a
-// text into pieces. It is tokenizers' own, written again because the library's
-// loses every text with a NUL byte and can end the process on a bad file.
+// decoder is the decoder of a tokenizer.json: steps that each turn the pieces of a text into
+// pieces. It reimplements that of the tokenizers library, whose binding loses texts with a
+// NUL byte and can end the process on a bad file.
 type decoder struct {
 	steps []func([]string) []string
-	// bytes is what a vocabulary entry, or an added token, stands for inside a text;
-	// nil if the steps are not of the two usual kinds.
+	// bytes returns what a vocabulary entry, or an added token, stands for inside a text; it
+	// is nil if the steps are not of the two usual kinds.
 	bytes func(name string, added bool) []byte
 }
 
@@ -90,7 +90,7 @@ func (s *spec) decoder() (*decoder, error) {
 	return d, nil
 }
 
-// decode joins pieces as the library does; without a decoder it puts spaces between.
+// decode joins pieces as the library does; without a decoder it joins them by spaces.
 func (d *decoder) decode(names []string) string {
 	if len(d.steps) == 0 {
 		return strings.Join(names, " ")
@@ -111,8 +111,8 @@ func each(f func(i int, s string) string) func([]string) []string {
 	}
 }
 
-// byteLevel returns the bytes that a name of a byte-level vocabulary stands for; a
-// name with any other character stands for itself.
+// byteLevel returns the bytes that a name of a byte-level vocabulary stands for; a name with
+// characters outside the byte alphabet stands for itself.
 func byteLevel(name string) []byte {
 	out := make([]byte, 0, len(name))
 	for _, c := range name {
@@ -125,8 +125,8 @@ func byteLevel(name string) []byte {
 	return out
 }
 
-// byteOf is the byte that GPT-2's byte-level alphabet writes as c: printable bytes
-// as themselves, the others as U+0100 and up in their order.
+// byteOf is the inverse of GPT-2's byte-level alphabet: printable bytes are themselves, the
+// others U+0100 and up in order.
 func byteOf(c rune) (byte, bool) {
 	switch {
 	case c >= '!' && c <= '~', c >= 0xa1 && c <= 0xac, c >= 0xae && c <= 0xff:
@@ -149,7 +149,7 @@ func byteLevelStep(in []string) []string {
 	return []string{lossy(all)}
 }
 
-// byteToken is the byte of a name such as <0x0A>.
+// byteToken returns the byte of a name such as <0x0A>.
 func byteToken(name string) (byte, bool) {
 	if len(name) != 6 || !strings.HasPrefix(name, "<0x") || name[5] != '>' {
 		return 0, false
@@ -158,8 +158,8 @@ func byteToken(name string) (byte, bool) {
 	return byte(b), err == nil
 }
 
-// byteFallbackStep joins runs of byte tokens: valid UTF-8 as it is, else one U+FFFD
-// for each token.
+// byteFallbackStep joins runs of byte tokens: valid UTF-8 as text, else one U+FFFD for each
+// token.
 func byteFallbackStep(in []string) []string {
 	var out []string
 	var run []byte
@@ -185,8 +185,8 @@ func byteFallbackStep(in []string) []string {
 	return out
 }
 
-// lossy decodes UTF-8 as Rust's from_utf8_lossy and the Encoding Standard do: one
-// U+FFFD for each maximal part of a broken sequence.
+// lossy decodes UTF-8 as Rust's from_utf8_lossy and the Encoding Standard do: one U+FFFD for
+// each maximal part of an invalid sequence.
 func lossy(b []byte) string {
 	if utf8.Valid(b) {
 		return string(b)
@@ -205,8 +205,8 @@ func lossy(b []byte) string {
 	return out.String()
 }
 
-// broken is the length of the longest beginning of b that could begin a character,
-// at least 1; b does not begin with a whole character.
+// broken returns the length of the longest prefix of b that could begin a character, at
+// least 1; b does not begin with a whole character.
 func broken(b []byte) int {
 	low, high, need := byte(0x80), byte(0xbf), 0
 	switch c := b[0]; {

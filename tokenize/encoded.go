@@ -9,46 +9,46 @@ import (
 	"github.com/implicitreward/implicitreward/internal/jinja"
 )
 
-// Encoded is a prompt and a reply as one model reads them.
+// Encoded is a prompt and a reply as token ids of one model.
 type Encoded struct {
 	IDs      []int32  // the prompt's tokens, then the reply's
-	Reply    int      // IDs[Reply:] is the reply, maybe empty; never 0 when made by a Tokenizer
-	Rendered string   // the exact text that was encoded: with the template, without a BOS that is added in front; "" when made from ids
+	Reply    int      // IDs[Reply:] is the reply, possibly empty; never 0 when made by a Tokenizer
+	Rendered string   // the text that was encoded: with the chat template, without an added BOS; "" when made from ids
 	Start    int      // byte offset in Rendered at which the reply begins
-	Spans    [][2]int // bytes of Rendered that each token covers, as long as IDs; nil when made from ids
+	Spans    [][2]int // bytes of Rendered that each token covers, one for each of IDs; nil when made from ids
 	Straddle bool     // the first reply token also covers the end of the prompt
-	Trimmed  bool     // made by Turn with a template that writes the reply without the white space at its ends
+	Trimmed  bool     // made by Turn with a template that trims the white space around the reply
 	Special  int      // special tokens spelled out in the caller's prompt, system text or reply, such as "</s>"
 }
 
 // Token is an entry of a vocabulary.
 type Token struct {
 	ID   int32
-	Name string // as the vocabulary spells it: "▁Love", "ĠLove"
-	Text string // what decoding this one id yields: " Love"; incomplete UTF-8 is U+FFFD
+	Name string // as in the vocabulary: "▁Love", "ĠLove"
+	Text string // what this id decodes to alone: " Love"; incomplete UTF-8 is U+FFFD
 }
 
-// Message is one turn of a chat.
+// Message is one message of a chat.
 type Message struct {
-	Role    string // "system", "user", "assistant", or another that the template knows
+	Role    string // "system", "user", "assistant", or another role that the template knows
 	Content string
-	Extra   []Member // what else a template may read of it, such as Qwen 3 "reasoning_content"
+	Extra   []Member // further members that a template may read, such as Qwen 3's "reasoning_content"
 }
 
 // Member is a further member of a message.
 type Member struct {
 	Name  string
-	Value json.RawMessage // a JSON value, of which objects keep their order
+	Value json.RawMessage // JSON; objects keep their order
 }
 
-// Equal tells whether both are the same message; JSON values are compared byte by byte.
+// Equal reports whether both are the same message; JSON values are compared byte by byte.
 func (m Message) Equal(o Message) bool {
 	return m.Role == o.Role && m.Content == o.Content && slices.EqualFunc(m.Extra, o.Extra, func(a, b Member) bool {
 		return a.Name == b.Name && bytes.Equal(a.Value, b.Value)
 	})
 }
 
-// dict is the message as a template sees it.
+// dict is the message as the template's value.
 func (m Message) dict() (*jinja.Dict, error) {
 	d := jinja.NewDict("role", m.Role, "content", m.Content)
 	for _, e := range m.Extra {
@@ -65,11 +65,10 @@ func (m Message) dict() (*jinja.Dict, error) {
 	return d, nil
 }
 
-// unread returns a member that says something and that the template has not looked at, ""
-// where there is none.
+// unread returns the name of a non-empty member that the template has not read, or "".
 func (m Message) unread(d *jinja.Dict) string {
 	for _, name := range d.Unread() {
-		if name == "content" && m.Content != "" && m.Role != "user" { // all templates write the user's
+		if name == "content" && m.Content != "" && m.Role != "user" { // all templates read the user's
 			return name
 		}
 		for _, e := range m.Extra {
@@ -81,11 +80,10 @@ func (m Message) unread(d *jinja.Dict) string {
 	return ""
 }
 
-// cover turns the spans of an encoder into a cover of a text of n bytes: starts
-// and ends never fall, the first start is 0, the last end is n, and no token starts
-// after the one before it has ended. Tokens that hold parts of one character share
-// its span. Bytes that no span holds, as the accent that NFC merges into the letter
-// before it, go to the token before them.
+// cover turns the spans of an encoder into a cover of a text of n bytes: starts and ends are
+// non-decreasing, the first start is 0, the last end is n, and no token starts after the end
+// of the one before it. Tokens of parts of one character share its span. Bytes in no span,
+// such as an accent that NFC merges into the letter before it, go to the token before them.
 func cover(spans [][2]int, n int) {
 	start, end := 0, 0
 	for i := range spans {
@@ -106,8 +104,8 @@ func cover(spans [][2]int, n int) {
 	}
 }
 
-// boundary returns the first token whose span ends after byte start, that is, the
-// reply's first, and whether it begins before that byte.
+// boundary returns the reply's first token, the first whose span ends after byte start, and
+// whether it begins before that byte.
 func boundary(spans [][2]int, start int) (reply int, straddle bool) {
 	for i, s := range spans {
 		if s[1] > start {

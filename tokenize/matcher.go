@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// matcher finds special tokens that are spelled out in a text.
+// matcher finds special tokens spelled out in a text.
 type matcher struct {
 	first [256]bool
-	words map[byte][]string // by their first byte, the longest first
+	words map[byte][]string // by first byte, the longest first
 }
 
 func newMatcher(words []string) *matcher {
@@ -23,7 +23,7 @@ func newMatcher(words []string) *matcher {
 	return m
 }
 
-// count returns how many there are, taking the leftmost and of those the longest.
+// count returns the number of leftmost-longest matches in s.
 func (m *matcher) count(s string) int {
 	n := 0
 next:

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// Missing says what a folder without tokenizer.json has of a tokenizer instead, and what
+// Missing describes which other tokenizer files a folder without tokenizer.json has, and what
 // to do about it.
 func Missing(dir string) error {
 	const way = "write it with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"

@@ -9,10 +9,10 @@ import (
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
-// Names that the objects of a tokenizer.json may have, of all supported kinds of a component
-// together: those that tokenizers 0.23.3 writes, and str_rep and a Metaspace's
-// add_prefix_space, which older versions wrote. A misspelt one would be a setting that
-// silently has its default.
+// The names that objects of a tokenizer.json may have, for all supported kinds of a
+// component together: those that tokenizers 0.23.3 writes, and str_rep and a Metaspace's
+// add_prefix_space, which older versions wrote. A misspelt name would silently leave a
+// setting at its default.
 var (
 	fileNames  = strings.Fields("version truncation padding added_tokens normalizer pre_tokenizer post_processor decoder model")
 	modelNames = strings.Fields("type dropout unk_token continuing_subword_prefix end_of_word_suffix fuse_unk byte_fallback ignore_merges vocab merges")
@@ -22,10 +22,10 @@ var (
 		start stop prefix suffix cleanup sep cls pad_token word_delimiter_token SpecialToken Sequence id type_id ids tokens`)
 )
 
-// checkNames refuses names that the tokenizers library does not know, names that stand
-// twice, and added tokens without one of their members. The library itself refuses the last,
-// and unknown names of the file's top, but skips those of the model and of other parts, and
-// takes the last of most that stand twice.
+// checkNames refuses names that the tokenizers library does not know, repeated names, and
+// added tokens that lack a member. The library itself refuses the last and unknown names at
+// the top level, but skips unknown names inside components, and mostly takes the last of
+// repeated names.
 func checkNames(data []byte) error {
 	top, err := only(data, "", fileNames)
 	if err != nil {
@@ -69,8 +69,8 @@ func checkAddedNames(data []byte) error {
 	return nil
 }
 
-// checkPartNames looks at a component and what it holds. The names in special_tokens are
-// those of tokens.
+// checkPartNames checks a component and its parts. The names in special_tokens are those of
+// tokens.
 func checkPartNames(data json.RawMessage, where string) error {
 	switch {
 	case strictjson.Null(data) || data[0] != '{' && data[0] != '[':
@@ -118,13 +118,13 @@ func only(data []byte, where string, names []string) ([]strictjson.Member, error
 }
 
 // configNames are the names of tokenizer_config.json and special_tokens_map.json that are
-// read here, and one that is a letter from one of them.
+// read here, and one that is one letter away from one of them.
 var configNames = append(strings.Fields(`add_bos_token add_eos_token tokenizer_class split_special_tokens added_tokens_decoder
 	additional_special_tokens extra_special_tokens chat_template`), namedTokens[:]...)
 
-// checkConfigNames refuses names that are one of configNames in another case or with one
-// letter wrong. Any other may be a model's own, as NAME_token and add_NAME_token of any NAME
-// may.
+// checkConfigNames refuses names that differ from one of configNames in case or by one
+// letter. All others may be a model's own, and so may NAME_token and add_NAME_token for any
+// NAME.
 func checkConfigNames(file string, members strictMembers) error {
 	for _, m := range members {
 		if slices.Contains(configNames, m.Key) {
@@ -141,7 +141,7 @@ func checkConfigNames(file string, members strictMembers) error {
 	return nil
 }
 
-// oneOff tells whether a and b differ in one byte, which one of them may lack.
+// oneOff reports whether a and b differ by one byte, replaced or missing.
 func oneOff(a, b string) bool {
 	if len(a) > len(b) {
 		a, b = b, a

@@ -4,10 +4,10 @@ package tokenize
 
 import "errors"
 
-// Available tells whether this build encodes text; one with -tags nodaulet does not.
+// Available reports whether this build encodes text; one with -tags nodaulet does not.
 const Available = false
 
-// engine stands in for the encoder in a build without it.
+// engine replaces the encoder in a build without it.
 type engine struct{}
 
 func newEngine([]byte, bool) (*engine, error) {

@@ -12,11 +12,11 @@ import (
 
 const (
 	maxVocab = 1 << 22 // entries of a vocabulary
-	maxAdded = 1 << 16 // added tokens: the library compares each with all
+	maxAdded = 1 << 16 // added tokens; the library compares each with all
 )
 
-// spec is a tokenizer.json. Only what is known to be computed right, and never to
-// bring the encoder down, is accepted; anything else is refused by name.
+// spec is a tokenizer.json. Only settings that are known to be computed correctly, and never
+// to crash the encoder, are accepted; any other is an error that names it.
 type spec struct {
 	Version       string
 	AddedTokens   []addedToken `json:"added_tokens"`
@@ -39,7 +39,7 @@ type addedToken struct {
 	Special    bool   `json:"special"`
 }
 
-// part is a component of any kind with the fields that matter here.
+// part is a component of any kind with the fields that are needed here.
 type part struct {
 	Type          string
 	Normalizers   []json.RawMessage
@@ -80,7 +80,7 @@ func parseSpec(data []byte) (*spec, error) {
 		{"pre_tokenizer", s.PreTokenizer, preTokenizers()},
 		{"post_processor", s.PostProcessor, map[string]func(part) error{"ByteLevel": nil, "TemplateProcessing": nil}},
 	} {
-		// Where the library reports an error, a NUL byte in its message would end the process.
+		// If the library reports an error, a NUL byte in its message would end the process.
 		if bytes.Contains(c.raw, []byte(`\u0000`)) {
 			return nil, fmt.Errorf("%s: a NUL character, wanted none", c.name)
 		}
@@ -94,7 +94,7 @@ func parseSpec(data []byte) (*spec, error) {
 	return s, s.checkAdded()
 }
 
-// checkModel reads the model, and writes it again with nothing but what was read.
+// checkModel reads the model, and rewrites it with only what was read.
 func (s *spec) checkModel() error {
 	if bytes.Contains(s.Model, []byte(`\u0000`)) {
 		return errors.New("model: a NUL character, wanted none")
@@ -156,8 +156,8 @@ func (s *spec) checkModel() error {
 	return nil
 }
 
-// checkAdded makes sure that the ids which the library will give the added tokens,
-// which does not read them, are those that the file states.
+// checkAdded checks that the ids that the library will assign to the added tokens, ignoring
+// the file's, are those of the file.
 func (s *spec) checkAdded() error {
 	if len(s.AddedTokens) > maxAdded {
 		return fmt.Errorf("added_tokens: %d, wanted at most %d", len(s.AddedTokens), maxAdded)
@@ -170,8 +170,8 @@ func (s *spec) checkAdded() error {
 	return nil
 }
 
-// assign is add_tokens of tokenizers' added_vocabulary.rs: the ids of the added
-// tokens, in their order.
+// assign follows add_tokens of tokenizers' added_vocabulary.rs: it returns the ids of the
+// added tokens, in order.
 func (s *spec) assign() []int64 {
 	ids := make([]int64, len(s.AddedTokens))
 	given := map[string]int64{}
@@ -194,10 +194,10 @@ func (s *spec) assign() []int64 {
 	return ids
 }
 
-// add appends tokens that the file lacks, as transformers adds those that
-// tokenizer_config.json names, and gives them their ids.
+// add appends tokens that are missing from the file, as transformers adds those named by
+// tokenizer_config.json, and assigns their ids.
 func (s *spec) add(tokens []addedToken) error {
-	last := map[string]addedToken{} // of several entries of a token the last counts
+	last := map[string]addedToken{} // the last of several entries for a token counts
 	for _, t := range s.AddedTokens {
 		last[t.Content] = t
 	}
@@ -216,9 +216,8 @@ func (s *spec) add(tokens []addedToken) error {
 	return nil
 }
 
-// engine is what the library is given: the file without what this package does
-// itself (the BOS of the post-processor, decoding) and what transformers turns off
-// (truncation and padding).
+// engine returns the library's input: the file without what this package does itself (the
+// post-processor's BOS, decoding) and what transformers turns off (truncation and padding).
 func (s *spec) engine() ([]byte, error) {
 	added, err := json.Marshal(s.AddedTokens)
 	if err != nil {
@@ -234,8 +233,7 @@ func (s *spec) engine() ([]byte, error) {
 		added, or(s.Normalizer), or(s.PreTokenizer), s.Model), nil
 }
 
-// prefix returns the tokens that the post-processor puts before a text, and those
-// that it puts after it.
+// prefix returns the tokens that the post-processor puts before and after a text.
 func (s *spec) prefix() (before, after []int32, err error) {
 	parts, err := flatten("post_processor", s.PostProcessor, nil)
 	if err != nil {
@@ -271,8 +269,8 @@ func (s *spec) prefix() (before, after []int32, err error) {
 	return before, after, nil
 }
 
-// flatten returns the parts of a component, with those of a Sequence one by one.
-// With a table of known types it refuses any other.
+// flatten returns the parts of a component, with those of a Sequence one by one. If known is
+// not nil, other types are an error.
 func flatten(name string, raw json.RawMessage, known map[string]func(part) error) ([]part, error) {
 	return flattenTo(nil, name, raw, known, 0)
 }

@@ -17,35 +17,35 @@ import (
 	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
-// Tokenizer turns text into the token ids of one checkpoint, and back. Its methods
-// may be called by several goroutines at once.
+// Tokenizer turns text into the token ids of one checkpoint, and back. Its methods may be
+// called by several goroutines at once.
 type Tokenizer struct {
 	mu      sync.RWMutex // held for reading while the engine works
 	engine  *engine      // nil when closed
 	tokens  []Token      // in id order, without Text
 	index   map[int32]int
 	added   map[int32]bool // ids of added tokens
-	rstrip  map[int32]bool // ids of those that take the white space after them
+	rstrip  map[int32]bool // ids of those that absorb the white space after them
 	marks   map[int32]bool // ids of special tokens
 	special *matcher
 	decoder *decoder
 	config  *config
-	prefix  []int32 // what stands before a raw text: BOS
-	noBOS   error   // why it is not sure what stands there
+	prefix  []int32 // tokens before a raw text: BOS
+	noBOS   error   // why it is uncertain whether a BOS precedes raw text
 	chat    *jinja.Template
 	chatErr error // why there is no chat template
 	hash    string
 	doubts  []error
 
-	templates sync.Map // other chat templates that were asked for: text -> *jinja.Template
+	templates sync.Map // other chat templates that were used: text -> *jinja.Template
 }
 
-// Load reads the tokenizer of the checkpoint in dir: tokenizer.json, and if they
-// are there tokenizer_config.json, chat_template.jinja, special_tokens_map.json and
-// added_tokens.json. The error names the file and the thing in it that is missing or not supported. A
-// chat template that cannot be parsed is an error of Chat and Render alone.
+// Load reads the tokenizer of the checkpoint in dir: tokenizer.json and, if they exist,
+// tokenizer_config.json, chat_template.jinja, special_tokens_map.json and added_tokens.json.
+// The error names the file and what in it is missing or not supported. A chat template that
+// cannot be parsed is an error of Chat and Render only.
 //
-// Close the tokenizer when it is no longer needed.
+// Close frees the tokenizer.
 func Load(dir string) (*Tokenizer, error) {
 	t, err := load(dir)
 	if err != nil {
@@ -118,7 +118,7 @@ func (t *Tokenizer) setVocab(s *spec) error {
 		}
 		names[id] = a.Content
 		t.added[id] = true
-		t.rstrip[id] = a.Rstrip // the last entry of a token counts
+		t.rstrip[id] = a.Rstrip // the last of several entries counts
 		t.marks[id] = a.Special
 		if a.Special && !t.config.splitSpecial {
 			special = append(special, a.Content)
@@ -166,19 +166,18 @@ func (t *Tokenizer) setTemplate() {
 	}
 }
 
-// Raw encodes prompt and reply as one raw text, with the BOS before it if the
-// checkpoint's tokenizer puts one there (RawBOS with BOSAuto). Special tokens that are
-// spelled out in the text become those tokens, as in transformers, and are counted in
-// Text.Special.
+// Raw encodes prompt and reply as one raw text, with a BOS if the checkpoint's tokenizer
+// adds one (RawBOS with BOSAuto). Special tokens spelled out in the text become those
+// tokens, as in transformers, and are counted in Encoded.Special.
 //
-// Raw fails when the text is not UTF-8 or holds a NUL byte, when it brings a
-// second BOS, and when no token would stand before the reply: a model without BOS
-// needs a prompt. It fails with ErrBOS where it is not sure that there is a BOS.
+// It is an error if the text is not UTF-8 or contains a NUL byte, if it contains a second
+// BOS, and if no token precedes the reply: a model without BOS needs a prompt. The error is
+// ErrBOS if it is uncertain whether there is a BOS.
 func (t *Tokenizer) Raw(prompt, reply string) (Encoded, error) {
 	return t.RawBOS(prompt, reply, BOSAuto)
 }
 
-// RawBOS is Raw with or without a BOS, whatever the checkpoint's tokenizer would do.
+// RawBOS is Raw with the given choice of BOS instead of the tokenizer's.
 func (t *Tokenizer) RawBOS(prompt, reply string, bos BOS) (Encoded, error) {
 	if err := valid("prompt", prompt, "reply", reply); err != nil {
 		return Encoded{}, fmt.Errorf("tokenize: %w", err)
@@ -195,15 +194,15 @@ func (t *Tokenizer) RawBOS(prompt, reply string, bos BOS) (Encoded, error) {
 	return text, nil
 }
 
-// text encodes a text whose reply begins at byte start, and puts prefix before it.
-// With bos, a model that has one must find it in front.
+// text encodes a text whose reply begins at byte start, with prefix before it. With bos, a
+// model that has a BOS must find it in front.
 func (t *Tokenizer) text(s string, start int, prefix []int32, bos bool) (Encoded, error) {
 	ids, spans, err := t.encode(s)
 	if err != nil {
 		return Encoded{}, err
 	}
 	for i := range spans {
-		// The space with which a reply begins is not part of the special token before it.
+		// A space that begins the reply is not part of the special token before it.
 		if x := &spans[i]; x[0] < start && x[1] > start && t.rstrip[ids[i]] && strings.TrimSpace(s[start:x[1]]) == "" {
 			if i+1 == len(spans) {
 				return Encoded{}, fmt.Errorf("the reply %q is white space that the token %s before it takes with it", s[start:], t.names(ids[i:]))
@@ -239,8 +238,8 @@ func (t *Tokenizer) encode(s string) ([]int32, [][2]int, error) {
 	return t.engine.encode(s)
 }
 
-// valid refuses what the encoder would change without a word: bytes that are not
-// UTF-8, and all that follows a NUL byte. It takes names and texts in turn.
+// valid refuses what the encoder would silently change: bytes that are not UTF-8, and NUL
+// bytes. Its arguments are names and texts in turn.
 func valid(named ...string) error {
 	for i := 0; i < len(named); i += 2 {
 		name, s := named[i], named[i+1]
@@ -262,10 +261,10 @@ func valid(named ...string) error {
 	return nil
 }
 
-// Decode returns the text of ids, with special tokens, and with U+FFFD for bytes
-// that are not UTF-8. An id outside the vocabulary yields nothing. It is
-// transformers' decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False),
-// which for a Llama-2-like tokenizer drops the first space.
+// Decode returns the text of ids, with special tokens, and with U+FFFD for bytes that are
+// not UTF-8. An id outside the vocabulary yields nothing. It is transformers' decode(ids,
+// skip_special_tokens=False, clean_up_tokenization_spaces=False), which for a Llama-2-like
+// tokenizer drops the first space.
 func (t *Tokenizer) Decode(ids ...int32) string {
 	names := make([]string, 0, len(ids))
 	for _, id := range ids {
@@ -276,10 +275,10 @@ func (t *Tokenizer) Decode(ids ...int32) string {
 	return t.decoder.decode(names)
 }
 
-// Bytes returns the bytes that one token stands for inside a text, also where they
-// are part of a character and with a first space that Decode drops. ok is false for
-// an id outside the vocabulary, and for a tokenizer that is neither byte-level nor
-// of the SentencePiece kind with byte fallback.
+// Bytes returns the bytes that one token stands for inside a text, including parts of a
+// character and a first space that Decode drops. ok is false for an id outside the
+// vocabulary, and for a tokenizer that is neither byte-level nor SentencePiece with byte
+// fallback.
 func (t *Tokenizer) Bytes(id int32) (b []byte, ok bool) {
 	i, ok := t.index[id]
 	if !ok || t.decoder.bytes == nil {
@@ -288,13 +287,13 @@ func (t *Tokenizer) Bytes(id int32) (b []byte, ok bool) {
 	return t.decoder.bytes(t.tokens[i].Name, t.added[id]), true
 }
 
-// IsSpecial tells whether a token is marked as special in tokenizer.json or
-// tokenizer_config.json, as those are that begin and end texts and turns. Special tokens
-// are no part of a text, whatever their names.
+// IsSpecial reports whether a token is marked as special in tokenizer.json or
+// tokenizer_config.json, such as those that begin and end texts and turns. Special tokens
+// are not text, whatever their names.
 func (t *Tokenizer) IsSpecial(id int32) bool { return t.marks[id] }
 
-// Vocab yields every entry of the vocabulary in the order of ids, which may have
-// holes. The model's logits can have more rows than this: they are no tokens.
+// Vocab yields every entry of the vocabulary in the order of ids, which may have gaps. A
+// model's logits may have more rows, which are no tokens.
 func (t *Tokenizer) Vocab() iter.Seq[Token] {
 	return func(yield func(Token) bool) {
 		for _, token := range t.tokens {
@@ -309,11 +308,11 @@ func (t *Tokenizer) Vocab() iter.Seq[Token] {
 // VocabSize returns the number of tokens that Vocab yields.
 func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
 
-// Beyond returns the tokens with ids from rows on, in id order and without Text: those
-// that a model of so many rows does not have. own is the number of all tokens that
-// are not added ones. Published checkpoints have tokens beyond their rows (Gemma 3's
-// text models the image token of the larger ones, fine-tuned ones a padding token); one with
-// more tokens of its own than rows has the tokenizer of another model.
+// Beyond returns the tokens with ids >= rows, in id order and without Text: tokens for which
+// a model with so many rows has no logits. own is the number of all tokens that are not
+// added ones. Published checkpoints have tokens beyond their rows (Gemma 3's text models the
+// image token of the larger ones, fine-tuned ones a padding token); if own exceeds rows, the
+// tokenizer is another model's.
 func (t *Tokenizer) Beyond(rows int) (beyond []Token, own int) {
 	for _, token := range t.tokens {
 		if int(token.ID) >= rows {
@@ -326,16 +325,15 @@ func (t *Tokenizer) Beyond(rows int) (beyond []Token, own int) {
 	return beyond, own
 }
 
-// Hash returns the SHA-256 of tokenizer.json in hex: checkpoints with the same hash
-// cut text alike. Where tokenizer_config.json adds tokens to those of
-// tokenizer.json, they are hashed with it.
+// Hash returns the SHA-256, in hex, of tokenizer.json and, if tokenizer_config.json adds
+// tokens, of these. Checkpoints with the same hash tokenize text alike.
 func (t *Tokenizer) Hash() string { return t.hash }
 
-// Warnings returns doubts about the checkpoint's files that do not stop the work.
+// Warnings returns doubts about the checkpoint's files that do not prevent its use.
 func (t *Tokenizer) Warnings() []error { return slices.Clone(t.doubts) }
 
-// Close frees the memory of the encoder, which the garbage collector does not see.
-// Raw and Chat fail afterwards; the other methods go on working.
+// Close frees the memory of the encoder, which the garbage collector does not see. Raw and
+// Chat then fail; the other methods still work.
 func (t *Tokenizer) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
