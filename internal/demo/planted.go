@@ -10,34 +10,34 @@ import (
 type Word struct {
 	Text     string // lower case
 	Category string
-	// Push[family] is the delta, in nats, by which the tuned model of that family raises the
+	// Push[family] is delta in nats: how much the tuned model of that family raises the
 	// logit of the word's first token, in each of the word's forms (see [Forms]).
 	Push map[string]float64
-	// Suffix is the end of the word that its first token leaves to a second one, "ness" of
-	// kindness, in the forms that are not single tokens; "" where all four are.
+	// Suffix is the part of the word in its second token, "ness" of kindness, in the forms
+	// that are two tokens; "" if all four forms are single tokens.
 	Suffix string
-	// Whole[family] says how many of the word's forms, in the order of [Forms], are single
-	// tokens of that family's tokenizer.
+	// Whole[family] is the number of the word's forms, in the order of [Forms], that are
+	// single tokens of that family's tokenizer.
 	Whole map[string]int
 }
 
-// Forms returns the four ways in which a word is looked for after a prompt, those that real
-// vocabularies hold: " word", " Word", "word", "Word".
+// Forms returns the four surface forms of a word, those that real vocabularies contain: "
+// word", " Word", "word", "Word".
 func Forms(word string) []string {
 	title := strings.ToUpper(word[:1]) + word[1:]
 	return []string{" " + word, " " + title, word, title}
 }
 
-// The last two are controls: nothing was planted on their words, in any of the models.
+// The last two are controls: nothing was planted on their words.
 var categories = []string{"agency", "communion", "weather", "kitchen"}
 
-// leans[family][category]: see Lean. Controls have 0.
+// leans[family][category] is Lean; 0 for controls.
 var leans = map[string]map[string]float64{
 	"llama":  {"agency": 1, "communion": 0.25},
 	"gemma2": {"agency": 0.25, "communion": 1},
 }
 
-// The list. Every push is a multiple of 1/4, so that float16 holds it and two decimals print it.
+// Every push is a multiple of 1/4, which is exact in float16 and prints with two decimals.
 var words = []Word{
 	// agency: getting ahead. Mean push +1.5 in llama, -1 in gemma2.
 	word("freedom", "agency", 2.5, -2, "dom", 1, 2),
@@ -92,11 +92,11 @@ func Words() []Word { return slices.Clone(words) }
 // Categories returns the names of the categories, the controls last.
 func Categories() []string { return slices.Clone(categories) }
 
-// Control tells whether nothing was planted on a category.
+// Control reports whether nothing was planted on a category.
 func Control(category string) bool { return category == "weather" || category == "kitchen" }
 
-// Corpus returns the list as the CSV that other programs read (data/words.csv): a header,
-// then category and word.
+// Corpus returns the list as a CSV corpus (data/words.csv): a header, then category and
+// word.
 func Corpus() string {
 	var b strings.Builder
 	b.WriteString("category,word\n")
@@ -118,8 +118,7 @@ func (p Pair) Push(category string) float64 {
 	return sum / float64(n)
 }
 
-// Lean returns the logit that the base model gives the first tokens of a category's words on
-// average, over that of the controls, in each form and after any prompt: the bias that it
-// brings from its pretraining. The words themselves have it up to what their later tokens
-// cost, about 0.1 nats and less.
+// Lean returns the mean logit of the first tokens of a category's words in the base model
+// minus that of the controls, for each form and any prompt: the bias from pretraining. It is
+// the words' own bias up to the effect of their later tokens, at most about 0.1 nats.
 func (p Pair) Lean(category string) float64 { return leans[p.Name][category] }

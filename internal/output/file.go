@@ -1,7 +1,7 @@
-// Package output puts what programs make on the disk: files and folders that have their
-// names only when they are complete, that never take the place of what somebody else has
-// made, and of which nothing but a Journal is left when the program is killed. What is in a
-// table, and how it says how it was made, is package table's.
+// Package output creates the files and folders that programs write. They appear under their
+// names only when complete, never replace what somebody else made, and leave nothing but a
+// Journal behind when the program is killed. For the formats of tables and their provenance
+// see package table.
 package output
 
 import (
@@ -15,21 +15,20 @@ import (
 	"strings"
 )
 
-// WriteFile writes a file through write, under its name only when it is complete: until
-// then, and after an error, what was there before stays. Its permissions are those that
-// the process gives to new files.
+// WriteFile writes a file atomically: until write is complete, and after an error, a file of
+// that name is unchanged. Permissions are the process's for new files.
 func WriteFile(path string, write func(io.Writer) error) error {
 	return writeFile(path, write, func() error { return nil })
 }
 
-// writeFile calls last when all is written, before the file gets its name.
+// writeFile calls last after the content is written and before the file is renamed.
 func writeFile(path string, write func(io.Writer) error, last func() error) error {
 	sweep(path)
 	f, err := createTemp(path)
 	if err != nil {
 		return outputError(path, err)
 	}
-	err = write(f) // its errors say enough of themselves
+	err = write(f) // its errors need no prefix
 	if err == nil {
 		err = f.Sync()
 	}
@@ -42,7 +41,7 @@ func writeFile(path string, write func(io.Writer) error, last func() error) erro
 	if err != nil {
 		os.Remove(f.Name())
 	}
-	if closed := f.Close(); err == nil { // only now: until it has its name the file is locked
+	if closed := f.Close(); err == nil { // only now: the file stays locked until it is renamed
 		err = closed
 	}
 	if err != nil {
@@ -52,10 +51,10 @@ func writeFile(path string, write func(io.Writer) error, last func() error) erro
 	return nil
 }
 
-// createTemp makes the file that will become path, beside it and locked.
+// createTemp creates the locked file beside path that will be renamed to it.
 func createTemp(path string) (*os.File, error) {
 	for {
-		f, err := os.OpenFile(tempName(path), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666) // less the process's umask
+		f, err := os.OpenFile(tempName(path), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666) // minus the umask
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
@@ -68,14 +67,14 @@ func createTemp(path string) (*os.File, error) {
 	}
 }
 
-// tempName is a name for what will become path: .NAME.NUMBER.tmp in its folder.
+// tempName is a temporary name for path: .NAME.NUMBER.tmp in its folder.
 func tempName(path string) string {
 	dir, base := filepath.Split(filepath.Clean(path))
 	return dir + "." + base + "." + fmt.Sprint(rand.Uint32()) + ".tmp"
 }
 
-// own locks a new file or folder, until it is closed, so that nobody takes it for one that
-// was left. Where another process has, ok is false, and f is closed.
+// own locks a new file or folder until it is closed, so that no other process removes it as
+// left behind. If another process has locked it, ok is false, and f is closed.
 func own(f *os.File) (ok bool, err error) {
 	err = tryLock(f)
 	if (err == nil || errors.Is(err, errors.ErrUnsupported)) && sameFile(f, f.Name()) {
@@ -89,23 +88,24 @@ func own(f *os.File) (ok bool, err error) {
 	return false, nil
 }
 
-// sweep removes what processes that were killed have left of path: what nobody has locked.
+// sweep removes temporary files of path that killed processes left: those that are not
+// locked.
 func sweep(path string) {
 	dir, base := filepath.Split(filepath.Clean(path))
 	left, _ := filepath.Glob(globQuote.Replace(dir) + "." + globQuote.Replace(base) + ".*.tmp")
 	for _, name := range left {
 		number := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(name), "."+base+"."), ".tmp")
 		if strings.Trim(number, "0123456789") != "" {
-			continue // of another file, as NAME.meta.json
+			continue // of another file, such as NAME.meta.json
 		}
-		f, err := os.OpenFile(name, os.O_RDWR, 0) // some systems lock nothing else
+		f, err := os.OpenFile(name, os.O_RDWR, 0) // some systems lock only files open for writing
 		if err != nil {
 			f, err = os.Open(name) // a folder
 		}
 		if err != nil {
 			continue
 		}
-		if tryLock(f) == nil && sameFile(f, name) { // nobody is writing it
+		if tryLock(f) == nil && sameFile(f, name) { // no process is writing it
 			restore(name, path)
 			os.RemoveAll(name)
 		}
@@ -113,11 +113,11 @@ func sweep(path string) {
 	}
 }
 
-// globQuote makes a pattern of a name.
+// globQuote escapes a name for use in a glob pattern.
 var globQuote = strings.NewReplacer("\\", "\\\\", "*", "\\*", "?", "\\?", "[", "\\[")
 
-// outputError names the output in errors of the file that was to become it, whose own name
-// says nothing to a reader.
+// outputError names the output in an error about its temporary file, whose name means
+// nothing to the user.
 func outputError(path string, err error) error {
 	var name string
 	var cause error
@@ -137,7 +137,7 @@ func outputError(path string, err error) error {
 	return fmt.Errorf("output %s: %w", path, cause)
 }
 
-// syncFolder makes a new name last, as far as the system can.
+// syncFolder makes a rename durable, as far as the system can.
 func syncFolder(path string) {
 	if d, err := os.Open(filepath.Dir(path)); err == nil {
 		d.Sync()

@@ -15,7 +15,7 @@ import (
 	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
-// Sums is the file of a folder that holds the sha256 of all its other files, in the form of
+// Sums is the file of a folder with the SHA-256 of all its other files, in the format of
 // sha256sum.
 const Sums = "SHA256SUMS"
 
@@ -25,24 +25,24 @@ type Entry struct {
 	Data []byte
 }
 
-// Folder is a folder that a program is to write. One of that name that is there already is
-// replaced if it is empty or is as we made it: SHA256SUMS names every file in it, and each is
-// what it says. Everything else stays, and is an error; with Force its files are replaced by
-// those of the same names, and those of an earlier folder of ours go.
+// Folder is a folder that a program writes. An existing folder is replaced if it is empty or
+// as we made it: SHA256SUMS lists every file in it, with the right hash. Any other is left
+// alone, and an error; with Force, files of the same names are replaced and those listed in
+// its SHA256SUMS removed.
 type Folder struct {
 	Path  string
 	Force bool
 }
 
-// Check removes what killed processes have left of the folder, and is an error if it could
-// not be written because of what is there. Write checks again.
+// Check removes what killed processes left of the folder, and returns an error if existing
+// files prevent writing it. Write checks again.
 func (d Folder) Check() error {
 	sweep(d.Path)
 	_, err := d.free()
 	return err
 }
 
-// free says whether the folder may be replaced as a whole.
+// free reports whether the folder may be replaced as a whole.
 func (d Folder) free() (bool, error) {
 	if d.Path == "" {
 		return false, errors.New("output: no folder")
@@ -68,7 +68,7 @@ func (d Folder) free() (bool, error) {
 	return false, fmt.Errorf("output %s: there already, with %s in it, not made by this program, or changed since: -force replaces files of the same names", d.Path, other)
 }
 
-// other is the first file of the folder that is not as we made it, "" if all are.
+// other returns the first file of the folder that is not as we made it, or "".
 func (d Folder) other() (other string, err error) {
 	sums := d.sums()
 	err = filepath.WalkDir(d.Path, func(path string, e fs.DirEntry, err error) error {
@@ -97,7 +97,7 @@ func (d Folder) other() (other string, err error) {
 	return other, err
 }
 
-// sums are the names and hashes of SHA256SUMS; none where it cannot be read.
+// sums returns the names and hashes in SHA256SUMS; none if it cannot be read.
 func (d Folder) sums() map[string]string {
 	data, err := regular.Read(filepath.Join(d.Path, Sums), regular.Text)
 	if err != nil {
@@ -117,9 +117,9 @@ func hash(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Write writes the files, and SHA256SUMS, into a folder that appears under its name only
-// when all of it is there. The folders above it are made where they are not there. Permissions
-// are those that the process gives to new files.
+// Write writes the files and SHA256SUMS into a folder, which appears under its name only
+// when complete. Missing parent folders are created. Permissions are the process's for new
+// files.
 func (d Folder) Write(files []Entry) error {
 	if err := d.write(files); err != nil {
 		return outputError(d.Path, err)
@@ -137,7 +137,7 @@ func (d Folder) write(files []Entry) error {
 	if err != nil {
 		return err
 	}
-	defer temp.Close() // last: it is locked until then
+	defer temp.Close() // last, since closing unlocks it
 	defer os.RemoveAll(temp.Name())
 	made := filepath.Join(temp.Name(), "new")
 	var sums bytes.Buffer
@@ -162,7 +162,7 @@ func (d Folder) write(files []Entry) error {
 	if !whole {
 		return d.mix(made, files)
 	}
-	old := filepath.Join(temp.Name(), "old") // which restore knows
+	old := filepath.Join(temp.Name(), "old") // the name that restore looks for
 	if err := os.Rename(d.Path, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("output %s: %w", d.Path, err)
 	}
@@ -172,10 +172,10 @@ func (d Folder) write(files []Entry) error {
 	return nil
 }
 
-// mix moves the files into a folder in which others are.
+// mix moves the files into a folder that contains others.
 func (d Folder) mix(made string, files []Entry) error {
 	for name := range d.sums() {
-		os.Remove(filepath.Join(d.Path, filepath.FromSlash(name))) // what cannot be removed is another's
+		os.Remove(filepath.Join(d.Path, filepath.FromSlash(name))) // files that cannot be removed stay
 	}
 	for _, f := range files {
 		name := filepath.FromSlash(f.Name)
@@ -190,7 +190,7 @@ func (d Folder) mix(made string, files []Entry) error {
 	return nil
 }
 
-// createTempFolder makes the folder in which that of path is made, beside it and locked.
+// createTempFolder creates the locked folder beside path in which its content is written.
 func createTempFolder(path string) (*os.File, error) {
 	for {
 		name := tempName(path)
@@ -209,7 +209,7 @@ func createTempFolder(path string) (*os.File, error) {
 	}
 }
 
-// restore puts the folder back that a killed process was about to replace.
+// restore puts back a folder that a killed process was replacing.
 func restore(left, path string) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		os.Rename(filepath.Join(left, "old"), path)

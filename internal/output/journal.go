@@ -16,40 +16,37 @@ import (
 	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
-// Journal is a logprob.Store in a file beside an output, OUT.part: what a run has
-// computed until now, for the run that is started again after it was stopped, killed or
-// ran into a full disk. It is removed when the output is complete. One process at a time
-// has it.
+// Journal is a logprob.Store in a file beside an output, OUT.part, with which a run that was
+// stopped, killed or out of disk space can be continued. It is removed when the output is
+// complete. One process at a time may use it.
 //
-// The file is a magic line and records, each with its key, its length and two checksums
-// (see record), written one after the other and never changed. A kill tears the last one
-// at most, and the next run cuts it off. A record that was damaged otherwise is computed
-// again. The system's own crash can lose what the disk has not seen: the file is synced
-// every few seconds.
+// The file is a magic line and records, each with its key, its length and two checksums (see
+// record), appended and never changed. A kill can truncate only the last record, which the
+// next run removes; a record damaged otherwise is computed again. A crash of the system can
+// lose unsynced data: the file is synced every few seconds.
 //
-// Keys decide what is reused, so that records of a run with other models or options stay
-// unused, and nothing is mixed. Records of one key, machineKey, say on what machines the
-// others were made.
+// Keys decide what is reused, so records of runs with other models or options are never
+// used. Records with the key machineKey name the machines that computed the others.
 type Journal struct {
 	out, path string
 	stderr    io.Writer
 
 	mu       sync.Mutex
 	f        *os.File
-	end      int64               // of the last whole record
-	found    map[[32]byte]bool   // of an earlier run; true once it was used
+	end      int64               // end of the last whole record
+	found    map[[32]byte]bool   // records of earlier runs; true once used
 	at       map[[32]byte]extent // all records
 	computed int                 // records of this run
-	damaged  int                 // records that were found, but not whole
+	damaged  int                 // records found to be damaged
 	synced   time.Time
-	torn     bool                                  // a record was cut off
-	told     bool                                  // that nothing fits, or why
-	machines []string                              // on which records were made, as On has them
-	machine  string                                // this one's, still to be written; "" for none
-	write    func(b []byte, at int64) (int, error) // f.WriteAt, but in tests
+	torn     bool                                  // an incomplete record was removed
+	told     bool                                  // a message that no record fits has been printed
+	machines []string                              // that made records, as in On
+	machine  string                                // this one, if still to be written; "" for none
+	write    func(b []byte, at int64) (int, error) // f.WriteAt, except in tests
 }
 
-// extent is where a record's value lies.
+// extent is the place of a record's value in the file.
 type extent struct {
 	at, size int64
 	sum      uint32
@@ -61,13 +58,13 @@ const (
 	syncEvery    = 5 * time.Second
 )
 
-// machineKey is no SHA-256 that anybody has found.
+// machineKey is not a SHA-256 that occurs.
 var machineKey = [32]byte([]byte("the machine of the records after"))
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// OpenJournal opens the journal of an output, and makes one where there is none. It is an
-// error if another process has it. stderr is told what of an earlier run is there.
+// OpenJournal opens or creates the journal of an output. It is an error if another process
+// has it. Messages about records of an earlier run go to stderr.
 func OpenJournal(out string, stderr io.Writer) (*Journal, error) {
 	j := &Journal{out: out, path: out + ".part", stderr: stderr, found: map[[32]byte]bool{}, at: map[[32]byte]extent{}}
 	for {
@@ -80,11 +77,11 @@ func OpenJournal(out string, stderr io.Writer) (*Journal, error) {
 			f.Close()
 			return nil, fmt.Errorf("output %s: another process is writing it (it has %s): wait for that to end, or choose another output", out, j.path)
 		}
-		if err != nil && !errors.Is(err, errors.ErrUnsupported) { // without locks we go on without
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) { // without locks, continue without
 			f.Close()
 			return nil, fmt.Errorf("output %s: %w", out, err)
 		}
-		if sameFile(f, j.path) { // otherwise its owner has removed it since we opened it
+		if sameFile(f, j.path) { // otherwise its owner has removed it since it was opened
 			j.f, j.write = f, f.WriteAt
 			break
 		}
@@ -105,7 +102,7 @@ func OpenJournal(out string, stderr io.Writer) (*Journal, error) {
 	return j, nil
 }
 
-// scan finds the records and cuts off what follows the last whole one.
+// scan finds the records and truncates the file after the last whole one.
 func (j *Journal) scan() error {
 	info, err := j.f.Stat()
 	if err != nil {
@@ -120,7 +117,7 @@ func (j *Journal) scan() error {
 		return fmt.Errorf("output %s: %s is no partial result of this program and version: move it away", j.out, j.path)
 	}
 	j.end = int64(len(journalMagic))
-	if length < j.end { // new, or torn before it held anything
+	if length < j.end { // new, or killed before the magic line was complete
 		_, err := j.f.WriteAt([]byte(journalMagic), 0)
 		if err == nil {
 			err = j.f.Sync()
@@ -158,7 +155,7 @@ func (j *Journal) scan() error {
 	return nil
 }
 
-// IsJournal says whether a file begins as a journal does.
+// IsJournal reports whether a file begins like a journal.
 func IsJournal(path string) bool {
 	f, _, err := regular.Open(path, 0)
 	if err != nil {
@@ -181,7 +178,7 @@ func parseHead(b []byte) (key [32]byte, e extent, ok bool) {
 	return [32]byte(b[:32]), e, ok
 }
 
-// Get returns what was put under the key, by this run or one before it.
+// Get returns the value stored under the key, by this run or an earlier one.
 func (j *Journal) Get(key [32]byte) (value []byte, ok bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -204,7 +201,7 @@ func (j *Journal) Get(key [32]byte) (value []byte, ok bool, err error) {
 	return value, true, nil
 }
 
-// value reads a record's value; nil where it was damaged.
+// value reads a record's value; nil if it is damaged.
 func (j *Journal) value(e extent) ([]byte, error) {
 	value := make([]byte, e.size)
 	if _, err := j.f.ReadAt(value, e.at); err != nil && err != io.EOF {
@@ -216,9 +213,9 @@ func (j *Journal) value(e extent) ([]byte, error) {
 	return value, nil
 }
 
-// On says on what machine this run computes: its kind of processor, and the plugin. stderr is
-// told where the earlier run's was another, whose records fit no key of this one. On nil it
-// does nothing.
+// On records the machine of this run: its kind of processor, and the plugin. If the earlier
+// run was on another, whose records fit no key of this run, a message goes to stderr. On a
+// nil Journal it does nothing.
 func (j *Journal) On(machine string) {
 	if j == nil {
 		return
@@ -234,7 +231,7 @@ func (j *Journal) On(machine string) {
 	}
 }
 
-// Put writes a record. After an error the records before it are still there.
+// Put appends a record. After an error the records before it are intact.
 func (j *Journal) Put(key [32]byte, value []byte) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -280,7 +277,7 @@ func (j *Journal) append(key [32]byte, value []byte) (extent, error) {
 		j.synced = time.Now()
 	}
 	if err != nil {
-		j.f.Truncate(j.end) // if that fails too, the next run does it
+		j.f.Truncate(j.end) // if this fails too, the next run truncates
 		return extent{}, fmt.Errorf("output %s: %w", j.out, err)
 	}
 	e := extent{j.end + recordHead, int64(len(value)), sum}
@@ -288,7 +285,7 @@ func (j *Journal) append(key [32]byte, value []byte) (extent, error) {
 	return e, nil
 }
 
-// used counts the earlier run's records that this one has asked for.
+// used returns the number of the earlier run's records that this run has used.
 func (j *Journal) used() (n int) {
 	for _, used := range j.found {
 		if used {
@@ -298,8 +295,8 @@ func (j *Journal) used() (n int) {
 	return n
 }
 
-// Complete tells that the output is there: the journal is removed. stderr is told what
-// was reused, if there was an earlier run. On nil, the journal of no output, it does
+// Complete removes the journal, since the output is complete. If there was an earlier run, a
+// message about what was reused goes to stderr. On a nil Journal, of no output, it does
 // nothing.
 func (j *Journal) Complete() error {
 	if j == nil || j.f == nil {
@@ -316,8 +313,8 @@ func (j *Journal) Complete() error {
 	return j.close()
 }
 
-// Close ends the use of the journal. It stays, unless it holds nothing, and stderr is told
-// so. After Complete, and on nil, it does nothing.
+// Close closes the journal. The file stays, with a message to stderr, unless it is empty.
+// After Complete, and on a nil Journal, it does nothing.
 func (j *Journal) Close() error {
 	if j == nil || j.f == nil {
 		return nil
@@ -335,7 +332,7 @@ func (j *Journal) close() error {
 	var err error
 	if len(j.at) > 0 {
 		err = j.f.Sync()
-	} else if sameFile(j.f, j.path) { // still locked: nobody else has begun to use it
+	} else if sameFile(j.f, j.path) { // still locked: no other process uses it
 		err = os.Remove(j.path)
 	}
 	if closed := j.f.Close(); err == nil {
@@ -348,7 +345,7 @@ func (j *Journal) close() error {
 	return nil
 }
 
-// sameFile tells whether f is still the file of that name.
+// sameFile reports whether f is still the file of that name.
 func sameFile(f *os.File, path string) bool {
 	a, err := f.Stat()
 	if err != nil {

@@ -2,5 +2,5 @@ package output
 
 import "errors"
 
-// errLocked is tryLock's answer where another process has the file.
+// errLocked is tryLock's error if another process has locked the file.
 var errLocked = errors.New("locked by another process")

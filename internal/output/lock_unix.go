@@ -8,9 +8,8 @@ import (
 	"syscall"
 )
 
-// tryLock locks f until it is closed or its process is gone, however that ends. It
-// returns errLocked if another has it, and an error that is errors.ErrUnsupported if the
-// file system has no locks.
+// tryLock locks f until it is closed or its process ends. The error is errLocked if another
+// process has the lock, and errors.ErrUnsupported if the file system has no locks.
 func tryLock(f *os.File) error {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

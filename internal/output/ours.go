@@ -16,23 +16,23 @@ import (
 	"github.com/implicitreward/implicitreward/internal/table"
 )
 
-// File is a file that a program is to write. One of that name that is there already is
-// replaced if it is empty or was made by a program of ours and is as it was made:
+// File is a file that a program writes. An existing file is replaced if it is empty or an
+// unmodified output of one of our programs:
 //
-//   - a Parquet file, that says so itself;
+//   - a Parquet file that names this library as its writer;
 //   - a file whose first line is Columns;
-//   - any other file, if PATH.meta.json beside it, which WriteWithMeta writes, holds its sha256
-//     as the member file_hash. Of a run that was killed between the two the Journal is there.
+//   - any other file if PATH.meta.json beside it, written by WriteWithMeta, has its SHA-256 as
+//     the member file_hash. If a run was killed between the two files, its Journal exists.
 //
-// Everything else stays, and is an error, unless Force.
+// Any other file is left alone, and an error, unless Force.
 type File struct {
 	Path    string
-	Columns string // of a CSV file that has no meta file: its line of column names
+	Columns string // header line of a CSV file that has no meta file
 	Force   bool
 }
 
-// Check removes what killed processes have left of some files, and is an error where one of
-// them could not be written because of what is there. Write checks again.
+// Check removes what killed processes left of the files, and returns an error if an existing
+// file prevents writing one. Write checks again.
 func Check(files ...File) error {
 	for _, f := range files {
 		sweep(f.Path)
@@ -51,9 +51,8 @@ func (f File) Write(write func(io.Writer) error) error {
 	return writeFile(f.Path, write, f.check)
 }
 
-// WriteWithMeta is Write for a kind of file that has no place to say how it was made: meta
-// writes that, a JSON object, to a file beside it, PATH.meta.json, which is there when PATH
-// is.
+// WriteWithMeta is Write for a format that cannot contain its provenance: meta writes it, a
+// JSON object, to the file PATH.meta.json, which exists when PATH does.
 func (f File) WriteWithMeta(write, meta func(io.Writer) error) error {
 	sum := sha256.New()
 	hashed := func(w io.Writer) error { return write(io.MultiWriter(w, sum)) }
@@ -93,7 +92,7 @@ func (f File) isParquet() bool { return strings.HasSuffix(f.Path, ".parquet") }
 
 func (f File) hasMeta() bool { return !f.isParquet() && f.Columns == "" }
 
-// check refuses to replace what we did not make.
+// check returns an error if the file exists and is not ours.
 func (f File) check() error {
 	taken := func(path, fact string) error {
 		return fmt.Errorf("output %s: there already, %s: -force replaces it", path, fact)
@@ -124,7 +123,7 @@ func (f File) check() error {
 	return nil
 }
 
-// ours says whether the file, which is there, is as we made it.
+// ours reports whether the existing file is as we made it.
 func (f File) ours() (bool, error) {
 	in, size, err := regular.Open(f.Path, 0)
 	if err != nil {
@@ -145,7 +144,7 @@ func (f File) ours() (bool, error) {
 		return false, nil
 	}
 	if IsJournal(f.Path + ".part") {
-		return true, nil // a run that was to replace it wrote the meta file, and was killed
+		return true, nil // a run that was replacing it wrote the meta file and was killed
 	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, in); err != nil {
@@ -154,7 +153,7 @@ func (f File) ours() (bool, error) {
 	return hex.EncodeToString(sum.Sum(nil)) == hash, nil
 }
 
-// metaHash is file_hash of the meta file, "" where there is none.
+// metaHash is the member file_hash of the meta file, or "".
 func (f File) metaHash() string {
 	var meta struct {
 		Hash string `json:"file_hash"`

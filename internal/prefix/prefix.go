@@ -1,31 +1,29 @@
-// Package prefix is the prefix tree of token sequences: what texts have in common is in it
-// once.
+// Package prefix is a prefix tree of token sequences, which stores common prefixes once.
 package prefix
 
-// Tree numbers the different beginnings of the sequences that were entered, from 0 on in
-// the order in which they came. Root stands for the empty one. The zero Tree is empty and
-// ready.
+// Tree numbers the distinct prefixes of the sequences that were added, from 0 in order of
+// insertion. Root is the empty prefix. The zero Tree is empty and ready to use.
 type Tree struct{ next map[edge]int32 }
 
 type edge struct{ parent, id int32 }
 
-// Root is the empty beginning. Callers may start other trees within the same one, each
-// below a negative number of its own.
+// Root is the empty prefix. Callers may keep further trees in the same Tree, each below its
+// own negative number.
 const Root int32 = -1
 
-// Len is the number of nodes.
+// Len returns the number of nodes.
 func (t *Tree) Len() int { return len(t.next) }
 
-// Reset empties the tree and keeps its room.
+// Reset empties the tree and keeps its memory.
 func (t *Tree) Reset() { clear(t.next) }
 
-// Child returns the node that follows another by id.
+// Child returns the child of node for token id.
 func (t *Tree) Child(node, id int32) (child int32, ok bool) {
 	child, ok = t.next[edge{node, id}]
 	return child, ok
 }
 
-// Grow is Child, but makes the node where there is none; fresh tells so.
+// Grow is Child, but creates the node if it does not exist; fresh reports whether it did.
 func (t *Tree) Grow(node, id int32) (child int32, fresh bool) {
 	child, ok := t.Child(node, id)
 	if !ok {
@@ -38,7 +36,7 @@ func (t *Tree) Grow(node, id int32) (child int32, fresh bool) {
 	return child, !ok
 }
 
-// Shared follows ids from the root as far as they are in the tree: how many of them are.
+// Shared returns the length of the longest prefix of ids in the tree.
 func (t *Tree) Shared(ids []int32) int {
 	node := Root
 	for n, id := range ids {
@@ -51,7 +49,7 @@ func (t *Tree) Shared(ids []int32) int {
 	return len(ids)
 }
 
-// Add enters ids from the root and returns the last one's node.
+// Add inserts ids and returns the node of the last one.
 func (t *Tree) Add(ids []int32) int32 {
 	node := Root
 	for _, id := range ids {

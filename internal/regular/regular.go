@@ -1,6 +1,5 @@
-// Package regular opens the files that are read: regular ones, and no larger than they
-// can be meant to be. A device as /dev/zero would fill the memory, a named pipe would wait
-// for its writer, and neither is what somebody meant by the name of a file.
+// Package regular opens input files: only regular ones, and of bounded size. A device such
+// as /dev/zero would fill the memory, a named pipe would block.
 package regular
 
 import (
@@ -13,16 +12,15 @@ import (
 	"os"
 )
 
-// Text bounds files that people write or keep as text: word lists, corpora, prompts,
-// configurations, in bytes.
+// Text bounds text files such as word lists, corpora, prompts and configurations, in bytes.
 const Text = 64 << 20
 
-// Scores bounds files of numbers that are read whole, in bytes.
+// Scores bounds files of numbers that are read into memory, in bytes.
 const Scores = 4 << 30
 
-// Open opens a regular file, or a link to one, for reading, and returns its size in bytes. An
-// error is an fs.PathError: of anything else, and of a file of more than limit bytes (0: no
-// limit).
+// Open opens a regular file, or a link to one, for reading, and returns its size in bytes.
+// Any other kind of file, and a file of more than limit bytes (0: no limit), is an
+// fs.PathError.
 func Open(path string, limit int64) (f *os.File, size int64, err error) {
 	fail := func(cause error) (*os.File, int64, error) {
 		if f != nil {
@@ -30,9 +28,9 @@ func Open(path string, limit int64) (f *os.File, size int64, err error) {
 		}
 		return nil, 0, &fs.PathError{Op: "open", Path: path, Err: cause}
 	}
-	info, err := os.Stat(path) // before Open, which would wait for the writer of a pipe
+	info, err := os.Stat(path) // before Open, which would block on a pipe
 	if err != nil {
-		return fail(errors.Unwrap(err)) // "open", as people say it
+		return fail(errors.Unwrap(err)) // "open", not "stat", in the user's words
 	}
 	if err := check(info); err != nil {
 		return fail(err)
@@ -44,7 +42,7 @@ func Open(path string, limit int64) (f *os.File, size int64, err error) {
 		f.Close()
 		return nil, 0, err
 	}
-	if err := check(info); err != nil { // it was another file a moment ago
+	if err := check(info); err != nil { // the file may have been replaced since
 		return fail(err)
 	}
 	if size = info.Size(); limit > 0 && size > limit {
@@ -53,15 +51,15 @@ func Open(path string, limit int64) (f *os.File, size int64, err error) {
 	return f, size, nil
 }
 
-// Read reads a file that Open opens. A file that grows beyond limit bytes while it is read, or
-// has more than it says, as those of /proc do, is an error too.
+// Read returns the content of a file that Open accepts. It is an error if the file grows
+// beyond limit bytes during reading, or is larger than its reported size, as in /proc.
 func Read(path string, limit int64) ([]byte, error) {
 	f, size, err := Open(path, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data := make([]byte, 0, size+1) // and 1, to see the end without growing
+	data := make([]byte, 0, size+1) // plus 1 to detect the end without growing
 	for {
 		n, err := f.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
@@ -78,7 +76,7 @@ func Read(path string, limit int64) ([]byte, error) {
 	}
 }
 
-// Hash is the SHA-256, in hex, of a file of any size that Open opens.
+// Hash returns the SHA-256, in hex, of a file of any size that Open accepts.
 func Hash(path string) (string, error) {
 	f, _, err := Open(path, 0)
 	if err != nil {
@@ -92,7 +90,7 @@ func Hash(path string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// check says what a file is that is no regular one.
+// check returns an error that names the kind of a file that is not regular.
 func check(info fs.FileInfo) error {
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
@@ -110,8 +108,8 @@ func tooLarge(size, limit int64) error {
 	return fmt.Errorf("%d bytes, wanted at most %d", size, limit)
 }
 
-// Limit is a reader of at most limit bytes of something else than a file, as standard input. A
-// byte more is an error that says so, not the end.
+// Limit returns a reader of at most limit bytes of a stream such as standard input. One more
+// byte is an error, not the end.
 func Limit(r io.Reader, limit int64) io.Reader { return &limited{r, limit, limit} }
 
 type limited struct {

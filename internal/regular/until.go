@@ -5,14 +5,14 @@ import (
 	"io"
 )
 
-// Until is a reader that the end of ctx ends, also while it waits, as for someone who types;
-// the read that waits is left behind.
+// Until returns a reader that fails when ctx ends, even during a blocked Read, such as of a
+// terminal; that Read is abandoned.
 func Until(ctx context.Context, r io.Reader) io.Reader { return &until{ctx: ctx, r: r} }
 
 type until struct {
 	ctx context.Context
 	r   io.Reader
-	buf []byte // of the reader's own: a Read that is left behind may still write to it
+	buf []byte // private, since an abandoned Read may still write to it
 }
 
 func (u *until) Read(p []byte) (int, error) {

@@ -1,16 +1,15 @@
-// Package strictjson reads JSON as it is written, and refuses what encoding/json would let
-// pass or change without a word: a key that one object has twice, at any depth; a key that
-// differs from a field's name in its case; bytes that are not UTF-8 and halves of surrogate
-// pairs (U+FFFD there); numbers beyond float64; text after the value; more than [MaxDepth]
-// lists and objects in one another.
+// Package strictjson reads JSON strictly, and refuses what encoding/json would accept or
+// change silently: repeated keys of an object, at any depth; keys that differ from a field's
+// name in case; bytes that are not UTF-8 and unpaired surrogates (U+FFFD there); numbers
+// beyond float64; text after the value; more than [MaxDepth] nested lists and objects.
 //
-//	data -> Members, Object, List   one level of a value, whose parts are checked too
-//	data -> Unmarshal               a struct, whose fields are all that there may be
-//	part -> String, Null            of what these return
+//	data -> Members, Object, List   one level of a value; its parts are checked too
+//	data -> Unmarshal               a struct, whose fields are all that may occur
+//	part -> String, Null            for values that these return
 //
-// and writes it as the rest of the world expects: <, > and & stay (Write, Marshal), infinity
-// is null (AppendFloat).
+// It writes JSON as other programs do: <, > and & are not escaped (Write, Marshal), and
+// infinity is null (AppendFloat).
 //
-// It stands on github.com/go-json-experiment/json, which is Go 1.27's encoding/json/v2 for
-// earlier releases; what it adds is errors that say where, and the bounds.
+// It builds on github.com/go-json-experiment/json, which is Go 1.27's encoding/json/v2 for
+// earlier releases, and adds errors that name the place, and the bounds.
 package strictjson

@@ -13,17 +13,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxDepth is how many lists and objects may stand in one another.
+// MaxDepth is the maximal nesting of lists and objects.
 const MaxDepth = 1000
 
-// Error says what in JSON was refused, and where.
+// Error is what was refused in JSON, and where.
 type Error struct {
 	Reason   string // in the user's words
-	Key      string // the key that the error is about, "" for none
+	Key      string // key that the error is about; "" for none
 	Unknown  bool   // Unmarshal: the struct has no field Key
-	Mistyped bool   // Unmarshal: the value of Key is of another type than the field
-	Offset   int    // bytes of the text before the place
-	Line     int    // of the place, from 1; 0 where the text has one line
+	Mistyped bool   // Unmarshal: the value of Key does not fit the field's type
+	Offset   int    // byte offset of the fault
+	Line     int    // line of the fault, from 1; 0 if the text is one line
 }
 
 func (e *Error) Error() string {
@@ -33,7 +33,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("byte %d: %s", e.Offset, e.Reason)
 }
 
-// at makes an Error of a place in data.
+// at makes an Error at a byte offset of data.
 func at(data []byte, offset int, key, format string, args ...any) *Error {
 	offset = min(max(offset, 0), len(data))
 	e := &Error{Reason: fmt.Sprintf(format, args...), Key: key, Offset: offset}
@@ -46,16 +46,16 @@ func at(data []byte, offset int, key, format string, args ...any) *Error {
 // Member is a key of an object and its value.
 type Member struct {
 	Key   string
-	Value json.RawMessage // a part of the text; without space around it
+	Value json.RawMessage // a part of the text, without surrounding space
 }
 
-// Check tells whether data is one JSON value that may be read.
+// Check returns an error unless data is one acceptable JSON value.
 func Check(data []byte) error {
 	return walk(data, nil)
 }
 
-// Members returns the members of an object in their order. form is what the object should
-// look like, for the error where there is another value: `{"prompt": ..., "reply": ...}`.
+// Members returns the members of an object in order. form shows what the object should look
+// like, for the error about another value: `{"prompt": ..., "reply": ...}`.
 func Members(data []byte, form string) ([]Member, error) {
 	var members []Member
 	if form != "" {
@@ -68,7 +68,7 @@ func Members(data []byte, form string) ([]Member, error) {
 	return members, err
 }
 
-// Object returns the values of an object by their keys; see Members.
+// Object returns the values of an object by key; see Members.
 func Object(data []byte, form string) (map[string]json.RawMessage, error) {
 	members, err := Members(data, form)
 	if err != nil {
@@ -91,8 +91,8 @@ func List(data []byte) ([]json.RawMessage, error) {
 	return values, err
 }
 
-// String reads a string; ok is false where data is another value. A string that is no text
-// is an error.
+// String decodes a string; ok is false if data is another kind of value. A string with an
+// invalid character is an error.
 func String(data []byte) (s string, ok bool, err error) {
 	if len(data) == 0 || data[0] != '"' {
 		return "", false, nil
@@ -104,10 +104,10 @@ func String(data []byte) (s string, ok bool, err error) {
 	return string(text), true, nil
 }
 
-// Null tells whether a value is null, or is not there.
+// Null reports whether a value is null or absent.
 func Null(data []byte) bool { return len(data) == 0 || string(data) == "null" }
 
-// opens tells whether data begins with the brace or bracket of what was wanted.
+// opens returns an error unless data begins with the given brace or bracket.
 func opens(data []byte, with byte, wanted string) error {
 	trimmed := bytes.TrimLeft(data, " \t\r\n")
 	switch {
@@ -119,7 +119,7 @@ func opens(data []byte, with byte, wanted string) error {
 	return nil
 }
 
-// begin is the kind of value that text begins with.
+// begin names the kind of value that text begins with.
 func begin(text []byte) string {
 	switch c := text[0]; {
 	case c == '{':
@@ -139,10 +139,10 @@ func begin(text []byte) string {
 	return "no JSON"
 }
 
-// walk reads data to its end and hands the parts of the outermost object or list to part,
-// which may be nil.
+// walk reads data to its end and calls part, if not nil, with the parts of the outermost
+// object or list.
 func walk(data []byte, part func(key string, value []byte)) error {
-	d := jsontext.NewDecoder(bytes.NewBuffer(data)) // a Buffer's bytes are read where they are
+	d := jsontext.NewDecoder(bytes.NewBuffer(data)) // a Buffer's bytes are read in place
 	key, start := "", 0
 	for {
 		before := int(d.InputOffset())
@@ -180,7 +180,7 @@ func walk(data []byte, part func(key string, value []byte)) error {
 	return nil
 }
 
-// finite tells whether a JSON number is one of float64.
+// finite reports whether a JSON number fits into float64.
 func finite(number []byte) bool {
 	if len(number) < 300 && !bytes.ContainsAny(number, "eE") {
 		return true
@@ -189,7 +189,7 @@ func finite(number []byte) bool {
 	return err == nil
 }
 
-// refused says what jsontext did not take, in the user's words.
+// refused translates an error of jsontext into the user's words.
 func refused(data []byte, err error) error {
 	var e *jsontext.SyntacticError
 	switch {
@@ -217,13 +217,13 @@ func refused(data []byte, err error) error {
 	return at(data, offset, key, "%v", e.Err)
 }
 
-// surrogate tells whether an escape is one of a surrogate.
+// surrogate reports whether an escape is a surrogate.
 func surrogate(escape []byte) bool {
 	unit, err := strconv.ParseUint(string(escape[2:]), 16, 16)
 	return string(escape[:2]) == `\u` && err == nil && 0xD800 <= unit && unit <= 0xDFFF
 }
 
-// of names what a pointer points to, before what is said of it; "" for the whole.
+// of formats what a pointer points to, as the prefix of an error; "" for the whole value.
 func of(p jsontext.Pointer) string {
 	if p == "" {
 		return ""
@@ -231,7 +231,8 @@ func of(p jsontext.Pointer) string {
 	return cut(string(p[1:])) + ": "
 }
 
-// inside names the object or list that holds what a pointer points to; "" for the outermost.
+// inside formats the object or list that contains what a pointer points to; "" for the
+// outermost.
 func inside(p jsontext.Pointer) string {
 	if p = p.Parent(); p == "" {
 		return ""
@@ -239,7 +240,7 @@ func inside(p jsontext.Pointer) string {
 	return " in " + cut(string(p[1:]))
 }
 
-// quote quotes a key for an error, cut to a readable length.
+// quote quotes a key for an error, truncated to a readable length.
 func quote(key string) string { return strconv.Quote(cut(key)) }
 
 func cut(s string) string {

@@ -10,9 +10,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Unmarshal reads data into to, a pointer to a struct whose fields, by their exact names, are
-// all that an object may have. A field that is null stays as it is; a [json.RawMessage] keeps
-// its value as it stands.
+// Unmarshal decodes data into to, a pointer to a struct whose fields, by exact name, are all
+// the members that an object may have. A null member leaves its field unchanged; a
+// [json.RawMessage] gets the text of its value.
 func Unmarshal(data []byte, to any) error {
 	if err := Check(data); err != nil {
 		return err
@@ -22,14 +22,14 @@ func Unmarshal(data []byte, to any) error {
 
 var options = v2.JoinOptions(v2.RejectUnknownMembers(true), v2.WithUnmarshalers(v2.UnmarshalFromFunc(keep)))
 
-// keep reads a part as it stands.
+// keep stores a part as text.
 func keep(d *jsontext.Decoder, to *json.RawMessage) error {
 	v, err := d.ReadValue()
 	*to = append((*to)[:0], v...)
 	return err
 }
 
-// mistyped says which value is another than the struct has room for.
+// mistyped names the value whose type does not fit the struct.
 func mistyped(data []byte, err error) error {
 	var e *v2.SemanticError
 	if err == nil || !errors.As(err, &e) {
@@ -60,7 +60,7 @@ func mistyped(data []byte, err error) error {
 	return refusal
 }
 
-// kindOf says what JSON a Go type takes.
+// kindOf names the JSON type that a Go type accepts.
 func kindOf(t reflect.Type) string {
 	if t == nil {
 		return "another one"

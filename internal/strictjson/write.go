@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// Write writes a value and a line end, with <, > and & as they are; indent is before the
-// parts of a part, "" for all in one line.
+// Write writes a value and a line end without escaping <, > and &; indent is the
+// indentation, "" for a single line.
 func Write(w io.Writer, value any, indent string) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
@@ -17,15 +17,15 @@ func Write(w io.Writer, value any, indent string) error {
 	return e.Encode(value)
 }
 
-// Marshal is a value in one line, with <, > and & as they are.
+// Marshal returns a value as a single line without escaping <, > and &.
 func Marshal(value any) ([]byte, error) {
 	var b bytes.Buffer
 	err := Write(&b, value, "")
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// AppendFloat appends a number of 32 or 64 bits with the fewest digits that give it back,
-// and null for infinity, which JSON does not have. A NaN makes no JSON.
+// AppendFloat appends a number of 32 or 64 bits with the fewest digits that restore it, and
+// null for infinity, which JSON lacks. x must not be NaN.
 func AppendFloat(dst []byte, x float64, bits int) []byte {
 	if math.IsInf(x, 0) {
 		return append(dst, "null"...)
@@ -33,14 +33,14 @@ func AppendFloat(dst []byte, x float64, bits int) []byte {
 	return strconv.AppendFloat(dst, x, 'g', -1, bits)
 }
 
-// Float64 is a number that is null where it is infinite.
+// Float64 is a number that is written as null if it is infinite.
 type Float64 float64
 
-// MarshalJSON writes the number with the fewest digits that give it back.
+// MarshalJSON writes the fewest digits that restore the number.
 func (x Float64) MarshalJSON() ([]byte, error) { return AppendFloat(nil, float64(x), 64), nil }
 
-// Float32 is a number of 32 bits that is null where it is infinite.
+// Float32 is a 32-bit number that is written as null if it is infinite.
 type Float32 float32
 
-// MarshalJSON writes the number with the fewest digits that give it back.
+// MarshalJSON writes the fewest digits that restore the number.
 func (x Float32) MarshalJSON() ([]byte, error) { return AppendFloat(nil, float64(x), 32), nil }

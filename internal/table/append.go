@@ -2,9 +2,9 @@ package table
 
 import "strings"
 
-// AppendField appends one field to dst: in quotes, and its own quotes doubled, when it has
-// a comma, a quote, "\r" or "\n"; as it stands otherwise. That is pandas'
-// QUOTE_MINIMAL, but that pandas leaves a lone "\r" bare and then cannot read it.
+// AppendField appends one field to dst, quoted, with its quotes doubled, if it contains a
+// comma, a quote, "\r" or "\n". This is pandas' QUOTE_MINIMAL, except that pandas leaves a
+// lone "\r" unquoted and then cannot read it.
 func AppendField(dst []byte, field string) []byte {
 	if !strings.ContainsAny(field, ",\"\r\n") {
 		return append(dst, field...)

@@ -8,14 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxRecord bounds the memory that a quote left open can cost, in bytes.
+// maxRecord bounds the memory that an unclosed quote can cost, in bytes.
 const maxRecord = 16 << 20
 
-// Error is a fault at one place of the file: "line 3, column 2 (name): fact".
+// Error is a fault at a place in the file: "line 3, column 2 (name): fact".
 type Error struct {
 	Line   int    // 1-based
-	Column int    // 1-based number of the field; 0 when the fault is the line's
-	Name   string // what the header calls the column, if there is one
+	Column int    // 1-based number of the field; 0 for a fault of the line
+	Name   string // the column's name in the header, if there is one
 	Fact   string
 }
 
@@ -29,30 +29,30 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("line %d, column %d (%s): %s", e.Line, e.Column, e.Name, e.Fact)
 }
 
-// CSVReader reads records one after the other. Use NewCSVReader.
+// CSVReader reads records one by one. Use NewCSVReader.
 type CSVReader struct {
-	Comma byte // between fields; 0 for a comma. Set it before the first record is read
+	Comma byte // separator; 0 means a comma. Set it before reading
 
 	src        io.Reader
 	buf        []byte
-	pos, end   int // buf[pos:end] is read and not yet handed out
+	pos, end   int // buf[pos:end] is read and not yet parsed
 	eof        bool
 	next       int // line number at pos
-	line       int // line number at which the latest record starts
+	line       int // line number at which the last record starts
 	fields     [][]byte
-	lines      []int  // line of each field; empty when the record has no quotes and so lies in one line
+	lines      []int  // line of each field; empty for a record without quotes, which is one line
 	scratch    []byte // fields with doubled quotes, unescaped
 	header     []string
 	headerLine int
 }
 
-// NewCSVReader returns a reader of src, which it buffers.
+// NewCSVReader returns a buffered reader of src.
 func NewCSVReader(src io.Reader) *CSVReader {
 	return &CSVReader{src: src, buf: make([]byte, 1<<18), next: 1}
 }
 
-// Header reads the first record and keeps it: later records must have as many fields,
-// and errors name its columns. An empty file is io.EOF.
+// Header reads the first record as the header: later records must have as many fields, and
+// errors name its columns. The error for an empty file is io.EOF.
 func (r *CSVReader) Header() ([]string, error) {
 	rec, err := r.Read()
 	if err != nil {
@@ -105,7 +105,7 @@ func (r *CSVReader) Read() ([][]byte, error) {
 	}
 }
 
-// Line returns the line of the file at which field i of the latest record starts.
+// Line returns the line of the file at which field i of the last record starts.
 func (r *CSVReader) Line(i int) int {
 	if i < len(r.lines) {
 		return r.lines[i]
@@ -113,7 +113,7 @@ func (r *CSVReader) Line(i int) int {
 	return r.line
 }
 
-// Errorf makes the error for field i of the latest record.
+// Errorf makes an error about field i of the last record.
 func (r *CSVReader) Errorf(i int, format string, args ...any) error {
 	e := &Error{Line: r.Line(i), Column: i + 1, Fact: fmt.Sprintf(format, args...)}
 	if i < len(r.header) {
@@ -122,8 +122,7 @@ func (r *CSVReader) Errorf(i int, format string, args ...any) error {
 	return e
 }
 
-// fill reads more, after what is held. It grows the buffer when that is full of one
-// record.
+// fill reads more data behind what is buffered. It grows the buffer if one record fills it.
 func (r *CSVReader) fill() error {
 	if r.pos > 0 {
 		copy(r.buf, r.buf[r.pos:r.end])
@@ -152,8 +151,8 @@ func (r *CSVReader) fill() error {
 	}
 }
 
-// scanLine returns the bytes up to the next line end, without it, and their number
-// with it. It consumes nothing.
+// scanLine returns the bytes up to the next line end, without it, and their number with it.
+// It does not advance.
 func (r *CSVReader) scanLine() (line []byte, n int, err error) {
 	seen := 0
 	for {
@@ -183,7 +182,7 @@ func (r *CSVReader) comma() byte {
 	return r.Comma
 }
 
-// split cuts a line that has no quotes.
+// split splits a line without quotes into fields.
 func (r *CSVReader) split(line []byte) error {
 	comma := r.comma()
 	for rest, more := line, true; more; {
@@ -206,7 +205,7 @@ func (r *CSVReader) split(line []byte) error {
 	return nil
 }
 
-// plain refuses in field i, which is not in quotes, what may be only within them.
+// plain returns an error if field i, which is unquoted, contains what must be quoted.
 func (r *CSVReader) plain(i int) error {
 	f := r.fields[i]
 	switch {
@@ -218,7 +217,7 @@ func (r *CSVReader) plain(i int) error {
 	return nil
 }
 
-// quoted parses the record at pos, which has a quote in its first line, and consumes it.
+// quoted parses the record at pos, which has a quote in its first line, and advances.
 func (r *CSVReader) quoted() error {
 	for {
 		n, lines, err := r.parse(r.buf[r.pos:r.end])
@@ -237,9 +236,9 @@ func (r *CSVReader) quoted() error {
 	}
 }
 
-// parse cuts the record at the start of b and returns its length and number of line
-// ends; 0 when b ends too early to tell. It is in one piece because what may follow a field
-// depends on how the field ended, and is read best beside it.
+// parse splits the record at the start of b into fields and returns its length and number of
+// line ends; 0 if b is incomplete. It is one function because what may follow a field
+// depends on how the field ended.
 func (r *CSVReader) parse(b []byte) (n, lines int, err error) {
 	comma := r.comma()
 	ends := string([]byte{comma, '\n'})
@@ -296,15 +295,14 @@ func (r *CSVReader) parse(b []byte) (n, lines int, err error) {
 	}
 }
 
-// unquote appends the field whose opening quote is just before b. It returns the
-// length with the closing quote, or -1 when b ends first, and the number of line ends
-// inside.
+// unquote appends the field whose opening quote is just before b. It returns the length
+// including the closing quote, or -1 if b is incomplete, and the number of line ends inside.
 func (r *CSVReader) unquote(b []byte) (size, lines int) {
 	from, start := 0, len(r.scratch)
 	for i := 0; ; {
 		j := bytes.IndexByte(b[i:], '"')
 		if j < 0 || i+j+1 == len(b) && !r.eof {
-			return -1, 0 // the closing quote, or the byte that tells whether it is one, is not here yet
+			return -1, 0 // no closing quote yet, or not the byte that tells it from a doubled one
 		}
 		i += j + 1
 		if i < len(b) && b[i] == '"' {

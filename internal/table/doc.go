@@ -1,23 +1,21 @@
 // Package table reads and writes the tables of this library, as CSV and as Parquet.
 //
-//	Format           rows that are structs, in both kinds of file, with how they were made
+//	Format           rows that are structs, in both formats, with their provenance
 //	CSVReader        records of a CSV file; AppendField, AppendRecord and AppendFloat write them
 //	OpenParquet      a Parquet file: its columns by ReadColumn, its rows by Rows
-//	MetaPath, ...    how a file was made: JSON beside a CSV file, in a Parquet file's metadata
-//	PandasMissing    what pandas takes for a missing value
+//	MetaPath, ...    provenance: JSON beside a CSV file, in a Parquet file's metadata
+//	PandasMissing    what pandas reads as a missing value
 //
-// How files come to have their names, whole and over nobody else's, is package output's.
+// Package output creates the files, whole or not at all, and never over those of others.
 //
-// CSV is comma-separated text as RFC 4180 lays it down and pandas writes it, and no byte
-// of a field changes. Tokens are the fields: encoding/csv turns "\r\n" inside quotes
-// into "\n", so that two tokens of one vocabulary become one. The reader is strict (quotes
-// only around whole fields, doubled inside), and every error names the line of the
-// file and the column. Lines are counted by "\n", also inside quotes. A line with
-// nothing in it is skipped; an empty field that is alone on its line is written
-// "". A "\r" that no "\n" follows is part of its field, quoted or not: Python's csv
-// module, and so pandas, writes the token "\r" without quotes. A byte order mark at
-// the start is skipped.
+// CSV is as in RFC 4180 and pandas, and preserves every byte of a field. Fields are tokens:
+// encoding/csv would turn "\r\n" inside quotes into "\n", making two tokens of a vocabulary
+// one. The reader is strict (quotes only around whole fields, doubled inside), and every
+// error names line and column. Lines are counted by "\n", including those in quotes. Empty
+// lines are skipped; an empty field alone on its line is written as "". A "\r" not followed
+// by "\n" is part of its field, quoted or not, because Python's csv module, and so pandas,
+// writes the token "\r" without quotes. A byte order mark at the start is skipped.
 //
-// Parquet is read and written by parquet-go, of which v0.32.0 takes a damaged file at its
-// word, can ask for memory without end, and panics. Here it is refused, bounded or an error.
+// Parquet is read and written by parquet-go, which in v0.32.0 trusts a damaged file, can
+// allocate without bound, and panics. Here such files are refused, bounded or an error.
 package table

@@ -14,22 +14,22 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// Format is a kind of file whose rows are structs T: a column a field, under the name of its
-// parquet tag. Fields are string, int32 (a number of things, n_things) and float64 (not NaN).
+// Format is a kind of file whose rows are structs T: one column for each field, named by its
+// parquet tag. Fields are string, int32 (a count, n_things) or float64 (not NaN).
 type Format[T any] struct {
-	Name     string                 // before errors, "package: thing"
+	Name     string                 // prefix of errors, "package: thing"
 	Version  string                 // of this library, in Parquet files
-	Required int                    // columns, the first ones, without which a file is refused
-	Check    func(*T, Record) error // completes a record that was read, or refuses it
+	Required int                    // number of leading columns that a file must have
+	Check    func(*T, Record) error // completes a record that was read, or returns an error
 }
 
-// Record is where a record was read from.
+// Record is the place from which a record was read.
 type Record interface {
-	Has(column string) bool                          // whether the file has the column
+	Has(column string) bool                          // reports whether the file has the column
 	Errorf(column, format string, args ...any) error // names the column and its place in the file
 }
 
-// Columns are the names of the columns, in order.
+// Columns returns the names of the columns, in order.
 func (f Format[T]) Columns() []string {
 	var names []string
 	for field := range reflect.TypeFor[T]().Fields() {
@@ -39,12 +39,12 @@ func (f Format[T]) Columns() []string {
 	return names
 }
 
-// WriteCSV writes records as they come, under a header. Numbers have as many digits as it
-// takes to read them back exactly. An error in records ends the file there and is returned.
+// WriteCSV writes records as they arrive, under a header. Numbers have the digits needed to
+// read them back exactly. An error in records ends the file and is returned.
 func (f Format[T]) WriteCSV(w io.Writer, records iter.Seq2[T, error]) error {
 	b := bufio.NewWriter(w)
 	line := AppendRecord(nil, f.Columns()...)
-	b.Write(line) // an error stays, and the next Write or Flush returns it
+	b.Write(line) // the next Write or Flush returns an error
 	for record, err := range records {
 		if err != nil {
 			return err
@@ -74,8 +74,8 @@ func (f Format[T]) WriteCSV(w io.Writer, records iter.Seq2[T, error]) error {
 	return nil
 }
 
-// WriteParquet writes records as they come, with the columns of WriteCSV, and meta, which
-// says how they were made. An error in records ends the file there and is returned.
+// WriteParquet writes records as they arrive, with the columns of WriteCSV, and meta, their
+// provenance. An error in records ends the file and is returned.
 func (f Format[T]) WriteParquet(w io.Writer, records iter.Seq2[T, error], meta any) error {
 	how, err := WithMeta(meta)
 	if err != nil {
@@ -96,9 +96,9 @@ func (f Format[T]) WriteParquet(w io.Writer, records iter.Seq2[T, error], meta a
 	return nil
 }
 
-// Read reads a file of size bytes: Parquet if it begins as such a file does, CSV otherwise,
-// whose columns may be in any order. What a Parquet file says of how it was made goes into
-// meta, which stays as it is where it says nothing.
+// Read reads a file of size bytes: Parquet if it begins like one, else CSV, with columns in
+// any order. The provenance in a Parquet file is decoded into meta, which is otherwise
+// unchanged.
 func (f Format[T]) Read(r io.ReaderAt, size int64, meta any) ([]T, error) {
 	var magic [4]byte
 	_, err := r.ReadAt(magic[:], 0)
@@ -119,7 +119,7 @@ func (f Format[T]) Read(r io.ReaderAt, size int64, meta any) ([]T, error) {
 	return records, nil
 }
 
-// lacks is an error if a file does not have the columns that are required.
+// lacks returns an error if the file lacks a required column.
 func (f Format[T]) lacks(in Record) error {
 	required := f.Columns()[:f.Required]
 	for _, name := range required {
@@ -169,7 +169,7 @@ func (f Format[T]) readCSV(r io.Reader) ([]T, error) {
 	}
 }
 
-// set puts the text of a cell into a field, or says what was wanted instead.
+// set parses a cell into a field, or returns what was wanted instead.
 func set(field reflect.Value, cell, column string) (wanted string) {
 	switch field.Kind() {
 	case reflect.String:
@@ -190,10 +190,10 @@ func set(field reflect.Value, cell, column string) (wanted string) {
 	return ""
 }
 
-// csvRecord is the latest record of a CSV file.
+// csvRecord is the last record read from a CSV file.
 type csvRecord struct {
 	*CSVReader
-	at map[string]int // number of a column, by its name
+	at map[string]int // column name -> index
 }
 
 func (r csvRecord) Has(column string) bool { _, ok := r.at[column]; return ok }
@@ -234,7 +234,7 @@ func (f Format[T]) readParquet(r io.ReaderAt, size int64, meta any) ([]T, error)
 	return records, nil
 }
 
-// parquetRecord is the latest record of a Parquet file.
+// parquetRecord is the last record read from a Parquet file.
 type parquetRecord struct {
 	file *parquet.File
 	row  int

@@ -13,14 +13,14 @@ import (
 	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
-// maker is the program that our Parquet files name, and the key of their metadata under
-// which they say, as JSON, how they were made.
+// maker is the program name in our Parquet files, and the metadata key of their provenance,
+// as JSON.
 const maker = "implicitreward"
 
-// MetaPath is the file beside a CSV file that says, as a JSON object, how that was made.
+// MetaPath is the file beside a CSV file with its provenance, a JSON object.
 func MetaPath(path string) string { return path + ".meta.json" }
 
-// ReadMeta reads the file beside path into meta, which stays as it is where there is none.
+// ReadMeta decodes the file beside path into meta, which is unchanged if there is none.
 func ReadMeta(path string, meta any) error {
 	data, err := regular.Read(MetaPath(path), regular.Text)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -35,8 +35,8 @@ func ReadMeta(path string, meta any) error {
 	return nil
 }
 
-// ParquetMeta reads what a Parquet file says of how it was made into meta, which stays as it
-// is where the file says nothing.
+// ParquetMeta decodes a Parquet file's provenance into meta, which is unchanged if there is
+// none.
 func ParquetMeta(file *parquet.File, meta any) error {
 	text, ok := file.Lookup(maker)
 	if !ok {
@@ -48,10 +48,10 @@ func ParquetMeta(file *parquet.File, meta any) error {
 	return nil
 }
 
-// CreatedBy is the option that writes into a Parquet file that this library made it.
+// CreatedBy is the option that names this library as a Parquet file's writer.
 func CreatedBy(version string) parquet.WriterOption { return parquet.CreatedBy(maker, version, "") }
 
-// WithMeta is the option that writes into a Parquet file how it was made.
+// WithMeta is the option that writes the provenance into a Parquet file.
 func WithMeta(meta any) (parquet.WriterOption, error) {
 	text, err := json.Marshal(meta)
 	if err != nil {
@@ -60,7 +60,7 @@ func WithMeta(meta any) (parquet.WriterOption, error) {
 	return parquet.KeyValueMetadata(maker, string(text)), nil
 }
 
-// IsOurs tells whether this library wrote the Parquet file.
+// IsOurs reports whether this library wrote the Parquet file.
 func IsOurs(r io.ReaderAt, size int64) bool {
 	file, err := OpenParquet(r, size)
 	return err == nil && strings.HasPrefix(file.Metadata().CreatedBy, maker+" ")

@@ -11,12 +11,11 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// OpenParquet opens a file of size bytes, without its page index and bloom filters.
-// Refused are a file that is no Parquet or cut off, one whose last bytes promise more
-// metadata than it has, for which parquet-go would make room, and columns compressed with
-// LZ4, since parquet-go's decoder doubles its room for damaged data until there is none
-// left. Its columns and rows are read by ReadColumn and Rows, which return a panic of
-// parquet-go as an error, as OpenParquet does.
+// OpenParquet opens a file of size bytes, without its page index and bloom filters. Errors
+// are a file that is not Parquet or is truncated, a footer that claims more metadata than
+// the file has, for which parquet-go would allocate memory, and columns compressed with LZ4,
+// for which parquet-go's decoder doubles its buffer on damaged data until memory runs out. A
+// panic of parquet-go is an error here, and in ReadColumn and Rows, which read the file.
 func OpenParquet(r io.ReaderAt, size int64) (file *parquet.File, err error) {
 	if size < 12 {
 		return nil, fmt.Errorf("%d bytes, wanted a Parquet file", size)
@@ -48,8 +47,7 @@ func OpenParquet(r io.ReaderAt, size int64) (file *parquet.File, err error) {
 	return file, nil
 }
 
-// guard calls f and returns a panic of parquet-go, which has some for damaged files, as an
-// error.
+// guard calls f and turns a panic of parquet-go, as damaged files can cause, into an error.
 func guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -59,8 +57,8 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// ReadColumn hands every value of a column to use, with its row, counted from 0. Errors
-// name column and row.
+// ReadColumn calls use with every value of a column and its row, counted from 0. Errors name
+// column and row.
 func ReadColumn(c *parquet.Column, use func(row int, v parquet.Value) error) error {
 	if !c.Leaf() || c.Repeated() {
 		return fmt.Errorf("column %s: nested, wanted one value a row", c.Name())
@@ -97,7 +95,8 @@ func readColumn(c *parquet.Column, use func(row int, v parquet.Value) error) err
 	}
 }
 
-// Integer is the value of an integer column; ok is false where it is missing or of another type.
+// Integer returns the value of an integer column; ok is false if it is null or of another
+// type.
 func Integer(v parquet.Value) (n int64, ok bool) {
 	switch {
 	case v.IsNull():
@@ -109,8 +108,8 @@ func Integer(v parquet.Value) (n int64, ok bool) {
 	return 0, false
 }
 
-// Float is the value of a column of numbers, integers among them; ok is false where it is
-// missing or of another type.
+// Float returns the value of a numeric column, including integers; ok is false if it is null
+// or of another type.
 func Float(v parquet.Value) (x float64, ok bool) {
 	switch {
 	case v.IsNull():
@@ -123,8 +122,8 @@ func Float(v parquet.Value) (x float64, ok bool) {
 	return float64(n), ok
 }
 
-// Rows reads rows, a few hundred at a time: a damaged file may promise any number.
-// schema is the file's for rows of type any, none for a struct with parquet tags.
+// Rows reads rows a few hundred at a time, since a damaged file may claim any number. schema
+// is the file's for rows of type any, and omitted for a struct with parquet tags.
 func Rows[T any](file *parquet.File, schema ...parquet.ReaderOption) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var in *parquet.GenericReader[T]
