@@ -25,7 +25,7 @@ func (r *repo) errorf(format string, args ...any) error {
 	return fmt.Errorf("checkpoint: "+r.name()+": "+format, args...)
 }
 
-// name is what the user would type.
+// name is the model's name as a user would type it.
 func (r *repo) name() string {
 	if r.revision == "main" {
 		return r.id
@@ -35,8 +35,7 @@ func (r *repo) name() string {
 
 func (r *repo) snapshot(commit string) string { return filepath.Join(r.dir, "snapshots", commit) }
 
-// cached returns the snapshot that the cache has of the revision, if it is
-// complete.
+// cached returns the cached snapshot of the revision, if it is complete.
 func (r *repo) cached() (string, error) {
 	how := "connect to the network once, or give the folder's path"
 	if r.options.Offline {
@@ -79,7 +78,7 @@ func (r *repo) cached() (string, error) {
 	return dir, nil
 }
 
-// revisions lists what else the cache has of the model, for an error.
+// revisions lists the model's other cached revisions, for an error.
 func (r *repo) revisions() string {
 	var found []string
 	root := filepath.Join(r.dir, "refs")
@@ -97,9 +96,8 @@ func (r *repo) revisions() string {
 	return " (which has revision " + errorName(found) + ")"
 }
 
-// writeRef notes which commit the revision is, for later offline use. It
-// changes nothing if that is noted already, so that a cache that may only be
-// read will do.
+// writeRef records the revision's commit for later offline use. If it is recorded already,
+// nothing is written, so that a read-only cache works.
 func (r *repo) writeRef(commit string) error {
 	if r.revision == commit {
 		return nil
@@ -125,8 +123,8 @@ func (r *repo) writeRef(commit string) error {
 	return err
 }
 
-// createTemp makes a file .NUMBER and ending in a folder, with the permissions that the
-// process gives to new files, which os.CreateTemp does not.
+// createTemp creates a file .NUMBER plus ending in a folder, with the process's permissions
+// for new files, unlike os.CreateTemp.
 func createTemp(dir, ending string) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf(".%d%s", rand.Uint32(), ending)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
@@ -149,19 +147,19 @@ func (r *repo) link(commit, file, blob string) error {
 	if err := os.Symlink(filepath.Join("..", "..", "blobs", blob), path); err == nil {
 		return nil
 	}
-	// Where symbolic links are not to be had.
+	// Without symbolic links.
 	return os.Link(filepath.Join(r.dir, "blobs", blob), path)
 }
 
-// lock waits for the right to download this model, which one process at a time
-// has. held is false where the file system knows no locks: then each works for
-// itself, on temporary files of its own.
+// lock waits for the lock on downloads of this model, which one process at a time holds. If
+// the file system has no locks, held is false: then each process uses temporary files of its
+// own.
 func (r *repo) lock(ctx context.Context) (unlock func(), held bool, err error) {
 	dir := filepath.Join(r.options.CacheDir, ".locks", filepath.Base(r.dir))
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, false, err
 	}
-	// The file stays: to delete it would let two hold "the" lock at once.
+	// The file is never deleted: otherwise two processes could each hold "the" lock.
 	f, err := os.OpenFile(filepath.Join(dir, "download.lock"), os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, false, err

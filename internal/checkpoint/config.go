@@ -10,10 +10,9 @@ import (
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
-// ReadConfig returns the top-level keys of dir/config.json with their values
-// as they stand. A key that comes twice at any depth, text after the object
-// and invalid UTF-8 are errors, and so are NaN and Infinity, which JSON lacks.
-// A multimodal config's text_config is one of the values.
+// ReadConfig returns the top-level members of dir/config.json, with values as JSON text. A
+// repeated key at any depth, text after the object, invalid UTF-8, and NaN and Infinity,
+// which JSON lacks, are errors. A multimodal config's text_config is one of the values.
 func ReadConfig(dir string) (map[string]json.RawMessage, error) {
 	path := filepath.Join(dir, "config.json")
 	data, err := readSmall(path)

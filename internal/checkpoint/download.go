@@ -19,23 +19,23 @@ import (
 	"time"
 )
 
-// What is asked of the hub: the list of files with their sizes and hashes, then each
-// file of that very commit. A transfer that breaks off goes on from where it broke;
-// what is whole and has the announced hash is not fetched again.
+// The hub is asked for the list of files with sizes and hashes, then for each file of that
+// commit. An interrupted transfer is resumed; a complete file with the announced hash is not
+// fetched again.
 
-// parallel is how many files are fetched at once.
+// parallel is the number of concurrent transfers.
 const parallel = 4
 
-// tries is how often a file that breaks off, or is not what was announced, is asked for.
+// tries is the number of attempts for a file that is interrupted or not as announced.
 const tries = 3
 
-// listing is what the hub says of a revision, as far as it is needed.
+// listing is the part of the hub's description of a revision that is used.
 type listing struct {
 	Commit string      `json:"sha"`
 	Files  []*fileInfo `json:"siblings"`
 }
 
-// fileInfo is what the hub says of one file.
+// fileInfo is the hub's description of one file.
 type fileInfo struct {
 	Name   string `json:"rfilename"`
 	Size   int64  `json:"size"`
@@ -46,8 +46,7 @@ type fileInfo struct {
 	} `json:"lfs"` // nil for a small file
 }
 
-// download makes the cache hold what is needed of a commit and returns the
-// folder.
+// download makes the cached snapshot of a commit complete and returns its folder.
 func (r *repo) download(ctx context.Context, list *listing) (string, error) {
 	files := make(map[string]*fileInfo)
 	var names []string
@@ -69,7 +68,7 @@ func (r *repo) download(ctx context.Context, list *listing) (string, error) {
 		small = append(small, indexFile)
 	}
 	d := &transfer{repo: r, commit: list.Commit, files: files, done: make(map[string]int64)}
-	// The weights come last: a snapshot that has them has the rest.
+	// The weights come last: a snapshot that has them is complete.
 	if err := d.need(ctx, small); err != nil {
 		return "", err
 	}
@@ -102,7 +101,7 @@ func (r *repo) download(ctx context.Context, list *listing) (string, error) {
 	return r.snapshot(list.Commit), nil
 }
 
-// isSmall tells which files beside the weights are wanted.
+// isSmall selects the files to download besides the weights.
 func isSmall(name string) bool {
 	switch name {
 	case "config.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja":
@@ -111,7 +110,7 @@ func isSmall(name string) bool {
 	return strings.HasPrefix(name, "tokenizer") && strings.HasSuffix(name, ".json")
 }
 
-// list asks the hub what the revision is.
+// list asks the hub for the files of the revision.
 func (r *repo) list(ctx context.Context) (*listing, error) {
 	address := fmt.Sprintf("%s/api/models/%s/revision/%s?blobs=true", r.options.Endpoint, r.id, url.PathEscape(r.revision))
 	var data bytes.Buffer
@@ -128,7 +127,7 @@ func (r *repo) list(ctx context.Context) (*listing, error) {
 	return &list, nil
 }
 
-// transfer is one call's work on one commit.
+// transfer is the download of one commit.
 type transfer struct {
 	*repo
 	commit string
@@ -139,7 +138,7 @@ type transfer struct {
 	total int64
 }
 
-// need makes sure that the snapshot has the named files.
+// need downloads those of the named files that the snapshot lacks.
 func (d *transfer) need(ctx context.Context, names []string) error {
 	missing := d.missing(names)
 	if len(missing) == 0 {
@@ -155,7 +154,7 @@ func (d *transfer) need(ctx context.Context, names []string) error {
 	}
 	defer unlock()
 	if held {
-		// Another process may have fetched some, or died over some.
+		// Another process may have fetched some, or have been killed while doing so.
 		missing = d.missing(names)
 		stale, _ := filepath.Glob(filepath.Join(blobs, "*"+unverified+"*"))
 		for _, path := range stale {
@@ -193,7 +192,7 @@ func (d *transfer) need(ctx context.Context, names []string) error {
 	return first
 }
 
-// missing returns those files that the snapshot lacks or has in another size.
+// missing returns the files that the snapshot lacks or has with another size.
 func (d *transfer) missing(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		info, err := os.Stat(filepath.Join(d.snapshot(d.commit), name))
@@ -201,10 +200,10 @@ func (d *transfer) missing(names []string) []string {
 	})
 }
 
-// unverified marks files whose content has not been checked.
+// unverified is the suffix of files whose content has not been checked.
 const unverified = ".unverified"
 
-// get fetches one file into blobs, checks it and links it into the snapshot.
+// get downloads one file into blobs, checks it and links it into the snapshot.
 func (d *transfer) get(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return d.explain(ctx, name, err)
@@ -212,7 +211,7 @@ func (d *transfer) get(ctx context.Context, name string) error {
 	info := d.files[name]
 	blobs := filepath.Join(d.dir, "blobs")
 	if sum := info.announced(); sum != "" {
-		// The same content under another commit or name.
+		// The same content is there through another commit or name.
 		if stat, err := os.Stat(filepath.Join(blobs, sum)); err == nil && stat.Size() == info.size() {
 			d.progress(name, info.size())
 			if err := d.link(d.commit, name, sum); err != nil {
@@ -251,8 +250,8 @@ func (d *transfer) get(ctx context.Context, name string) error {
 	}
 }
 
-// keep makes a file that has arrived, if it is what was announced, a blob of the cache
-// and links it into the snapshot.
+// keep checks a downloaded file, makes it a blob of the cache and links it into the
+// snapshot.
 func (d *transfer) keep(f *os.File, info *fileInfo) error {
 	sum, err := verify(f, info)
 	if err != nil {
@@ -281,7 +280,7 @@ func (d *transfer) progress(name string, done int64) {
 	d.options.Progress(sum, d.total)
 }
 
-// size is a file's size, 0 if the hub does not say.
+// size returns a file's size, 0 if the hub does not say.
 func (f *fileInfo) size() int64 {
 	if f.LFS != nil {
 		return f.LFS.Size
@@ -289,9 +288,8 @@ func (f *fileInfo) size() int64 {
 	return f.Size
 }
 
-// announced is the hash that a file should have, and the name of its blob:
-// the content's SHA-256, or for a small file git's SHA-1. Empty if the hub
-// says none.
+// announced returns the hash that a file should have, which is its blob's name: the
+// content's SHA-256, or for a small file git's SHA-1; "" if the hub gives none.
 func (f *fileInfo) announced() string {
 	sum := f.BlobID
 	if f.LFS != nil {
@@ -303,8 +301,7 @@ func (f *fileInfo) announced() string {
 	return sum
 }
 
-// verify checks a file against what the hub announced and returns the name of
-// its blob.
+// verify checks a file against the hub's description and returns its blob's name.
 func verify(f *os.File, info *fileInfo) (string, error) {
 	stat, err := f.Stat()
 	if err != nil {
@@ -317,7 +314,7 @@ func verify(f *os.File, info *fileInfo) (string, error) {
 	h := sha256.New()
 	if len(want) == 2*sha1.Size {
 		h = sha1.New()
-		fmt.Fprintf(h, "blob %d\x00", stat.Size()) // git hash-object
+		fmt.Fprintf(h, "blob %d\x00", stat.Size()) // as git hash-object does
 	}
 	if _, err := io.Copy(h, io.NewSectionReader(f, 0, stat.Size())); err != nil {
 		return "", err

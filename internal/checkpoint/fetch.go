@@ -13,18 +13,18 @@ import (
 	"time"
 )
 
-// sink is where a transfer goes: a bytes.Buffer, or a partial file.
+// sink is the destination of a transfer: a bytes.Buffer, or a partial file.
 type sink interface {
 	io.Writer
 	Len() int
 	Reset()
 }
 
-// partial is a file that keeps what has arrived when a transfer breaks off.
+// partial is a file that keeps what has arrived when a transfer is interrupted.
 type partial struct {
 	file *os.File
 	n    int
-	err  error // of Reset, for the next Write
+	err  error // error of Reset, returned by the next Write
 }
 
 func (p *partial) Write(b []byte) (int, error) {
@@ -45,8 +45,8 @@ func (p *partial) Reset() {
 	}
 }
 
-// client sends the token to the host that was asked and to no other, not even to one
-// of its subdomains. It follows redirects until the transfer counts as stalled.
+// client sends the token only to the host that was asked, and not to its subdomains. It
+// follows redirects until the transfer counts as stalled.
 var client = &http.Client{CheckRedirect: func(next *http.Request, via []*http.Request) error {
 	if first := via[0].URL; next.URL.Host != first.Host || next.URL.Scheme != first.Scheme {
 		next.Header.Del("Authorization")
@@ -54,9 +54,9 @@ var client = &http.Client{CheckRedirect: func(next *http.Request, via []*http.Re
 	return nil
 }}
 
-// fetch writes what the address answers to a sink, from where the sink ends if the
-// server can. It gives up when no byte arrives for a while, and when the sink holds more
-// than limit (0: none). progress is called with the bytes that the sink holds.
+// fetch downloads an address into a sink, resuming at the sink's end if the server supports
+// it. It fails if no byte arrives for a while, or if the sink would exceed limit bytes (0:
+// no limit). progress is called with the number of bytes in the sink.
 func (r *repo) fetch(ctx context.Context, address string, to sink, limit int64, progress func(done int64)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -67,7 +67,7 @@ func (r *repo) fetch(ctx context.Context, address string, to sink, limit int64, 
 		return err
 	}
 	request.Header.Set("User-Agent", "implicitreward")
-	request.Header.Set("Accept-Encoding", "identity") // so that positions are those of the file
+	request.Header.Set("Accept-Encoding", "identity") // so that offsets are those of the file
 	if r.options.Token != "" {
 		request.Header.Set("Authorization", "Bearer "+r.options.Token)
 	}
@@ -108,7 +108,7 @@ func (r *repo) fetch(ctx context.Context, address string, to sink, limit int64, 
 	}
 }
 
-// begin readies the sink for the body of an answer: the whole file, or the rest of it.
+// begin prepares the sink for the body of an answer: the whole file, or its remainder.
 func begin(answer *http.Response, to sink) error {
 	partly := answer.StatusCode == http.StatusPartialContent
 	switch {
@@ -120,19 +120,19 @@ func begin(answer *http.Response, to sink) error {
 	case partly && strings.HasPrefix(answer.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", to.Len())):
 		return nil
 	}
-	to.Reset() // not the rest that was asked for: the next try begins anew
+	to.Reset() // not the range that was asked for: the next attempt starts anew
 	return errBroken
 }
 
-// statusError is an answer other than the file.
+// statusError is an HTTP status other than success.
 type statusError struct {
 	code int
-	text string // the server's own words in one short line; empty for a web page
+	text string // the server's message in one short line; empty for a web page
 }
 
 func (e *statusError) Error() string { return fmt.Sprintf("status %d: %s", e.code, e.text) }
 
-// refusal reads the server's words: of its JSON, else the body, the header or the status.
+// refusal reads the server's message from its JSON, else the body, the header or the status.
 func refusal(answer *http.Response) error {
 	body, _ := io.ReadAll(io.LimitReader(answer.Body, 4096))
 	text := strings.TrimSpace(string(body))
@@ -154,7 +154,7 @@ func refusal(answer *http.Response) error {
 	return &statusError{answer.StatusCode, text}
 }
 
-// contentError says that not the announced content came.
+// contentError is content other than the announced.
 type contentError struct{ text string }
 
 func (e *contentError) Error() string { return e.text }
@@ -164,7 +164,7 @@ var (
 	errBroken  = errors.New("the connection was cut")
 )
 
-// passing tells whether another try may help.
+// passing reports whether another attempt may succeed.
 func passing(err error) bool {
 	_, content := errors.AsType[*contentError](err)
 	switch status, _ := status(err); {
@@ -176,7 +176,7 @@ func passing(err error) bool {
 	return !local(err)
 }
 
-// local tells whether a file here is the trouble, and not the network.
+// local reports whether an error is about a local file, not the network.
 func local(err error) bool {
 	var path *fs.PathError
 	var link *os.LinkError

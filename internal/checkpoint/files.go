@@ -19,9 +19,8 @@ const (
 	indexFile  = "model.safetensors.index.json"
 )
 
-// weightFiles returns the names of the files in dir that hold the weights,
-// sorted, and for shards the index: the file of each tensor. The files need
-// not exist.
+// weightFiles returns the names of the files in dir with the weights, sorted, and for shards
+// the index: the file of each tensor. The files need not exist.
 func weightFiles(dir string) (files []string, index map[string]string, err error) {
 	if _, err := os.Lstat(filepath.Join(dir, singleFile)); err == nil {
 		return []string{singleFile}, nil, nil
@@ -44,8 +43,8 @@ func weightFiles(dir string) (files []string, index map[string]string, err error
 	return files, index, nil
 }
 
-// parseIndex reads an index: {"metadata": ..., "weight_map": {tensor: file}}.
-// Its metadata, a sum of sizes that often is wrong, is not looked at.
+// parseIndex parses an index: {"metadata": ..., "weight_map": {tensor: file}}. The metadata,
+// a total size that often is wrong, is ignored.
 func parseIndex(data []byte) (map[string]string, error) {
 	object, err := strictjson.Object(data, "")
 	if err != nil {
@@ -72,14 +71,14 @@ func parseIndex(data []byte) (map[string]string, error) {
 	return files, nil
 }
 
-// plainName tells whether a file name names something in a folder, on any
-// system, and nothing outside it.
+// plainName reports whether a file name is that of a file in a folder, on any system, and
+// nothing outside it.
 func plainName(name string) bool {
 	return name != "" && name != "." && name != ".." && len(name) <= 255 &&
 		!strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || strings.ContainsRune(`/\:*?"<>|`, r) })
 }
 
-// errorName lists file names for an error, the first three of many.
+// errorName lists file names for an error, at most three.
 func errorName(names []string) string {
 	if len(names) > 3 {
 		names = append(slices.Clone(names[:3]), "...")

@@ -13,8 +13,8 @@ import (
 	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
-// notCheckpoint says what a folder is that lacks config.json or weights, and what to do;
-// missing says it of a list of file names where the folder is nothing in particular.
+// notCheckpoint describes a folder that lacks config.json or weights, and what to do;
+// missing describes its file names if the folder is of no known kind.
 func notCheckpoint(dir string, missing func(names []string) string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -46,7 +46,7 @@ func notCheckpoint(dir string, missing func(names []string) string) error {
 	return fmt.Errorf("checkpoint: %s: %s", dir, what)
 }
 
-// adapter tells of PEFT's folders, which hold what was trained and name what it belongs to.
+// adapter describes PEFT's folders, which contain trained adapters and name the base model.
 func adapter(dir string, names []string) string {
 	if !slices.Contains(names, "adapter_config.json") {
 		return ""
@@ -61,7 +61,7 @@ func adapter(dir string, names []string) string {
 	return "an adapter without " + of + ": merge it into the model (peft: merge_and_unload, save_pretrained)"
 }
 
-// hubCache tells of a model's folder in the hub's cache, and of the cache.
+// hubCache describes a model's folder in the hub's cache, and the cache itself.
 func hubCache(dir string, folders []string) string {
 	const prefix = "models--"
 	id := func(name string) string { return strings.Replace(strings.TrimPrefix(name, prefix), "--", "/", 1) }
@@ -86,7 +86,7 @@ func hubCache(dir string, folders []string) string {
 
 var stepFolder = regexp.MustCompile(`^(checkpoint|global_step|step|epoch)[-_]?(\d+)$`)
 
-// trainerOutput tells of a folder in which a training run kept its checkpoints.
+// trainerOutput describes a folder of checkpoints of a training run.
 func trainerOutput(dir string, folders []string) string {
 	newest, most := "", -1
 	for _, f := range folders {
@@ -102,7 +102,7 @@ func trainerOutput(dir string, folders []string) string {
 	return fmt.Sprintf("the output of a training run, with no model of its own: name one of the checkpoints in it, the newest is %s", filepath.Join(dir, newest))
 }
 
-// otherFormat tells of models as other programs than transformers keep them.
+// otherFormat describes models in the formats of programs other than transformers.
 func otherFormat(names []string) string {
 	var gguf, consolidated []string
 	for _, name := range names {
@@ -130,7 +130,7 @@ func otherFormat(names []string) string {
 	return ""
 }
 
-// inside tells of a folder that holds folders with checkpoints.
+// inside describes a folder that contains folders with checkpoints.
 func inside(dir string, folders []string) string {
 	var found []string
 	for _, f := range folders {
@@ -144,7 +144,7 @@ func inside(dir string, folders []string) string {
 	return "no checkpoint, but folders in it may be: name one of " + errorName(found)
 }
 
-// missingConfig says what a list of file names without config.json has instead.
+// missingConfig describes file names without config.json.
 func missingConfig(names []string) string {
 	for _, name := range names {
 		if strings.HasSuffix(name, ".safetensors") {
@@ -160,8 +160,7 @@ func missingConfig(names []string) string {
 	return "no config.json, wanted a checkpoint: config.json, " + singleFile + ", tokenizer.json"
 }
 
-// missingWeights says what a list of file names without usable weights has instead, and
-// what to do.
+// missingWeights describes file names without usable weights, and what to do.
 func missingWeights(names []string) string {
 	var other, shards []string
 	for _, name := range names {

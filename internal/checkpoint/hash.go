@@ -14,17 +14,16 @@ import (
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
-// Hash returns the SHA-256, in hex, of the weights: of one line for each
-// tensor, sorted by name, each a JSON list in UTF-8 and a newline,
+// Hash returns the SHA-256, in hex, of the weights: of one line for each tensor, sorted by
+// name, each a JSON list in UTF-8 and a newline,
 //
 //	["name","BF16",[2,3],"sha256 of the data, hex"]
 //
 // (in Python: json.dumps([name, dtype, shape, sha], separators=(",", ":"),
-// ensure_ascii=False)). So it is the same for the same tensors, however they
-// are cut into shards and whatever the files' metadata. It reads all data once,
-// on all processors, and stops when ctx ends.
+// ensure_ascii=False)). So it does not depend on sharding or on the files' metadata. It
+// reads all data once, on all processors, and stops when ctx ends.
 func (w *Weights) Hash(ctx context.Context) (string, error) {
-	// The largest first, or one of them may run alone at the end.
+	// Largest first, so that none runs alone at the end.
 	order := slices.Clone(w.names)
 	slices.SortStableFunc(order, func(a, b string) int {
 		return cmp.Compare(len(w.tensors[b].raw), len(w.tensors[a].raw))
@@ -66,7 +65,7 @@ func (w *Weights) Hash(ctx context.Context) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// sha256Chunks hashes data, and gives up soon after ctx has ended.
+// sha256Chunks hashes data; ok is false if ctx ended before.
 func sha256Chunks(ctx context.Context, data []byte) (sum string, ok bool) {
 	h := sha256.New()
 	for len(data) > 0 {
@@ -75,7 +74,7 @@ func sha256Chunks(ctx context.Context, data []byte) (sum string, ok bool) {
 		}
 		n := min(len(data), 4<<20)
 		h.Write(data[:n])
-		forget(data[:n]) // weights that are on a device need not stay in memory too
+		forget(data[:n]) // hashed pages need not stay in memory
 		data = data[n:]
 	}
 	return hex.EncodeToString(h.Sum(nil)), true

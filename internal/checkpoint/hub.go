@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// HubOptions says where the hub and its cache are. Nil, or a zero field, means
-// the default. This package reads no environment variable; behind each field
-// stand those that Hugging Face's tools read, for a program to fill it from.
-// (Proxies are the exception: net/http reads HTTPS_PROXY and its like.)
+// HubOptions say where the hub and its cache are. nil and zero fields mean the defaults.
+// This package reads no environment variables; the comment of each field names those of
+// Hugging Face's tools, from which a program may set it. (Proxies are the exception:
+// net/http reads HTTPS_PROXY and the like.)
 type HubOptions struct {
 	// Endpoint is the hub's address, https://huggingface.co by default
 	// (HF_ENDPOINT).
@@ -25,42 +25,38 @@ type HubOptions struct {
 	// $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub). A leading ~ is the
 	// home folder.
 	CacheDir string
-	// Token is sent to the endpoint, and to no other host, with every request;
-	// empty for none (HF_TOKEN, else the content of the file $HF_TOKEN_PATH,
-	// else of $HF_HOME/token; no token if HF_HUB_DISABLE_IMPLICIT_TOKEN is
-	// set).
+	// Token is sent with every request to the endpoint, and to no other host; "" for none
+	// (HF_TOKEN, else the content of the file $HF_TOKEN_PATH, else of $HF_HOME/token; none
+	// if HF_HUB_DISABLE_IMPLICIT_TOKEN is set).
 	Token string
-	// Offline asks nothing of the network: the model must be in the cache
-	// (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is 1, ON, YES or TRUE).
+	// Offline uses no network: the model must be in the cache (HF_HUB_OFFLINE or
+	// TRANSFORMERS_OFFLINE is 1, ON, YES or TRUE).
 	Offline bool
-	// Progress, if not nil, is told the bytes that have arrived and those that
-	// are known to be wanted, whenever some arrive, of the files that were not
-	// there yet. The total grows once, when the shards are known; done falls
-	// when a file must be begun again. Calls do not overlap.
+	// Progress, if not nil, is called with the bytes that have arrived and the bytes known
+	// to be needed, of files that were not in the cache. total grows once, when the shards
+	// are known; done falls when a file must be restarted. Calls do not overlap.
 	Progress func(done, total int64)
-	// Warn, if not nil, is told what did not stop the work, such as that the
-	// hub could not be reached and the cached revision was taken.
+	// Warn, if not nil, is called with problems that did not stop the work, such as an
+	// unreachable hub when the cached revision is used.
 	Warn func(error)
 
-	pause time.Duration // before a second try; default 1 s
-	stall time.Duration // without a byte until a transfer is broken off; default 60 s
+	pause time.Duration // before a second attempt; default 1 s
+	stall time.Duration // time without a byte after which a transfer fails; default 60 s
 }
 
 // Find returns the folder of the checkpoint that name means.
 //
-// A name that is a folder is that folder. Otherwise "org/name" or
-// "org/name@revision" is a model of the hub, where the revision is a branch
-// (main by default), a tag or a full commit hash: what is needed of it and not
-// yet in the cache is downloaded (config.json, the tokenizer's and the chat
-// template's files, model.safetensors or the index and its shards; no other
-// weights), and the folder is the cache's snapshots/<commit>. A file takes its
-// place in the cache only whole and with the SHA that the hub announced. A full
-// commit hash that is in the cache asks nothing of the network. If the hub
-// cannot be reached or refuses the token, the cached revision is taken and
-// Warn told so.
+// The name of a folder means that folder. Otherwise "org/name" or "org/name@revision" is a
+// model of the hub, where the revision is a branch (default main), a tag or a full commit
+// hash. The files that are needed and not cached are downloaded (config.json, the files of
+// the tokenizer and chat template, model.safetensors or the index and its shards; no other
+// weights), and the folder is the cache's snapshots/<commit>. A file enters the cache only
+// when complete and with the SHA that the hub announced. A cached full commit hash needs no
+// network. If the hub cannot be reached or refuses the token, the cached revision is used
+// and Warn is called.
 //
-// A name that looks like a path, or that has no slash, is an error if there is
-// no such folder. Find ends soon after ctx does.
+// A name that looks like a path, or has no slash, is an error if there is no such folder.
+// Find returns soon after ctx ends.
 func Find(ctx context.Context, name string, o *HubOptions) (dir string, err error) {
 	if o == nil {
 		o = new(HubOptions)
@@ -115,7 +111,7 @@ var (
 	fullCommit = regexp.MustCompile(`^[0-9a-f]{40}$`)
 )
 
-// parseID cuts org/name@revision.
+// parseID splits org/name@revision.
 func parseID(name string) (id, revision string, err error) {
 	if strings.HasPrefix(name, "~") {
 		return "", "", fmt.Errorf("checkpoint: %s: no such folder (only a shell knows ~: write the home folder out)", quote(name))
@@ -139,7 +135,7 @@ func parseID(name string) (id, revision string, err error) {
 	return id, revision, nil
 }
 
-// newRepo settles the options.
+// newRepo applies the defaults of the options.
 func newRepo(id, revision string, o *HubOptions) (*repo, error) {
 	r := &repo{id: id, revision: revision, options: *o}
 	if r.options.Endpoint == "" {

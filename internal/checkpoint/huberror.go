@@ -11,15 +11,15 @@ import (
 // hubError is an error about the hub, in one line, with what to do.
 type hubError struct {
 	text   string
-	err    error // nil, or the cause for errors.Is
+	err    error // the cause for errors.Is, or nil
 	status int   // the HTTP status, 0 if there was no answer
 }
 
 func (e *hubError) Error() string { return e.text }
 func (e *hubError) Unwrap() error { return e.err }
 
-// fallback tells whether a cached revision may stand in: no answer, a busy
-// hub, or a token that is missing or refused.
+// fallback reports whether a cached revision may be used instead: no answer, a busy hub, or
+// a missing or refused token.
 func (e *hubError) fallback() bool {
 	var content *contentError
 	if errors.Is(e.err, context.Canceled) || errors.Is(e.err, context.DeadlineExceeded) || errors.As(e.err, &content) {
@@ -28,10 +28,10 @@ func (e *hubError) fallback() bool {
 	return e.status == 0 || e.status == 401 || e.status == 403 || e.status == 429 || e.status >= 500
 }
 
-// page is the model's page.
+// page is the address of the model's page.
 func (r *repo) page() string { return r.options.Endpoint + "/" + r.id }
 
-// explain turns the failure of a transfer into what a user can act on.
+// explain turns the error of a transfer into one that a user can act on.
 func (r *repo) explain(ctx context.Context, what string, err error) error {
 	code, said := status(err)
 	h := &hubError{err: err, status: code}
@@ -42,7 +42,7 @@ func (r *repo) explain(ctx context.Context, what string, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		var other *hubError
 		if errors.As(cause, &other) {
-			return cause // another file's failure stopped this one
+			return cause // the failure of another file stopped this one
 		}
 		h.err = cause
 		return say("%s: stopped: %v; what is whole stays in the cache", what, cause)
@@ -84,13 +84,12 @@ func (r *repo) explain(ctx context.Context, what string, err error) error {
 		what, r.options.Endpoint, oneLine(root(err).Error()))
 }
 
-// noRoom tells whether the disk or the quota is full.
+// noRoom reports whether the disk or the quota is full.
 func noRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// status returns the HTTP status that the server refused with, 0 if it did not, and its
-// own words.
+// status returns the HTTP status of a statusError, else 0, and the server's message.
 func status(err error) (code int, text string) {
 	if refused, ok := errors.AsType[*statusError](err); ok {
 		return refused.code, refused.text
@@ -98,8 +97,8 @@ func status(err error) (code int, text string) {
 	return 0, ""
 }
 
-// root finds the cause below what names the address, which for a file of the
-// hub is long and signed.
+// root returns the cause without the address, which for a file of the hub is long and
+// signed.
 func root(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {

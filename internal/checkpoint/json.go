@@ -7,8 +7,8 @@ import (
 	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
-// maxJSON bounds config.json, an index and a safetensors header; the
-// safetensors library has the same bound for headers.
+// maxJSON bounds config.json, an index and a safetensors header, in bytes; the safetensors
+// library bounds headers likewise.
 const maxJSON = 100_000_000
 
 // readSmall reads a regular file of at most maxJSON bytes.
@@ -20,7 +20,7 @@ func readSmall(path string) ([]byte, error) {
 	return data, nil
 }
 
-// quote quotes a name of the file for an error, cut to a readable length.
+// quote quotes a name from a file for an error, truncated to a readable length.
 func quote(name string) string {
 	if len(name) > 200 {
 		name = name[:200] + "…"

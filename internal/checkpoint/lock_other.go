@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// tryLock knows no locks here.
+// tryLock is not supported on this system.
 func tryLock(*os.File) error { return errors.ErrUnsupported }

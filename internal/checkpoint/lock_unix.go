@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// tryLock locks f until it is closed. It returns errLocked if another holds it,
-// and an error that is errors.ErrUnsupported if the file system has no locks.
+// tryLock locks f until it is closed. The error is errLocked if another process has the
+// lock, and errors.ErrUnsupported if the file system has no locks.
 func tryLock(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	switch {

@@ -9,7 +9,7 @@ import (
 	"os"
 )
 
-// mapping is a file's content, read, where it cannot be mapped.
+// mapping is a file's content, read into memory on systems without mapping.
 type mapping struct{ data []byte }
 
 func mapFile(f *os.File, size int64) (mapping, error) {

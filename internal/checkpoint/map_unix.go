@@ -17,7 +17,7 @@ type mapping struct{ data []byte }
 
 func mapFile(f *os.File, size int64) (mapping, error) {
 	if size == 0 {
-		return mapping{}, nil // mmap refuses it; the parser has the words
+		return mapping{}, nil // mmap refuses empty files; the parser reports them
 	}
 	if size > math.MaxInt {
 		return mapping{}, fmt.Errorf("%d bytes, more than this machine can address", size)
@@ -36,7 +36,7 @@ func (m mapping) close() error {
 	return os.NewSyscallError("munmap", syscall.Munmap(m.data))
 }
 
-// forget drops mapped pages from memory; they are read again when touched.
+// forget drops mapped pages from memory; they are read again when used.
 func forget(b []byte) {
 	page := uintptr(os.Getpagesize())
 	start := (page - uintptr(unsafe.Pointer(unsafe.SliceData(b)))%page) % page
@@ -44,5 +44,5 @@ func forget(b []byte) {
 		return
 	}
 	whole := (uintptr(len(b)) - start) / page * page
-	_ = unix.Madvise(b[start:start+whole], unix.MADV_DONTNEED) // advice: nothing depends on it
+	_ = unix.Madvise(b[start:start+whole], unix.MADV_DONTNEED) // only a hint
 }

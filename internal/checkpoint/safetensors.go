@@ -16,19 +16,18 @@ import (
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
-// Weights is the tensors of a checkpoint, mapped into memory. Its methods but
-// Close may be called from several goroutines at once.
+// Weights are the tensors of a checkpoint, mapped into memory. Methods other than Close may
+// be called from several goroutines at once.
 type Weights struct {
 	names   []string
 	tensors map[string]Tensor
 	files   []mapping
 }
 
-// OpenWeights maps dir/model.safetensors, or the shards that
-// dir/model.safetensors.index.json names, and checks every header against its
-// file: offsets, sizes and shapes agree, tensors cover the data without hole
-// or overlap, no name comes twice, and index and shards list the same tensors.
-// The data itself is not read.
+// OpenWeights maps dir/model.safetensors, or the shards named by
+// dir/model.safetensors.index.json, and checks every header against its file: offsets, sizes
+// and shapes agree, tensors cover the data without gaps or overlaps, no name is repeated,
+// and index and shards list the same tensors. The data itself is not read.
 func OpenWeights(dir string) (*Weights, error) {
 	files, index, err := weightFiles(dir)
 	if err != nil {
@@ -56,7 +55,7 @@ func OpenWeights(dir string) (*Weights, error) {
 	return w, nil
 }
 
-// add maps one file and takes in its tensors. A nil index lists none.
+// add maps one file and adds its tensors. index is nil for a single file.
 func (w *Weights) add(path, file string, index map[string]string) error {
 	f, size, err := regular.Open(path, 0)
 	if errors.Is(err, fs.ErrNotExist) && index != nil {
@@ -65,7 +64,7 @@ func (w *Weights) add(path, file string, index map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	defer f.Close() // the mapping stays
+	defer f.Close() // the mapping remains
 	m, err := mapFile(f, size)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %s: %w", path, err)
@@ -93,15 +92,15 @@ func (w *Weights) add(path, file string, index map[string]string) error {
 // Names returns the names of all tensors, sorted.
 func (w *Weights) Names() []string { return slices.Clone(w.names) }
 
-// Get returns a tensor by name. Its Data is mapped memory: read-only, and gone
-// after Close.
+// Get returns a tensor by name. Its Data is mapped memory: read-only, and invalid after
+// Close.
 func (w *Weights) Get(name string) (Tensor, bool) {
 	t, ok := w.tensors[name]
 	return t, ok
 }
 
-// Close unmaps the files. No Data, and no view that [Tensor.Float32s] gave,
-// may be touched after it. A second Close does nothing.
+// Close unmaps the files. Data and views from [Tensor.Float32s] must not be used afterwards.
+// A second Close does nothing.
 func (w *Weights) Close() error {
 	var errs []error
 	for _, m := range w.files {
@@ -111,10 +110,9 @@ func (w *Weights) Close() error {
 	return errors.Join(errs...)
 }
 
-// parseSafetensors returns the tensors of a safetensors file, in the order of
-// their data, without touching the data. The format is described in the README
-// of github.com/huggingface/safetensors: 8 bytes n, little endian; n bytes of
-// JSON; the data.
+// parseSafetensors returns the tensors of a safetensors file, in the order of their data,
+// without reading the data. The format is described in the README of
+// github.com/huggingface/safetensors: 8 bytes n, little endian; n bytes of JSON; the data.
 func parseSafetensors(path string, file []byte) ([]Tensor, error) {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("checkpoint: %s: "+format, append([]any{path}, args...)...)
@@ -194,8 +192,7 @@ func parseSafetensors(path string, file []byte) ([]Tensor, error) {
 	return tensors, nil
 }
 
-// parseEntry reads a header's entry for one tensor and checks it against the
-// number of data bytes.
+// parseEntry parses a tensor's header entry and checks it against the number of data bytes.
 func parseEntry(entry json.RawMessage, size int) (t Tensor, begin, end int, err error) {
 	fail := func(format string, args ...any) (Tensor, int, int, error) {
 		return Tensor{}, 0, 0, fmt.Errorf(format, args...)
@@ -242,12 +239,12 @@ func parseEntry(entry json.RawMessage, size int) (t Tensor, begin, end int, err 
 	return Tensor{DType: storages[k].dtype, Shape: shape, kind: kind}, begin, end, nil
 }
 
-// sizes reads a JSON list of whole numbers from 0.
+// sizes parses a JSON list of whole numbers from 0.
 func sizes(list json.RawMessage) ([]int, error) {
 	if len(list) > 2000 {
 		return nil, fmt.Errorf("a list of %d characters, wanted a few numbers", len(list))
 	}
-	var numbers []*uint64 // pointers, or null would pass for 0
+	var numbers []*uint64 // pointers, since null would be read as 0
 	if err := json.Unmarshal(orNull(list), &numbers); err != nil {
 		return nil, err
 	}
@@ -271,8 +268,9 @@ func orNull(value json.RawMessage) json.RawMessage {
 	return value
 }
 
-// byteSize returns the bytes that a shape takes. The product of the sizes that
-// are not 0 must be countable too, so that no one stumbles over it later.
+// byteSize returns the number of bytes of a shape; ok is false for a fraction of a byte and
+// on overflow, including that of the product of the nonzero sizes, so that later
+// computations cannot overflow.
 func byteSize(shape []int, elementBits int) (int, bool) {
 	product, empty := uint64(1), false
 	for _, n := range shape {

@@ -9,20 +9,19 @@ import (
 	"github.com/gomlx/compute/dtypes"
 )
 
-// Tensor is one tensor of a checkpoint. To be written ([Write]), it needs the
-// exported fields only.
+// Tensor is one tensor of a checkpoint. [Write] needs only the exported fields.
 type Tensor struct {
 	Name  string
 	DType dtypes.DType // InvalidDType for the few safetensors types that package dtypes lacks (F6_E2M3, F6_E3M2)
 	Shape []int        // row-major; empty for a scalar
-	// Data is the elements, little endian. In a tensor of [Weights.Get] it is
-	// read-only memory (a write ends the program), valid until [Weights.Close],
-	// and nil unless DType is Float32, Float16 or BFloat16: see [Tensor.Usable].
+	// Data is the elements, little endian. From [Weights.Get] it is read-only memory (a
+	// write ends the program), valid until [Weights.Close], and nil unless DType is Float32,
+	// Float16 or BFloat16: see [Tensor.Usable].
 	Data []byte
 
 	raw  []byte // the data, whatever its type
 	kind string // the safetensors name of the type
-	file string // where it came from
+	file string // source file
 }
 
 // storage is a safetensors element type.
@@ -32,9 +31,9 @@ type storage struct {
 	dtype dtypes.DType
 }
 
-// storages lists the safetensors element types in the order in which its
-// writer lays tensors out: larger alignment first (safetensors 0.8,
-// safetensors/src/tensor.rs, enum Dtype, from its end).
+// storages lists the safetensors element types in the order in which its writer arranges
+// tensors: larger alignment first (safetensors 0.8, safetensors/src/tensor.rs, enum Dtype,
+// from its end).
 var storages = [...]storage{
 	{"U64", 64, dtypes.Uint64},
 	{"I64", 64, dtypes.Int64},
@@ -60,13 +59,13 @@ var storages = [...]storage{
 	{"BOOL", 8, dtypes.Bool},
 }
 
-// usable tells whether the data of a type can be asked for.
+// usable reports whether tensors of a type have Data.
 func usable(d dtypes.DType) bool {
 	return d == dtypes.Float32 || d == dtypes.Float16 || d == dtypes.BFloat16
 }
 
-// Usable returns nil if the data can be used, that is if it is F32, F16 or
-// BF16, and otherwise an error that names the tensor and its type.
+// Usable returns nil if the tensor is F32, F16 or BF16, and otherwise an error that names
+// the tensor and its type.
 func (t Tensor) Usable() error {
 	if usable(t.DType) {
 		return nil
@@ -86,11 +85,10 @@ func (t Tensor) errorf(format string, args ...any) error {
 	return fmt.Errorf("checkpoint: %s: %w", t.file, err)
 }
 
-// Float32s returns the elements as float32: each exactly, since every F16 and
-// BF16 number is one (infinities and NaN too). F32 data comes as a view of
-// Data where the machine is little-endian and the data aligned, else as a
-// copy: the result is read-only and lives as long as Data. It is an error if
-// the dtype is another.
+// Float32s returns the elements as float32, exactly, since every F16 and BF16 number
+// (infinities and NaN too) is one. F32 data is returned as a view of Data if the machine is
+// little-endian and the data aligned, else as a copy: treat the result as read-only and
+// valid as long as Data. Other dtypes are an error.
 func (t Tensor) Float32s() ([]float32, error) {
 	if err := t.Usable(); err != nil {
 		return nil, err
@@ -102,8 +100,8 @@ func (t Tensor) Float32s() ([]float32, error) {
 	return dst, t.Float32sInto(dst)
 }
 
-// Float32sInto is [Tensor.Float32s] into dst, whose length must be the number
-// of elements: no fresh memory, which costs more than the conversion.
+// Float32sInto is [Tensor.Float32s] into dst, whose length must be the number of elements;
+// it avoids an allocation, which costs more than the conversion.
 func (t Tensor) Float32sInto(dst []float32) error {
 	if err := t.Usable(); err != nil {
 		return err
@@ -128,7 +126,7 @@ func (t Tensor) Float32sInto(dst []float32) error {
 	return nil
 }
 
-// float32View returns F32 data as it lies, or nil where that cannot be.
+// float32View returns F32 data without copying, or nil if that is impossible.
 func float32View(t Tensor) []float32 {
 	one := uint16(1)
 	little := *(*byte)(unsafe.Pointer(&one)) == 1
@@ -139,8 +137,7 @@ func float32View(t Tensor) []float32 {
 	return unsafe.Slice((*float32)(p), len(t.Data)/4)
 }
 
-// bfloat16s converts at nine tenths of memory's speed: a bfloat16 is the upper
-// half of a float32.
+// bfloat16s converts at 90 % of memory bandwidth: a bfloat16 is the upper half of a float32.
 func bfloat16s(dst []float32, src []byte) {
 	four := func(d *[4]float32, x uint64) {
 		d[0] = math.Float32frombits(uint32(x) << 16)
@@ -175,31 +172,30 @@ func float16s(dst []float32, src []byte) {
 	}
 }
 
-// fromFloat16 converts an IEEE 754 binary16: exponent and fraction move to
-// their float32 places, and the exponent's bias grows from 15 to 127.
+// fromFloat16 converts an IEEE 754 binary16: exponent and fraction move to their float32
+// positions, and the exponent's bias grows from 15 to 127.
 func fromFloat16(h uint16) float32 {
-	const one = 1 << 23 // in a float32's exponent
+	const one = 1 << 23 // one unit of a float32's exponent
 	sign := uint32(h&0x8000) << 16
 	x := uint32(h&0x7fff)<<13 + 112*one
 	switch {
 	case h&0x7c00 == 0x7c00: // infinities and NaN
 		x += 112 * one
-	case h&0x7c00 == 0: // subnormals and 0: as if 2^-14 more, which is taken off
+	case h&0x7c00 == 0: // subnormals and 0: computed with 2^-14 added, then subtracted
 		x = math.Float32bits(math.Float32frombits(x+one) - 0x1p-14)
 	}
 	return math.Float32frombits(sign | x)
 }
 
-// CheckFinite returns an error that names the tensor and the place of the
-// first element that is NaN or infinite, nil if there is none. It reads the
-// data once, at about the speed of memory. It is an error if the dtype is not
-// F32, F16 or BF16.
+// CheckFinite returns an error that names the tensor and the index of the first NaN or
+// infinite element, or nil. It reads the data once, at about memory bandwidth. Dtypes other
+// than F32, F16 and BF16 are an error.
 func (t Tensor) CheckFinite() error {
 	if err := t.Usable(); err != nil {
 		return err
 	}
-	// exponent has the exponent bits of each element in a word, low the lowest
-	// of these: only if all are set does the sum carry into the sign's place.
+	// exponent has the exponent bits of each element in a word, low the lowest of these:
+	// adding low carries into the sign bit only if all exponent bits are set.
 	var exponent, low uint64
 	switch t.DType {
 	case dtypes.Float32:
@@ -225,7 +221,7 @@ func (t Tensor) CheckFinite() error {
 		}
 		data = data[block:]
 	}
-	// The rest, or the block with the culprit, one by one.
+	// The remaining elements, or the block with the fault, one by one.
 	size := t.DType.Size()
 	for i := 0; i+size <= len(data); i += size {
 		var v float32
@@ -254,8 +250,8 @@ func (t Tensor) place(i int) []int {
 	return place
 }
 
-// Forget says that the data will not be needed soon: its mapped pages leave memory, and
-// are read again from the file if they are touched after all.
+// Forget marks the data as not needed soon: its mapped pages leave memory, and are read
+// again from the file if used.
 func (t Tensor) Forget() {
 	if t.Data != nil {
 		forget(t.Data)

@@ -12,12 +12,11 @@ import (
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
-// Write writes a safetensors file that holds the tensors and, unless empty,
-// the metadata. The bytes depend on the arguments alone, not on their order:
-// larger types first, so that all data is aligned, then by name; the header is
-// padded with spaces to a multiple of 8. They are those of the safetensors
-// library's own writer (with at most one metadata key: it has no order there).
-// Data must have the size that shape and type ask for.
+// Write writes a safetensors file with the tensors and, unless empty, the metadata. The
+// bytes do not depend on the order of the arguments: larger types come first, so that all
+// data is aligned, then names in order; the header is padded with spaces to a multiple of 8.
+// They equal those of the safetensors library's writer (with at most one metadata key, since
+// it leaves their order open). Data must have the size of shape and type.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	type entry struct {
 		Kind    string `json:"dtype"`
@@ -63,7 +62,7 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 		if size, ok := byteSize(t.Shape, storages[k].bits); !ok || size != len(t.Data) {
 			return t.errorf("%d bytes of data, wanted %d for shape %v of %s", len(t.Data), size, t.Shape, storages[k].kind)
 		}
-		shape := append([]int{}, t.Shape...) // not nil, which would be null
+		shape := append([]int{}, t.Shape...) // not nil, which would be written as null
 		if err := field(t.Name, entry{storages[k].kind, shape, [2]int{at, at + len(t.Data)}}); err != nil {
 			return t.errorf("%w", err)
 		}
