@@ -2,7 +2,7 @@ package jinja
 
 import "unicode/utf8"
 
-// attr is of.name in a template: the attribute, else the item of that name.
+// attr is of.name in a template: the attribute, or else the item of that name.
 func (r *run) attr(of Value, name string) Value {
 	noMarkup("an attribute of", of)
 	if u, ok := of.(*undefined); ok {
@@ -19,14 +19,14 @@ func (r *run) attr(of Value, name string) Value {
 	return noMember(of, name)
 }
 
-// item is of[arg] in a template: the item, else, for a name, the attribute.
+// item is of[arg] in a template: the item, or else, for a string, the attribute.
 func (r *run) item(of, arg Value) Value {
 	noMarkup("an item by or of", of, arg)
 	switch of := of.(type) {
 	case *undefined:
 		of.fail()
 	case *Dict:
-		switch k := arg.(type) { // what cannot be a key is no item; Python's error is caught by Jinja
+		switch k := arg.(type) { // a value that cannot be a key is no item; Jinja catches Python's error
 		case *Dict, *view:
 		case *List:
 			if k.Tuple {
@@ -62,7 +62,7 @@ func (r *run) item(of, arg Value) Value {
 	return noMember(of, arg)
 }
 
-// index is a position counted from the end when it is negative.
+// index resolves a position, which counts from the end if negative.
 func index(v Value, n int) (int, bool) {
 	i, _, isInt, _ := number(v)
 	if !isInt {
@@ -91,8 +91,8 @@ func noMember(of, name Value) *undefined {
 	return &undefined{"UndefinedError", object + " has no such element"}
 }
 
-// member is what Python's getattr finds: methods, and the attributes of the loop
-// and of namespaces. What the sandbox forbids is an undefined that says so.
+// member is Python's getattr: methods, and the attributes of loop and of namespaces. What
+// the sandbox forbids is an undefined that says so.
 func (r *run) member(of Value, name string) (Value, bool) {
 	if len(name) > 0 && name[0] == '_' {
 		if len(name) > 1 && name[1] == '_' {
@@ -124,7 +124,7 @@ func (r *run) member(of Value, name string) (Value, bool) {
 	return nil, false
 }
 
-// unsafe is an attribute that would change a value; calling it is an error.
+// unsafe returns an attribute that would change a value; calling it is an error.
 func unsafe(of Value, name string) (Value, bool) {
 	return &undefined{"SecurityError", "access to attribute " + reprString(name) + " of " + reprString(typeName(of)) + " object is unsafe."}, true
 }
@@ -235,7 +235,7 @@ func (r *run) slice(of, start, stop, step Value) Value {
 
 // sliceBounds is Python's slice.indices.
 func sliceBounds(n int, start, stop, step Value) (from, to, by int) {
-	const far = 1 << 40 // beyond any length, within any int
+	const far = 1 << 40 // beyond any length, within int
 	by = 1
 	if step != nil {
 		s, _, _, _ := number(step)

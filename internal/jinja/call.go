@@ -1,6 +1,6 @@
 package jinja
 
-// args are the arguments of a call, evaluated.
+// args are the evaluated arguments of a call.
 type args struct {
 	pos   []Value
 	names []string
@@ -41,11 +41,11 @@ func (a *args) take(name string) (Value, bool) {
 	return nil, false
 }
 
-// missing stands for an argument that was not given.
+// missing is the value of an omitted argument.
 type missing struct{}
 
-// bind puts the arguments of fn in the order of its parameters, the first need of
-// which must be given.
+// bind returns the arguments of fn in the order of its parameters, of which the first need
+// are required.
 func (a *args) bind(fn string, need int, params ...string) []Value {
 	if len(a.pos) > len(params) {
 		typeError("%s() takes %d positional arguments but %d were given", fn, len(params), len(a.pos))
@@ -78,7 +78,7 @@ func (a *args) bind(fn string, need int, params ...string) []Value {
 	return out
 }
 
-// orElse is v, or def where v was not given.
+// orElse returns v, or def if v was omitted.
 func orElse(v, def Value) Value {
 	if v == (missing{}) {
 		return def
@@ -88,7 +88,7 @@ func orElse(v, def Value) Value {
 
 func given(v Value) bool { return v != (missing{}) }
 
-// intArg is an argument that must be an integer.
+// intArg returns an argument that must be an integer.
 func intArg(fn string, v Value) int {
 	switch v := v.(type) {
 	case int64:
@@ -102,7 +102,7 @@ func intArg(fn string, v Value) int {
 	return 0
 }
 
-// strArg is an argument that must be a string.
+// strArg returns an argument that must be a string.
 func strArg(fn string, v Value) string {
 	s, ok := plain(v).(string)
 	if !ok {
@@ -111,8 +111,7 @@ func strArg(fn string, v Value) string {
 	return s
 }
 
-// macroDef is a macro as it is written; macro, one with the scope that it was
-// defined in.
+// macroDef is a macro's definition; macro is one with the scope in which it was defined.
 type (
 	macroDef struct {
 		name       string

@@ -53,7 +53,7 @@ type (
 	}
 	filterExpr struct {
 		line int
-		base expr // nil in a filter block: the block's text
+		base expr // nil in a filter block, whose input is the block's text
 		name string
 		args callArgs
 	}
@@ -63,19 +63,19 @@ type (
 		name string
 		args callArgs
 	}
-	// attrTarget is ns.attr on the left of a set.
+	// attrTarget is ns.attr as the target of a set.
 	attrTarget struct{ name, attr string }
 )
 
-// callArgs are the arguments as they are written.
+// callArgs are the unevaluated arguments of a call.
 type callArgs struct {
 	pos   []expr
 	names []string
 	named []expr
-	more  expr // after a *; nil for none
+	more  expr // after a *, or nil
 }
 
-// scope holds the names of one body; a name not in it is its parent's.
+// scope holds the names of one body; other names are looked up in its parent.
 type scope struct {
 	vars   map[string]Value
 	parent *scope
@@ -96,7 +96,7 @@ func undefinedName(name string) *undefined {
 	return &undefined{"UndefinedError", reprString(name) + " is undefined"}
 }
 
-// eval evaluates e, counting it.
+// eval evaluates e and counts a step.
 func (r *run) eval(e expr, s *scope) Value {
 	r.step(1)
 	return e.eval(r, s)
@@ -238,7 +238,7 @@ func (e *callExpr) eval(r *run, s *scope) Value {
 
 func (e *filterExpr) eval(r *run, s *scope) Value { return e.apply(r, s, r.eval(e.base, s)) }
 
-// applyTo runs a chain of filters, the innermost of which has no base, on text.
+// applyTo applies a chain of filters, the innermost of which has no base, to text.
 func (e *filterExpr) applyTo(r *run, s *scope, text string) Value {
 	if inner, ok := e.base.(*filterExpr); ok {
 		return e.apply(r, s, inner.applyTo(r, s, text))

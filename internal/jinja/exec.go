@@ -5,7 +5,7 @@ type stmt interface {
 	exec(r *run, s *scope) jump
 }
 
-// jump says how a body ended.
+// jump is how a body ended.
 type jump int
 
 const (
@@ -148,7 +148,7 @@ func (st *filterStmt) exec(r *run, s *scope) jump {
 		v := st.filter.applyTo(r, inner, text)
 		switch v.(type) {
 		case string, markup:
-		default: // Jinja joins it as it is
+		default: // Jinja joins it unchanged
 			typeError("sequence item 0: expected str instance, %s found", typeName(v))
 		}
 		r.write(r.str(v))
@@ -171,7 +171,7 @@ func (st *jumpStmt) exec(*run, *scope) jump {
 	return cont
 }
 
-// assign binds a target to v in s.
+// assign assigns v to a target in s.
 func (r *run) assign(target expr, v Value, s *scope) {
 	switch t := target.(type) {
 	case *nameExpr:
@@ -216,7 +216,7 @@ func (r *run) unpack(v Value, n int) []Value {
 	return items
 }
 
-// checkNamespaces refuses ns.attr as a target where ns is no namespace.
+// checkNamespaces refuses ns.attr as a target if ns is not a namespace.
 func checkNamespaces(target expr, s *scope) {
 	switch t := target.(type) {
 	case *attrTarget:
@@ -231,19 +231,19 @@ func checkNamespaces(target expr, s *scope) {
 	}
 }
 
-// loop is the variable of that name inside a for: jinja2/runtime.py LoopContext.
+// loop is the variable loop inside a for: LoopContext of jinja2/runtime.py.
 type loop struct {
 	r         *run
 	next      func() (Value, bool)
 	iterable  Value
-	size      int // -1 until it is asked for
+	size      int // -1 until computed
 	index0    int
-	ahead     []Value // items taken early, for last, nextitem and length
-	done      bool    // no item comes after those ahead
+	ahead     []Value // items read ahead, for last, nextitem and length
+	done      bool    // no item follows those in ahead
 	item, old Value
 }
 
-// peek returns the next item without going to it.
+// peek returns the next item without advancing.
 func (l *loop) peek() (Value, bool) {
 	if len(l.ahead) == 0 && !l.done {
 		v, ok := l.next()
@@ -329,7 +329,7 @@ func (st *forStmt) exec(r *run, s *scope) jump {
 	v := r.eval(st.iter, s)
 	l := &loop{r: r, iterable: v, size: -1, index0: -1, next: r.iterate(v)}
 	if st.test != nil {
-		l.iterable = nil // the length is that of the items that pass
+		l.iterable = nil // the length counts only items that pass the filter
 		all := l.next
 		l.next = func() (Value, bool) {
 			for {
@@ -345,7 +345,7 @@ func (st *forStmt) exec(r *run, s *scope) jump {
 			}
 		}
 	}
-	ran := false // to its end: what break or continue leaves does not count, as in Jinja
+	ran := false // completed; iterations left by break or continue do not count, as in Jinja
 	for l.advance() {
 		r.step(1)
 		inner := s.inner()

@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// filter is what follows a pipe: jinja2/filters.py.
+// filter is a filter, as in jinja2/filters.py.
 type filter func(r *run, v Value, a *args) Value
 
-// filterFunc returns the filter of that name, nil if there is none here.
+// filterFunc returns the filter of that name, or nil.
 func filterFunc(name string) filter {
 	if f := filters[name]; f != nil {
 		return guarded(name, f)
@@ -19,10 +19,10 @@ func filterFunc(name string) filter {
 	return nil
 }
 
-// filters are what chat templates use.
+// filters are those that chat templates use.
 var filters map[string]filter
 
-func init() { // map reaches the others through it
+func init() { // not an initialiser: the filter map looks up others here
 	filters = map[string]filter{
 		"capitalize": ofText("capitalize", capitalize),
 		"count":      doLength,
@@ -70,12 +70,12 @@ func doSafe(r *run, v Value, a *args) Value {
 	return markup(r.text(r.str(v)))
 }
 
-// ofText is a filter of the value's text and nothing else.
+// ofText makes a filter that depends only on the value's text.
 func ofText(name string, f func(string) string) filter {
 	return func(r *run, v Value, a *args) Value {
 		a.bind(name, 0)
 		text := r.text(f(r.str(v)))
-		if name == "title" { // which joins pieces
+		if name == "title" { // title joins pieces
 			return text
 		}
 		return like(v, text)
@@ -191,8 +191,8 @@ func (r *run) replace(s, old, with string, n int) string {
 	return strings.Replace(s, old, with, n)
 }
 
-// titleFilter is Jinja's title, which is not Python's: a word ends at white space,
-// a hyphen or an opening bracket.
+// titleFilter is Jinja's title, which differs from Python's: words are separated by white
+// space, hyphens and opening brackets.
 func titleFilter(s string) string {
 	var b strings.Builder
 	for begin := true; s != ""; {

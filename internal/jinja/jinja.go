@@ -1,19 +1,18 @@
-// Package jinja renders the chat templates that checkpoints carry, with the
-// meaning that transformers gives them: Jinja 3.1 in its immutable sandbox, with
-// trim_blocks, lstrip_blocks, the loopcontrols extension, the generation tag, and
-// no automatic escaping. Values behave as Python's do, down to how they print.
+// Package jinja renders the chat templates of checkpoints as transformers does: Jinja 3.1 in
+// its immutable sandbox, with trim_blocks, lstrip_blocks, the loopcontrols extension, the
+// generation tag, and no automatic escaping. Values behave and print as Python's do.
 //
-// A template comes with a model from anywhere, so it is untrusted code. It reads
-// no file (include, import, from and extends are refused when it is parsed), has no
-// clock and no random numbers, and runs under [Limits] that bound steps, memory
-// and depth. Everything it does is deterministic.
+// Templates come with models from anywhere, so they are untrusted code. They can read no
+// files (include, import, from and extends are refused at parsing), have no clock and no
+// random numbers, and run under [Limits] on steps, memory and depth. Rendering is
+// deterministic.
 //
-// What Jinja and Python have and chat templates do not use is refused by name
-// (NotSupportedError), never approximated: template inheritance, HTML escaping (but of
-// what is added to what the filter safe returned), recursive loops, the tags print and
-// raw, % and format of texts, padding of texts, **kwargs, ranges of str.find and
-// its like, numbers other than decimal, the order of lists, and filters such as batch,
-// escape, groupby, max, round and sum. Integers are of 64 bits: overflow is an error.
+// Features of Jinja and Python that chat templates do not use are refused by name
+// (NotSupportedError), never approximated: template inheritance, HTML escaping (except of
+// text added to the result of the filter safe), recursive loops, the tags print and raw, %
+// and format of strings, padding of strings, **kwargs, ranges of str.find and the like,
+// numbers other than decimal, comparison of lists, and filters such as batch, escape,
+// groupby, max, round and sum. Integers have 64 bits: overflow is an error.
 package jinja
 
 import (
@@ -24,32 +23,32 @@ import (
 
 // Limits bound what one rendering may use. A zero field means its default.
 type Limits struct {
-	Steps int // expressions evaluated, items visited, and 64-byte pieces of text worked on; default 4,000,000
-	Bytes int // bytes of all strings and lists made, the output included; default 64 MiB
+	Steps int // expressions evaluated, items visited, and 64-byte blocks of text processed; default 4,000,000
+	Bytes int // bytes of all strings and lists created, including the output; default 64 MiB
 	Depth int // nested calls and nested values; default 200
 }
 
 const (
 	maxSource   = 1 << 20 // bytes of a template
-	maxNesting  = 200     // brackets and blocks inside each other
-	maxChain    = 1000    // operators in a row
+	maxNesting  = 200     // nested brackets and blocks
+	maxChain    = 1000    // consecutive operators
 	maxRange    = 100_000 // items of a range: MAX_RANGE of jinja2/sandbox.py
 	defaultStep = 4_000_000
 	defaultByte = 64 << 20
 	defaultDeep = 200
 )
 
-// Error is what a template did wrong: in its text, or when it ran.
+// Error is an error of a template, in its source or during rendering.
 type Error struct {
 	// Python's name of the exception: TemplateSyntaxError, UndefinedError, TypeError,
 	// TemplateError (raise_exception) ... or LimitError, NotSupportedError, InternalError.
 	Kind    string
 	Message string
-	Line    int // line of the template, from 1; 0 when not known
+	Line    int // line of the template, from 1; 0 if unknown
 }
 
-// Error says the line, the kind and the message; of an error that the template
-// raised itself, only the line and the message.
+// Error gives the line, the kind and the message; for an exception that the template raised
+// itself, only the line and the message.
 func (e *Error) Error() string {
 	s := e.Message
 	if e.Kind != "TemplateError" {
@@ -61,11 +60,11 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Template is a parsed template. It can be rendered any number of times, by
-// several goroutines at once.
+// Template is a parsed template. It can be rendered any number of times, by several
+// goroutines at once.
 type Template struct{ body []stmt }
 
-// Parse reads a template. The error is an *[Error].
+// Parse parses a template. The error is an *[Error].
 func Parse(source string) (t *Template, err error) {
 	defer catch(&err, nil)
 	if len(source) > maxSource {
@@ -75,8 +74,8 @@ func Parse(source string) (t *Template, err error) {
 	return &Template{body: p.template()}, nil
 }
 
-// Render runs the template on vars, whose values are what [FromGo] takes, or
-// Values. The error is an *[Error].
+// Render renders the template with the variables vars, whose values are Values or what
+// [FromGo] accepts. The error is an *[Error].
 func (t *Template) Render(vars map[string]any, limits Limits) (text string, err error) {
 	r := &run{steps: or(limits.Steps, defaultStep), bytes: or(limits.Bytes, defaultByte), maxDepth: or(limits.Depth, defaultDeep)}
 	defer catch(&err, r)
@@ -106,7 +105,7 @@ func or(n, def int) int {
 	return def
 }
 
-// catch turns the engine's panics, and any panic of its own making, into errors.
+// catch turns the engine's panics, including runtime panics, into errors.
 func catch(err *error, r *run) {
 	switch e := recover().(type) {
 	case nil:
@@ -122,7 +121,7 @@ func catch(err *error, r *run) {
 	}
 }
 
-// run is one rendering: what is left of its limits, where it is, and its output.
+// run is the state of one rendering: its remaining limits, its position and its output.
 type run struct {
 	steps, bytes    int
 	depth, maxDepth int
@@ -137,7 +136,7 @@ func fail(kind, format string, args ...any) {
 
 func typeError(format string, args ...any) { fail("TypeError", format, args...) }
 
-// unsupported refuses what Jinja or Python would do and this package does not.
+// unsupported refuses a feature of Jinja or Python that this package lacks.
 func unsupported(format string, args ...any) { fail("NotSupportedError", format, args...) }
 
 // step counts n units of work.
@@ -147,13 +146,13 @@ func (r *run) step(n int) {
 	}
 }
 
-// text counts a string that is made, and returns it.
+// text counts the bytes of a new string, and returns it.
 func (r *run) text(s string) string {
 	r.room(len(s))
 	return s
 }
 
-// room counts n bytes that are about to be made.
+// room counts n bytes that are about to be allocated.
 func (r *run) room(n int) {
 	if n < 0 || n > r.bytes {
 		fail("LimitError", "the template makes too much text")
@@ -162,7 +161,7 @@ func (r *run) room(n int) {
 	r.step(n / 64)
 }
 
-// list counts a list that is made, and returns it.
+// list counts the bytes of a new list, and returns it.
 func (r *run) list(items []Value) *List {
 	r.room(16 * len(items))
 	return &List{Items: items}
@@ -187,7 +186,7 @@ func (r *run) write(s string) {
 	r.out.WriteString(s)
 }
 
-// capture runs f with its output in a string of its own.
+// capture runs f and returns its output as a string.
 func (r *run) capture(f func()) string {
 	var b strings.Builder
 	outer := r.out

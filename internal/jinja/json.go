@@ -10,8 +10,8 @@ import (
 	"unicode/utf16"
 )
 
-// json is Python's json.dumps, with the options that transformers gives tojson:
-// p holds ensure_ascii, indent, separators and sort_keys.
+// json is Python's json.dumps with the options of transformers' tojson: p contains
+// ensure_ascii, indent, separators and sort_keys.
 func (r *run) json(v Value, p []Value) string {
 	w := &jsonWriter{r: r, ascii: truth(orElse(p[0], false)), item: ", ", key: ": ", sort: truth(orElse(p[3], false))}
 	switch indent := orElse(p[1], nil).(type) {
@@ -162,7 +162,7 @@ func (w *jsonWriter) text(s string) {
 	w.put(b.String())
 }
 
-// FromJSON reads a JSON text as a Value, with the keys of objects in their order.
+// FromJSON decodes JSON as a Value; objects keep the order of their keys.
 func FromJSON(data []byte) (Value, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()

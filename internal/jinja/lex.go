@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// token is a piece of a template. Its kind is "data", "{{", "}}", "{%", "%}",
-// "name", "string", "integer", "float", "eof", or the operator itself.
+// token is a token of a template. Its kind is "data", "{{", "}}", "{%", "%}", "name",
+// "string", "integer", "float", "eof", or the operator itself.
 type token struct {
 	kind  string
 	text  string
@@ -18,8 +18,8 @@ type token struct {
 	line  int
 }
 
-// lexer follows jinja2/lexer.py of Jinja 3.1.6, whose rules decide which white
-// space around a tag is kept.
+// lexer follows jinja2/lexer.py of Jinja 3.1.6, whose rules decide which white space around
+// a tag is kept.
 type lexer struct {
 	src      string
 	pos      int
@@ -51,7 +51,7 @@ func (l *lexer) add(kind, text string, value Value) {
 	l.tokens = append(l.tokens, token{kind, text, value, l.line})
 }
 
-// skip goes n bytes on.
+// skip advances by n bytes.
 func (l *lexer) skip(n int) {
 	s := l.src[l.pos : l.pos+n]
 	l.line += strings.Count(s, "\n")
@@ -63,7 +63,7 @@ func (l *lexer) skip(n int) {
 
 func (l *lexer) rest() string { return l.src[l.pos:] }
 
-// root reads the text up to the next tag, and that tag.
+// root reads the text up to the next tag, and the tag.
 func (l *lexer) root() {
 	s := l.rest()
 	at := -1
@@ -115,8 +115,8 @@ func (l *lexer) root() {
 	}
 }
 
-// text adds the template data before a tag, with the white space removed that the
-// tag's sign or lstrip_blocks takes away, and goes on to the tag.
+// text adds the template data before a tag, without the white space that the tag's sign or
+// lstrip_blocks removes, and advances to the tag.
 func (l *lexer) text(s, tag string, sign byte) {
 	kept := s
 	switch {
@@ -139,8 +139,8 @@ func (l *lexer) data(s string) {
 	}
 }
 
-// tagEnd is the length of a tag's end at the start of s, with the white space that
-// it removes; 0 if there is none. Blocks and comments take one newline with them.
+// tagEnd returns the length of a tag's end at the start of s, including the white space that
+// it removes, or 0. Blocks and comments remove one newline.
 func tagEnd(s, end string, block bool) int {
 	switch {
 	case strings.HasPrefix(s, "-"+end):
@@ -164,7 +164,7 @@ func (l *lexer) inside(end string) {
 	for {
 		s := l.rest()
 		if s == "" {
-			return // the parser finds the end of the template
+			return // the parser reports the end of the template
 		}
 		if len(open) == 0 {
 			if n := tagEnd(s, end, end == "%}"); n > 0 {
@@ -226,8 +226,8 @@ func operator(s string) string {
 }
 
 var (
-	// A number as Jinja reads it; with a point or an exponent it is a float, but not after
-	// a point of its own, as in a.0.
+	// A number in Jinja; with a point or exponent it is a float, except after another point,
+	// as in a.0.
 	decimal  = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?`)
 	integer  = regexp.MustCompile(`^(0+|[1-9][0-9]*)`)
 	otherInt = regexp.MustCompile(`^([0-9]+_[0-9]|0[xX][0-9a-fA-F]|0[oO][0-7]|0[bB][01])`)
@@ -333,7 +333,7 @@ func (l *lexer) unescape(s string) string {
 	return b.String()
 }
 
-// isWord is the class [\w] of Python's regular expressions, as far as names need it.
+// isWord is the class [\w] of Python's regular expressions, for names.
 func isWord(c rune) bool {
 	return c == '_' || unicode.IsLetter(c) || unicode.IsNumber(c) || c > 127 && unicode.In(c, unicode.Mn, unicode.Mc, unicode.Pc)
 }

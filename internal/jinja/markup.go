@@ -2,14 +2,14 @@ package jinja
 
 import "strings"
 
-// markup is what the filter safe makes of text: Markup of markupsafe, a str that escapes
-// the other side of a +. As transformers does not escape on output, it prints, joins and
-// compares as text. What else Markup does in its own way is refused by name.
+// markup is the result of the filter safe: Markup of markupsafe, a str that escapes the
+// other operand of +. Since transformers does not escape output, it prints, joins and
+// compares as text. Other behaviour of Markup is refused by name.
 type markup string
 
 var escapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;")
 
-// addMarkup is left + right where one is markup and the other text or markup.
+// addMarkup is left + right if one is markup and the other text or markup.
 func (r *run) addMarkup(left, right Value) (Value, bool) {
 	var parts [2]string
 	marked := false
@@ -31,7 +31,7 @@ func (r *run) addMarkup(left, right Value) (Value, bool) {
 	return markup(parts[0] + parts[1]), true
 }
 
-// guarded refuses a filter of markup that does not know it.
+// guarded makes a filter refuse markup if it does not handle it.
 func guarded(name string, f filter) filter {
 	switch name {
 	case "safe", "string", "upper", "lower", "capitalize", "title", "trim", "replace", "length", "count", "default", "d", "tojson":
@@ -45,7 +45,7 @@ func guarded(name string, f filter) filter {
 	}
 }
 
-// like is text as markup if v is, as is what soft_str(v) and methods of it yield.
+// like returns text as markup if v is markup, as do soft_str(v) and methods of Markup.
 func like(v Value, text string) Value {
 	if _, ok := v.(markup); ok {
 		return markup(text)
@@ -53,7 +53,7 @@ func like(v Value, text string) Value {
 	return text
 }
 
-// plain is markup as the text that it is.
+// plain converts markup to text.
 func plain(v Value) Value {
 	if m, ok := v.(markup); ok {
 		return string(m)

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// number is v as an integer, or else as a float.
+// number returns v as an integer, or else as a float.
 func number(v Value) (n int64, f float64, isInt, ok bool) {
 	switch v := v.(type) {
 	case bool:
@@ -60,7 +60,7 @@ func (r *run) arith(op string, left, right Value) Value {
 	return nil
 }
 
-// combine is left op right where one is a string or a list, nil where there is no such.
+// combine is left op right for strings and lists, nil for other types.
 func (r *run) combine(op string, left, right Value) Value {
 	if op == "*" {
 		if n, _, isInt, _ := number(right); isInt {
@@ -88,7 +88,7 @@ func (r *run) combine(op string, left, right Value) Value {
 	return nil
 }
 
-// repeat is v * n for a string or a list, nil for anything else.
+// repeat is v * n for a string or a list, nil for other types.
 func (r *run) repeat(v Value, n int64) Value {
 	n = max(n, 0)
 	size := 0
@@ -154,7 +154,7 @@ func intArith(op string, a, b int64) Value {
 	return power(a, b)
 }
 
-// divide is // and %, which round down as Python does.
+// divide is // and %, which round down as in Python.
 func divide(op string, a, b int64) Value {
 	if b == 0 {
 		fail("ZeroDivisionError", "integer modulo by zero")
@@ -242,7 +242,7 @@ func floatArith(op string, x, y float64) Value {
 	return f
 }
 
-// compare is Python's left op right for a comparison or a membership.
+// compare is Python's left op right for comparison and membership.
 func (r *run) compare(op string, left, right Value) bool {
 	r.step(1)
 	left, right = plain(left), plain(right)
@@ -267,11 +267,11 @@ func (r *run) compare(op string, left, right Value) bool {
 	return c >= 0 && c != unordered
 }
 
-// unordered is the order of a NaN and a number: every comparison is false. It is
-// negative for < and <=, so that only > and >= need to look for it.
+// unordered is the result of order for NaN, for which every comparison is false. order makes
+// it negative for < and <=, so that only > and >= must check for it.
 const unordered = 2
 
-// order is negative, 0 or positive as left is below, like or above right.
+// order is negative, 0 or positive if left is less than, equal to or greater than right.
 func (r *run) order(op string, left, right Value) int {
 	left, right = plain(left), plain(right)
 	for _, v := range []Value{left, right} {
@@ -298,7 +298,7 @@ func (r *run) order(op string, left, right Value) int {
 	if s, ok := left.(string); ok {
 		if t, ok := right.(string); ok {
 			r.step(min(len(s), len(t)) / 64)
-			return strings.Compare(s, t) // the order of UTF-8 is that of code points
+			return strings.Compare(s, t) // UTF-8 sorts by code point
 		}
 	}
 	if l, ok := left.(*List); ok {

@@ -11,7 +11,7 @@ type parser struct {
 	pos     int
 	nesting int
 	macros  []*macroDef // those being parsed, the innermost last
-	loops   int         // loops around the present statement, inside the innermost macro
+	loops   int         // loops around the current statement, inside the innermost macro
 }
 
 func (p *parser) current() token { return p.tokens[p.pos] }
@@ -91,7 +91,7 @@ func (p *parser) expectName(name string) token {
 	return p.next()
 }
 
-// enter bounds how deep the tree becomes; leave with p.nesting--.
+// enter limits the depth of the tree; callers leave with p.nesting--.
 func (p *parser) enter() {
 	if p.nesting++; p.nesting > maxNesting {
 		p.fail("nested more than %d deep", maxNesting)
@@ -106,8 +106,8 @@ func (p *parser) template() []stmt {
 	return body
 }
 
-// body reads statements up to a tag whose name is one of ends, and stops at that
-// name; up to the end of the template when ends is nil.
+// body reads statements up to a tag whose name is in ends, and stops at that name; if ends
+// is nil, up to the end of the template.
 func (p *parser) body(ends []string) []stmt {
 	p.enter()
 	defer func() { p.nesting-- }()
@@ -143,7 +143,7 @@ func (p *parser) body(ends []string) []stmt {
 	}
 }
 
-// block reads the body of a statement whose opening tag ends here.
+// block reads the end of a statement's opening tag, and its body.
 func (p *parser) block(ends ...string) []stmt {
 	p.skip(":")
 	p.expect("%}")
@@ -171,7 +171,7 @@ func (p *parser) statement() stmt {
 		p.macroBody(def, "endcall")
 		return &callStmt{t.line, def, call}
 	case "generation":
-		// transformers' own tag: the body is a call block, whatever it sets stays inside.
+		// transformers' own tag: the body is a call block, so its assignments are local.
 		def := &macroDef{}
 		p.macroBody(def, "endgeneration")
 		return &generationStmt{def.body}
@@ -261,7 +261,7 @@ func (p *parser) with() stmt {
 	return s
 }
 
-// macro reads a signature, if there is one, and the body, if end names its last tag.
+// macro reads an optional signature, and the body if end names the closing tag.
 func (p *parser) macro(name string, signature bool, end string) *macroDef {
 	def := &macroDef{name: name}
 	if signature {
@@ -295,7 +295,7 @@ func (p *parser) macroBody(def *macroDef, end string) {
 	p.macros = p.macros[:len(p.macros)-1]
 }
 
-// target reads what a loop or an assignment assigns to.
+// target reads the target of a loop or an assignment.
 func (p *parser) target(form tupleForm) expr {
 	t := p.tuple(form)
 	var check func(e expr)

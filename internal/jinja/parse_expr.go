@@ -2,18 +2,18 @@ package jinja
 
 import "slices"
 
-// tupleForm says what may stand in a list of expressions that needs no brackets.
+// tupleForm says what a list of expressions without brackets may contain.
 type tupleForm int
 
 const (
 	tupleAny         tupleForm = iota
-	tupleNoCondition           // "a if b" is not part of it
+	tupleNoCondition           // "a if b" is excluded
 	tupleParens                // in parentheses: may be empty
 	tuplePlain                 // names and literals only
 	tupleNamespace             // names, literals and namespace attributes
 )
 
-// tuple reads expressions with commas between them: one without a comma is itself.
+// tuple reads comma-separated expressions; a single one without a comma is itself.
 func (p *parser) tuple(form tupleForm) expr {
 	var items []expr
 	comma := false
@@ -21,7 +21,7 @@ func (p *parser) tuple(form tupleForm) expr {
 		if items != nil {
 			p.expect(",")
 		}
-		// After a comma, Jinja takes "in" and "recursive" for names like any other.
+		// After a comma, Jinja reads "in" and "recursive" as names.
 		if p.at("}}") || p.at("%}") || p.at(")") {
 			break
 		}
@@ -49,7 +49,7 @@ func (p *parser) tuple(form tupleForm) expr {
 	return &listExpr{items, true}
 }
 
-// expression reads "a if b else c" and everything that binds tighter.
+// expression reads "a if b else c" and everything that binds more tightly.
 func (p *parser) expression() expr {
 	p.enter()
 	defer func() { p.nesting-- }()
@@ -65,7 +65,7 @@ func (p *parser) expression() expr {
 	return e
 }
 
-// chain bounds operators in a row, which nest to the left.
+// chain limits consecutive operators, which nest to the left.
 func (p *parser) chain(n int) {
 	if n > maxChain {
 		p.fail("more than %d operators in a row", maxChain)
@@ -124,7 +124,7 @@ func (p *parser) compare() expr {
 	}
 }
 
-// binary reads operands of one level with the operators between them.
+// binary reads operands and operators of one precedence.
 func (p *parser) binary(operand func() expr, ops ...string) expr {
 	e := operand()
 	for n := 0; slices.Contains(ops, p.current().kind); n++ {
@@ -366,7 +366,7 @@ func (p *parser) callArgs() callArgs {
 	return a
 }
 
-// filter reads the filters that follow, each after a pipe.
+// filter reads the following filters, each after a pipe.
 func (p *parser) filter(e expr) expr {
 	for n := 0; p.at("|"); n++ {
 		p.chain(n)

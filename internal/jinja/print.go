@@ -66,7 +66,7 @@ func (r *run) repr(v Value) string {
 	case *namespace:
 		return r.text("<Namespace " + r.repr(v.attrs) + ">")
 	}
-	// Most of these print an address in Python: no text to match.
+	// Most of these print an address in Python.
 	unsupported("printing a %s is not supported", typeName(v))
 	return ""
 }

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// gen is a generator: its items are made as they are asked for, and once.
+// gen returns a generator: its items are computed on demand, once.
 func gen(next func() (Value, bool)) Value { return &generator{next: next, name: "generator"} }
 
-// getter is make_attrgetter of jinja2/filters.py: the items along a dotted path.
+// getter is make_attrgetter of jinja2/filters.py: the value along a dotted path.
 func (r *run) getter(attribute, def Value) func(Value) Value {
 	var path []Value
 	switch at := attribute.(type) {
@@ -44,7 +44,7 @@ func fold(v Value) Value {
 	return v
 }
 
-// sortKey returns what items are compared by.
+// sortKey returns the function that gives the sort key of an item.
 func (r *run) sortKey(attribute Value, caseSensitive bool) func(Value) Value {
 	get := r.getter(attribute, nil)
 	return func(v Value) Value {
@@ -81,8 +81,8 @@ func (r *run) sorted(items []Value, key func(Value) Value, reverse bool) []Value
 	return items
 }
 
-// backwards is the reverse of Python's sorted(), which takes integers and booleans alone;
-// without the argument it is false.
+// backwards is the reverse argument of Python's sorted(), an integer or boolean; default
+// false.
 func backwards(v Value) bool {
 	switch v := orElse(v, false).(type) {
 	case bool, int64:
@@ -161,7 +161,7 @@ func doLast(r *run, v Value, a *args) Value {
 	return &undefined{"UndefinedError", "No last item, sequence was empty."}
 }
 
-// reversed is Python's reversed(), nil for what has no order from behind.
+// reversed is Python's reversed(), nil for types without it.
 func (r *run) reversed(v Value) func() (Value, bool) {
 	switch v.(type) {
 	case string, *List, *Dict, *view, *rangeValue, *undefined:
@@ -272,8 +272,8 @@ func doMap(r *run, v Value, a *args) Value {
 	})
 }
 
-// from returns a copy of the arguments without the first n positional ones: a
-// filter may take named ones out of it.
+// from returns a copy of the arguments without the first n positional ones, for a filter
+// that may consume named ones.
 func (a *args) from(n int) *args {
 	return &args{a.pos[n:], slices.Clone(a.names), slices.Clone(a.named)}
 }

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// layouts are the directives of strftime that chat templates use, each as package time
-// writes it.
+// layouts are the strftime directives that chat templates use, in the notation of package
+// time.
 var layouts = map[string]string{
 	"a": "Mon", "A": "Monday", "b": "Jan", "B": "January", "h": "Jan", "p": "PM",
 	"d": "02", "e": "_2", "j": "002", "m": "01", "y": "06", "Y": "2006", "F": "2006-01-02",
 	"H": "15", "I": "03", "M": "04", "S": "05", "R": "15:04", "T": "15:04:05",
 }
 
-// Strftime formats t as Python's datetime.strftime does in the C locale on Linux. The
-// error names a directive that it does not know.
+// Strftime formats t as Python's datetime.strftime does in the C locale on Linux. An unknown
+// directive is an error.
 func Strftime(t time.Time, format string) (string, error) {
 	var b strings.Builder
 	for {

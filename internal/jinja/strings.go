@@ -12,7 +12,7 @@ import (
 // method is a method of Python's str.
 type method func(r *run, s string, a *args) Value
 
-// strMethod returns the method of that name, nil if Python has none.
+// strMethod returns the method of that name, or nil if Python has none.
 func strMethod(name string) method {
 	if f := textMethods[name]; f != nil {
 		return func(r *run, s string, a *args) Value {
@@ -101,13 +101,13 @@ func upper(s string) string { return cases.Upper(language.Und).String(s) }
 
 func lower(s string) string { return cases.Lower(language.Und).String(s) }
 
-// titled is the first character of s in title case, and the rest of s.
+// titled returns the first character of s in title case, and the rest of s unchanged.
 func titled(s string) (string, string) {
 	c, n := utf8.DecodeRuneInString(s)
 	if t := unicode.ToTitle(c); t != c || upper(s[:n]) == s[:n] {
 		return string(t), s[n:]
 	}
-	u := upper(s[:n]) // one character that becomes several: ß
+	u := upper(s[:n]) // one character can become several: ß
 	m := runeLen(u)
 	return u[:m] + lower(u[m:]), s[n:]
 }
@@ -117,10 +117,10 @@ func capitalize(s string) string {
 		return ""
 	}
 	first, rest := titled(s)
-	return first + strings.TrimPrefix(lower("a"+rest), "a") // a sigma at the end is a final one
+	return first + strings.TrimPrefix(lower("a"+rest), "a") // a sigma at the end becomes a final sigma
 }
 
-// title is Python's str.title: a word begins after anything that has no case.
+// title is Python's str.title: a word begins after any character without case.
 func title(s string) string {
 	var b strings.Builder
 	inside := false
@@ -137,7 +137,7 @@ func title(s string) string {
 	return b.String()
 }
 
-// isCase is islower or isupper: some letter has a case, and none the other one.
+// isCase is islower or isupper: at least one letter has the case, and none the other.
 func isCase(s string, low bool) bool {
 	some := false
 	for _, c := range s {
@@ -162,7 +162,7 @@ var classMethods = map[string]func(string) bool{
 	"isupper": func(s string) bool { return isCase(s, false) },
 }
 
-// every is a test of each character of a text that has some.
+// every returns a test of every character of a non-empty text.
 func every(is func(rune) bool) func(string) bool {
 	return func(s string) bool {
 		return s != "" && strings.IndexFunc(s, func(c rune) bool { return !is(c) }) < 0
@@ -195,7 +195,7 @@ func (r *run) strings(all []string) Value {
 	return r.list(items)
 }
 
-// split is Python's str.split, without a bound on what white space splits.
+// split is Python's str.split, without maxsplit for white space.
 func split(r *run, s string, a *args) Value {
 	p := a.bind("split", 0, "sep", "maxsplit")
 	n := intArg("split", orElse(p[1], int64(-1)))
@@ -236,7 +236,7 @@ func splitLines(s string) []string {
 	return out
 }
 
-// whole refuses the bounds of a search.
+// whole refuses the optional bounds of a search.
 func whole(name string, bounds []Value) {
 	if given(bounds[0]) || given(bounds[1]) {
 		unsupported("the method str.%s with bounds is not supported", name)

@@ -1,9 +1,9 @@
 package jinja
 
-// testFn is what follows "is": jinja2/tests.py.
+// testFn is a test, used after "is", as in jinja2/tests.py.
 type testFn func(r *run, v Value, a *args) bool
 
-// testFunc returns the test of that name, nil if there is none here.
+// testFunc returns the test of that name, or nil.
 func testFunc(name string) testFn {
 	switch name {
 	case "odd", "even", "divisibleby":
@@ -61,7 +61,7 @@ func comparison(name string) string {
 	return ""
 }
 
-// kindTest is a test of what kind of value it is.
+// kindTest returns a test of a value's type.
 func kindTest(name string) func(Value) bool {
 	is := func(names ...string) func(Value) bool {
 		return func(v Value) bool {
@@ -111,7 +111,7 @@ func kindTest(name string) func(Value) bool {
 	return nil
 }
 
-// same is Python's "is", for what a template can rely on.
+// same is Python's "is", as far as a template can rely on it.
 func same(v, w Value) bool {
 	return typeName(v) == typeName(w) && v == w
 }

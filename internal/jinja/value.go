@@ -9,21 +9,21 @@ import (
 	"slices"
 )
 
-// Value is what an expression yields: nil (none), bool, int64, float64, string,
-// *[List], *[Dict], or one of the engine's own kinds below.
+// Value is the value of an expression: nil (none), bool, int64, float64, string, *[List],
+// *[Dict], or one of the engine's own types below.
 type Value any
 
-// List is a Python list, or a tuple.
+// List is a Python list or tuple.
 type List struct {
 	Items []Value
 	Tuple bool
 }
 
-// Dict is a Python dict: it remembers the order in which keys came.
+// Dict is a Python dict, in insertion order.
 type Dict struct {
 	keys   []Value
 	values map[any]Value
-	read   map[any]bool // by key; nil unless watched
+	read   map[any]bool // keys read; nil unless watched
 }
 
 // NewDict returns a dict of strings: key, value, key, value ...
@@ -36,10 +36,10 @@ func NewDict(pairs ...string) *Dict {
 }
 
 type (
-	// undefined is a name or an attribute that is not there. It prints as nothing,
-	// is false and empty; anything else done with it is an error.
+	// undefined is a missing name or attribute. It prints as nothing, and is false and
+	// empty; any other use is an error.
 	undefined struct{ kind, message string }
-	// generator yields its items once: what map, select and their like return.
+	// generator yields its items once: the result of map, select and the like.
 	generator struct {
 		next func() (Value, bool)
 		name string
@@ -50,16 +50,16 @@ type (
 		of   *Dict
 	}
 	rangeValue struct{ start, stop, step, n int64 }
-	// namespace is the one thing that a template can change.
+	// namespace is the only type that a template can change.
 	namespace struct{ attrs *Dict }
-	// builtin is a function or a method of the engine.
+	// builtin is a function or method of the engine.
 	builtin struct {
 		name string
 		call func(r *run, a *args) Value
 	}
 )
 
-// key is what a dict looks a key up by: equal numbers are one key, as in Python.
+// key returns the key for a dict lookup: equal numbers are one key, as in Python.
 func key(v Value) any {
 	switch v := v.(type) {
 	case nil:
@@ -99,13 +99,13 @@ func (d *Dict) get(k Value) (Value, bool) {
 	return v, ok
 }
 
-// Set puts a value under a key, after those that are there.
+// Set assigns a value to a key; a new key comes last.
 func (d *Dict) Set(name string, v Value) { d.set(name, v) }
 
-// Watch lets the dict remember from now on under which keys a template looks.
+// Watch starts recording which keys a template reads.
 func (d *Dict) Watch() { d.read = map[any]bool{} }
 
-// Unread returns, in their order, the keys under which nothing has looked since Watch.
+// Unread returns, in order, the keys not read since Watch.
 func (d *Dict) Unread() (names []string) {
 	for _, k := range d.keys {
 		if name, ok := k.(string); ok && !d.read[name] {
@@ -127,7 +127,7 @@ func (d *Dict) len() int { return len(d.keys) }
 
 func (r *run) newDict() *Dict { return &Dict{values: map[any]Value{}} }
 
-// put is set with the dict's growth counted.
+// put is set, and counts the dict's growth.
 func (r *run) put(d *Dict, k, v Value) {
 	r.room(64)
 	d.set(k, v)
@@ -135,10 +135,9 @@ func (r *run) put(d *Dict, k, v Value) {
 
 func (r *rangeValue) at(i int64) int64 { return r.start + i*r.step }
 
-// FromGo returns a Value for nil, booleans, integers, floats, strings, slices and
-// maps with string keys, which are put in the order of their keys, and for a
-// json.RawMessage that of its JSON; a Value is returned as it is. The error says what else
-// was met.
+// FromGo converts nil, booleans, integers, floats, strings, slices, maps with string keys
+// (sorted by key) and a json.RawMessage to a Value; a Value is returned unchanged. Other
+// types are errors.
 func FromGo(v any) (Value, error) {
 	switch v := v.(type) {
 	case nil, bool, int64, float64, string, *List, *Dict, *builtin:
@@ -261,7 +260,7 @@ func truth(v Value) bool {
 	return true
 }
 
-// length is Python's len(), if v has one.
+// length is Python's len(); ok is false if v has none.
 func length(v Value) (int, bool) {
 	switch v := v.(type) {
 	case string:
