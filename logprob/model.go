@@ -20,69 +20,67 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Version is the version of this library, as it is recorded with results.
+// Version is the version of this library, as recorded with results.
 const Version = "0.1.0"
 
-// UnsupportedError says which settings of a config.json are not computed. The
-// alternative to it would be a wrong number.
+// UnsupportedError lists the settings of a config.json that are not computed, and would make
+// the numbers wrong.
 type UnsupportedError struct {
-	ModelType string   // model_type of config.json; "" where it is missing
-	Keys      []string // "key=value" of every setting that is not computed, sorted; empty if the family is unknown
+	ModelType string   // model_type of config.json; "" if missing
+	Keys      []string // "key=value" of each such setting, sorted; empty if the family is unknown
 	err       error
 }
 
 // Error names the family and the settings.
 func (e *UnsupportedError) Error() string { return e.err.Error() }
 
-// Options change how a model is loaded. The zero value is a good one.
+// Options change how a model is loaded. The zero value is a good default.
 type Options struct {
-	// Backend executes the model; nil for one that the whole process has in common, as
-	// compute.New() chooses it among those that the program has imported (see
-	// github.com/gomlx/compute), and where XLA is without its plugin, for the pure-Go
-	// backend if it is imported; Meta says which. A Model does not finalize it. One that
-	// is given must compute float32 as float32: the pure-Go backend made by
+	// Backend executes the model. The default (nil) is shared by the process: the one that
+	// compute.New() chooses among those that the program imports (see
+	// github.com/gomlx/compute), or, if XLA has no plugin, the pure-Go backend if it is
+	// imported; Meta names it. A Model does not finalize it. A given backend must compute
+	// float32 as float32: the pure-Go backend made by
 	// compute.NewWithConfig("go:ops_sequential") (see backend.go), CUDA with tf32=false.
-	// Either is put to CheckBackend's test.
+	// CheckBackend tests either.
 	Backend compute.Backend
-	// DType is what matrix products compute in: dtypes.Float32 or
-	// dtypes.BFloat16. Zero: the checkpoint's, that is bfloat16 if all its
-	// matrices are, float32 otherwise.
+	// DType is the type of the operands of matrix products: dtypes.Float32 or
+	// dtypes.BFloat16. The default is the checkpoint's: bfloat16 if all its matrices are,
+	// else float32.
 	DType dtypes.DType
-	// MaxTokens bounds the length of a text; 0 for the model's own context.
+	// MaxTokens bounds the length of a text; 0 means the model's own context.
 	MaxTokens int
-	// MemoryLimit bounds the bytes of weights and buffers on the device; 0 for what the
-	// machine has left (its control group's limit respected), where the device shares
-	// its memory. A model whose weights do not fit streams its blocks from their files,
-	// each block read once for some thousands of tokens; the numbers are the same to
-	// the last bit. A limit too small for the largest block is an error that says what
-	// would do.
+	// MemoryLimit bounds the bytes of weights and buffers on the device. 0 means what the
+	// machine has left (within its control group's limit) if the device shares its memory. A
+	// model whose weights do not fit streams its blocks from their files, reading each block
+	// once for some thousands of tokens; the numbers have the same bits. If the limit is too
+	// small for the largest block, the error says what would suffice.
 	MemoryLimit int64
-	// PromptCache bounds the bytes, in main memory, of the keys and values of prompts
-	// (those of 128 tokens when they first come, shorter ones when they come again) that
-	// are kept from one call to the next, for services that are asked for other replies to
-	// the same prompts, or for prompts that begin alike: what is kept is not computed
-	// again. 0 keeps none. Numbers may then differ in their last bits with what was asked
-	// before, so it goes with no Store.
+	// PromptCache bounds the bytes, in main memory, of the KV cache of prompts that is kept
+	// between calls, for services that are asked for several replies to the same prompts or
+	// to prompts with a common prefix (of 128 tokens when first seen, shorter when seen
+	// again). 0 keeps none. Numbers may then depend in their last bits on earlier requests,
+	// so it cannot be combined with a Store.
 	PromptCache int64
-	// AnswerCache bounds the bytes, about, of the log-probabilities and likeliest tokens that
-	// are remembered, prefix by prefix, so that what requests begin with is not computed
-	// again. 0 remembers none. It goes with no Store either.
+	// AnswerCache bounds the bytes, approximately, of memoised log-probabilities and
+	// likeliest tokens, prefix by prefix, so that prefixes of requests are not recomputed. 0
+	// keeps none. It cannot be combined with a Store.
 	AnswerCache int64
-	// Store, if not nil, keeps what is computed and gives it back to a later run of the
-	// same texts: see there. The weights are then hashed, which reads all of them once.
+	// Store, if not nil, saves results and returns them to a later run of the same texts:
+	// see Store. All weights are then read once to be hashed.
 	Store Store
-	// Progress, if not nil, is told how many bytes of weights have been loaded,
-	// from several goroutines.
+	// Progress, if not nil, is called with the bytes of weights loaded, from several
+	// goroutines.
 	Progress func(done, total int64)
-	// Batch, if not nil, is told after every batch how many texts it held, and whether
-	// they were in the Store, so that nothing had to be computed.
+	// Batch, if not nil, is called after every batch with its number of texts, and whether
+	// they were in the Store.
 	Batch func(texts int, stored bool)
 }
 
-// Model is a language model on a device, ready to score. Its methods may be called
-// from several goroutines; computations run one after the other. Models of one backend and
-// dtype whose configurations are the same, as those of a base model and its tuned one mostly
-// are, share executables: the pair compiles once.
+// Model is a language model on a device. Its methods may be called from several goroutines;
+// computations run one after the other. Models of one backend and dtype with the same
+// configuration, such as a base model and one tuned from it, share executables, so that the
+// pair compiles once.
 type Model struct {
 	dir     string
 	arch    *arch.Model
@@ -92,19 +90,19 @@ type Model struct {
 	backend compute.Backend
 	longest int
 
-	beyond map[int32]string // tokens that have no row
+	beyond map[int32]string // tokens without a row of logits
 	doubts []error
 
 	hashing     sync.Mutex
-	hash        string       // of the weights, once Meta has been asked for
+	hash        string       // of the weights, once Meta has been called
 	certificate *Certificate // nil until Certify is called
 }
 
-// Load reads config.json, the safetensors files and the tokenizer of a folder and
-// puts the weights on the backend's device. Close frees them.
+// Load reads config.json, the safetensors files and the tokenizer of a folder and puts the
+// weights on the backend's device. Close frees them.
 //
-// A folder without tokenizer.json loads too and scores token ids; Tokenizer is then
-// nil. So it is in builds with the tag nodaulet.
+// A folder without tokenizer.json loads too and scores token ids; Tokenizer is then nil, as
+// in builds with the tag nodaulet.
 func Load(ctx context.Context, dir string, o *Options) (*Model, error) {
 	if o == nil {
 		o = &Options{}
@@ -157,7 +155,7 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 	tested := make(chan error, 1) // while the weights are loaded
 	go func() { tested <- CheckBackend(backend, dtype) }()
 
-	// The tokenizer takes as long as the weights of a small model: both at once.
+	// The tokenizer takes as long as the weights of a small model, so both load at once.
 	var tokenizer error
 	done := make(chan struct{})
 	go func() {
@@ -209,8 +207,8 @@ func (m *Model) loadTokenizer() error {
 	return nil
 }
 
-// Warnings are doubts about the checkpoint's files that do not stop the work: those about
-// config.json, about tokenizer.json beside it, and the tokenizer's own.
+// Warnings are doubts about the checkpoint's files that do not prevent its use: about
+// config.json, about tokenizer.json compared with it, and the tokenizer's own.
 func (m *Model) Warnings() []error {
 	var all []error
 	if m.arch != nil { // nil before Load
@@ -237,7 +235,7 @@ func (m *Model) Close() error {
 	return errors.Join(errs...)
 }
 
-// Tokenizer is the checkpoint's own; nil where the folder has none.
+// Tokenizer returns the checkpoint's tokenizer; nil if the folder has none.
 func (m *Model) Tokenizer() *tokenize.Tokenizer { return m.tok }
 
 // NoTokenizer says why Tokenizer is nil, and what to do about it.
@@ -248,19 +246,19 @@ func (m *Model) NoTokenizer() error {
 	return tokenize.Missing(m.dir)
 }
 
-// MaxTokens is the longest text in tokens that the model scores.
+// MaxTokens returns the length of the longest text, in tokens.
 func (m *Model) MaxTokens() int { return m.longest }
 
-// VocabSize is the number of logits, which can exceed the tokenizer's vocabulary.
+// VocabSize returns the number of logits, which can exceed the tokenizer's vocabulary.
 func (m *Model) VocabSize() int { return m.arch.V }
 
-// BatchInvariant tells whether, in float32 on this processor, a text of at most 192 tokens
-// with a prompt of fewer than 128 gets the same numbers, to the bit, whatever else is computed
-// with it or was before. It is measured, at the first call of it or of a method that computes:
-// that products give a row the same bits wherever it lies and whatever the number of rows. (A
-// sum in float64 that is rounded to float32 comes out otherwise in one value of some 1e8 when
-// its terms come in another order; that has not been seen in a log-probability.) It is false
-// in bfloat16, on the pure-Go backend, and beyond CPUs.
+// BatchInvariant reports whether, in float32 on this processor, a text of at most 192 tokens
+// with a prompt of fewer than 128 gets the same bits whatever else is computed with it or
+// before it. It measures, at its first call or that of a method that computes, that matrix
+// products give a row the same bits at any position and for any number of rows. (A float64
+// sum rounded to float32 differs in about one value of 1e8 if its terms are summed in
+// another order; this has not been observed in a log-probability.) It is false in bfloat16,
+// on the pure-Go backend, and on devices other than CPUs.
 func (m *Model) BatchInvariant() (bool, error) {
 	invariant, err := m.engine.Invariant()
 	if err != nil {
@@ -269,8 +267,8 @@ func (m *Model) BatchInvariant() (bool, error) {
 	return invariant, nil
 }
 
-// Meta says how this model's numbers are made. Its first call reads all weights once, and
-// the first of a process XLA's plugin, to hash them.
+// Meta says how this model's numbers are made. The first call reads all weights, and the
+// first in a process XLA's plugin, to hash them.
 func (m *Model) Meta(ctx context.Context) (Meta, error) {
 	meta, err := m.meta(ctx)
 	if err != nil {
@@ -314,7 +312,7 @@ func (m *Model) meta(ctx context.Context) (Meta, error) {
 	return meta, nil
 }
 
-// DTypeName is how results name a type: "f32", "bf16".
+// DTypeName names a type as in results: "f32", "bf16".
 func DTypeName(t dtypes.DType) string {
 	switch t {
 	case dtypes.Float32:
@@ -325,9 +323,9 @@ func DTypeName(t dtypes.DType) string {
 	return strings.ToLower(t.String())
 }
 
-// Run computes some thousands of hidden states at a time; what requests have in common is
-// computed once. A request longer than MaxTokens, an id outside the vocabulary, a reply
-// that begins at the first token, are errors. ctx is checked between executions. See LM.
+// Run computes some thousands of hidden states at a time, and common prefixes once. A
+// request longer than MaxTokens, an id outside the vocabulary, and a reply that begins at
+// the first token are errors. ctx is checked between executions. See LM.
 func (m *Model) Run(ctx context.Context, requests iter.Seq[Request]) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		asked := func(yield func(engine.Request) bool) {
@@ -349,8 +347,8 @@ func (m *Model) Run(ctx context.Context, requests iter.Seq[Request]) iter.Seq2[R
 	}
 }
 
-// withRows is a set without the tokens at its end that the model has no row for: they are
-// never written.
+// withRows returns a set without trailing tokens that the model has no row of logits for;
+// they are never generated.
 func (m *Model) withRows(set []bool) []bool {
 	for id := len(set) - 1; id >= m.arch.V && m.beyond[int32(id)] != ""; id-- {
 		set = set[:id]
@@ -372,9 +370,9 @@ func resultOf(r engine.Result) Result {
 	return out
 }
 
-// Table computes ln p of every token after each prompt. Rows that no token of the
-// tokenizer names take part in the softmax, as they do in transformers, but are no
-// rows of the table; nor are tokens that the model has no row for (see Warnings).
+// Table computes ln p of every token after each prompt. Rows of logits that are no token of
+// the tokenizer take part in the softmax, as in transformers, but are not in the table; nor
+// are tokens that the model has no row for (see Warnings).
 func (m *Model) Table(ctx context.Context, prompts []Prompt) (*Table, error) {
 	if m.tok == nil {
 		return nil, fmt.Errorf("logprob: table: %w", m.NoTokenizer())

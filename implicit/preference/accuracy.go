@@ -12,13 +12,13 @@ import (
 // Measure is a value of a reply by which chosen and rejected replies are compared.
 type Measure struct {
 	Name      string
-	Reference bool // it needs a base model
+	Reference bool // needs a base model
 	Value     func(implicit.Reward) float64
 }
 
-// Measures returns reward, reward_per_token and reward_per_byte, those of the implicit reward,
-// where there is a reference, and always tuned, tuned_per_token and tuned_per_byte, those of
-// ln p_tuned alone.
+// Measures returns reward, reward_per_token and reward_per_byte, those of the implicit
+// reward, if there is a reference, and then tuned, tuned_per_token and tuned_per_byte, those
+// of ln p_tuned.
 func Measures(reference bool) []Measure {
 	all := []Measure{
 		{"reward", true, implicit.Reward.LogRatio},
@@ -31,7 +31,7 @@ func Measures(reference bool) []Measure {
 	return slices.DeleteFunc(all, func(m Measure) bool { return m.Reference && !reference })
 }
 
-// values are a measure's of the chosen replies and of the rejected.
+// values returns a measure of the chosen and of the rejected replies.
 func (s *Scored) values(m Measure) (values [2][]float64) {
 	for side, rewards := range s.Rewards {
 		for _, r := range rewards {
@@ -41,16 +41,16 @@ func (s *Scored) values(m Measure) (values [2][]float64) {
 	return values
 }
 
-// Margin is the best chosen reply's value less the best rejected one's, 0 where both are the
-// same infinity. s must have been scored.
+// Margin returns the best chosen reply's value minus the best rejected one's; 0 if both are
+// the same infinity. s must have been scored.
 func (s *Scored) Margin(m Measure) float64 {
 	v := s.values(m)
 	return minus(slices.Max(v[0]), slices.Max(v[1]))
 }
 
-// credit is 1 where the best reply is a chosen one, 0 where it is a rejected one, and where
-// several are the best the share of chosen ones among them: half for a pair, 1/k for one
-// chosen among k, as RewardBench 2 has it.
+// credit is 1 if the best reply is a chosen one and 0 if it is a rejected one; if several
+// tie for best, it is the share of chosen ones among them: half for a pair, 1/k for one
+// chosen among k, as in RewardBench 2.
 func (s *Scored) credit(m Measure) float64 {
 	v := s.values(m)
 	best := max(slices.Max(v[0]), slices.Max(v[1]))
@@ -65,7 +65,7 @@ func (s *Scored) credit(m Measure) float64 {
 	return at[0] / (at[0] + at[1])
 }
 
-// minus is a - b, and 0 where both are the same infinity.
+// minus is a - b, and 0 if both are the same infinity.
 func minus(a, b float64) float64 {
 	if a == b {
 		return 0
@@ -73,7 +73,7 @@ func minus(a, b float64) float64 {
 	return a - b
 }
 
-// Number is a float64 that JSON writes as null where it is not finite.
+// Number is a float64 that is written in JSON as null unless finite.
 type Number float64
 
 // MarshalJSON writes a number, or null.
@@ -84,38 +84,38 @@ func (x Number) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(x))
 }
 
-// Summary is the accuracy on all rows and on those of each subset.
+// Summary is the accuracy on all rows and on the rows of each subset.
 type Summary struct {
 	All     Subset   `json:"all"`
-	Subsets []Subset `json:"subsets"` // in the order of the file
+	Subsets []Subset `json:"subsets"` // in file order
 }
 
 // Subset is the accuracy on the rows of a subset.
 type Subset struct {
-	Subset   string     `json:"subset"`  // "" where a row names none, and for all
-	Pairs    int        `json:"pairs"`   // rows that were scored
-	Refused  int        `json:"refused"` // rows that were not
+	Subset   string     `json:"subset"`  // "" for rows that name none, and for all rows
+	Pairs    int        `json:"pairs"`   // rows scored
+	Refused  int        `json:"refused"` // rows that could not be scored
 	Measures []Accuracy `json:"measures"`
 }
 
-// Accuracy is the share of rows of which the best reply by a measure is a chosen one.
+// Accuracy is the share of rows whose best reply by a measure is a chosen one.
 type Accuracy struct {
 	Measure    string  `json:"measure"`
-	Accuracy   Number  `json:"accuracy"` // a row where several are the best counts as the share of chosen ones among them
-	Lower      Number  `json:"lower"`    // Wilson's interval
+	Accuracy   Number  `json:"accuracy"` // a row with ties for best counts the share of chosen ones among them
+	Lower      Number  `json:"lower"`    // Wilson's interval, lower bound
 	Upper      Number  `json:"upper"`
 	Level      float64 `json:"level"` // of the interval
 	Wins       int     `json:"wins"`  // rows with a margin above 0
 	Ties       int     `json:"ties"`  // with a margin of 0
 	MeanMargin Number  `json:"mean_margin"`
-	// Score is RewardBench 2's of its subset Ties, nil elsewhere.
+	// Score is RewardBench 2's score of its subset Ties; nil elsewhere.
 	Score *TiesScore `json:"ties_score,omitempty"`
 }
 
-// level is that of the intervals.
+// level is the confidence level of the intervals.
 const level = 0.95
 
-// Summarize counts, by every measure that there is with or without a base model.
+// Summarize computes the accuracy by every measure available with or without a base model.
 func Summarize(rows []Scored, reference bool) Summary {
 	s := Summary{All: summarize("", rows, reference), Subsets: []Subset{}}
 	var names []string

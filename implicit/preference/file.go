@@ -11,9 +11,9 @@ import (
 	"github.com/implicitreward/implicitreward/internal/table"
 )
 
-// WriteCSV writes a line a row: its numbers by every measure, and why it was refused. Empty
-// are the numbers of a row that was refused, and those that need a base model where there is
-// none. Where a side has several replies, their numbers stand in one cell, between semicolons.
+// WriteCSV writes one line for each row: its values by every measure, or why it was refused.
+// The values of a refused row are empty, as are those that need a base model if there is
+// none. If a side has several replies, their values share a cell, separated by semicolons.
 func WriteCSV(w io.Writer, rows []Scored, reference bool) error {
 	b := bufio.NewWriter(w)
 	header := []string{"row", "id", "subset", "chosen_tokens", "rejected_tokens", "chosen_tuned", "rejected_tuned", "chosen_base", "rejected_base"}
@@ -64,18 +64,18 @@ func WriteCSV(w io.Writer, rows []Scored, reference bool) error {
 	return b.Flush()
 }
 
-// decimal has every digit, and infinity as pandas writes it.
+// decimal formats with every digit, and infinity as in pandas.
 func decimal(x float64) string { return string(table.AppendFloat(nil, x, 64)) }
 
-// reply is what the models say of a reply; null where that is -Inf.
+// reply is the models' values for a reply; null for -Inf.
 type reply struct {
 	Tokens int     `json:"tokens"` // of the tuned model
 	Tuned  Number  `json:"tuned"`  // ln p
 	Base   *Number `json:"base,omitempty"`
 }
 
-// WriteJSONL writes an object a row. chosen and rejected are objects where each is one reply,
-// and lists where one of them is several; numbers that are not finite are null.
+// WriteJSONL writes one object for each row. chosen and rejected are objects if each is one
+// reply, and lists if either is several; numbers that are not finite are null.
 func WriteJSONL(w io.Writer, rows []Scored, reference bool) error {
 	b := bufio.NewWriter(w)
 	for i := range rows {
@@ -86,7 +86,7 @@ func WriteJSONL(w io.Writer, rows []Scored, reference bool) error {
 			Subset   string            `json:"subset,omitempty"`
 			Chosen   any               `json:"chosen,omitempty"`
 			Rejected any               `json:"rejected,omitempty"`
-			Margins  map[string]Number `json:"margins,omitempty"` // null where infinite
+			Margins  map[string]Number `json:"margins,omitempty"` // null if infinite
 			Flags    []string          `json:"flags,omitempty"`
 			Refused  string            `json:"refused,omitempty"`
 		}{Row: s.Number, ID: s.ID, Subset: s.Subset}
@@ -106,7 +106,7 @@ func WriteJSONL(w io.Writer, rows []Scored, reference bool) error {
 	return b.Flush()
 }
 
-// replies are those of a side, or the one reply of a pair.
+// replies returns those of a side as a list, or the one reply of a pair.
 func (s *Scored) replies(side int, reference bool) any {
 	list := []reply{}
 	for _, r := range s.Rewards[side] {

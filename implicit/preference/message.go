@@ -15,11 +15,11 @@ import (
 
 const wantedReply = "wanted text, a message {\"role\": ..., \"content\": ...}, a list of messages, or a list of texts"
 
-// repliesOf splits the replies of a side from the messages that stand before them, nil where
-// there are none. A list of texts, or of lists of messages, holds several replies.
+// repliesOf splits the replies of a side from the messages before them, nil for none. A list
+// of texts, or of lists of messages, holds several replies.
 func repliesOf(raw json.RawMessage, name string) (before []tokenize.Message, replies []string, err error) {
 	list, err := strictjson.List(raw)
-	if err != nil || len(list) == 0 || list[0][0] == '{' { // no list, or one of messages
+	if err != nil || len(list) == 0 || list[0][0] == '{' { // not a list, or a list of messages
 		before, reply, err := replyOf(raw, name)
 		return before, []string{reply}, err
 	}
@@ -89,7 +89,7 @@ func replyOf(raw json.RawMessage, name string) (before []tokenize.Message, reply
 	return before, last.Content, nil
 }
 
-// split takes the last message off; there are none before a first.
+// split removes the last message; before is nil if there is only one.
 func split(turns []tokenize.Message) (before []tokenize.Message, last tokenize.Message) {
 	n := len(turns)
 	switch n {
@@ -101,7 +101,7 @@ func split(turns []tokenize.Message) (before []tokenize.Message, last tokenize.M
 	return turns[: n-1 : n-1], turns[n-1]
 }
 
-// messagesOf reads a list of messages, or one message.
+// messagesOf parses a list of messages, or one message.
 func messagesOf(raw json.RawMessage, name string) ([]tokenize.Message, error) {
 	list := []json.RawMessage{raw}
 	if raw[0] != '{' {
@@ -121,13 +121,13 @@ func messagesOf(raw json.RawMessage, name string) ([]tokenize.Message, error) {
 	return messages, nil
 }
 
-// roles are those of messages; templates decide which they know.
+// roles are the accepted roles; templates decide which of them they support.
 var roles = []string{"system", "developer", "user", "assistant", "tool"}
 
-// shareGPT are the names of ShareGPT and LLaMA-Factory for them.
+// shareGPT maps the roles of ShareGPT and LLaMA-Factory to them.
 var shareGPT = map[string]string{"system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
 
-// messageOf reads a message. Members that say nothing are left out.
+// messageOf parses a message. Empty members are omitted.
 func messageOf(raw json.RawMessage) (m tokenize.Message, err error) {
 	members, err := strictjson.Members(raw, `{"role": ..., "content": ...}`)
 	if err != nil {
@@ -170,7 +170,7 @@ func messageOf(raw json.RawMessage) (m tokenize.Message, err error) {
 	return m, err
 }
 
-// contentOf reads the content of a message: text, or one part of text.
+// contentOf parses the content of a message: text, or one part of text.
 func contentOf(raw json.RawMessage, key string) (string, error) {
 	text, isText, err := strictjson.String(raw)
 	if isText || err != nil {
@@ -217,8 +217,8 @@ func contentOf(raw json.RawMessage, key string) (string, error) {
 
 var turn = regexp.MustCompile(`\n\n(Human|Assistant):`)
 
-// transcriptOf reads the turns of a transcript as Anthropic's hh-rlhf has them, each without
-// the spaces around it; ok is false where text is none.
+// transcriptOf parses a transcript in the format of Anthropic's hh-rlhf into turns, trimmed;
+// ok is false if text is not one.
 func transcriptOf(text string) (turns []tokenize.Message, ok bool) {
 	const first = "\n\nHuman:"
 	if !strings.HasPrefix(text, first) || !strings.Contains(text, "\n\nAssistant:") {

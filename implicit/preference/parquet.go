@@ -12,7 +12,7 @@ import (
 	"github.com/implicitreward/implicitreward/internal/table"
 )
 
-// readParquet reads rows as if they were lines.
+// readParquet reads rows as if they were lines of JSON.
 func readParquet(in io.Reader, use func(Row) bool) error {
 	b, err := io.ReadAll(io.LimitReader(in, maxParquet+1))
 	if err != nil {
@@ -54,7 +54,8 @@ func readParquet(in io.Reader, use func(Row) bool) error {
 	return nil
 }
 
-// parseValues makes a row of the values of its columns: of those that are read, JSON.
+// parseValues makes a row of the values of its columns, converting those that are read to
+// JSON.
 func parseValues(values map[string]any, columns []string) Row {
 	object := []byte{'{'}
 	var unread []string
@@ -86,8 +87,8 @@ func parseValues(values map[string]any, columns []string) Row {
 	return row
 }
 
-// plain makes text of byte arrays that are not marked as such, and refuses text that is not
-// UTF-8, of which json.Marshal would make U+FFFD.
+// plain converts byte arrays that are not marked as text, and refuses text that is not
+// UTF-8, which json.Marshal would change to U+FFFD.
 func plain(v any) (any, error) {
 	switch v := v.(type) {
 	case []byte:

@@ -15,30 +15,30 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Bounds of what a file can cost in memory.
+// Bounds on the memory that a file can cost.
 const (
-	maxRow     = 64 << 20 // bytes of a line, or of an element of an array
+	maxRow     = 64 << 20 // bytes of a line, or of an array element
 	maxParquet = 4 << 30  // bytes of a Parquet file
 	maxRows    = 1 << 22  // of a Parquet file
 )
 
-// wanted is what a row looks like, for errors.
+// wanted is the form of a row, for errors.
 const wanted = `{"prompt": ..., "chosen": ..., "rejected": ...}`
 
-// Row is a preference: of replies to a conversation some were chosen, others rejected.
+// Row is a preference: a conversation with chosen and rejected replies.
 type Row struct {
-	Number           int // of the line, or of the row of a table or an array, from 1
+	Number           int // of the line, or of the row of a table or array, from 1
 	ID, Subset       string
-	Messages         []tokenize.Message // the conversation, mostly with the user's message last
-	Chosen, Rejected []string           // one reply each, mostly
+	Messages         []tokenize.Message // the conversation, usually ending with a user message
+	Chosen, Rejected []string           // usually one reply each
 	Unread           []string           // names of members that are not read, such as "source"
-	Err              error              // why the row cannot be used; it has no messages then
+	Err              error              // why the row cannot be used; it then has no messages
 }
 
-// Read yields the rows of a file of preferences: see the package documentation. A row that
-// cannot be used has its Err, and the next one follows. An error of the whole file (it cannot
-// be read on, or holds no row) is yielded last. The end of ctx ends the rows, also while a
-// read waits for more, as from someone who types; the read itself is left behind.
+// Read yields the rows of a preference file: see the package documentation. A row that
+// cannot be used has Err set, and reading continues. An error of the whole file (reading
+// fails, or there is no row) is yielded last. The end of ctx ends the rows, even during a
+// blocked read, such as of a terminal; that read is abandoned.
 func Read(ctx context.Context, r io.Reader) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		n, stopped := 0, false
@@ -56,7 +56,7 @@ func Read(ctx context.Context, r io.Reader) iter.Seq2[Row, error] {
 	}
 }
 
-// others are beginnings of files that are no preferences, and what such files are.
+// others are the magic bytes and names of file types that are not preference files.
 var others = []struct{ magic, name string }{
 	{"\x28\xb5\x2f\xfd", "compressed by Zstandard, wanted it unpacked, or gzip"},
 	{"BZh", "compressed by bzip2, wanted it unpacked, or gzip"},
@@ -69,7 +69,7 @@ var others = []struct{ magic, name string }{
 	{"version https://git-lfs", "a pointer of Git LFS, wanted the file itself"},
 }
 
-// read hands rows to use until that answers false. packed says whether gzip is unpacked.
+// read calls use with rows until it returns false. packed reports that gzip was unpacked.
 func read(r io.Reader, packed bool, use func(Row) bool) error {
 	in := bufio.NewReaderSize(r, 1<<16)
 	head, err := in.Peek(24)
@@ -95,7 +95,7 @@ func read(r io.Reader, packed bool, use func(Row) bool) error {
 	}
 	for {
 		b, err := in.Peek(1)
-		if err != nil || !bytes.ContainsAny(b, " \t\r") { // line ends are counted as lines
+		if err != nil || !bytes.ContainsAny(b, " \t\r") { // line ends count as lines
 			break
 		}
 		in.Discard(1)
@@ -110,7 +110,7 @@ func read(r io.Reader, packed bool, use func(Row) bool) error {
 	return readLines(in, use)
 }
 
-// isArray looks past empty lines, so far as the buffer goes.
+// isArray looks past empty lines, within the buffer.
 func isArray(in *bufio.Reader) (bool, error) {
 	for n := 1; n <= in.Size(); n++ {
 		b, err := in.Peek(n)
@@ -181,7 +181,7 @@ func noEOF(err error) error {
 	return err
 }
 
-// bounded fails where more than left bytes are read.
+// bounded fails when more than left bytes are read.
 type bounded struct {
 	r    io.Reader
 	left int

@@ -12,27 +12,27 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// sides name the replies that were chosen, and those that were rejected.
+// sides name the two kinds of replies.
 var sides = [2]string{"chosen", "rejected"}
 
-// Names of members, by what they are.
+// Names of members, by meaning.
 var (
 	chosenNames   = []string{"chosen", "chosen_response"}
 	rejectedNames = []string{"rejected", "rejected_response"}
 	promptNames   = []string{"prompt", "question", "instruction", "input", "messages", "conversations", "conversation"}
 	systemNames   = []string{"system", "system_prompt"}
 	otherNames    = []string{"history", "subset", "id"}
-	// refusedNames belong to a conversation, and are not read.
+	// refusedNames are parts of a conversation that are not supported.
 	refusedNames = []string{"tools", "functions", "documents", "image", "images", "video", "videos", "audio", "audios", "chat_template_kwargs"}
 )
 
 var knownNames = slices.Concat(chosenNames, rejectedNames, promptNames, systemNames, otherNames, refusedNames)
 
-// missedNames are those without which a row may be read as another conversation, so that a
-// slip of the pen in one must not make it a member that is not read.
+// missedNames are those whose absence could change the conversation, so that a misspelling
+// of one must not pass as an unread member.
 var missedNames = slices.DeleteFunc(slices.Clone(knownNames), func(name string) bool { return name == "id" || name == "subset" })
 
-// slip tells whether a name is another one but for a letter changed, left out or put in. A
+// slip reports whether a name is another one with a letter changed, omitted or added. A
 // plural's singular is a name of its own.
 func slip(name, of string) bool {
 	if len(name) > len(of) {
@@ -53,10 +53,10 @@ func slip(name, of string) bool {
 	return false
 }
 
-// fields are the members of a row that say something, by name.
+// fields are the non-empty members of a row, by name.
 type fields map[string]json.RawMessage
 
-// parse makes a row of a JSON object, or says in its Err why there is none.
+// parse makes a row of a JSON object, or sets its Err.
 func parse(text []byte) (row Row) {
 	members, err := strictjson.Members(text, wanted)
 	if err != nil {
@@ -117,7 +117,7 @@ func (f fields) name(row *Row) (err error) {
 	return nil
 }
 
-// one returns the member of several names for one thing, "" where there is none.
+// one returns which of several synonymous members is present, "" for none.
 func (f fields) one(names []string) (name string, err error) {
 	for _, n := range names {
 		if _, ok := f[n]; !ok {
@@ -131,8 +131,8 @@ func (f fields) one(names []string) (name string, err error) {
 	return name, nil
 }
 
-// conversation reads the messages before the replies, which several members may tell, and
-// the replies.
+// conversation reads the replies and the messages before them, which several members may
+// contain.
 func (f fields) conversation(members []strictjson.Member) (messages []tokenize.Message, chosen, rejected []string, err error) {
 	for _, name := range refusedNames {
 		if raw, ok := f[name]; ok && !empty(raw) {
@@ -194,8 +194,8 @@ func (f fields) conversation(members []strictjson.Member) (messages []tokenize.M
 	return messages, chosen, rejected, nil
 }
 
-// prompts adds what the members for prompts tell to the messages that stand before the
-// replies, nil where none do. transcript says that a prompt is one.
+// prompts combines the prompt members with the messages before the replies, nil if there are
+// none. transcript reports that a prompt is a transcript.
 func (f fields) prompts(before []tokenize.Message, chosen []string) (messages []tokenize.Message, transcript bool, err error) {
 	messages = before
 	for _, name := range promptNames {
@@ -243,15 +243,15 @@ func (f fields) prompts(before []tokenize.Message, chosen []string) (messages []
 	return messages, transcript, nil
 }
 
-// answered tells whether turns are the messages and the chosen reply: UltraFeedback's column
-// messages, beside its prompt.
+// answered reports whether turns are the messages and the chosen reply, as in
+// UltraFeedback's column messages, beside its prompt.
 func answered(turns, messages []tokenize.Message, chosen []string) bool {
 	n := len(messages)
 	return len(turns) == n+1 && slices.EqualFunc(turns[:n], messages, tokenize.Message.Equal) &&
 		turns[n].Role == "assistant" && slices.Contains(chosen, turns[n].Content)
 }
 
-// input is an instruction with the text after it, as LLaMA-Factory joins them.
+// input returns an instruction with its input, joined as in LLaMA-Factory.
 func (f fields) input(instruction string) (string, error) {
 	raw, ok := f["input"]
 	if !ok {
@@ -267,7 +267,7 @@ func (f fields) input(instruction string) (string, error) {
 	return instruction + "\n" + text, nil
 }
 
-// before puts the earlier turns of history, and a system text, before the messages.
+// before puts the system text and the earlier turns of history before the messages.
 func (f fields) before(messages []tokenize.Message) ([]tokenize.Message, error) {
 	if raw, ok := f["history"]; ok && !empty(raw) {
 		if len(messages) != 1 {
@@ -327,13 +327,13 @@ func found(members []strictjson.Member) string {
 	return strings.Join(names, ", ")
 }
 
-// empty tells whether a value says nothing.
+// empty reports whether a value is empty.
 func empty(raw json.RawMessage) bool {
 	compact := strings.NewReplacer(" ", "", "\t", "", "\n", "", "\r", "").Replace(string(raw[:min(len(raw), 64)]))
 	return strictjson.Null(raw) || compact == `""` || compact == "[]" || compact == "{}"
 }
 
-// kind is what a value is, for errors.
+// kind names the type of a value, for errors.
 func kind(raw json.RawMessage) string {
 	switch {
 	case strictjson.Null(raw):

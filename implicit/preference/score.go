@@ -9,20 +9,19 @@ import (
 	"github.com/implicitreward/implicitreward/implicit"
 )
 
-// Scored is a row as the models score it.
+// Scored is a row scored by the models.
 type Scored struct {
 	Row
-	Rewards [2][]implicit.Reward // of the chosen replies, and of the rejected; nothing where Err is set
+	Rewards [2][]implicit.Reward // of the chosen and of the rejected replies; empty if Err is set
 }
 
-// Score scores the rows that Read yields under both models of a pair, or under the tuned one
-// alone where the pair has no base. Rows
-// come in their order, each with its Err: one of which a text cannot be rendered, or is longer
-// than a context, is refused as a whole. Any other error (the file's, a model's, ctx's) is
-// yielded last.
+// Score scores the rows that Read yields under both models of a pair, or only the tuned one
+// if the pair has no base. Rows are yielded in input order, each with its Err: a row with a
+// text that cannot be rendered, or exceeds a context, is refused as a whole. Any other error
+// (of the file, a model or ctx) is yielded last.
 func Score(ctx context.Context, pair implicit.Pair, rows iter.Seq2[Row, error]) iter.Seq2[Scored, error] {
 	return func(yield func(Scored, error) bool) {
-		var waiting []Scored // drawn, and not yet scored
+		var waiting []Scored // drawn and not yet scored
 		var last error       // of the rows
 		items := func(yield func(implicit.Item) bool) {
 			for row, err := range rows {
@@ -40,7 +39,7 @@ func Score(ctx context.Context, pair implicit.Pair, rows iter.Seq2[Row, error]) 
 				}
 			}
 		}
-		// done yields the rows before the first that waits for a reward.
+		// done yields the rows before the first that still lacks a reward.
 		done := func() bool {
 			for len(waiting) > 0 && waiting[0].complete() {
 				s := waiting[0]
@@ -58,7 +57,7 @@ func Score(ctx context.Context, pair implicit.Pair, rows iter.Seq2[Row, error]) 
 				yield(Scored{}, err)
 				return
 			}
-			if !done() { // rows without items stand before r's
+			if !done() { // rows without items precede r's
 				return
 			}
 			waiting[0].add(r)
@@ -69,12 +68,12 @@ func Score(ctx context.Context, pair implicit.Pair, rows iter.Seq2[Row, error]) 
 	}
 }
 
-// complete tells whether every reply has its reward.
+// complete reports whether every reply has its reward.
 func (s *Scored) complete() bool {
 	return len(s.Rewards[0]) == len(s.Chosen) && len(s.Rewards[1]) == len(s.Rejected)
 }
 
-// add is the reward of the next reply, or why there is none.
+// add adds the reward of the next reply, or its error.
 func (s *Scored) add(r implicit.Reward) {
 	side, replies := 0, s.Chosen
 	if len(s.Rewards[0]) == len(s.Chosen) {
@@ -95,7 +94,7 @@ func (s *Scored) add(r implicit.Reward) {
 	s.Err = fmt.Errorf("%s: %w", where, bad.Err)
 }
 
-// Flags are those of the replies (see implicit.Reward.Flags), each with the side before it:
+// Flags returns those of the replies (see implicit.Reward.Flags), prefixed by the side:
 // "chosen:tuned-straddle".
 func (s *Scored) Flags() []string {
 	all := []string{}

@@ -8,13 +8,12 @@ import (
 	"strings"
 )
 
-// TiesScore is how RewardBench 2 scores its subset Ties (process_single_model of its code),
-// in which a question has many right answers, none better than another. Its rows are named
-// ref:N, a question with one right answer, and tied:N, one with several; the question N of
-// both kinds belongs together.
+// TiesScore is RewardBench 2's score of its subset Ties (process_single_model of its code),
+// whose questions have several equally right answers. Rows are named ref:N, a question with
+// one right answer, and tied:N, one with several; rows with the same N belong together.
 //
-// A row's gap is its worst right answer's value less its best wrong one's, and its spread
-// that of the values of its right answers.
+// A row's gap is its worst right answer's value minus its best wrong one's, and its spread
+// is the range of the values of its right answers.
 type TiesScore struct {
 	Questions     int    `json:"questions"`      // of both kinds
 	RefAccuracy   Number `json:"ref_accuracy"`   // share of ref rows with a gap above 0
@@ -28,12 +27,12 @@ type TiesScore struct {
 // spreads are a row's gap and spread.
 type spreads struct {
 	gap, spread float64
-	several     bool // right answers
+	several     bool // has several right answers
 }
 
-// tiesOf scores a subset of that name. It is nil for another subset, where a row that was
-// scored has another kind of name or a tied row has one right answer, and where no question
-// has rows of both kinds.
+// tiesOf scores a subset of that name. It is nil for other subsets, if a scored row has
+// another kind of name or a tied row has only one right answer, and if no question has rows
+// of both kinds.
 func tiesOf(name string, rows []Scored, m Measure) *TiesScore {
 	if !strings.EqualFold(name, "ties") {
 		return nil
@@ -55,7 +54,7 @@ func tiesOf(name string, rows []Scored, m Measure) *TiesScore {
 	}
 	s := &TiesScore{RefAccuracy: right(kinds["ref"]), TiedAccuracy: right(kinds["tied"])}
 	var preferred, hard, margins float64
-	for _, n := range slices.Sorted(maps.Keys(kinds["tied"])) { // sums in one order
+	for _, n := range slices.Sorted(maps.Keys(kinds["tied"])) { // a fixed order of summation
 		tied := kinds["tied"][n]
 		ref, ok := kinds["ref"][n]
 		if !ok {
@@ -85,7 +84,7 @@ func tiesOf(name string, rows []Scored, m Measure) *TiesScore {
 	return s
 }
 
-// right is the share of rows with a gap above 0.
+// right returns the share of rows with a gap above 0.
 func right(rows map[int]spreads) Number {
 	n := 0
 	for _, r := range rows {
