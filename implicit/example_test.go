@@ -17,7 +17,7 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// unigram is a model that knows words only: the log-probability of each, whatever stands before.
+// unigram is a model without context: the log-probability of each word.
 type unigram map[int32]float32
 
 func (unigram) Tokenizer() *tokenize.Tokenizer { return nil }
@@ -38,7 +38,7 @@ func (u unigram) Run(_ context.Context, requests iter.Seq[logprob.Request]) iter
 	}
 }
 
-// policy is a policy over a unigram model that cuts a text before every space.
+// policy is a policy over a unigram model whose tokens are words with the space before them.
 func policy(words map[string]float32) *implicit.Policy {
 	u := unigram{}
 	for word, p := range words {
@@ -47,7 +47,7 @@ func policy(words map[string]float32) *implicit.Policy {
 	return &implicit.Policy{LM: u, Encode: encode}
 }
 
-// id stands in for a vocabulary.
+// id hashes a word, instead of a vocabulary.
 func id(word string) int32 { return int32(crc32.ChecksumIEEE([]byte(strings.TrimSpace(word))) >> 1) }
 
 func encode(it implicit.Item) (tokenize.Encoded, error) {

@@ -116,7 +116,8 @@ func TestPerSpanModels(t *testing.T) {
 			if text != r.Reply || !(math.Abs(sum-r.LogRatio()) < 1e-12) || r.LogRatio() == 0 {
 				t.Errorf("%s: %q: spans %q add up to %v, the log-ratio is %v", name, r.Reply, text, sum, r.LogRatio())
 			}
-			// Where PerToken has an answer, spans are tokens, but for characters in pieces.
+			// If PerToken has an answer, spans are tokens, except for characters in several
+			// tokens.
 			if steps, ok := r.PerToken(); ok {
 				for _, s := range spans {
 					want := 0.0
@@ -159,7 +160,7 @@ func TestPerSpanTokenizers(t *testing.T) {
 				t.Fatal(err)
 			}
 			if r.Err != nil {
-				return nil, r // nothing stands before it, or a BOS within: not the matter here
+				return nil, r // no token before the reply, or a BOS inside: not tested here
 			}
 			list, err := r.PerSpan()
 			if err != nil {

@@ -226,8 +226,8 @@ func TestPerSpanBruteForce(t *testing.T) {
 		if len(got) > 1 {
 			several++
 		}
-		// The same text against itself: every span is 0, and where tokens are whole
-		// characters there is one a token.
+		// The same text against itself: every span is 0, and if tokens are whole characters
+		// there is a span for each token.
 		r.BaseText, r.Base = r.TunedText, r.Tuned
 		same, err := r.PerSpan()
 		if err != nil || len(same) < len(got) {
@@ -247,8 +247,8 @@ func TestPerSpanBruteForce(t *testing.T) {
 	}
 }
 
-// across tells whether a token holds bytes of the reply on both sides of byte at, or of
-// the prompt and beyond it.
+// across reports whether a token has bytes of the reply on both sides of byte at, or of the
+// prompt and beyond at.
 func across(t tokenize.Encoded, at int) bool {
 	for _, s := range t.Spans[t.Reply:] {
 		if s[0]-t.Start < at && at < s[1]-t.Start {

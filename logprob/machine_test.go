@@ -16,7 +16,7 @@ import (
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// TestMetaMachine: Meta tells on what the numbers were made, and no folder of the machine.
+// TestMetaMachine: Meta names what computed the numbers, and no folder of the machine.
 func TestMetaMachine(t *testing.T) {
 	for _, b := range backends(t) {
 		t.Run(logprob.BackendName(b), func(t *testing.T) {

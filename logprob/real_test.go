@@ -129,10 +129,9 @@ func TestSmolLM2(t *testing.T) {
 	}
 }
 
-// TestCompany: where BatchInvariant says so, a real model's numbers for short texts do not
-// depend on what else is computed with them, or was before, not in the last bit: each alone, a
-// few together, all together, and with keys and values of prompts kept. Elsewhere they differ
-// by float32's rounding.
+// TestCompany: if BatchInvariant says so, a real model's numbers for short texts have the
+// same bits whatever else is computed with them or before: each alone, a few together, all
+// together, and with a KV cache of prompts. Otherwise they differ by float32's rounding.
 func TestCompany(t *testing.T) {
 	if _, err := os.Stat(smollm2); err != nil {
 		t.Skip("needs the real model (make real)")
@@ -188,7 +187,8 @@ func TestCompany(t *testing.T) {
 	}
 }
 
-// sameBits holds scores of the same texts in other company to what BatchInvariant says.
+// sameBits compares scores of the same texts in different batches, as exactly as
+// BatchInvariant says.
 func sameBits(t *testing.T, name string, m *logprob.Model, got, want []logprob.Result) {
 	t.Helper()
 	invariant, err := m.BatchInvariant()

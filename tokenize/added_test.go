@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestNamedTokens holds tokens that only the config files name to what transformers 4.57.3
-// and 5.23.0 make of them (testdata/named.py): where both do the same, or one alone can load
-// the files, that; a refusal where they differ.
+// TestNamedTokens compares tokens that only the config files name with those of transformers
+// 4.57.3 and 5.23.0 (testdata/named.py): the common result, or that of the only one that
+// loads the files; a refusal if they differ.
 func TestNamedTokens(t *testing.T) {
 	var files struct {
 		Texts       []string

@@ -81,9 +81,9 @@ func TestConversation(t *testing.T) {
 	}
 }
 
-// TestTurn: the reply as the assistant's message is what the template makes of the whole
-// conversation, from where the generation prompt ends; a template that trims it says so, and
-// one that writes it or what stands before it otherwise fails.
+// TestTurn: the reply as the assistant's message is the template's text of the whole
+// conversation after the generation prompt; a template that trims the reply sets Trimmed,
+// and one that changes it or the text before it fails.
 func TestTurn(t *testing.T) {
 	user := []Message{{Role: "user", Content: "What is it?"}}
 	tok := testdata(t, "smollm2")

@@ -40,7 +40,7 @@ func readJSON(t testing.TB, path string, to any) {
 	}
 }
 
-// vectors are what transformers 5.23.0 makes of texts.json with a test tokenizer.
+// vectors are the results of transformers 5.23.0 on texts.json with a test tokenizer.
 type vectors struct {
 	IDs     [][]int32
 	Decoded []string

@@ -188,8 +188,8 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// TestAdded holds tokens that only tokenizer_config.json names to what transformers
-// makes of them (testdata/added: the tokenizer of qwen2 with this configuration).
+// TestAdded compares tokens that only tokenizer_config.json names with those of transformers
+// (testdata/added: the tokenizer of qwen2 with this configuration).
 func TestAdded(t *testing.T) {
 	config, err := os.ReadFile("testdata/added/tokenizer_config.json")
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestExpand: matches in the list's order, in the wildcard's place, whatever their case,
-// each once; what is there twice is told; what matches nothing stays.
+// TestExpand: matches in list order, in the wildcard's place, ignoring case, each once;
+// repeated entries give a warning; a wildcard without matches stays.
 func TestExpand(t *testing.T) {
 	c, err := ReadCorpus(strings.NewReader("DicTerm,A,B\nlove,X,\nFREE*,X,X\nfreed*,,X\nxyz*,X,\nstraß*,X,\n"))
 	if err != nil {

@@ -94,8 +94,8 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// TestRefused: a line that is no preference is refused by itself, with a reason that says
-// what was found and what is wanted, and those around it are read.
+// TestRefused: a line that is no preference is refused with a reason that gives fact and
+// wanted, and the lines around it are read.
 func TestRefused(t *testing.T) {
 	user, reply := `{"role": "user", "content": "x"}`, `{"role": "assistant", "content": "y"}`
 	with := func(more string) string { return `{"prompt": "x", "chosen": "y", "rejected": "z", ` + more + `}` }
@@ -192,8 +192,8 @@ func packed(t testing.TB, data string) string {
 	return b.String()
 }
 
-// TestFiles: lines, arrays and what gzip makes of them are the same rows, and what is no such
-// file is an error.
+// TestFiles: lines, arrays and their gzipped forms give the same rows; other files are
+// errors.
 func TestFiles(t *testing.T) {
 	a, b := `{"prompt": "Hi", "chosen": "Hello", "rejected": "Go"}`, `{"prompt": "Ho", "chosen": "Hello", "rejected": "Go"}`
 	lines := a + "\n" + b
@@ -368,7 +368,7 @@ func seeds(t testing.TB) []string {
 	}
 }
 
-// sound holds what was read to what Read promises.
+// sound checks what was read against Read's contract.
 func sound(t testing.TB, data string) {
 	rows, err := all(t, data)
 	if err == nil && len(rows) == 0 {
@@ -392,8 +392,8 @@ func sound(t testing.TB, data string) {
 	}
 }
 
-// TestMutations: of 3,000 files with some bytes changed, cut or doubled none panics, and what
-// is read is sound.
+// TestMutations: 3,000 files with bytes changed, cut or doubled cause no panic, and what is
+// read is sound.
 func TestMutations(t *testing.T) {
 	rng := rand.New(rand.NewPCG(13, 3))
 	files := seeds(t)

@@ -17,9 +17,9 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// toy is a model over a vocabulary small enough to enumerate: the probabilities of the
-// next token are random but for the seed and the last two tokens, some of them 0. Its
-// tokenizer takes the longest token that fits; the last one of the vocabulary ends texts.
+// toy is a model over a vocabulary small enough to enumerate: the probabilities of the next
+// token are random, some of them 0, and depend on the seed and the last two tokens. Its
+// tokenizer takes the longest token that fits; the last token of the vocabulary ends texts.
 type toy struct {
 	seed  uint64
 	vocab []string
@@ -152,13 +152,13 @@ func toys(seed uint64) (tuned, base *toy) {
 		&toy{seed: seed + 100, vocab: []string{"l", "o", "L", "O", "?", " ", " l", "s", ".", "Lo", "<end>"}}
 }
 
-// TestMeasures holds pooled and ended to the enumeration of all continuations, over
-// models with different tokens, forms of which one begins as another, forms that a
-// tokenizer makes the same tokens of, and prompts with which a form's first token merges.
+// TestMeasures compares pooled and ended with the enumeration of all continuations, for
+// models with different tokens, forms that are prefixes of others, forms with the same
+// tokens, and prompts whose end merges with a form's first token.
 func TestMeasures(t *testing.T) {
 	lists := [][]lexicon.Form{
 		lexicon.AllForms(), {"{}"}, {" {upper}", "{title}"},
-		{"{}", "{}s", "{}.", "{} lo", "{}ss"}, // one begins as another, with and without an end between
+		{"{}", "{}s", "{}.", "{} lo", "{}ss"}, // prefixes of others, with and without a word end between
 		{"{}.", "{}", "{title}"},
 	}
 	corpus := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "lo"}, {Term: "l"}, {Term: "o"}, {Term: "oO"}, {Term: "lo lo"}, {Term: " "}}}
@@ -245,7 +245,7 @@ func checkMeasured(t *testing.T, name string, w Word, models [2]*toy, prompt str
 	}
 }
 
-// summed tells whether a form continues the same tokens as most of the word's forms, in
+// summed reports whether a form continues the same tokens as most of the word's forms, in
 // both models.
 func summed(w Word, f FormScore) bool {
 	for i := range 2 {
@@ -266,8 +266,8 @@ func summed(w Word, f FormScore) bool {
 	return true
 }
 
-// TestDisjoint: words of which none begins as another never sum above 1, by pooling; by
-// words that end no words without spaces do, though some begin as others.
+// TestDisjoint: pooled, words of which none is a prefix of another sum to at most 1; with
+// the end of the word so do words without spaces, even if some are prefixes of others.
 func TestDisjoint(t *testing.T) {
 	for seed := range uint64(20) {
 		tuned, base := toys(seed)
@@ -297,8 +297,8 @@ func TestDisjoint(t *testing.T) {
 	}
 }
 
-// TestImpossible: what is no probability is an error that ends the work, and rounding is
-// none.
+// TestImpossible: a sum that is no probability is an error that ends the work; rounding is
+// not.
 func TestImpossible(t *testing.T) {
 	tuned, base := toys(3)
 	c := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "l"}, {Term: "o"}}}

@@ -88,8 +88,8 @@ func each(w *Weights, workers int, work func(Tensor)) {
 	wg.Wait()
 }
 
-// cpu is the processor time of this process so far: unlike the wall clock, it
-// tells something on a busy machine.
+// cpu is the processor time of this process so far, which, unlike the wall clock, is
+// meaningful on a busy machine.
 func cpu() time.Duration {
 	var u syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)

@@ -104,8 +104,8 @@ func render(src string, vars map[string]any) (string, error) {
 	return tpl.Render(vars, Limits{})
 }
 
-// isRefusal tells whether err names something that this package refuses, in these words
-// unless they are empty.
+// isRefusal reports whether err is a refusal by this package, with these words unless they
+// are empty.
 func isRefusal(err error, words string) bool {
 	e, ok := err.(*Error)
 	return ok && e.Kind == "NotSupportedError" && (words == "" || e.Message == words)

@@ -42,8 +42,8 @@ func open(t *testing.T, out string, stderr io.Writer) *Journal {
 	return j
 }
 
-// TestJournalMachine: records that were made on another machine are called that, once; the
-// same machine is no news, and what it has put comes back.
+// TestJournalMachine: records made on another machine are reported once; for the same
+// machine there is no message, and its records are found.
 func TestJournalMachine(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "r.csv")
 	for _, run := range []struct{ machine, told string }{
@@ -261,7 +261,7 @@ func TestJournalFlipped(t *testing.T) {
 	}
 }
 
-// TestJournalDamaged: a record that is not whole any more is computed again, and said to be.
+// TestJournalDamaged: a damaged record is computed again, and reported.
 func TestJournalDamaged(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "r.csv")
 	var said bytes.Buffer
@@ -336,8 +336,8 @@ func TestJournalFull(t *testing.T) {
 	}
 }
 
-// TestJournalGone: a folder or a file that vanishes is told at the next batch, not at the
-// end of the work.
+// TestJournalGone: a folder or file that vanishes is an error of the next batch, not only at
+// the end.
 func TestJournalGone(t *testing.T) {
 	for want, vanish := range map[string]func(out string) error{
 		": its folder is gone": func(out string) error { return os.RemoveAll(filepath.Dir(out)) },

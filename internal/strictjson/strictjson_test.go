@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestCheck holds texts to what is said of them; "" is taken.
+// TestCheck: each text gives the error beside it; "" is none.
 func TestCheck(t *testing.T) {
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	for text, want := range map[string]string{
@@ -49,7 +49,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestSurrogates: pairs and escaped backslashes are text; a half is none, in keys too.
+// TestSurrogates: pairs and escaped backslashes are text; an unpaired surrogate is an error,
+// also in keys.
 func TestSurrogates(t *testing.T) {
 	for text, want := range map[string]int{
 		`{"a":"x"}`: -1, `{"a":"\ud83d\ude00"}`: -1, `{"a":"\\ud83d"}`: -1, `{"a":"\uD83D\uDE00"}`: -1, `{"a":"\ufffd"}`: -1, `{"a":"\n\"\\"}`: -1,

@@ -99,8 +99,8 @@ func TestAppend(t *testing.T) {
 	}
 }
 
-// FuzzRead holds that what is written is read back, and that whatever is read
-// encoding/csv reads alike but for the "\r" it drops.
+// FuzzRead: what is written is read back, and what is read encoding/csv reads too, except
+// for the "\r" that it drops.
 func FuzzRead(f *testing.F) {
 	for _, s := range []string{"a,b\n", "\"\r\n\",\"\"\"\"", "\ufeff\"a\"\r\n\r", "\n\n\"\"", "a\rb", "\"x", ",\"\r\",\n"} {
 		f.Add(s)
