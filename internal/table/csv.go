@@ -236,8 +236,8 @@ func (r *CSVReader) quoted() error {
 	}
 }
 
-// parse splits the record at the start of b into fields and returns its length and number of
-// line ends; 0 if b is incomplete. It is one function because what may follow a field
+// parse splits the record at the start of b into fields and returns its length and number
+// of line ends; 0 if b is incomplete. It stays in one piece because what may follow a field
 // depends on how the field ended.
 func (r *CSVReader) parse(b []byte) (n, lines int, err error) {
 	comma := r.comma()
