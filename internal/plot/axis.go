@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A scale maps values to places on the page.
+// A scale maps values to positions on the page.
 type scale struct{ lo, hi, from, to float64 }
 
 func (s scale) at(v float64) float64 { return s.from + (v-s.lo)/(s.hi-s.lo)*(s.to-s.from) }
@@ -26,8 +26,8 @@ func (e *extent) add(values ...float64) {
 	}
 }
 
-// padded widens the extent by a share of its range at both ends; a single value gets
-// room about it.
+// padded widens the extent by a share of its range at both ends; a single value gets room on
+// both sides.
 func (e extent) padded(below, above float64) extent {
 	d := e.hi - e.lo
 	if !(d > 1e-9*max(math.Abs(e.lo), math.Abs(e.hi))) {
@@ -40,7 +40,7 @@ func (e extent) padded(below, above float64) extent {
 	return extent{e.lo - below*d, e.hi + above*d, true}
 }
 
-// vertical returns the scale of a panel's height, upside down where reverse.
+// vertical returns the scale of a panel's height, upside down if reverse.
 func (e extent) vertical(r rect, reverse bool) scale {
 	if reverse {
 		return scale{e.lo, e.hi, r.y1, r.y0}
@@ -50,7 +50,7 @@ func (e extent) vertical(r rect, reverse bool) scale {
 
 func (e extent) horizontal(r rect) scale { return scale{e.lo, e.hi, r.x0, r.x1} }
 
-// ticks returns about n round values within the extent, two at least, 1, 2 or 5 times a
+// ticks returns about n round values within the extent, at least two, 1, 2 or 5 times a
 // power of ten apart, with their labels.
 func (e extent) ticks(n int) []Tick {
 	for ; ; n++ {
@@ -82,8 +82,8 @@ func (e extent) step(n int) float64 {
 	return 10 * unit
 }
 
-// number writes a multiple of step with as many digits as the step needs; numbers
-// beside which most is the greatest have the same number of digits, or the same exponent.
+// number formats a multiple of step with as many digits as the step needs; numbers of an
+// axis whose greatest is most have the same number of digits, or the same exponent.
 func number(v, step, most float64) string {
 	if math.Abs(v) < step*1e-6 {
 		return "0"
@@ -98,7 +98,7 @@ func number(v, step, most float64) string {
 	return strings.ReplaceAll(s+exponent, "-", "−")
 }
 
-// ticksX returns the ticks of a horizontal axis, as many as fit beside each other.
+// ticksX returns the ticks of a horizontal axis, as many as fit side by side.
 func (p *pen) ticksX(e extent, width float64) []Tick {
 	for n := max(2, min(8, int(width/20))); ; n-- {
 		ticks := e.ticks(n)
@@ -108,7 +108,7 @@ func (p *pen) ticksX(e extent, width float64) []Tick {
 	}
 }
 
-// apart says whether the labels of ticks stand beside each other with a gap between.
+// apart reports whether the labels of ticks fit side by side with a gap between.
 func (p *pen) apart(ticks []Tick, s scale, gap float64) bool {
 	for i := 1; i < len(ticks); i++ {
 		room := s.at(ticks[i].At) - s.at(ticks[i-1].At)
@@ -119,7 +119,7 @@ func (p *pen) apart(ticks []Tick, s scale, gap float64) bool {
 	return true
 }
 
-// ticksY returns the ticks of a vertical axis of about the height.
+// ticksY returns the ticks of a vertical axis of the height.
 func ticksY(e extent, height float64) []Tick { return e.ticks(max(2, min(7, int(height/22)))) }
 
 // widest returns the width of the widest label.

@@ -5,11 +5,11 @@ import (
 	"math"
 )
 
-// Bars draws horizontal bars from 0 in facets beside each other, coloured by
-// category: the words whose rank changed most (the paper's figures 5 and A6).
+// Bars draws horizontal bars from 0 in facets side by side, coloured by category: the words
+// whose rank changed most (the paper's figures 5 and A6).
 type Bars struct {
 	XLabel string
-	Groups []Group // what the colours stand for
+	Groups []Group // meaning of the colours
 	Facets []BarFacet
 }
 
@@ -48,7 +48,7 @@ func (c *Bars) check() error {
 
 const barRow = 12.5
 
-// rows returns for how many rows a facet has room to need, its gaps counted as half a row.
+// rows returns the number of rows of a facet, each gap counted as half a row.
 func (f BarFacet) rows() float64 {
 	n := float64(len(f.Bars))
 	for i, b := range f.Bars {
@@ -196,7 +196,7 @@ func (c *Bars) facet(p *pen, f BarFacet, labels, values []block, r rect, x scale
 	return nil
 }
 
-// shrunk returns a block in a size in which it is no higher than a row.
+// shrunk returns a block reduced to at most the height of a row.
 func (p *pen) shrunk(b block, row float64) block {
 	if b.h <= row {
 		return b
@@ -207,8 +207,8 @@ func (p *pen) shrunk(b block, row float64) block {
 	return b
 }
 
-// values writes the values of bars with a sign: whole and half numbers as they are, others
-// to two digits of the greatest.
+// values formats the values of bars with a sign: whole and half numbers exactly, others to
+// two digits of the greatest.
 func (p *pen) values(bars []Bar) []block {
 	var most float64
 	whole, half := true, true

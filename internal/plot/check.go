@@ -5,11 +5,10 @@ import (
 	"math"
 )
 
-// most is the greatest value that is drawn: ranges and densities of such values
-// are still finite.
+// most is the greatest value that is drawn: ranges and densities of such values are finite.
 const most = 1e150
 
-// finite says which value cannot be drawn.
+// finite returns an error that names a value that is not finite or exceeds most.
 func finite(chart, what string, values ...float64) error {
 	for i, v := range values {
 		if !(math.Abs(v) <= most) {
@@ -22,7 +21,7 @@ func finite(chart, what string, values ...float64) error {
 	return nil
 }
 
-// length says that a slice has not as many elements as another thing asks for.
+// length returns an error if a slice has the wrong length.
 func length(chart, what string, got, want int) error {
 	if got != want {
 		return fmt.Errorf("plot: %s: %s has length %d, wanted %d", chart, what, got, want)
@@ -30,7 +29,7 @@ func length(chart, what string, got, want int) error {
 	return nil
 }
 
-// filled says that there is nothing to draw.
+// filled returns an error if there is nothing to draw.
 func filled(chart, what string, n int) error {
 	if n == 0 {
 		return fmt.Errorf("plot: %s: %s is empty, wanted at least one", chart, what)
@@ -38,7 +37,7 @@ func filled(chart, what string, n int) error {
 	return nil
 }
 
-// within says that an index names nothing.
+// within returns an error if an index is out of range.
 func within(chart, what string, i, n int, of string) error {
 	if i < 0 || i >= n {
 		return fmt.Errorf("plot: %s: %s is %d, wanted an index into the %d %s", chart, what, i, n, of)
@@ -46,7 +45,7 @@ func within(chart, what string, i, n int, of string) error {
 	return nil
 }
 
-// ordered says that limits are not limits; {0, 0} stands for none.
+// ordered returns an error unless limits increase; {0, 0} means none.
 func ordered(chart, what string, limits [2]float64) error {
 	if err := finite(chart, what, limits[:]...); err != nil {
 		return err

@@ -2,12 +2,12 @@ package plot
 
 import "image/color"
 
-// A Color is 0xRRGGBB. 0 lets the chart choose: groups take the colours of Okabe and
-// Ito in the order Blue, Vermillion, Green, Purple, Orange, Sky, Grey, Yellow.
+// A Color is 0xRRGGBB. 0 lets the chart choose: groups get the colours of Okabe and Ito in
+// the order Blue, Vermillion, Green, Purple, Orange, Sky, Grey, Yellow.
 type Color uint32
 
-// The colours of Okabe and Ito (2008), which readers with any common colour
-// blindness can tell apart.
+// The colours of Okabe and Ito (2008), which are distinguishable with any common colour
+// blindness.
 const (
 	Blue       Color = 0x0072B2
 	Vermillion Color = 0xD55E00
@@ -33,9 +33,9 @@ func (c Color) RGBA() (r, g, b, a uint32) {
 	return color.NRGBA{R: uint8(c >> 16), G: uint8(c >> 8), B: uint8(c), A: 255}.RGBA()
 }
 
-// A Group is what a colour stands for in the legend: a family of models, a
-// category of words, a test. Data name their group by its index; of groups without data the
-// legend says nothing, but for Violins.
+// A Group is the meaning of a colour, for the legend: a family of models, a category of
+// words, a test. Data refer to their group by its index; groups without data are not in the
+// legend, except in Violins.
 type Group struct {
 	Name  string
 	Color Color // 0: the next of the palette

@@ -11,9 +11,9 @@ import (
 
 // A profile is what is drawn of one sample.
 type profile struct {
-	values      []float64 // sorted, so that the order of the input does not show
-	at, density []float64 // nil where there is no density
-	flat        bool      // values, but no density: the sample is a line at its value
+	values      []float64 // sorted, so that the figure does not depend on the order of the input
+	at, density []float64 // nil if there is no density
+	flat        bool      // there is no density: the sample is a line at its value
 	mean, bar   float64
 	quartiles   [3]float64
 	whiskers    [2]float64
@@ -75,7 +75,7 @@ func (b Bandwidth) of(values []float64) (float64, error) {
 }
 
 // densityGrid returns the points at which the density of sorted values is drawn: even steps
-// or, where outliers make these too wide for the kernel, steps about each cluster of values.
+// or, if outliers make these too wide for the kernel, steps around each cluster of values.
 func densityGrid(values []float64, h, cut float64) []float64 {
 	const steps, reach = 128, 8 // at 8 bandwidths a kernel has 1e-14 of its height
 	lo, hi := values[0]-cut*h, values[len(values)-1]+cut*h
@@ -102,13 +102,13 @@ func evenly(to []float64, lo, hi float64, n int) []float64 {
 	return to
 }
 
-// markAt returns where the mark of a cell stands beside its violins: of 50 values over
-// the axis, the one with the least
+// markAt returns the y position of a cell's mark beside its violins: of 50 values over the
+// axis, the one with the least
 //
 //	density/max(density) + 0.3 |y - centre| / half range
 //
-// where the density is that of all values of the cell, with the NRD0 bandwidth. (From
-// the code of the paper's figure 1.)
+// where the density is that of all values of the cell, with the NRD0 bandwidth. (From the
+// code of the paper's figure 1.)
 func markAt(values []float64, axis extent) float64 {
 	const candidates = 50
 	at := make([]float64, candidates)

@@ -18,15 +18,14 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// A Figure is one page: a title, a legend, a chart and a caption, from top to
-// bottom.
+// A Figure is one page: a title, a legend, a chart and a caption, from top to bottom.
 type Figure struct {
 	Title   string // wrapped at the width; may be empty
-	Caption string // as Title; what the marks stand for, n, the source
+	Caption string // wrapped like Title; the meaning of the marks, n, the source
 	Chart   Chart
 
-	// Width and Height of the page in inches. 0 is the natural size of the chart
-	// with its labels, which grows with rows, facets and groups.
+	// Width and Height of the page in inches. 0 means the natural size of the chart with its
+	// labels, which grows with rows, facets and groups.
 	Width, Height float64
 
 	// DPI is the resolution of the PNG in dots per inch, written into the
@@ -37,7 +36,7 @@ type Figure struct {
 // A Chart is *Violins, *Lollipop, *Lines, *Points, *Bars or *Intervals.
 type Chart interface {
 	check() error                     // what is wrong with the data
-	legend() []entry                  // what stands above the chart
+	legend() []entry                  // drawn above the chart
 	size(p *pen) (w float64)          // natural width of the drawing in points
 	height(p *pen, w float64) float64 // natural height at a width
 	draw(p *pen, area rect) error
@@ -51,7 +50,7 @@ const (
 	mostDots   = 2e8
 )
 
-// A page is a figure laid out.
+// A page is a figure after layout.
 type page struct {
 	w, h           float64
 	title, caption block
@@ -59,9 +58,8 @@ type page struct {
 	chart          rect
 }
 
-// Size returns the width and height of the page in inches, for the size of the
-// picture in a document: Width and Height where they are set. Its errors are those of
-// WritePNG.
+// Size returns the width and height of the page in inches, for placing the picture in a
+// document: Width and Height if they are set. Its errors are those of WritePNG.
 func (f *Figure) Size() (width, height float64, err error) {
 	defer recovered(&err)
 	g, err := f.layout(newPen(nil))
@@ -69,7 +67,7 @@ func (f *Figure) Size() (width, height float64, err error) {
 }
 
 // WritePNG draws the figure as a PNG. Data that cannot be drawn are an error that names
-// chart and field, and then nothing is written.
+// chart and field, and nothing is written.
 func (f *Figure) WritePNG(w io.Writer) (err error) {
 	defer recovered(&err)
 	dpi := f.DPI
@@ -100,7 +98,7 @@ func (f *Figure) WritePNG(w io.Writer) (err error) {
 	return nil
 }
 
-// compact returns the picture with few colours where these do it justice.
+// compact returns the picture with a palette if it has few colours.
 func compact(m image.Image) image.Image {
 	if full, ok := m.(*image.RGBA); ok {
 		if few, ok := indexed(full); ok {
@@ -123,8 +121,8 @@ func withResolution(file []byte, dpi int) []byte {
 	return append(out, file[header:]...)
 }
 
-// WriteSVG draws the figure as an SVG, with Title and Caption as its accessible
-// title and description. Errors as WritePNG.
+// WriteSVG draws the figure as an SVG, with Title and Caption as its accessible title and
+// description. Its errors are those of WritePNG.
 func (f *Figure) WriteSVG(w io.Writer) (err error) {
 	defer recovered(&err)
 	var canvas *vgsvg.Canvas
@@ -145,8 +143,8 @@ func (f *Figure) WriteSVG(w io.Writer) (err error) {
 	return nil
 }
 
-// accessible adds title and description to an SVG, and to its font others of the
-// same widths. In text a quotation mark or < is escaped, so that only mark-up is met.
+// accessible adds title and description to an SVG, and fonts of the same widths to its font.
+// In text a quotation mark or < is escaped, so only mark-up is matched.
 func (f *Figure) accessible(svg string) string {
 	const family = "style=\"font-family:Liberation Sans;font-variant:normal;"
 	svg = strings.NewReplacer(family+"font-weight:normal;font-style:normal;", "style=\"",

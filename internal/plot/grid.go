@@ -18,8 +18,8 @@ type grid struct {
 	xlabel, ylabel block
 }
 
-// columns divides the width of an area: left is the room for labels left of
-// each column, right that after the last.
+// columns divides the width of an area: left is the room for labels left of each column,
+// right that after the last.
 func (p *pen) columns(area rect, rows, cols int, xlabel, ylabel string, left []float64, right float64) (*grid, error) {
 	g := &grid{p: p, area: area, rows: rows, cols: cols}
 	g.ylabel = p.block(ylabel, labelStyle, area.h()*0.95)
@@ -118,8 +118,8 @@ func (p *pen) ticksLeft(r rect, y scale, ticks []Tick) {
 // leftRoom is the width that ticksLeft takes up.
 func (p *pen) leftRoom(ticks []Tick) float64 { return p.widest(ticks) + tickRoom + 1 }
 
-// A tickRow is the ticks of a horizontal axis: labels beside each other where
-// they fit, else upright, else upright and pushed apart.
+// A tickRow is the ticks of a horizontal axis: labels side by side if they fit, else
+// upright, else upright and pushed apart.
 type tickRow struct {
 	ticks   []Tick
 	upright bool
@@ -169,7 +169,8 @@ func (row tickRow) draw(p *pen, y float64, s scale) {
 	}
 }
 
-// spread moves ascending places so that neighbours are apart, within lo and hi if they can be.
+// spread moves ascending positions so that neighbours are apart, within lo and hi if
+// possible.
 func spread(at []float64, apart, lo, hi float64) []float64 {
 	out := append([]float64(nil), at...)
 	for i := 1; i < len(out); i++ {
@@ -192,7 +193,7 @@ func spread(at []float64, apart, lo, hi float64) []float64 {
 	return out
 }
 
-// tiled returns in how many rows and columns n facets stand.
+// tiled returns the rows and columns in which n facets are arranged.
 func tiled(n int) (rows, cols int) {
 	switch {
 	case n <= 3:

@@ -2,14 +2,14 @@ package plot
 
 import "fmt"
 
-// Intervals draws estimates with their intervals, a row each, and a vertical line
-// at Zero: a forest plot. Rows stand in sections; a row of several estimates
-// draws them below each other.
+// Intervals draws estimates with their intervals, one row each, and a vertical line at Zero:
+// a forest plot. Rows are grouped in sections; a row of several estimates draws them below
+// each other.
 type Intervals struct {
 	XLabel   string
 	Zero     float64    // where there is no effect
 	XRange   [2]float64 // limits of x: an interval beyond them ends in an arrow; {0, 0}: those of the data
-	Groups   []Group    // what the colours stand for; a single one needs no legend and may have no name
+	Groups   []Group    // meaning of the colours; a single group needs no legend and may have no name
 	Sections []IntervalSection
 }
 
@@ -26,8 +26,8 @@ type IntervalRow struct {
 	Estimates []Estimate
 }
 
-// An Estimate is a value and its interval. Lower <= Value <= Upper; where the
-// three are equal only the point is drawn.
+// An Estimate is a value and its interval. Lower <= Value <= Upper; if the three are equal
+// only the point is drawn.
 type Estimate struct {
 	Group               int // index into Groups
 	Value, Lower, Upper float64

@@ -11,8 +11,8 @@ type labeller struct {
 }
 
 // place finds room for a label near a point: beside it, else a little further away, else
-// anywhere in the panel, else in a smaller size, over no other label. Where there is no
-// such room, it finds the least bad unless the label can be spared: then the block is empty.
+// anywhere in the panel, else in a smaller size, without covering another label. If there is
+// none, it takes the least bad place, or returns an empty block if the label can be spared.
 func (l *labeller) place(p *pen, text string, s style, at xy, spare bool) (block, rect) {
 	var best block
 	var place rect
@@ -123,7 +123,7 @@ func (l *labeller) cost(r rect) float64 {
 	return cost
 }
 
-// crosses says whether a segment meets a rectangle (Liang and Barsky's clipping).
+// crosses reports whether a segment meets a rectangle (Liang and Barsky's clipping).
 func crosses(a, b xy, r rect) bool {
 	t0, t1 := 0.0, 1.0
 	for _, e := range [4][2]float64{

@@ -2,15 +2,14 @@ package plot
 
 import "fmt"
 
-// Lines draws curves in facets beside each other: medians over the checkpoints
-// of a training run (the paper's figures 4a and A5a), the rate at which tests reject
-// against a planted shift.
+// Lines draws curves in facets side by side: medians over the checkpoints of a training run
+// (the paper's figures 4a and A5a), the rejection rate of tests against a planted shift.
 type Lines struct {
 	XLabel, YLabel string
 	Reverse        bool       // the smallest value on top, as for ranks
 	SharedY        bool       // one y axis for all facets
-	YRange         [2]float64 // limits of y, widened where the data go beyond; {0, 0}: those of the data
-	Groups         []Group    // what the colours stand for
+	YRange         [2]float64 // limits of y, widened if the data exceed them; {0, 0}: those of the data
+	Groups         []Group    // meaning of the colours
 	Markers        bool       // every point is marked, with a shape for each group; a line of one point always is
 	Last           bool       // the last point of every line is marked
 	Rules          []Rule     // horizontal lines in every facet
