@@ -2,9 +2,9 @@ package words_test
 
 import (
 	"context"
-	"fmt"
-	"iter"
-	"math"
+	"encoding/csv"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,144 +12,153 @@ import (
 	"github.com/implicitreward/implicitreward/implicit/implicittest"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/implicit/words"
-	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/stats"
 )
 
-// counted is a fake that counts the texts that it scores.
-type counted struct {
-	*implicittest.Fake
-	scored int
+// fakePairs supplies pairs of fakes that count what they score. The base model has no chat
+// rendering, and another dtype is another seed.
+type fakePairs struct {
+	dtypes []string
+	tuned  counted
+	base   counted
 }
 
-func (c *counted) Run(ctx context.Context, requests iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
-	return func(yield func(logprob.Result, error) bool) {
-		for r, err := range c.Fake.Run(ctx, requests) {
-			if c.scored++; !yield(r, err) {
-				return
-			}
-		}
+var errNoChat = errors.New("base: no chat template")
+
+func (f *fakePairs) pair(_ context.Context, v words.Variant) (implicit.Pair, error) {
+	if !slices.Contains(f.dtypes, v.DType) {
+		f.dtypes = append(f.dtypes, v.DType)
+		seed := uint64(10 * len(f.dtypes))
+		f.tuned.Fake, f.base.Fake = &implicittest.Fake{Seed: seed}, &implicittest.Fake{Seed: seed + 1}
 	}
+	if v.BaseAs == "chat" {
+		return implicit.Pair{}, errNoChat
+	}
+	tuned, base := f.tuned.Raw(), f.base.Raw()
+	if v.TunedAs == "chat" {
+		tuned = f.tuned.Chat()
+	}
+	tuned.LM, base.LM = &f.tuned, &f.base
+	return implicit.Pair{Tuned: tuned, Base: base}, nil
 }
 
-// cachedPolicy is a policy over a counted fake that computes each text once, with the end
-// of its last word.
-func cachedPolicy(p *implicit.Policy) (*implicit.Policy, *counted) {
-	c := &counted{Fake: p.LM.(*implicittest.Fake)}
-	q := *p
-	q.LM = c
-	return implicit.Cached(&q, p.WordBoundaries()), c
-}
-
-// TestSensitivity: every variant's values out of one run are those of a run of its own, and with
-// Cached several pairs share what they can.
+// TestSensitivity: the ranks of every variant are those of a run of its own, and each model
+// computes each text once per rendering and dtype.
 func TestSensitivity(t *testing.T) {
-	corpus, err := lexicon.ReadCorpus(strings.NewReader("category,word\na,love\na,Of the people\nb,abandon*\nb,power\nb,7\nb,tenderness\n"))
+	corpus, err := lexicon.ReadCorpus(strings.NewReader("category,word\na,love\na,Of the people\na,joy\nb,power\nb,7\nb,tenderness\nb,abandon\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	prompts := []lexicon.Prompt{{Name: "p", Text: "Q? "}, {Name: "q", Text: "Which? "}, {Name: "r", Text: "Who? "}}
-	variants := []words.Variant{
-		{Measure: words.Pooled, Forms: lexicon.AllForms()},
-		{Measure: words.Pooled, Forms: []lexicon.Form{" {}", " {upper}"}},
-		{Measure: words.Exact, Forms: []lexicon.Form{"{title}", "{}"}},
-		{Measure: words.WholeWord, Forms: lexicon.AllForms()},
-		{Measure: words.Paper, Forms: lexicon.AllForms()},
-		{Measure: words.Pooled, Forms: []lexicon.Form{"the {}"}},
-	}
-	tuned, tunedFake := cachedPolicy((&implicittest.Fake{Seed: 1}).Chat())
-	raw, rawFake := cachedPolicy((&implicittest.Fake{Seed: 1}).Raw())
-	base, baseFake := cachedPolicy((&implicittest.Fake{Seed: 2, Pairs: true}).Raw())
-	last := 0
-	values, err := words.Sensitivity(t.Context(), implicit.Pair{Tuned: tuned, Base: base}, corpus, prompts, variants, func(done, total int) {
-		if done != last+1 || done > total {
-			t.Fatalf("%d of %d done after %d", done, total, last)
-		}
-		last = done
-	})
-	if err != nil || len(values) != len(variants) {
-		t.Fatalf("%d variants, %v", len(values), err)
-	}
-	scored := [3]int{tunedFake.scored, rawFake.scored, baseFake.scored}
-	if scored[0] == 0 || scored[0] != scored[2] || last < scored[0] {
-		t.Errorf("%v texts scored, %d replies told of", scored, last)
-	}
-	none := 0
-	for v, variant := range variants {
-		i := 0
-		o := &words.Options{Forms: variant.Forms, Measures: []words.Measure{variant.Measure}}
-		for w, err := range words.Rewards(t.Context(), implicit.Pair{Tuned: tuned, Base: base}, corpus, prompts, o) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := math.NaN()
-			if len(w.Scores) > 0 {
-				want = w.Scores[0].LogRatio()
-				if variant.Measure == words.Paper {
-					want = w.Scores[0].MWLR
-				}
-			} else {
-				none++
-			}
-			if got := values[v][i/6][i%6]; got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
-				t.Errorf("variant %d, word %q after %s: %v, wanted %v", v, w.Term, w.PromptName, got, want)
-			}
-			i++
-		}
-		if i != 18 {
-			t.Fatalf("%d words", i)
-		}
-	}
-	if none <= 3*len(variants) {
-		t.Errorf("%d words without a value: besides the wildcard, wanted some for the paper's measure", none)
-	}
-	if now := [3]int{tunedFake.scored, rawFake.scored, baseFake.scored}; now != scored {
-		t.Errorf("%v texts scored at the end, wanted %v as before", now, scored)
-	}
-	if _, err := words.Sensitivity(t.Context(), implicit.Pair{Tuned: raw, Base: base}, corpus, prompts, variants[:1], nil); err != nil {
+	prompts := []lexicon.Prompt{{Name: "p", Text: "Q? "}, {Name: "q", Text: "Which? "}}
+	fakes := &fakePairs{}
+	def := words.Variant{TunedAs: "chat", BaseAs: "raw", Measure: words.Pooled, Forms: lexicon.AllForms()}
+	s, err := words.NewSensitivity(fakes.pair, def, words.Dimensions(), [2]string{"f32", "f32"})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if rawFake.scored == 0 || baseFake.scored != scored[2] {
-		t.Errorf("another pair: %d and %d texts scored, wanted none again of the base model", rawFake.scored, baseFake.scored)
+	pair, err := s.Pair(t.Context(), words.Pooled, words.WholeWord)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range words.Rewards(t.Context(), pair, corpus, prompts, &words.Options{Measures: []words.Measure{words.Pooled, words.WholeWord}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	scored := [2]int{fakes.tuned.scored, fakes.base.scored}
+	var shown []string
+	report, err := s.Run(t.Context(), corpus, prompts, func(v words.Variant) func(done, total int) {
+		shown = append(shown, v.Name)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(shown, " "); got != "default rendering=raw/raw dtype=bf16" {
+		t.Errorf("scored for %s", got)
+	}
+	if got := strings.Join(fakes.dtypes, " "); got != " bf16" {
+		t.Errorf("dtypes %q", got)
+	}
+	// Once more of the tuned model in raw, and of both in bf16; nothing of the base model twice.
+	if scored[0] == 0 || fakes.tuned.scored != 3*scored[0] || fakes.base.scored != 2*scored[1] {
+		t.Errorf("%d and %d texts scored, after %v by the default", fakes.tuned.scored, fakes.base.scored, scored)
 	}
 
-	// A model against itself has values of exactly 0 under every variant.
-	same, err := words.Sensitivity(t.Context(), implicit.Pair{Tuned: base, Base: base}, corpus, prompts, variants, nil)
+	alone := &fakePairs{}
+	var values [][][]float64
+	for _, v := range report.Variants {
+		if v.Err != nil {
+			if v.Name != "rendering=chat/chat" || !errors.Is(v.Err, errNoChat) {
+				t.Errorf("%s: %v", v.Name, v.Err)
+			}
+			continue
+		}
+		pair, err := alone.pair(t.Context(), v.Variant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		of, err := words.Values(t.Context(), pair, corpus, prompts, []words.Variant{v.Variant}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, of[0])
+	}
+	want, err := stats.Sensitivities(values, [][]int{{0, 1, 2}, {3, 4, 5, 6}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, x := range fmt.Sprint(same) {
-		if !strings.ContainsRune("[0NaN ]", x) {
-			t.Fatalf("a model against itself: %v", same)
+	var b strings.Builder
+	if err := report.WriteCSV(&b); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(strings.NewReader(b.String())).ReadAll()
+	if err != nil || len(rows) != 1+3*len(want)+1 || len(want) != 10 {
+		t.Fatalf("%d rows of %d variants, %v", len(rows), len(want), err)
+	}
+	for _, v := range report.Variants {
+		if v.Err != nil {
+			continue
+		}
+		if !sameRanks(v.All, want[0].All) || !slices.EqualFunc(v.Groups, want[0].Groups, sameRanks) {
+			t.Errorf("%s: %v, wanted %v", v.Name, v.Sensitivity, want[0])
+		}
+		want = want[1:]
+	}
+
+	var text strings.Builder
+	if err := report.WriteText(&text, "f.csv"); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"Sensitivity, one change at a time from the default, rendering=raw/chat forms=all measure=pooled dtype=f32 (base/tuned); also in f.csv\n",
+		"not computed: rendering=chat/chat: base: no chat template\n", "Does the finding survive? ",
+	} {
+		if !strings.Contains(text.String(), line) {
+			t.Errorf("no line %q in\n%s", line, text.String())
 		}
 	}
 }
 
+func sameRanks(a, b stats.RankSummary) bool {
+	return a.N == b.N && same(a.MedianRank, b.MedianRank) && same(a.Correlation, b.Correlation) && same(a.Lowest, b.Lowest)
+}
+
+func same(x, y float64) bool { return x == y || x != x && y != y }
+
+// TestSensitivityErrors: an error that is not about a rendering ends the analysis.
 func TestSensitivityErrors(t *testing.T) {
 	corpus := &lexicon.Corpus{Entries: []lexicon.Entry{{Term: "love"}}}
-	prompts := []lexicon.Prompt{{Name: "p", Text: "Q? "}}
-	p := (&implicittest.Fake{Seed: 1}).Raw()
-	p.WordBoundaries = nil
-	for _, c := range []struct {
-		variant words.Variant
-		want    string
-	}{
-		{words.Variant{Measure: words.Pooled}, "words: a variant without forms, wanted at least one"},
-		{words.Variant{Measure: "vague", Forms: lexicon.AllForms()}, "words: measure \"vague\", wanted exact, pooled, ended or paper"},
-		{words.Variant{Measure: words.Pooled, Forms: []lexicon.Form{"word"}}, "lexicon: form \"word\", wanted one of {}, {lower}, {title}, {upper} in it, where the word goes"},
-		{words.Variant{Measure: words.WholeWord, Forms: lexicon.AllForms()}, "words: tuned model: it does not say where words end (Policy.WordBoundaries, or a tokenizer), wanted for the measure ended"},
-	} {
-		if got, err := words.Sensitivity(t.Context(), implicit.Pair{Tuned: p, Base: p}, corpus, prompts, []words.Variant{c.variant}, nil); err == nil || err.Error() != c.want || got != nil {
-			t.Errorf("%v, %v, wanted %s", got, err, c.want)
-		}
+	failing := func(context.Context, words.Variant) (implicit.Pair, error) { return implicit.Pair{}, errNoChat }
+	s, err := words.NewSensitivity(failing, words.Variant{TunedAs: "raw", BaseAs: "raw", Measure: words.Pooled, Forms: lexicon.AllForms()}, nil, [2]string{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got, err := words.Sensitivity(t.Context(), implicit.Pair{Tuned: p, Base: p}, corpus, prompts, nil, nil); err != nil || len(got) != 0 {
-		t.Errorf("no variants: %v, %v", got, err)
+	if _, err := s.Pair(t.Context()); !errors.Is(err, errNoChat) {
+		t.Errorf("error %v", err)
 	}
-	if _, err := (words.Word{}).Value(words.Variant{Measure: words.Pooled}); err == nil {
-		t.Error("a value of no forms")
-	}
-	if x, err := (words.Word{Forms: []words.FormScore{{Text: "love", Forms: []lexicon.Form{"{}"}, TunedIDs: []int32{1}, BaseIDs: []int32{1},
-		Tuned: logprob.Result{LogProbs: []float32{-1}}, Base: logprob.Result{LogProbs: []float32{-3}}}}}).Value(words.Variant{Measure: words.Exact, Forms: []lexicon.Form{"{}"}}); err != nil || x != 2 {
-		t.Errorf("value %v, %v, wanted 2", x, err)
+	_, err = s.Run(t.Context(), corpus, []lexicon.Prompt{{Name: "p", Text: "Q? "}}, nil)
+	if want := "words: sensitivity: default: base: no chat template"; err == nil || err.Error() != want {
+		t.Errorf("error %v, wanted %s", err, want)
 	}
 }

@@ -1,6 +1,7 @@
-package main
+package words
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -36,19 +37,19 @@ func TestFinding(t *testing.T) {
 		{"of many pairs, those that change", "a b c d e", [][]float64{{10, 20, 30, 40, 50}, {10, 20, 30, 50, 40}, {11, 21, 31, 41, 51}},
 			"d before e: by 10.0 points in the default, by -10.0 (v1) to 10.0 (v2) in 2 variants; not so in v1\nDoes the finding survive? Not every variant: in 1 of 2, 1 of 10 pairs of categories change their order.\n"},
 	} {
-		r := &varyReport{categories: strings.Fields(c.categories)}
+		r := &SensitivityReport{Categories: strings.Fields(c.categories)}
 		for i, ranks := range c.ranks {
-			v, s := variant{name: "v" + string(rune('0'+i))}, stats.Sensitivity{}
+			v := VariantRanks{Variant: Variant{Name: "v" + string(rune('0'+i))}}
 			if ranks == nil {
-				v.why = "no template"
+				v.Err = errors.New("no template")
 			}
 			for _, x := range ranks {
-				s.Groups = append(s.Groups, stats.RankSummary{N: 1, MedianRank: x})
+				v.Groups = append(v.Groups, stats.RankSummary{N: 1, MedianRank: x})
 			}
-			r.variants, r.results = append(r.variants, v), append(r.results, s)
+			r.Variants = append(r.Variants, v)
 		}
 		var b strings.Builder
-		r.printFinding(&b)
+		r.writeFinding(&b)
 		if b.String() != c.want {
 			t.Errorf("%s: got\n%swanted\n%s", c.name, b.String(), c.want)
 		}
