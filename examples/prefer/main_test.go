@@ -282,17 +282,13 @@ func TestTexts(t *testing.T) {
 		"gemma2": "<bos><start_of_turn>user\nHello<end_of_turn>\n<start_of_turn>model\nHi<end_of_turn>\n<start_of_turn>user\nWhat?<end_of_turn>\n<start_of_turn>model\n",
 	} {
 		tuned, base := models(t, name)
-		f := cli.ModelFlags{DType: "auto", Backend: "go"}
-		loader, err := f.Loader(t.Output())
+		f := cli.PairFlags{Tuned: tuned, Base: base, TunedAs: "chat", BaseAs: "same", Same: true, ModelFlags: cli.ModelFlags{DType: "auto", Backend: "go"}}
+		loader, models, err := f.Open(t.Context(), "-", t.Output())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer loader.Close()
-		o := &flags{tuned: tuned, base: base, tunedAs: "chat", baseAs: "same"}
-		pair, err := o.load(t.Context(), loader, &meta{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		pair := models.Policies()
 		messages := []tokenize.Message{{Role: "user", Content: "Hello"}, {Role: "assistant", Content: "Hi"}, {Role: "user", Content: "What?"}}
 		for _, reply := range []string{"love", " power and rain \n", "é"} {
 			x, err := pair.Tuned.Encode(implicit.Item{Messages: messages, Reply: reply})

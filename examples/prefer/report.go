@@ -79,10 +79,10 @@ func (r *report) writeTable(w io.Writer) error {
 	return t.Flush()
 }
 
-// tell says which pairs were refused, and what else was not read.
-func (r *report) tell(w io.Writer) {
+// printRefused prints which pairs were refused, and what else was not read.
+func (r *report) printRefused(w io.Writer) {
 	fmt.Fprintf(w, "%d pairs scored, %d refused\n", r.All.Pairs, r.All.Refused)
-	told, special := 0, 0
+	refused, special := 0, 0
 	var unread []string
 	for _, s := range r.rows {
 		for _, name := range s.Unread {
@@ -96,12 +96,12 @@ func (r *report) tell(w io.Writer) {
 		if s.Err == nil {
 			continue
 		}
-		if told++; told <= 10 {
+		if refused++; refused <= 10 {
 			fmt.Fprintf(w, "  %d: %v\n", s.Number, s.Err)
 		}
 	}
-	if told > 10 {
-		fmt.Fprintf(w, "  and %d more\n", told-10)
+	if refused > 10 {
+		fmt.Fprintf(w, "  and %d more\n", refused-10)
 	}
 	if unread != nil {
 		if len(unread) > 20 {

@@ -40,11 +40,11 @@ func measure(ctx context.Context, loader *cli.Loader, pair demo.Pair, dir string
 	if err != nil {
 		return found, err
 	}
-	_, base, err := loader.Policy(ctx, baseDir, "base-as", "raw")
+	base, err := loader.Model(ctx, baseDir, "base-as", "raw")
 	if err != nil {
 		return found, err
 	}
-	_, tuned, err := loader.Policy(ctx, tunedDir, "tuned-as", "raw")
+	tuned, err := loader.Model(ctx, tunedDir, "tuned-as", "raw")
 	if err != nil {
 		return found, err
 	}
@@ -52,7 +52,7 @@ func measure(ctx context.Context, loader *cli.Loader, pair demo.Pair, dir string
 		found.words = append(found.words, scored{Word: w})
 	}
 	asked := prompts()
-	for r, err := range implicit.Rewards(ctx, implicit.Pair{Tuned: tuned, Base: base}, items(asked)) {
+	for r, err := range implicit.Rewards(ctx, implicit.Pair{Tuned: tuned.Policy(), Base: base.Policy()}, items(asked)) {
 		if err != nil {
 			return found, err
 		}

@@ -105,12 +105,3 @@ func (s sample) record(r implicit.Reward) (line []byte, reason string) {
 	}
 	return appendJSON(nil, record{s.ID, s.Epoch, r.Value(), r.Reply, m}), ""
 }
-
-// appendJSON adds a value, with <, > and & as they are.
-func appendJSON(to []byte, value any) []byte {
-	b, err := strictjson.Marshal(value)
-	if err != nil {
-		panic(err) // no type here fails
-	}
-	return append(to, b...)
-}

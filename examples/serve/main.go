@@ -10,14 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"math"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/implicitreward/implicitreward/internal/cli"
-	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/serve"
 )
 
@@ -42,26 +38,19 @@ const examples = `  serve -tuned HuggingFaceTB/SmolLM2-135M-Instruct -base Huggi
     --model_args model=./model,base_url=http://127.0.0.1:8000/v1/completions,num_concurrent=8`
 
 type flags struct {
-	model, tuned, base, tunedAs, baseAs string
-	listen, tokenFile, log              string
-	anyone, logTexts                    bool
-	beta                                float64
-	body, bodies, prompts, answers      string
-	promptBytes, answerBytes            int64
-	grace                               time.Duration
-	limits                              serve.Limits
-	models                              cli.ModelFlags
+	cli.PairFlags
+	model, listen, tokenFile, log  string
+	anyone, logTexts               bool
+	body, bodies, prompts, answers string
+	promptBytes, answerBytes       int64
+	grace                          time.Duration
+	limits                         serve.Limits
 }
 
 func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) error {
 	f := cli.NewFlags("serve", purpose, examples)
 	var o flags
 	f.StringVar(&o.model, "model", "", "`model` for completions alone: a folder, or org/name[@revision] on the hub")
-	f.StringVar(&o.tuned, "tuned", "", "tuned `model` of a pair, likewise")
-	f.StringVar(&o.base, "base", "", "base `model` of the pair")
-	f.StringVar(&o.tunedAs, "tuned-as", "chat", "`rendering` of a prompt for the tuned model where a request does not say: chat, as the user's turn of its template, or raw, as it stands")
-	f.StringVar(&o.baseAs, "base-as", "raw", "`rendering` for the base model")
-	f.Float64Var(&o.beta, "beta", 1, "`factor` of the rewards where a request does not say, above 0")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8000", "`address` to listen on; port 0 takes a free one")
 	f.StringVar(&o.tokenFile, "token-file", "", "`file` with the bearer token that requests must bring")
 	f.BoolVar(&o.anyone, "anyone", false, "listen beyond this machine without a token: anyone who reaches the address may use it")
@@ -78,11 +67,16 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.DurationVar(&o.limits.Timeout, "timeout", 5*time.Minute, "`time` for a request at most, its wait included")
 	f.DurationVar(&o.limits.Wait, "wait", 2*time.Millisecond, "`time` for which an idle server gathers requests before it computes")
 	f.DurationVar(&o.grace, "grace", time.Minute, "`time` to finish accepted requests when the program is told to stop")
-	o.models.Register(f)
+	o.RegisterBeta(f)
+	o.Register(f)
+	f.Lookup("tuned").Usage = "tuned `model` of a pair, likewise"
+	f.Lookup("base").Usage = "base `model` of the pair"
+	f.Lookup("tuned-as").Usage = "`rendering` of a prompt for the tuned model where a request does not say: chat, as the user's turn of its template, or raw, as it stands"
+	f.Lookup("beta").Usage = "`factor` of the rewards where a request does not say, above 0"
 	if err := f.Parse(args, stdout); err != nil {
 		return err
 	}
-	if err := o.check(); err != nil {
+	if err := o.check(f); err != nil {
 		return err
 	}
 	server, loader, err := o.server(ctx, stderr)
@@ -104,145 +98,4 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 		return err
 	}
 	return nil
-}
-
-// check refuses flags that do not go together, before anything is loaded.
-func (o *flags) check() error {
-	var err error
-	pair := o.tuned != "" || o.base != ""
-	switch {
-	case pair == (o.model != ""):
-		return cli.Usagef("wanted -tuned and -base, or -model")
-	case pair && (o.tuned == "" || o.base == ""):
-		return cli.Usagef("-tuned and -base belong together")
-	case !(o.beta > 0) || math.IsInf(o.beta, 1):
-		return cli.Usagef("-beta %g, wanted a number above 0", o.beta)
-	case o.log != "text" && o.log != "json" && o.log != "none":
-		return cli.Usagef("-log %q, wanted text, json or none", o.log)
-	case o.limits.Timeout <= 0 || o.limits.Wait <= 0 || o.grace <= 0:
-		return cli.Usagef("-timeout, -wait and -grace: wanted times above 0")
-	case o.limits.Texts <= 0 || o.limits.Tokens <= 0 || o.limits.Requests <= 0 || o.limits.Queue <= 0:
-		return cli.Usagef("-max-texts, -max-tokens, -max-requests and -max-queue: wanted numbers above 0")
-	}
-	if o.limits.Body, err = cli.ParseSize(o.body); err != nil {
-		return cli.Usagef("-max-body: %v", err)
-	}
-	if o.limits.Bodies, err = cli.ParseSize(o.bodies); err != nil {
-		return cli.Usagef("-max-bodies: %v", err)
-	}
-	if o.promptBytes, err = sizeOrNone(o.prompts); err != nil {
-		return cli.Usagef("-prompt-cache: %v", err)
-	}
-	if o.answerBytes, err = sizeOrNone(o.answers); err != nil {
-		return cli.Usagef("-answer-cache: %v", err)
-	}
-	if err := cli.CheckRendering("tuned-as", o.tunedAs); err != nil {
-		return err
-	}
-	if err := cli.CheckRendering("base-as", o.baseAs); err != nil {
-		return err
-	}
-	if _, _, err := net.SplitHostPort(o.listen); err != nil {
-		return cli.Usagef("-listen %q, wanted an address such as 127.0.0.1:8000", o.listen)
-	}
-	if !serve.Loopback(o.listen) && o.tokenFile == "" && !o.anyone {
-		return cli.Usagef("-listen %s is reached from other machines: wanted -token-file, or -anyone to let all of them in", o.listen)
-	}
-	return nil
-}
-
-// sizeOrNone is cli.ParseSize, and 0 for "0".
-func sizeOrNone(s string) (int64, error) {
-	if s == "0" {
-		return 0, nil
-	}
-	return cli.ParseSize(s)
-}
-
-// server loads the models and makes a server of them. The caller closes the loader.
-func (o *flags) server(ctx context.Context, stderr io.Writer) (server *serve.Server, loader *cli.Loader, err error) {
-	options := serve.Options{Beta: o.beta, Limits: o.limits, LogTexts: o.logTexts}
-	if o.tokenFile != "" {
-		b, err := regular.Read(o.tokenFile, 1<<20)
-		if err != nil {
-			return nil, nil, err
-		}
-		if options.Token = strings.TrimSpace(string(b)); len(options.Token) < 16 || strings.ContainsAny(options.Token, " \t\r\n") {
-			return nil, nil, fmt.Errorf("%s: wanted one token of at least 16 characters", o.tokenFile)
-		}
-	}
-	options.Loopback = serve.Loopback(o.listen) && options.Token == ""
-	switch o.log {
-	case "text":
-		options.Log = slog.New(slog.NewTextHandler(stderr, nil))
-	case "json":
-		options.Log = slog.New(slog.NewJSONHandler(stderr, nil))
-	}
-	if loader, err = o.models.Loader(stderr); err != nil {
-		return nil, nil, err
-	}
-	loader.Remember(o.promptBytes, o.answerBytes)
-	if err = o.load(ctx, loader, &options); err == nil {
-		err = logInvariance(options.Log, options.Tuned, options.Base)
-	}
-	if err == nil {
-		server, err = serve.New(options)
-	}
-	if err != nil {
-		loader.Close()
-	}
-	return server, loader, err
-}
-
-// logInvariance says of each model whether the numbers of short texts depend on what other
-// clients ask (logprob.Model.BatchInvariant). It measures that, which would otherwise wait for
-// the first request.
-func logInvariance(log *slog.Logger, models ...*serve.Model) error {
-	for _, m := range models {
-		if m == nil {
-			continue
-		}
-		lm, ok := m.LM.(interface{ BatchInvariant() (bool, error) })
-		if !ok {
-			continue
-		}
-		invariant, err := lm.BatchInvariant()
-		if err != nil {
-			return err
-		}
-		if log != nil {
-			log.Info("numbers of short texts", "model", m.Name, "batch-invariant", invariant)
-		}
-	}
-	return nil
-}
-
-// load loads the model or the pair.
-func (o *flags) load(ctx context.Context, loader *cli.Loader, to *serve.Options) (err error) {
-	if o.model != "" {
-		m, err := loader.Load(ctx, o.model)
-		if err != nil {
-			return err
-		}
-		chat, err := loader.Chat(m, "model")
-		to.Tuned = &serve.Model{LM: m, Name: o.model, As: "raw", Chat: chat}
-		return err
-	}
-	if to.Tuned, err = policy(ctx, loader, o.tuned, "tuned-as", o.tunedAs); err != nil {
-		return err
-	}
-	to.Base, err = policy(ctx, loader, o.base, "base-as", o.baseAs)
-	return err
-}
-
-func policy(ctx context.Context, loader *cli.Loader, name, flag, as string) (*serve.Model, error) {
-	m, err := loader.Load(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	chat, err := loader.Reads(m, name, flag, as) // which fails where the rendering does
-	if err != nil {
-		return nil, err
-	}
-	return &serve.Model{LM: m, Name: name, As: as, Chat: chat}, nil
 }

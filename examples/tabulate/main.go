@@ -11,6 +11,7 @@ import (
 	"io"
 
 	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/logprob"
@@ -31,99 +32,132 @@ const examples = `  tabulate -model google/gemma-2-2b-it -as chat -out gemma.par
 where mine.json is {"name": "prompt", ...}
   make-prompts | tabulate -model ./my-checkpoint -prompts - -out - > mine.csv`
 
+// flags are the program's own.
+type flags struct {
+	model, as, prompts, out, format string
+	certify, force                  bool
+	models                          cli.ModelFlags
+}
+
 func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) error {
-	f := cli.NewFlags("tabulate", purpose, examples)
-	var models cli.ModelFlags
-	name := f.String("model", "", "`model`: a folder, or org/name[@revision] on the hub")
-	promptsFrom := f.String("prompts", "paper", "`prompts`: paper (54 built in), or a file: JSON {\"name\": \"prompt\"}, CSV name,prompt, or YAML name: \"prompt\"; - for lines {\"name\": ..., \"prompt\": ...} from standard input")
-	as := f.String("as", "raw", "`rendering` of a prompt: raw, as it stands, or chat, as the user's turn of the checkpoint's template")
-	out := f.String("out", "", "`file` to write, .csv or .parquet; - for standard output")
-	format := f.String("format", "", "`form` of the output: csv or parquet; default: by the file's ending, csv on standard output")
-	certify := f.Bool("certify", false, "first compare the model's numbers with a computation in float64, on texts of its own: do the promised bounds hold here? The answer is recorded; exit code 1 if not")
-	force := f.Force()
-	models.Register(f)
-	if err := f.Parse(args, stdout); err != nil {
-		return err
-	}
-	if err := f.Need("model", "out"); err != nil {
-		return err
-	}
-	if err := cli.CheckRendering("as", *as); err != nil {
-		return err
-	}
-	if err := models.CheckChat(f, *as); err != nil {
-		return err
-	}
-	form, err := cli.OutputFormat(*out, *format, [2]string{"csv", ".csv"}, [2]string{"parquet", ".parquet"})
+	o, err := parse(args, stdout)
 	if err != nil {
 		return err
 	}
-	if err := cli.CheckApart(*out, *promptsFrom); err != nil {
-		return err
-	}
-	file := output.File{Path: *out, Force: *force}
-	if *out != "-" {
-		if err := output.Check(file); err != nil {
-			return err
-		}
-	}
-	prompts, err := cli.Prompts(ctx, *promptsFrom, stdin)
+	file, err := o.checkFiles()
 	if err != nil {
 		return err
 	}
-	loader, err := models.LoaderFor(*out, stderr)
+	prompts, err := cli.Prompts(ctx, o.prompts, stdin)
+	if err != nil {
+		return err
+	}
+	loader, err := o.models.Loader(stderr)
 	if err != nil {
 		return err
 	}
 	defer loader.Close()
-	model, policy, err := loader.Policy(ctx, *name, "as", *as)
+	if err := loader.Resume(o.out); err != nil {
+		return err
+	}
+	model, err := loader.Model(ctx, o.model, "as", o.as)
 	if err != nil {
 		return err
 	}
-	var texts []logprob.Prompt
-	for _, p := range prompts {
-		text, err := policy.Encode(implicit.Item{Prompt: p.Text})
-		if err != nil {
-			return fmt.Errorf("prompt %s: %w", p.Name, err)
-		}
-		texts = append(texts, logprob.Prompt{Name: p.Name, Text: text})
+	texts, err := encode(model, prompts)
+	if err != nil {
+		return err
 	}
 	holds := true
-	if *certify {
-		if holds, err = cli.Certify(ctx, stderr, *name, model); err != nil {
+	if o.certify {
+		if holds, err = cli.Certify(ctx, stderr, o.model, model.Model); err != nil {
 			return err
 		}
 	}
 	progress := cli.NewProgress(stderr, "tabulating", false)
-	loader.Watch(progress, len(texts), 1)
+	loader.Track(progress, len(texts), 1)
 	table, err := model.Table(ctx, texts)
 	progress.Done()
 	if err != nil {
 		return err
 	}
-	table.Meta.Model = *name
-	loader.Describe(&table.Meta, model, "as", *as)
-	written := *out
-	switch {
-	case *out == "-" && form == "parquet":
-		written, err = "standard output", table.WriteParquet(stdout)
-	case *out == "-":
-		written, err = "standard output", table.WriteCSV(stdout)
-	case form == "parquet":
-		err = file.Write(table.WriteParquet)
-	default:
-		err = file.WriteWithMeta(table.WriteCSV, table.Meta.WriteJSON)
-	}
+	model.Describe(&table.Meta)
+	written, err := o.write(table, file, stdout)
 	if err != nil {
 		return err
 	}
-	if err := loader.Complete(); err != nil {
+	if err := loader.DiscardJournal(); err != nil {
 		return err
 	}
 	fmt.Fprintf(stderr, "%s: %d tokens after %d prompts, %s on %s\n",
 		written, len(table.Tokens), len(table.Prompts), table.Meta.DType, table.Meta.Backend)
 	if !holds {
-		return fmt.Errorf("%s was written, but the promised bounds do not hold here for %s, as it records", written, *name)
+		return fmt.Errorf("%s was written, but the promised bounds do not hold here for %s, as it records", written, o.model)
 	}
 	return nil
+}
+
+func parse(args []string, stdout io.Writer) (*flags, error) {
+	f := cli.NewFlags("tabulate", purpose, examples)
+	o := &flags{}
+	f.StringVar(&o.model, "model", "", "`model`: a folder, or org/name[@revision] on the hub")
+	f.StringVar(&o.prompts, "prompts", "paper", "`prompts`: paper (54 built in), or a file: JSON {\"name\": \"prompt\"}, CSV name,prompt, or YAML name: \"prompt\"; - for lines {\"name\": ..., \"prompt\": ...} from standard input")
+	f.StringVar(&o.as, "as", "raw", "`rendering` of a prompt: raw, as it stands, or chat, as the user's turn of the checkpoint's template")
+	f.StringVar(&o.out, "out", "", "`file` to write, .csv or .parquet; - for standard output")
+	f.StringVar(&o.format, "format", "", "`form` of the output: csv or parquet; default: by the file's ending, csv on standard output")
+	f.BoolVar(&o.certify, "certify", false, "first compare the model's numbers with a computation in float64, on texts of its own: do the promised bounds hold here? The answer is recorded; exit code 1 if not")
+	force := f.Force()
+	o.models.Register(f)
+	if err := f.Parse(args, stdout); err != nil {
+		return nil, err
+	}
+	o.force = *force
+	if err := f.Need("model", "out"); err != nil {
+		return nil, err
+	}
+	if err := cli.CheckRendering("as", o.as); err != nil {
+		return nil, err
+	}
+	return o, o.models.CheckChat(f, o.as)
+}
+
+// checkFiles decides the format of the output and refuses one that cannot be written.
+func (o *flags) checkFiles() (file output.File, err error) {
+	if o.format, err = cli.OutputFormat(o.out, o.format, [2]string{"csv", ".csv"}, [2]string{"parquet", ".parquet"}); err != nil {
+		return file, err
+	}
+	if err := cli.RefuseOverwrite(o.out, o.prompts); err != nil {
+		return file, err
+	}
+	file = output.File{Path: o.out, Force: o.force}
+	if o.out == "-" {
+		return file, nil
+	}
+	return file, output.Check(file)
+}
+
+// encode renders the prompts, without a reply.
+func encode(m *cli.Model, prompts []lexicon.Prompt) (texts []logprob.Prompt, err error) {
+	policy := m.Policy()
+	for _, p := range prompts {
+		text, err := policy.Encode(implicit.Item{Prompt: p.Text})
+		if err != nil {
+			return nil, fmt.Errorf("prompt %s: %w", p.Name, err)
+		}
+		texts = append(texts, logprob.Prompt{Name: p.Name, Text: text})
+	}
+	return texts, nil
+}
+
+// write writes the table, and returns the name of where it went.
+func (o *flags) write(table *logprob.Table, file output.File, stdout io.Writer) (string, error) {
+	switch {
+	case o.out == "-" && o.format == "parquet":
+		return "standard output", table.WriteParquet(stdout)
+	case o.out == "-":
+		return "standard output", table.WriteCSV(stdout)
+	case o.format == "parquet":
+		return o.out, file.Write(table.WriteParquet)
+	}
+	return o.out, file.WriteWithMeta(table.WriteCSV, table.Meta.WriteJSON)
 }

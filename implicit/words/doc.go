@@ -12,9 +12,9 @@
 // are one token in both models. The tokens that may follow a word decide where it ends
 // (Boundaries). Coverage reports what happened to every entry of the corpus.
 //
-// Sensitivity is a sensitivity (multiverse) analysis: it scores the words once and computes
-// what each variant, a measure over a set of forms, makes of them. Does a finding survive
-// the choices behind it? Rewards files (WriteCSV, WriteParquet, ReadRecords) hold a Record
+// Sensitivity is a sensitivity (multiverse) analysis: it compares the ranks of the words under
+// variants (rendering of prompts, surface forms, measure, dtype) with those of a default. Does
+// a finding survive the choices behind it? Rewards files (WriteCSV, WriteParquet, ReadRecords) hold a Record
 // for each result and their Provenance.
 //
 // A new measure is a file with its definition, like exact.go, and an entry of the table in

@@ -64,7 +64,7 @@ func TestCheckOutput(t *testing.T) {
 	}
 }
 
-func TestCheckApart(t *testing.T) {
+func TestRefuseOverwrite(t *testing.T) {
 	dir := t.TempDir()
 	in, link, meta := filepath.Join(dir, "in.csv"), filepath.Join(dir, "link.csv"), filepath.Join(dir, "out.csv.meta.json")
 	for _, path := range []string{in, meta} {
@@ -82,7 +82,7 @@ func TestCheckApart(t *testing.T) {
 		{in, in, false}, {dir + "/./in.csv", in, false}, {in, link, false}, {filepath.Join(dir, "out.csv"), meta, false},
 		{filepath.Join(dir, "new.csv"), in, true}, {in, "paper", true}, {in, "", true},
 	} {
-		if err := CheckApart(test.out, "paper", test.in); (err == nil) != test.ok {
+		if err := RefuseOverwrite(test.out, "paper", test.in); (err == nil) != test.ok {
 			t.Errorf("%+v: %v", test, err)
 		}
 	}

@@ -15,11 +15,11 @@ func parseDType(name string) (dtypes.DType, error) {
 	return 0, Usagef("-dtype %q, wanted auto, f32 or bf16", name)
 }
 
-// SetDType frees all models; those that are loaded from now on compute in the type, which
-// the flag -dtype would name so. Policies of the freed models are not to be used any more.
+// SetDType makes models that are loaded from now on compute in a type, named as by the flag
+// -dtype. If it changes, all models are freed, and their policies must no longer be used.
 func (l *Loader) SetDType(name string) error {
 	dtype, err := parseDType(name)
-	if err != nil {
+	if err != nil || dtype == l.dtype {
 		return err
 	}
 	for dir, m := range l.models {

@@ -10,8 +10,8 @@ import (
 	"github.com/implicitreward/implicitreward/internal/table"
 )
 
-// CheckApart refuses an output that would replace one of the files it is made from.
-func CheckApart(out string, inputs ...string) error {
+// RefuseOverwrite is a UsageError if the output would replace one of the files it is made from.
+func RefuseOverwrite(out string, inputs ...string) error {
 	for _, name := range []string{out, table.MetaPath(out), out + ".part"} {
 		to, err := os.Stat(name)
 		if err != nil {

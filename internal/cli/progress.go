@@ -29,7 +29,7 @@ type Progress struct {
 	began       time.Time
 	start, last time.Time // of the work that took time, and of what is known of it
 	done, total int64
-	free        int64 // of those done, took no time
+	reused      int64 // of those done, without computing
 	over        bool
 
 	line     time.Time // when the next one is due
@@ -77,7 +77,7 @@ func (p *Progress) Set(done, total int64) {
 		fmt.Fprintln(p.w, p.text())
 	}
 	p.done, p.total, p.last = done, total, now
-	if p.free >= done { // nothing yet that took time
+	if p.reused >= done { // nothing yet that took time
 		p.start = now
 	}
 	if p.terminal && !p.pending && total > 0 && now.Sub(p.began) >= barAfter {
@@ -85,6 +85,9 @@ func (p *Progress) Set(done, total int64) {
 		p.after(drawAfter, p.draw)
 	}
 }
+
+// SetItems is Set for numbers of items.
+func (p *Progress) SetItems(done, total int) { p.Set(int64(done), int64(total)) }
 
 func (p *Progress) draw() {
 	p.mu.Lock()
@@ -104,12 +107,12 @@ func (p *Progress) draw() {
 	p.bar.Set64(min(p.done, p.total)) // an error can only be the terminal's
 }
 
-// Free tells that n more of what is done took no time, as what an earlier run has computed:
+// Reused adds to the number of items done without computing, such as those of an earlier run:
 // the rate, and the time left, are those of the rest.
-func (p *Progress) Free(n int64) {
+func (p *Progress) Reused(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.free += n
+	p.reused += n
 }
 
 // text is "scoring: 1200 of 14202 items (8%), 35.1 items/s, 6m10s left".
@@ -130,7 +133,7 @@ func (p *Progress) text() string {
 	if p.total > 0 {
 		s += fmt.Sprintf(" (%d%%)", 100*p.done/p.total)
 	}
-	rate := float64(p.done-p.free) / p.last.Sub(p.start).Seconds()
+	rate := float64(p.done-p.reused) / p.last.Sub(p.start).Seconds()
 	if !(rate > 0) || math.IsInf(rate, 1) {
 		return s
 	}

@@ -55,13 +55,13 @@ scoring: 950 of 1050 items (90%), 10.0 items/s, 10s left
 	}
 }
 
-// TestProgressFree: what took no time is not in the rate.
-func TestProgressFree(t *testing.T) {
+// TestProgressReused: what took no time is not in the rate.
+func TestProgressReused(t *testing.T) {
 	var b bytes.Buffer
 	c := newClock()
 	p := newProgress(&b, "scoring", false, false, c.now, c.after)
 	c.forward(time.Minute) // to load the models
-	p.Free(600)
+	p.Reused(600)
 	p.Set(300, 1000)
 	p.Set(600, 1000)
 	for i := range int64(5) {
@@ -95,7 +95,7 @@ func TestProgressText(t *testing.T) {
 	} {
 		start := time.Unix(0, 0)
 		p := newProgress(nil, "x", test.bytes, false, func() time.Time { return start }, nil)
-		p.done, p.total, p.free, p.last = test.done, test.total, test.free, start.Add(time.Duration(test.seconds*float64(time.Second)))
+		p.done, p.total, p.reused, p.last = test.done, test.total, test.free, start.Add(time.Duration(test.seconds*float64(time.Second)))
 		if got := p.text(); got != test.want {
 			t.Errorf("%+v gave %q", test, got)
 		}

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/implicitreward/implicitreward/internal/regular"
-	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -119,7 +116,7 @@ func (t *textFlags) check() (c texts, err error) {
 }
 
 // options are how the flags let a model read a chat, but for the template, and the BOS of
-// its raw text. flag is that of its rendering, such as "tuned-as": see Loader.Policy.
+// its raw text. flag is that of its rendering, such as "tuned-as": see Loader.Model.
 func (c *texts) options(flag string) *tokenize.ChatOptions {
 	o := &tokenize.ChatOptions{Date: c.date, System: c.system, Vars: c.vars, BOS: c.bos}
 	if flag == "base-as" {
@@ -157,19 +154,10 @@ func advise(err error, flag string) error {
 	return err
 }
 
-// Describe notes in a model's Meta how it reads prompts: as, by the flag of that name.
-func (l *Loader) Describe(to *logprob.Meta, m *logprob.Model, flag, as string) {
-	o := l.texts.options(flag)
-	to.Rendering, to.BOS = as, o.BOS.String()
-	if as != "chat" {
-		return
+// CheckRendering is a UsageError unless as, the value of the named flag, is raw or chat.
+func CheckRendering(name, as string) error {
+	if as != "raw" && as != "chat" {
+		return Usagef("-%s %q, wanted raw or chat", name, as)
 	}
-	to.System, to.Vars = o.System, o.Vars
-	if !o.Date.IsZero() {
-		to.Date = o.Date.Format(time.DateOnly)
-	}
-	if text, err := l.texts.template(m.Tokenizer()); err == nil && text != "" {
-		sum := sha256.Sum256([]byte(text))
-		to.Template = hex.EncodeToString(sum[:])
-	}
+	return nil
 }

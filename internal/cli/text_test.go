@@ -40,13 +40,13 @@ func TestDescribe(t *testing.T) {
 		{"base-as", "raw", `{"rendering":"raw","bos":"none"}`},
 	} {
 		var meta logprob.Meta
-		loader.Describe(&meta, m, c.flag, c.as)
+		(&Model{Model: m, As: c.as, loader: loader, flag: c.flag}).Describe(&meta)
 		b, err := json.Marshal(meta)
 		if err != nil || string(b) != c.want {
 			t.Errorf("%s: %s %v, wanted %s", c.flag, b, err, c.want)
 		}
 	}
-	o, err := loader.Reads(m, "m", "tuned-as", "chat")
+	o, err := loader.reads(m, "m", "tuned-as", "chat", "")
 	if err != nil || o.System != "Be brief." || !o.Date.Equal(time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)) || o.Template != m.Tokenizer().Template() {
 		t.Errorf("%+v %v", o, err)
 	}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/demo"
 )
@@ -263,29 +262,5 @@ func TestVaryWrong(t *testing.T) {
 	_, stderr, code = call(t, "", "-tuned", "./x", "-base", "./x", "-corpus", list, "-out", filepath.Join(dir, "r.csv"), "-vary", "forms")
 	if want := "score: output " + list + " would replace the input " + list + "\nscore -h lists the flags\n"; stderr != want || code != 2 {
 		t.Errorf("exit code %d, stderr %q, wanted %q", code, stderr, want)
-	}
-}
-
-// TestVariants: one thing at a time, none twice, none that is the default.
-func TestVariants(t *testing.T) {
-	for _, c := range []struct {
-		o      flags
-		dtypes []string
-		want   string
-	}{
-		{flags{baseAs: "raw", tunedAs: "chat", forms: lexicon.AllForms(), measures: []words.Measure{"pooled", "exact"}, vary: dimensions}, []string{"bf16", "bf16"},
-			"default rendering=raw/raw rendering=chat/chat forms=no-space forms=space forms=word forms=space-word measure=exact measure=ended measure=paper dtype=f32"},
-		{flags{baseAs: "chat", tunedAs: "raw", forms: []lexicon.Form{" {}"}, measures: []words.Measure{"exact"}, vary: []string{"measure", "forms", "rendering"}}, []string{"f32", "f32"},
-			"default rendering=raw/raw rendering=raw/chat rendering=chat/chat forms=all measure=pooled measure=ended measure=paper"},
-		{flags{baseAs: "raw", tunedAs: "chat", forms: []lexicon.Form{"{title}"}, measures: []words.Measure{"paper"}, vary: []string{"dtype"}}, []string{"bf16", "f32"},
-			"default dtype=f32 dtype=bf16"},
-	} {
-		var names []string
-		for _, v := range c.o.variants(c.dtypes...) {
-			names = append(names, v.name)
-		}
-		if got := strings.Join(names, " "); got != c.want {
-			t.Errorf("variants %s, wanted %s", got, c.want)
-		}
 	}
 }

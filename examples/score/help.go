@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/implicit/words"
+)
+
+var purpose = `computes implicit rewards, beta * (ln p_tuned(reply | prompt) - ln p_base(reply | prompt)).
+With -corpus, of every word after every prompt, in all of its surface forms: one row a
+prompt, word and measure, with the columns prompt, category, word, form, n_tokens,
+logp_tuned, logp_base, reward, wildcard, measure, n_forms, mwlr, rank; and beside it, in
+NAME.coverage.csv (not with -out -), what became of each word. The measures are
+` + measureHelp() + `
+
+With -vary, does the order of the categories survive? One thing is changed at a time, and
+the words' ranks are compared, in NAME.vary.csv and a table:
+
+  rendering=raw/raw, raw/chat, chat/chat             of the base and of the tuned model
+  forms=all, no-space, space, word, space-word       the last two: "{}" and " {}" alone
+  ` + fmt.Sprintf("%-51s", "measure="+strings.Join(measureNames(), ", ")) + `exact of the first form
+  dtype=f32, bf16                                    loads the models again
+
+With -pairs, of each line {"prompt": ..., "reply": ...} of a JSON Lines file, token by token,
+or, where the two tokenizers cut the reply differently, by the pieces that they have in common.
+With -format inspect the lines are records {id, value, answer, metadata} instead, with the
+reward as the value, which the scorer precomputed_scores of inspect_ai reads: a pair's "id" is
+that of the sample, or, where no pair has one, its place from 1, as inspect_ai numbers samples;
+"epoch" is kept; a pair that was refused has no record.
+A line that is no pair, or cannot be scored, is refused by itself: it comes back with "error"
+(without its text, as {"line": ..., "error": ...}, where it is no object of a pair), and the
+program ends with exit code 3.
+Rewards are comparable within one prompt only. A run that was stopped goes on where it was
+when the same command is started again: until the output is complete, OUT.part keeps what
+was computed.`
+
+func measureNames() (names []string) {
+	for _, m := range words.Measures() {
+		names = append(names, string(m))
+	}
+	return names
+}
+
+func measureHelp() string {
+	var b strings.Builder
+	for _, m := range words.Measures() {
+		fmt.Fprintf(&b, "\n  %-7s %s", m, strings.ReplaceAll(m.Doc(), "\n", "\n          "))
+	}
+	return b.String()
+}
+
+const examples = `  score -tuned google/gemma-2-2b-it -base google/gemma-2-2b -corpus words.csv -out r.csv
+  score -tuned ./tuned -base ./base -corpus words.txt -forms " {}" -tuned-as raw -prompts mine.json -out r.parquet
+  score -tuned ./tuned -base ./base -corpus liwc.dic -wordlist /usr/share/dict/words -measure ended,pooled -out r.csv
+  score -tuned ./tuned -base ./base -corpus words.csv -vary rendering,forms,measure,dtype -out r.csv
+  score -tuned ./tuned -base ./base -pairs pairs.jsonl -out scored.jsonl
+  make-pairs | score -tuned ./tuned -base ./base -pairs - -out - | jq .reward
+  score -tuned ./tuned -base ./base -pairs samples.jsonl -format inspect -out scores.jsonl`

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"net"
+
+	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/serve"
+)
+
+// check refuses flags that do not go together, before anything is loaded.
+func (o *flags) check(f *cli.Flags) error {
+	var err error
+	pair := o.Tuned != "" || o.Base != ""
+	switch {
+	case pair == (o.model != ""):
+		return cli.Usagef("wanted -tuned and -base, or -model")
+	case pair && (o.Tuned == "" || o.Base == ""):
+		return cli.Usagef("-tuned and -base belong together")
+	case o.log != "text" && o.log != "json" && o.log != "none":
+		return cli.Usagef("-log %q, wanted text, json or none", o.log)
+	case o.limits.Timeout <= 0 || o.limits.Wait <= 0 || o.grace <= 0:
+		return cli.Usagef("-timeout, -wait and -grace: wanted times above 0")
+	case o.limits.Texts <= 0 || o.limits.Tokens <= 0 || o.limits.Requests <= 0 || o.limits.Queue <= 0:
+		return cli.Usagef("-max-texts, -max-tokens, -max-requests and -max-queue: wanted numbers above 0")
+	}
+	if o.limits.Body, err = cli.ParseSize(o.body); err != nil {
+		return cli.Usagef("-max-body: %v", err)
+	}
+	if o.limits.Bodies, err = cli.ParseSize(o.bodies); err != nil {
+		return cli.Usagef("-max-bodies: %v", err)
+	}
+	if o.promptBytes, err = sizeOrNone(o.prompts); err != nil {
+		return cli.Usagef("-prompt-cache: %v", err)
+	}
+	if o.answerBytes, err = sizeOrNone(o.answers); err != nil {
+		return cli.Usagef("-answer-cache: %v", err)
+	}
+	if err := o.Check(f, "chat"); err != nil { // a request may ask for a chat
+		return err
+	}
+	if _, _, err := net.SplitHostPort(o.listen); err != nil {
+		return cli.Usagef("-listen %q, wanted an address such as 127.0.0.1:8000", o.listen)
+	}
+	if !serve.Loopback(o.listen) && o.tokenFile == "" && !o.anyone {
+		return cli.Usagef("-listen %s is reached from other machines: wanted -token-file, or -anyone to let all of them in", o.listen)
+	}
+	return nil
+}
+
+// sizeOrNone is cli.ParseSize, and 0 for "0".
+func sizeOrNone(s string) (int64, error) {
+	if s == "0" {
+		return 0, nil
+	}
+	return cli.ParseSize(s)
+}

@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/implicitreward/implicitreward/internal/cli/home"
+	"github.com/implicitreward/implicitreward/internal/output"
+	"github.com/implicitreward/implicitreward/logprob"
+)
+
+// ModelFlags are the flags of every program that runs a model.
+type ModelFlags struct {
+	DType, Backend, Memory string
+	textFlags
+}
+
+// Register adds the flags, after the program's own.
+func (m *ModelFlags) Register(f *Flags) {
+	f.StringVar(&m.DType, "dtype", "auto", "`type` to compute in: auto (the checkpoint's), f32 or bf16")
+	f.StringVar(&m.Backend, "backend", "auto", "`backend` that computes: auto, xla:cpu, xla:cuda or go")
+	f.StringVar(&m.Memory, "memory", "", "`size` that weights and buffers may take on the device, such as 2GiB: a larger model is read block by block; default: what the machine has")
+	m.register(f)
+}
+
+// Loader loads models onto one backend.
+type Loader struct {
+	backend     compute.Backend
+	auto        bool // the backend was chosen here
+	load        func(ctx context.Context, dir string, o *logprob.Options) (*logprob.Model, error)
+	dtype       dtypes.DType
+	memory      int64
+	promptCache int64
+	answerCache int64
+	texts       texts
+	stderr      io.Writer
+	models      map[string]*logprob.Model // by folder
+	journal     *output.Journal           // nil without an output to resume
+	tracker     tracker
+	warned      map[string]bool // models whose template writes no BOS
+}
+
+// Loader checks the flags and opens the backend. Close frees it.
+func (m *ModelFlags) Loader(stderr io.Writer) (*Loader, error) {
+	l := &Loader{stderr: stderr, load: logprob.Load, auto: m.Backend == "" || m.Backend == "auto", models: map[string]*logprob.Model{}, warned: map[string]bool{}}
+	if home.Guessed != "" {
+		fmt.Fprintf(stderr, "HOME is not set: taking %s, where the XLA plugin and models of the hub are looked for\n", home.Guessed)
+	}
+	var err error
+	if l.dtype, err = parseDType(m.DType); err != nil {
+		return nil, err
+	}
+	if l.texts, err = m.check(); err != nil {
+		return nil, err
+	}
+	if m.Memory != "" {
+		if l.memory, err = ParseSize(m.Memory); err != nil {
+			return nil, Usagef("-memory: %v", err)
+		}
+	}
+	l.backend, err = Backend(m.Backend, stderr)
+	return l, err
+}
+
+// Resume keeps what the models that are loaded from now on compute in an output.Journal beside
+// the output, until DiscardJournal, so that the same command, started again, continues from
+// there. For "-", standard output, nothing is kept.
+func (l *Loader) Resume(out string) (err error) {
+	if out != "-" {
+		l.journal, err = output.OpenJournal(out, l.stderr)
+	}
+	return err
+}
+
+// DiscardJournal removes the journal of an output that is complete.
+func (l *Loader) DiscardJournal() error { return l.journal.Complete() }
+
+// Remember lets models that are loaded from now on keep prompts' keys and values, and their
+// answers, from one call to the next, in this many bytes each.
+func (l *Loader) Remember(prompts, answers int64) { l.promptCache, l.answerCache = prompts, answers }
+
+// Load loads the model that name means: a folder, or a hub id. The same folder is
+// loaded once.
+func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) {
+	hub := HubOptions(os.Getenv, l.stderr)
+	download := NewProgress(l.stderr, "downloading "+name, true)
+	hub.Progress = download.Set
+	if hub.CacheDir == "" {
+		if _, err := os.Stat(name); err != nil {
+			return nil, fmt.Errorf("%s: no folder of that name, and none for models of the hub: wanted HOME, HF_HOME or HF_HUB_CACHE to be set", name)
+		}
+	}
+	dir, err := logprob.Find(ctx, name, hub)
+	download.Done()
+	if err != nil {
+		return nil, err
+	}
+	if m := l.models[dir]; m != nil {
+		return m, nil
+	}
+	loading := NewProgress(l.stderr, "loading "+name, true)
+	o := &logprob.Options{Backend: l.backend, DType: l.dtype, MemoryLimit: l.memory, PromptCache: l.promptCache, AnswerCache: l.answerCache, Progress: loading.Set, Batch: l.tracker.batch}
+	if l.journal != nil {
+		o.Store = l.journal
+	}
+	m, err := l.load(ctx, dir, o)
+	if l.other(err) {
+		o.Backend = l.backend
+		m, err = l.load(ctx, dir, o)
+	}
+	loading.Done()
+	if err != nil {
+		return nil, inFlags(err)
+	}
+	if l.journal != nil {
+		meta, err := m.Meta(ctx)
+		if err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
+		machine := meta.Processor
+		if meta.Plugin != "" {
+			machine += fmt.Sprintf(", plugin %s %.8s", meta.Plugin, meta.PluginHash)
+		}
+		l.journal.On(machine)
+	}
+	for _, w := range m.Warnings() {
+		fmt.Fprintf(l.stderr, "%s: %v\n", name, w)
+	}
+	l.models[dir] = m
+	return m, nil
+}
+
+// Close frees all models and the backend, and keeps what was computed of an output that
+// is not complete.
+func (l *Loader) Close() {
+	if err := l.journal.Close(); err != nil {
+		fmt.Fprintln(l.stderr, err)
+	}
+	for _, m := range l.models {
+		m.Close()
+	}
+	l.backend.Finalize()
+}
