@@ -45,7 +45,7 @@ func TestHubOptions(t *testing.T) {
 		{map[string]string{"HF_HOME": home, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "TRANSFORMERS_OFFLINE": "1"}, "", filepath.Join(home, "hub"), "", true},
 		{map[string]string{"XDG_CACHE_HOME": "/x"}, "", "/x/huggingface/hub", "", false},
 	} {
-		o := HubOptions(func(k string) string { return test.env[k] }, io.Discard)
+		o := hubOptions(func(k string) string { return test.env[k] }, io.Discard)
 		if o.Endpoint != test.endpoint || o.CacheDir != test.cache || o.Token != test.token || o.Offline != test.offline {
 			t.Errorf("%v gave %+v", test.env, o)
 		}

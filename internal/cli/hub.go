@@ -12,11 +12,11 @@ import (
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// HubOptions are filled from the variables that Hugging Face's tools read: HF_ENDPOINT,
+// hubOptions are filled from the variables that Hugging Face's tools read: HF_ENDPOINT,
 // HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, HF_TOKEN, HF_TOKEN_PATH,
 // HF_HUB_DISABLE_IMPLICIT_TOKEN, HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE. getenv is os.Getenv
 // but in tests.
-func HubOptions(getenv func(string) string, stderr io.Writer) *logprob.HubOptions {
+func hubOptions(getenv func(string) string, stderr io.Writer) *logprob.HubOptions {
 	home := getenv("HF_HOME")
 	if home == "" {
 		cache := getenv("XDG_CACHE_HOME")

@@ -88,7 +88,7 @@ func (l *Loader) Remember(prompts, answers int64) { l.promptCache, l.answerCache
 // Load loads the model that name means: a folder, or a hub id. The same folder is
 // loaded once.
 func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) {
-	hub := HubOptions(os.Getenv, l.stderr)
+	hub := hubOptions(os.Getenv, l.stderr)
 	download := NewProgress(l.stderr, "downloading "+name, true)
 	hub.Progress = download.Set
 	if hub.CacheDir == "" {

@@ -122,7 +122,7 @@ func TestNoHome(t *testing.T) {
 	if home, err = os.UserHomeDir(); err != nil {
 		t.Fatal(err)
 	}
-	o := HubOptions(func(string) string { return "" }, io.Discard)
+	o := hubOptions(func(string) string { return "" }, io.Discard)
 	if want := home + "/.cache/huggingface/hub"; o.CacheDir != want {
 		t.Errorf("cache %q, wanted %q", o.CacheDir, want)
 	}

@@ -119,7 +119,7 @@ func (p *Progress) Reused(n int64) {
 func (p *Progress) text() string {
 	count := func(n int64) string {
 		if p.bytes {
-			return Size(n)
+			return formatSize(n)
 		}
 		return fmt.Sprint(n)
 	}
@@ -139,7 +139,7 @@ func (p *Progress) text() string {
 	}
 	switch {
 	case p.bytes:
-		s += fmt.Sprintf(", %s/s", Size(int64(rate)))
+		s += fmt.Sprintf(", %s/s", formatSize(int64(rate)))
 	case rate < 0.095:
 		s += fmt.Sprintf(", %.1f items/min", 60*rate)
 	default:

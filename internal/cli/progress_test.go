@@ -163,7 +163,7 @@ func TestSizes(t *testing.T) {
 		}
 	}
 	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 99_949: "99.9 kB", 99_950: "100 kB", 999_499: "999 kB", 999_500: "1.0 MB", 3_100_000: "3.1 MB", 6e9: "6.0 GB", 5e12: "5.0 TB"} {
-		if got := Size(n); got != want {
+		if got := formatSize(n); got != want {
 			t.Errorf("%d: %q, wanted %q", n, got, want)
 		}
 	}

@@ -38,8 +38,8 @@ func ParseSize(s string) (int64, error) {
 	return 0, fmt.Errorf("size %q, wanted one such as 2GiB, 512MiB, 1.5GB or a number of bytes", s)
 }
 
-// Size writes a number of bytes for people: "3.1 MB".
-func Size(n int64) string {
+// formatSize writes a number of bytes for people: "3.1 MB".
+func formatSize(n int64) string {
 	x := float64(n)
 	for _, unit := range []string{"B", "kB", "MB", "GB"} {
 		if x < 999.5 || unit == "B" && n < 1000 {
