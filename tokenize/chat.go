@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/implicitreward/implicitreward/internal/jinja"
@@ -97,22 +98,28 @@ func (t *Tokenizer) conversation(messages []Message, reply string, o *ChatOption
 	if o == nil {
 		o = &ChatOptions{}
 	}
-	named := []string{"system text", o.System, "reply", reply}
-	special := t.special.count(o.System) + t.special.count(reply)
+	special := 0
+	var invalid error // of the first text that is
+	check := func(name, s string) {
+		special += t.special.count(s)
+		if invalid == nil {
+			invalid = valid(name, s)
+		}
+	}
+	check("system text", o.System)
+	check("reply", reply)
 	for _, m := range messages {
 		name := "message of the " + m.Role
 		if m.Role == "user" && len(messages) == 1 {
 			name = "prompt"
 		}
-		named = append(named, name, m.Content)
-		special += t.special.count(m.Content)
+		check(name, m.Content)
 		for _, e := range m.Extra {
-			named = append(named, name, string(e.Value))
-			special += t.special.count(string(e.Value))
+			check(name, string(e.Value))
 		}
 	}
-	if err := valid(named...); err != nil {
-		return Encoded{}, fmt.Errorf("tokenize: %w", err)
+	if invalid != nil {
+		return Encoded{}, fmt.Errorf("tokenize: %w", invalid)
 	}
 	rendered, start, err := render(o)
 	if err != nil {
@@ -212,13 +219,31 @@ func (t *Tokenizer) template(text string) (*jinja.Template, error) {
 	if text == "" {
 		return t.chat, t.chatErr
 	}
-	if parsed, ok := t.templates.Load(text); ok {
-		return parsed.(*jinja.Template), nil
+	return t.templates.parse(text)
+}
+
+// parsedTemplates remembers the templates of ChatOptions in their parsed form, up to
+// maxTemplates of them: then all are forgotten.
+type parsedTemplates struct {
+	mu     sync.Mutex
+	byText map[string]*jinja.Template
+}
+
+const maxTemplates = 16
+
+func (p *parsedTemplates) parse(text string) (*jinja.Template, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if parsed, ok := p.byText[text]; ok {
+		return parsed, nil
 	}
 	parsed, err := jinja.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("chat template: %w", err)
 	}
-	t.templates.Store(text, parsed)
+	if p.byText == nil || len(p.byText) == maxTemplates {
+		p.byText = map[string]*jinja.Template{}
+	}
+	p.byText[text] = parsed
 	return parsed, nil
 }

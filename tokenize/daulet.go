@@ -11,11 +11,11 @@ import (
 // Available reports whether this build encodes text; one with -tags nodaulet does not.
 const Available = true
 
-// engine is the encoder of github.com/daulet/tokenizers, a binding of Hugging Face's
-// tokenizers library. It only encodes; spec.engine makes its input.
-type engine struct{ t *tokenizers.Tokenizer }
+// encoder is the encoder of github.com/daulet/tokenizers, a binding of Hugging Face's
+// tokenizers library. It only encodes; spec.encoderFile makes its input.
+type encoder struct{ t *tokenizers.Tokenizer }
 
-func newEngine(data []byte, splitSpecial bool) (*engine, error) {
+func newEncoder(data []byte, splitSpecial bool) (*encoder, error) {
 	var options []tokenizers.TokenizerOption
 	if splitSpecial {
 		options = append(options, tokenizers.WithEncodeSpecialTokens())
@@ -24,14 +24,14 @@ func newEngine(data []byte, splitSpecial bool) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer.json: %w", err)
 	}
-	return &engine{t}, nil
+	return &encoder{t}, nil
 }
 
-func (e *engine) size() int { return int(e.t.VocabSize()) }
+func (e *encoder) size() int { return int(e.t.VocabSize()) }
 
 // encode returns the ids of a text and the byte spans that they cover. The text must be
 // UTF-8 without NUL bytes, since the library cuts or changes any other.
-func (e *engine) encode(text string) ([]int32, [][2]int, error) {
+func (e *encoder) encode(text string) ([]int32, [][2]int, error) {
 	out, err := e.t.EncodeWithOptionsErr(text, false, tokenizers.WithReturnOffsets())
 	if err != nil {
 		return nil, nil, err
@@ -48,4 +48,4 @@ func (e *engine) encode(text string) ([]int32, [][2]int, error) {
 	return ids, spans, nil
 }
 
-func (e *engine) close() error { return e.t.Close() }
+func (e *encoder) close() error { return e.t.Close() }

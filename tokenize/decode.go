@@ -3,6 +3,7 @@ package tokenize
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -24,61 +25,24 @@ func (s *spec) decoder() (*decoder, error) {
 		return nil, err
 	}
 	d := &decoder{}
-	kinds := ""
+	var types []string
 	for _, p := range parts {
-		kinds += p.Type + " "
-		var step func([]string) []string
-		switch p.Type {
-		case "ByteLevel":
-			step = byteLevelStep
-		case "ByteFallback":
-			step = byteFallbackStep
-		case "Fuse":
-			step = func(in []string) []string { return []string{strings.Join(in, "")} }
-		case "Replace":
-			if p.Pattern.String == nil || *p.Pattern.String == "" {
-				return nil, errors.New("decoder: Replace: a pattern that is not a string")
-			}
-			step = each(func(_ int, s string) string { return strings.ReplaceAll(s, *p.Pattern.String, p.Content) })
-		case "Strip":
-			if utf8.RuneCountInString(p.Content) != 1 {
-				return nil, fmt.Errorf("decoder: Strip: content %q, wanted one character", p.Content)
-			}
-			step = each(func(_ int, s string) string {
-				for n := 0; n < p.Start && strings.HasPrefix(s, p.Content); n++ {
-					s = s[len(p.Content):]
-				}
-				for n := 0; n < p.Stop && strings.HasSuffix(s, p.Content); n++ {
-					s = s[:len(s)-len(p.Content)]
-				}
-				return s
-			})
-		case "Metaspace":
-			prepends := p.PrependScheme == nil || *p.PrependScheme != "never"
-			if p.AddPrefix != nil && !*p.AddPrefix {
-				prepends = false
-			}
-			step = each(func(i int, s string) string {
-				with := " "
-				if i == 0 && prepends {
-					with = ""
-				}
-				return strings.ReplaceAll(s, p.Replacement, with)
-			})
-		default:
-			return nil, fmt.Errorf("decoder: type %q is not supported", p.Type)
+		step, err := p.decoderStep()
+		if err != nil {
+			return nil, fmt.Errorf("decoder: %w", err)
 		}
-		d.steps = append(d.steps, step)
+		types, d.steps = append(types, p.Type), append(d.steps, step)
 	}
+	sentencePiece := []string{"Replace", "ByteFallback", "Fuse"} // and mostly a Strip after them
 	switch {
-	case kinds == "ByteLevel ":
+	case slices.Equal(types, []string{"ByteLevel"}):
 		d.bytes = func(name string, added bool) []byte {
 			if added {
 				return []byte(name)
 			}
 			return byteLevel(name)
 		}
-	case strings.HasPrefix(kinds, "Replace ByteFallback Fuse "):
+	case len(types) >= 3 && slices.Equal(types[:3], sentencePiece):
 		from, to := *parts[0].Pattern.String, parts[0].Content
 		d.bytes = func(name string, _ bool) []byte {
 			if b, ok := byteToken(name); ok {
@@ -88,6 +52,50 @@ func (s *spec) decoder() (*decoder, error) {
 		}
 	}
 	return d, nil
+}
+
+// decoderStep is what a part of the decoder does to the pieces of a text.
+func (p part) decoderStep() (func([]string) []string, error) {
+	switch p.Type {
+	case "ByteLevel":
+		return byteLevelStep, nil
+	case "ByteFallback":
+		return byteFallbackStep, nil
+	case "Fuse":
+		return func(in []string) []string { return []string{strings.Join(in, "")} }, nil
+	case "Replace":
+		if p.Pattern.String == nil || *p.Pattern.String == "" {
+			return nil, errors.New("Replace: a pattern that is not a string")
+		}
+		return each(func(_ int, s string) string { return strings.ReplaceAll(s, *p.Pattern.String, p.Content) }), nil
+	case "Strip":
+		if utf8.RuneCountInString(p.Content) != 1 {
+			return nil, fmt.Errorf("Strip: content %q, wanted one character", p.Content)
+		}
+		return each(func(_ int, s string) string { return p.strip(s) }), nil
+	case "Metaspace":
+		prepends := (p.PrependScheme == nil || *p.PrependScheme != "never") && (p.AddPrefix == nil || *p.AddPrefix)
+		return each(func(i int, s string) string {
+			with := " "
+			if i == 0 && prepends {
+				with = ""
+			}
+			return strings.ReplaceAll(s, p.Replacement, with)
+		}), nil
+	}
+	return nil, fmt.Errorf("type %q is not supported", p.Type)
+}
+
+// strip takes Content away up to Start times from the front of s, and up to Stop times
+// from its end.
+func (p part) strip(s string) string {
+	for n := 0; n < p.Start && strings.HasPrefix(s, p.Content); n++ {
+		s = s[len(p.Content):]
+	}
+	for n := 0; n < p.Stop && strings.HasSuffix(s, p.Content); n++ {
+		s = s[:len(s)-len(p.Content)]
+	}
+	return s
 }
 
 // decode joins pieces as the library does; without a decoder it joins them by spaces.

@@ -7,15 +7,15 @@ import "errors"
 // Available reports whether this build encodes text; one with -tags nodaulet does not.
 const Available = false
 
-// engine replaces the encoder in a build without it.
-type engine struct{}
+// encoder replaces the encoder in a build without it.
+type encoder struct{}
 
-func newEngine([]byte, bool) (*engine, error) {
+func newEncoder([]byte, bool) (*encoder, error) {
 	return nil, errors.New("this program was built with -tags nodaulet, without github.com/daulet/tokenizers: it takes token ids, no text; build it without the tag")
 }
 
-func (*engine) size() int { return 0 }
+func (*encoder) size() int { return 0 }
 
-func (*engine) encode(string) ([]int32, [][2]int, error) { panic("tokenize: no encoder") }
+func (*encoder) encode(string) ([]int32, [][2]int, error) { panic("tokenize: no encoder") }
 
-func (*engine) close() error { return nil }
+func (*encoder) close() error { return nil }

@@ -123,21 +123,8 @@ func (s *spec) checkModel() error {
 	case strictjson.Null(fields["vocab"]) || strictjson.Null(fields["merges"]):
 		return errors.New("model: no vocab or no merges, wanted both")
 	}
-	if err := json.Unmarshal(fields["vocab"], &s.vocab); err != nil {
-		return fmt.Errorf("model: vocab: %w", err)
-	}
-	if len(s.vocab) == 0 || len(s.vocab) > maxVocab {
-		return fmt.Errorf("model: %d entries, wanted 1 to %d", len(s.vocab), maxVocab)
-	}
-	names := make(map[int32]string, len(s.vocab))
-	for name, id := range s.vocab {
-		if id < 0 {
-			return fmt.Errorf("model: id %d of %q, wanted 0 to 2^31-1", id, name)
-		}
-		if other, ok := names[id]; ok {
-			return fmt.Errorf("model: id %d of both %q and %q", id, min(name, other), max(name, other))
-		}
-		names[id] = name
+	if err := s.readVocab(fields["vocab"]); err != nil {
+		return err
 	}
 	if !empty(unk) {
 		if _, ok := s.vocab[*unk]; !ok {
@@ -153,6 +140,27 @@ func (s *spec) checkModel() error {
 	}
 	b.WriteByte('}')
 	s.Model = b.Bytes()
+	return nil
+}
+
+// readVocab reads the vocabulary, in which no id may have two names.
+func (s *spec) readVocab(raw json.RawMessage) error {
+	if err := json.Unmarshal(raw, &s.vocab); err != nil {
+		return fmt.Errorf("model: vocab: %w", err)
+	}
+	if len(s.vocab) == 0 || len(s.vocab) > maxVocab {
+		return fmt.Errorf("model: %d entries, wanted 1 to %d", len(s.vocab), maxVocab)
+	}
+	names := make(map[int32]string, len(s.vocab))
+	for name, id := range s.vocab {
+		if id < 0 {
+			return fmt.Errorf("model: id %d of %q, wanted 0 to 2^31-1", id, name)
+		}
+		if other, ok := names[id]; ok {
+			return fmt.Errorf("model: id %d of both %q and %q", id, min(name, other), max(name, other))
+		}
+		names[id] = name
+	}
 	return nil
 }
 
@@ -216,9 +224,9 @@ func (s *spec) add(tokens []addedToken) error {
 	return nil
 }
 
-// engine returns the library's input: the file without what this package does itself (the
+// encoderFile returns the library's input: the file without what this package does itself (the
 // post-processor's BOS, decoding) and what transformers turns off (truncation and padding).
-func (s *spec) engine() ([]byte, error) {
+func (s *spec) encoderFile() ([]byte, error) {
 	added, err := json.Marshal(s.AddedTokens)
 	if err != nil {
 		return nil, err

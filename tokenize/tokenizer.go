@@ -1,6 +1,7 @@
 package tokenize
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -20,8 +21,8 @@ import (
 // Tokenizer turns text into the token ids of one checkpoint, and back. Its methods may be
 // called by several goroutines at once.
 type Tokenizer struct {
-	mu      sync.RWMutex // held for reading while the engine works
-	engine  *engine      // nil when closed
+	mu      sync.RWMutex // held for reading while the encoder works
+	encoder *encoder     // nil when closed
 	tokens  []Token      // in id order, without Text
 	index   map[int32]int
 	added   map[int32]bool // ids of added tokens
@@ -37,7 +38,7 @@ type Tokenizer struct {
 	hash    string
 	doubts  []error
 
-	templates sync.Map // other chat templates that were used: text -> *jinja.Template
+	templates parsedTemplates // of ChatOptions
 }
 
 // Load reads the tokenizer of the checkpoint in dir: tokenizer.json and, if they exist,
@@ -87,14 +88,14 @@ func load(dir string) (*Tokenizer, error) {
 	}
 	t.setHash(data, s.AddedTokens[stated:])
 	t.setTemplate()
-	model, err := s.engine()
+	model, err := s.encoderFile()
 	if err != nil {
 		return nil, err
 	}
-	if t.engine, err = newEngine(model, c.splitSpecial); err != nil {
+	if t.encoder, err = newEncoder(model, c.splitSpecial); err != nil {
 		return nil, err
 	}
-	if n := t.engine.size(); n != len(t.tokens) {
+	if n := t.encoder.size(); n != len(t.tokens) {
 		t.Close()
 		return nil, fmt.Errorf("tokenizer.json: %d tokens, but the library finds %d", len(t.tokens), n)
 	}
@@ -179,7 +180,7 @@ func (t *Tokenizer) Raw(prompt, reply string) (Encoded, error) {
 
 // RawBOS is Raw with the given choice of BOS instead of the tokenizer's.
 func (t *Tokenizer) RawBOS(prompt, reply string, bos BOS) (Encoded, error) {
-	if err := valid("prompt", prompt, "reply", reply); err != nil {
+	if err := cmp.Or(valid("prompt", prompt), valid("reply", reply)); err != nil {
 		return Encoded{}, fmt.Errorf("tokenize: %w", err)
 	}
 	prefix, err := t.front(bos)
@@ -232,29 +233,23 @@ func (t *Tokenizer) text(s string, start int, prefix []int32, bos bool) (Encoded
 func (t *Tokenizer) encode(s string) ([]int32, [][2]int, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if t.engine == nil {
+	if t.encoder == nil {
 		return nil, nil, errors.New("the tokenizer is closed")
 	}
-	return t.engine.encode(s)
+	return t.encoder.encode(s)
 }
 
 // valid refuses what the encoder would silently change: bytes that are not UTF-8, and NUL
-// bytes. Its arguments are names and texts in turn.
-func valid(named ...string) error {
-	for i := 0; i < len(named); i += 2 {
-		name, s := named[i], named[i+1]
-		if at := strings.IndexByte(s, 0); at >= 0 {
-			return fmt.Errorf("%s: a NUL byte at byte %d, wanted none", name, at)
-		}
-		if !utf8.ValidString(s) {
-			at := 0
-			for at < len(s) {
-				c, n := utf8.DecodeRuneInString(s[at:])
-				if c == utf8.RuneError && n == 1 {
-					break
-				}
-				at += n
-			}
+// bytes. name is the name of the text s in the error.
+func valid(name, s string) error {
+	if at := strings.IndexByte(s, 0); at >= 0 {
+		return fmt.Errorf("%s: a NUL byte at byte %d, wanted none", name, at)
+	}
+	if utf8.ValidString(s) {
+		return nil
+	}
+	for at, c := range s {
+		if c == utf8.RuneError && !strings.HasPrefix(s[at:], "\uFFFD") {
 			return fmt.Errorf("%s: byte %#x at byte %d is not UTF-8", name, s[at], at)
 		}
 	}
@@ -337,10 +332,10 @@ func (t *Tokenizer) Warnings() []error { return slices.Clone(t.doubts) }
 func (t *Tokenizer) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.engine == nil {
+	if t.encoder == nil {
 		return nil
 	}
-	err := t.engine.close()
-	t.engine = nil
+	err := t.encoder.close()
+	t.encoder = nil
 	return err
 }
