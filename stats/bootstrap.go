@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -85,9 +86,7 @@ func bootstrap(name string, sizes []int, statistic func(at [][]int) (float64, er
 	if err != nil {
 		return r, err
 	}
-	if opt.Draws == 0 {
-		opt.Draws = 9999
-	}
+	opt.Draws = cmp.Or(opt.Draws, 9999)
 	if opt.Draws < 2 {
 		return r, fmt.Errorf("stats: %s: %w: Draws %d, wanted 2 or more", name, ErrOption, opt.Draws)
 	}
@@ -111,14 +110,8 @@ func bootstrap(name string, sizes []int, statistic func(at [][]int) (float64, er
 		}
 		return v, nil
 	}
-	whole := func(axis int) {
-		at[axis] = at[axis][:sizes[axis]]
-		for i := range at[axis] {
-			at[axis][i] = i
-		}
-	}
 	for axis := range at {
-		whole(axis)
+		count(at[axis])
 	}
 	if r.Estimate, err = value(); err != nil {
 		return r, err
@@ -128,17 +121,16 @@ func bootstrap(name string, sizes []int, statistic func(at [][]int) (float64, er
 		jackknife[axis] = make([]float64, n)
 		for out := range n {
 			at[axis] = at[axis][:n-1]
-			for i := range at[axis] {
-				at[axis][i] = i
-				if i >= out {
-					at[axis][i]++
-				}
+			count(at[axis])
+			for i := out; i < n-1; i++ {
+				at[axis][i]++
 			}
 			if jackknife[axis][out], err = value(); err != nil {
 				return r, err
 			}
 		}
-		whole(axis)
+		at[axis] = at[axis][:n]
+		count(at[axis])
 	}
 	random := rand.New(rand.NewPCG(opt.Seed, seedStream))
 	resamples := make([]float64, opt.Draws)
@@ -154,6 +146,13 @@ func bootstrap(name string, sizes []int, statistic func(at [][]int) (float64, er
 	}
 	r.intervals(name, resamples, jackknife, l)
 	return r, nil
+}
+
+// count sets indices to 0, 1, 2, ...
+func count(indices []int) {
+	for i := range indices {
+		indices[i] = i
+	}
 }
 
 // intervals fills in the result from the resampled statistics, which it sorts.

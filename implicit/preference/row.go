@@ -139,28 +139,19 @@ func (f fields) conversation(members []strictjson.Member) (messages []tokenize.M
 			return nil, nil, nil, fmt.Errorf("%s: not read, and a conversation without it is another one, wanted none", name)
 		}
 	}
-	for _, side := range []struct {
-		names   []string
-		replies *[]string
-	}{{chosenNames, &chosen}, {rejectedNames, &rejected}} {
-		name, err := f.one(side.names)
-		switch {
-		case err != nil:
-			return nil, nil, nil, err
-		case name == "":
-			return nil, nil, nil, fmt.Errorf("no %q, found %s", side.names[0], found(members))
-		}
-		before, replies, err := repliesOf(f[name], name)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		*side.replies = replies
-		if before != nil {
-			if messages != nil && !slices.EqualFunc(messages, before, tokenize.Message.Equal) {
-				return nil, nil, nil, errors.New("chosen and rejected answer different conversations")
-			}
-			messages = before
-		}
+	messages, chosen, err = f.side(chosenNames, members)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	before, rejected, err := f.side(rejectedNames, members)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if messages != nil && before != nil && !slices.EqualFunc(messages, before, tokenize.Message.Equal) {
+		return nil, nil, nil, errors.New("chosen and rejected answer different conversations")
+	}
+	if before != nil {
+		messages = before
 	}
 	transcript := false
 	if messages, transcript, err = f.prompts(messages, chosen); err != nil {
@@ -172,14 +163,8 @@ func (f fields) conversation(members []strictjson.Member) (messages []tokenize.M
 	if messages, err = f.before(messages); err != nil {
 		return nil, nil, nil, err
 	}
-	if len(messages) == 0 {
-		return nil, nil, nil, errors.New("prompt: no messages, wanted at least one")
-	}
-	if last := messages[len(messages)-1].Role; last != "user" && last != "tool" {
-		return nil, nil, nil, fmt.Errorf("the last message before the replies is of the %s, wanted the user's", last)
-	}
-	if !slices.ContainsFunc(messages, func(m tokenize.Message) bool { return m.Role == "user" }) {
-		return nil, nil, nil, errors.New("no message of the user before the replies, wanted one")
+	if err := checkRoles(messages); err != nil {
+		return nil, nil, nil, err
 	}
 	for side, replies := range [][]string{chosen, rejected} {
 		for i := range replies {
@@ -194,6 +179,32 @@ func (f fields) conversation(members []strictjson.Member) (messages []tokenize.M
 	return messages, chosen, rejected, nil
 }
 
+// side reads the replies of one side, and the messages before them, nil if there are none.
+func (f fields) side(names []string, members []strictjson.Member) (before []tokenize.Message, replies []string, err error) {
+	name, err := f.one(names)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case name == "":
+		return nil, nil, fmt.Errorf("no %q, found %s", names[0], found(members))
+	}
+	return repliesOf(f[name], name)
+}
+
+// checkRoles refuses a conversation that no reply can follow.
+func checkRoles(messages []tokenize.Message) error {
+	if len(messages) == 0 {
+		return errors.New("prompt: no messages, wanted at least one")
+	}
+	if last := messages[len(messages)-1].Role; last != "user" && last != "tool" {
+		return fmt.Errorf("the last message before the replies is of the %s, wanted the user's", last)
+	}
+	if !slices.ContainsFunc(messages, func(m tokenize.Message) bool { return m.Role == "user" }) {
+		return errors.New("no message of the user before the replies, wanted one")
+	}
+	return nil
+}
+
 // prompts combines the prompt members with the messages before the replies, nil if there are
 // none. transcript reports that a prompt is a transcript.
 func (f fields) prompts(before []tokenize.Message, chosen []string) (messages []tokenize.Message, transcript bool, err error) {
@@ -203,35 +214,13 @@ func (f fields) prompts(before []tokenize.Message, chosen []string) (messages []
 		if !ok {
 			continue
 		}
-		text, isText, err := strictjson.String(raw)
+		turns, isTranscript, err := f.prompt(name, raw, messages)
 		if err != nil {
-			return nil, false, fmt.Errorf("%s: %w", name, err)
+			return nil, false, err
 		}
-		if name == "instruction" && isText {
-			if text, err = f.input(text); err != nil {
-				return nil, false, err
-			}
-		}
-		if _, ok := f["instruction"]; name == "input" && ok || isText && text == "" && messages != nil {
+		transcript = transcript || isTranscript
+		if turns == nil {
 			continue
-		}
-		turns, isTranscript := transcriptOf(text)
-		switch {
-		case isTranscript:
-			if n := len(turns); turns[n-1].Role == "assistant" && turns[n-1].Content == "" {
-				turns = turns[:n-1]
-			}
-			transcript = true
-		case isText && messages == nil:
-			turns = []tokenize.Message{{Role: "user", Content: text}}
-		case isText && (len(messages) == 0 || messages[len(messages)-1].Content != text):
-			return nil, false, fmt.Errorf("%s is another text than the last message before the replies", name)
-		case isText:
-			continue
-		default:
-			if turns, err = messagesOf(raw, name); err != nil {
-				return nil, false, err
-			}
 		}
 		if messages != nil && !slices.EqualFunc(messages, turns, tokenize.Message.Equal) && !answered(turns, messages, chosen) {
 			return nil, false, fmt.Errorf("%s is another conversation than that before the replies", name)
@@ -241,6 +230,39 @@ func (f fields) prompts(before []tokenize.Message, chosen []string) (messages []
 		}
 	}
 	return messages, transcript, nil
+}
+
+// prompt reads one prompt member beside the messages that are known, nil if none are. turns
+// is nil if it adds nothing to them.
+func (f fields) prompt(name string, raw json.RawMessage, messages []tokenize.Message) (turns []tokenize.Message, transcript bool, err error) {
+	text, isText, err := strictjson.String(raw)
+	if err != nil {
+		return nil, false, fmt.Errorf("%s: %w", name, err)
+	}
+	if name == "instruction" && isText {
+		if text, err = f.input(text); err != nil {
+			return nil, false, err
+		}
+	}
+	if _, ok := f["instruction"]; name == "input" && ok || isText && text == "" && messages != nil {
+		return nil, false, nil
+	}
+	turns, transcript = transcriptOf(text)
+	switch {
+	case transcript:
+		if n := len(turns); turns[n-1].Role == "assistant" && turns[n-1].Content == "" {
+			turns = turns[:n-1]
+		}
+		return turns, true, nil
+	case isText && messages == nil:
+		return []tokenize.Message{{Role: "user", Content: text}}, false, nil
+	case isText && (len(messages) == 0 || messages[len(messages)-1].Content != text):
+		return nil, false, fmt.Errorf("%s is another text than the last message before the replies", name)
+	case isText:
+		return nil, false, nil
+	}
+	turns, err = messagesOf(raw, name)
+	return turns, false, err
 }
 
 // answered reports whether turns are the messages and the chosen reply, as in
@@ -273,23 +295,9 @@ func (f fields) before(messages []tokenize.Message) ([]tokenize.Message, error) 
 		if len(messages) != 1 {
 			return nil, errors.New("history beside a conversation, wanted one of them")
 		}
-		turns, err := strictjson.List(raw)
+		earlier, err := historyOf(raw)
 		if err != nil {
-			return nil, fmt.Errorf("history: %s, wanted pairs of texts", kind(raw))
-		}
-		var earlier []tokenize.Message
-		for i, turn := range turns {
-			pair, err := strictjson.List(turn)
-			if err != nil || len(pair) != 2 {
-				return nil, fmt.Errorf("history: turn %d: wanted a pair of texts", i+1)
-			}
-			for k, role := range []string{"user", "assistant"} {
-				text, ok, err := strictjson.String(pair[k])
-				if err != nil || !ok {
-					return nil, fmt.Errorf("history: turn %d: wanted a pair of texts", i+1)
-				}
-				earlier = append(earlier, tokenize.Message{Role: role, Content: text})
-			}
+			return nil, err
 		}
 		messages = append(earlier, messages...)
 	}
@@ -309,6 +317,28 @@ func (f fields) before(messages []tokenize.Message) ([]tokenize.Message, error) 
 		return nil, fmt.Errorf("%s is another text than the system message", name)
 	}
 	return append([]tokenize.Message{{Role: "system", Content: text}}, messages...), nil
+}
+
+// historyOf reads earlier turns: pairs of the user's text and the assistant's.
+func historyOf(raw json.RawMessage) (earlier []tokenize.Message, err error) {
+	turns, err := strictjson.List(raw)
+	if err != nil {
+		return nil, fmt.Errorf("history: %s, wanted pairs of texts", kind(raw))
+	}
+	for i, turn := range turns {
+		pair, err := strictjson.List(turn)
+		if err != nil || len(pair) != 2 {
+			return nil, fmt.Errorf("history: turn %d: wanted a pair of texts", i+1)
+		}
+		for k, role := range []string{"user", "assistant"} {
+			text, ok, err := strictjson.String(pair[k])
+			if err != nil || !ok {
+				return nil, fmt.Errorf("history: turn %d: wanted a pair of texts", i+1)
+			}
+			earlier = append(earlier, tokenize.Message{Role: role, Content: text})
+		}
+	}
+	return earlier, nil
 }
 
 // found lists the members of a row, for errors.

@@ -54,31 +54,24 @@ func (c *contest) hold(ctx context.Context, n int, dir string, stderr io.Writer)
 		}
 		stop()
 	}()
+	var pids []int
 	for _, s := range c.sides {
 		w, err := launch(ctx, s.name, s.argv)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
 		workers = append(workers, w)
-		all = append(all, &timing{side: s, ready: w.ready})
-	}
-	var pids []int
-	for _, w := range workers {
 		pids = append(pids, w.cmd.Process.Pid)
+		all = append(all, &timing{side: s, ready: w.ready})
 	}
 	var rounds []round
 	for tried := 0; tried <= n || tried <= 2*n && quiet(rounds) < n; tried++ {
 		if tried > 0 {
 			waitQuiet(ctx, pids...)
 		}
-		r := round{answers: make([]answer, len(workers))}
-		for i, w := range workers {
-			others := watchForeign(pids...)
-			if r.answers[i], err = w.ask("go"); err != nil {
-				return nil, fmt.Errorf("%s: %w", c.name, err)
-			}
-			r.others = max(r.others, others.processors())
-			fmt.Fprintf(stderr, "%s: round %d: %s: %.2f s\n", c.name, tried, w.name, r.answers[i].Seconds)
+		r, err := c.round(workers, pids, tried, stderr)
+		if err != nil {
+			return nil, err
 		}
 		if tried == 0 {
 			for i := range all {
@@ -95,16 +88,36 @@ func (c *contest) hold(ctx context.Context, n int, dir string, stderr io.Writer)
 			all[i].others = max(all[i].others, r.others)
 		}
 	}
+	return all, collectNumbers(workers, all, dir)
+}
+
+// round has every worker do the job once.
+func (c *contest) round(workers []*process, pids []int, number int, stderr io.Writer) (round, error) {
+	r := round{answers: make([]answer, len(workers))}
+	for i, w := range workers {
+		others := watchForeign(pids...)
+		var err error
+		if r.answers[i], err = w.ask("go"); err != nil {
+			return r, fmt.Errorf("%s: %w", c.name, err)
+		}
+		r.others = max(r.others, others.processors())
+		fmt.Fprintf(stderr, "%s: round %d: %s: %.2f s\n", c.name, number, w.name, r.answers[i].Seconds)
+	}
+	return r, nil
+}
+
+// collectNumbers reads the numbers of each worker's last run.
+func collectNumbers(workers []*process, all []*timing, dir string) (err error) {
 	for i, w := range workers {
 		path := filepath.Join(dir, "numbers")
 		if _, err := w.ask("numbers " + path); err != nil {
-			return nil, err
+			return err
 		}
 		if all[i].numbers, err = readNumbers(path); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // round is one turn of every worker.

@@ -191,13 +191,7 @@ func (c *Violins) draw(p *pen, area rect) error {
 	for j := range cols {
 		slot := (g.right[j] - g.left[j]) / float64(slots)
 		for k := range slots {
-			name := ""
-			if c.Split {
-				name = c.Columns[k]
-			} else if len(c.Groups) > 1 || c.Groups[0].Name != "" {
-				name = c.Groups[k].Name
-			}
-			b := p.block(name, tickStyle, max(slot-4, 12))
+			b := p.block(c.foot(k), tickStyle, max(slot-4, 12))
 			feet[j] = append(feet[j], b)
 			bottoms[rows-1] = max(bottoms[rows-1], b.h+tickRoom)
 		}
@@ -230,18 +224,36 @@ func (c *Violins) draw(p *pen, area rect) error {
 				p.ticksLeft(r, y, ticks[i])
 			}
 			if i == rows-1 {
-				for k, b := range feet[j] {
-					p.line(x.at(float64(k+1)), r.y0-tickLength, x.at(float64(k+1)), r.y0, stroke{hairPen, muted, solid, nil})
-					p.put(b, x.at(float64(k+1)), r.y0-tickRoom, atTop)
-				}
+				p.feet(feet[j], x, r.y0)
 			}
 			if j == cols-1 && names[i].h > 0 {
-				s := rect{r.x1, r.y0, r.x1 + right - 1, r.y1}
-				p.box(s, strip, solid, stroke{hairPen, frame, solid, nil})
-				p.putUpright(names[i], s.cx(), s.cy(), atCentre)
+				p.nameBeside(names[i], rect{r.x1, r.y0, r.x1 + right - 1, r.y1})
 			}
 		}
 	}
 	g.titles()
 	return nil
+}
+
+// foot is the name below the violin at a place of a panel.
+func (c *Violins) foot(slot int) string {
+	if c.Split {
+		return c.Columns[slot]
+	}
+	return c.Groups[slot].Name
+}
+
+// feet writes the names below the violins of a panel, each with its tick.
+func (p *pen) feet(names []block, x scale, y float64) {
+	for k, b := range names {
+		at := x.at(float64(k + 1))
+		p.line(at, y-tickLength, at, y, stroke{hairPen, muted, solid, nil})
+		p.put(b, at, y-tickRoom, atTop)
+	}
+}
+
+// nameBeside writes the name of a row of panels, turned, in the strip on its right.
+func (p *pen) nameBeside(name block, s rect) {
+	p.box(s, strip, solid, stroke{hairPen, frame, solid, nil})
+	p.putUpright(name, s.cx(), s.cy(), atCentre)
 }
