@@ -1,0 +1,125 @@
+package logprob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+	"github.com/implicitreward/implicitreward/internal/checkpoint"
+	"github.com/implicitreward/implicitreward/internal/engine"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// Load reads config.json, the safetensors files and the tokenizer of a folder and puts the
+// weights on the backend's device. Close frees them.
+//
+// A folder without tokenizer.json loads too and scores token ids; Tokenizer is then nil, as
+// in builds with the tag nodaulet.
+func Load(ctx context.Context, dir string, o *Options) (*Model, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	m := &Model{dir: dir}
+	if err := m.load(ctx, o); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("logprob: %s: %w", dir, err)
+	}
+	return m, nil
+}
+
+func (m *Model) load(ctx context.Context, o *Options) error {
+	if o.Store != nil && o.PromptCache > 0 {
+		return errors.New("a Store and a PromptCache, wanted one of them: a run that goes on must group its texts as before")
+	}
+	if o.Store != nil && o.AnswerCache > 0 {
+		return errors.New("a Store and an AnswerCache, wanted one of them: each is asked for what was computed before")
+	}
+	config, err := checkpoint.ReadConfig(m.dir)
+	if err != nil {
+		return err
+	}
+	if m.weights, err = checkpoint.OpenWeights(m.dir); err != nil {
+		return err
+	}
+	m.arch, err = arch.New(config, func(name string) bool {
+		_, ok := m.weights.Get(name)
+		return ok
+	})
+	if u := (*arch.UnsupportedError)(nil); errors.As(err, &u) {
+		return &UnsupportedError{u.ModelType, u.Keys, err}
+	}
+	if err != nil {
+		return err
+	}
+	m.longest = m.arch.Context
+	if o.MaxTokens > 0 {
+		m.longest = min(m.longest, o.MaxTokens)
+	}
+	backend, err := chooseBackend(o.Backend)
+	if err != nil {
+		return err
+	}
+	m.backend = backend
+	dtype := o.DType
+	if dtype == dtypes.InvalidDType {
+		dtype = engine.AutoDType(m.arch, m.weights)
+	}
+	tested := make(chan error, 1) // while the weights are loaded
+	go func() { tested <- CheckBackend(backend, dtype) }()
+
+	// The tokenizer takes as long as the weights of a small model, so both load at once.
+	var tokenizer error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tokenizer = m.loadTokenizer()
+	}()
+	options := engine.Options{
+		DType: dtype, Memory: o.MemoryLimit, Prompts: o.PromptCache, Progress: o.Progress, Window: o.Batch,
+		MaxTokens: o.MaxTokens, TokenName: func(id int32) string { return m.beyond[id] },
+	}
+	switch {
+	case o.Store != nil:
+		options.Cache = &windows{m, o.Store}
+	case o.AnswerCache > 0:
+		options.Cache = engine.NewAnswers(o.AnswerCache)
+	}
+	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, options)
+	fault := <-tested
+	<-done
+	switch {
+	case tokenizer != nil:
+		return tokenizer
+	case err != nil:
+		return err
+	}
+	return fault
+}
+
+func (m *Model) loadTokenizer() error {
+	if _, err := os.Stat(filepath.Join(m.dir, "tokenizer.json")); err != nil || !tokenize.Available {
+		return nil // token ids only
+	}
+	var err error
+	if m.tok, err = tokenize.Load(m.dir); err != nil {
+		return err
+	}
+	beyond, own := m.tok.Beyond(m.arch.V)
+	if own > m.arch.V {
+		return fmt.Errorf("tokenizer.json has %d tokens of its own, without the added ones, config.json a vocab_size of %d: they belong to different models", own, m.arch.V)
+	}
+	if len(beyond) > 0 {
+		m.beyond = map[int32]string{}
+		for _, token := range beyond {
+			m.beyond[token.ID] = token.Name
+		}
+		m.doubts = append(m.doubts, fmt.Errorf("logprob: the model has %d rows, and none for %d tokens of tokenizer.json, the first %q with id %d: a text that holds one is refused, and they are no rows of a table",
+			m.arch.V, len(beyond), beyond[0].Name, beyond[0].ID))
+	}
+	return nil
+}
