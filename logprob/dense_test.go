@@ -57,12 +57,8 @@ var denseFamilies = []string{"gemma2-base", "gemma3-hub", "gpt2-plain", "gpt_neo
 // TestDense holds the reference forward in float64 to transformers in float32, for every
 // checkpoint, and its two backends to one another.
 func TestDense(t *testing.T) {
-	cases, err := filepath.Glob("testdata/families/*/golden.json")
-	if err != nil || len(cases) < 40 {
-		t.Fatalf("%d reference checkpoints (%v), wanted more than 40", len(cases), err)
-	}
 	all := backends(t)
-	for _, path := range cases {
+	for _, path := range references(t) {
 		dir := filepath.Dir(path)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			t.Parallel()
@@ -126,11 +122,11 @@ func furthest(t *testing.T, got, want []arch.LogProbs) float64 {
 // weights and texts that are larger than any golden: several slices of the vocabulary,
 // several batches, windows that a text outgrows, prompts that many replies share.
 func TestEngineDense(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: hundreds of tokens in float64")
+	}
 	all := backends(t)
 	for i, name := range denseFamilies {
-		if testing.Short() && i > 1 {
-			break
-		}
 		backend := all[0]
 		if i == 0 { // one of them: XLA takes many seconds to compile
 			backend = all[len(all)-1]

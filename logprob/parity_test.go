@@ -127,24 +127,29 @@ func worst(t *testing.T, m *logprob.Model, g golden) (largest, mean float64) {
 	return largest, sum / float64(count)
 }
 
-// familyOf is the family of the reference checkpoint that a golden file is of.
-func familyOf(path string) string {
-	family, _, _ := strings.Cut(filepath.Base(filepath.Dir(path)), "-")
-	return family
+// references are the golden files of the reference checkpoints, with -short of one of each
+// family.
+func references(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob("testdata/families/*/golden.json")
+	if err != nil || len(all) < 40 {
+		t.Fatalf("%d reference checkpoints (%v), wanted more than 40", len(all), err)
+	}
+	if testing.Short() {
+		family := func(path string) string {
+			name, _, _ := strings.Cut(filepath.Base(filepath.Dir(path)), "-")
+			return name
+		}
+		all = slices.CompactFunc(all, func(a, b string) bool { return family(a) == family(b) })
+	}
+	return all
 }
 
 // TestFamilies holds every family to transformers in float32, and the checkpoints
 // in bfloat16 to the same numbers within what rounding operands costs.
 func TestFamilies(t *testing.T) {
-	cases, err := filepath.Glob("testdata/families/*/golden.json")
-	if err != nil || len(cases) < 40 {
-		t.Fatalf("%d reference checkpoints (%v), wanted more than 40", len(cases), err)
-	}
-	if testing.Short() {
-		cases = slices.CompactFunc(cases, func(a, b string) bool { return familyOf(a) == familyOf(b) })
-	}
 	for _, backend := range backends(t) {
-		for _, path := range cases {
+		for _, path := range references(t) {
 			dir := filepath.Dir(path)
 			name := filepath.Base(dir)
 			if backend.String() != "go" && name != "llama-yarn" && (strings.HasSuffix(name, "-yarn") || strings.HasSuffix(name, "-dynamic") || strings.HasSuffix(name, "-resaved")) {
