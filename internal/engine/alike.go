@@ -36,9 +36,9 @@ type product struct {
 // alike are measured row sizes of an engine's products. Engines that share executables share
 // it, and may run at the same time.
 type alike struct {
-	mu    sync.Mutex
-	first map[product][]float32 // a row of the largest number of rows
-	known map[string]bool       // by place in the model and number of rows
+	mu       sync.Mutex
+	first    map[product][]float32 // a row of the largest number of rows
+	verdicts map[string]bool       // by place in the model and number of rows
 }
 
 // products lists the different sizes of the linear layers of blocks, or of the head.
@@ -123,11 +123,11 @@ func (e *Engine) alikeRows(rows int, head bool) (bool, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	key := fmt.Sprint(head, " ", rows)
-	if ok, known := a.known[key]; known {
+	if ok, measured := a.verdicts[key]; measured {
 		return ok, nil
 	}
-	if a.known == nil {
-		a.known, a.first = map[string]bool{}, map[product][]float32{}
+	if a.verdicts == nil {
+		a.verdicts, a.first = map[string]bool{}, map[product][]float32{}
 	}
 	same := true
 	for _, p := range e.store.products(head) {
@@ -139,7 +139,7 @@ func (e *Engine) alikeRows(rows int, head bool) (bool, error) {
 			break
 		}
 	}
-	a.known[key] = same
+	a.verdicts[key] = same
 	return same, nil
 }
 

@@ -17,10 +17,10 @@ import (
 // and otherwise the next one that is.
 func TestRows(t *testing.T) {
 	e := &Engine{executables: &executables{}}
-	e.executables.alike.known = map[string]bool{}
+	e.executables.alike.verdicts = map[string]bool{}
 	for _, size := range rowSizes { // as measured on a processor with AVX2 alone
-		e.executables.alike.known[fmt.Sprint(false, " ", size)] = size == 96 || size > 128
-		e.executables.alike.known[fmt.Sprint(true, " ", size)] = size != 32 && size != 128
+		e.executables.alike.verdicts[fmt.Sprint(false, " ", size)] = size == 96 || size > 128
+		e.executables.alike.verdicts[fmt.Sprint(true, " ", size)] = size != 32 && size != 128
 	}
 	for _, test := range []struct {
 		n, usual int
@@ -58,14 +58,14 @@ func TestOtherProcessors(t *testing.T) {
 			{"not blocks", []string{"false 256"}, false},
 			{"not the head", []string{"true 256"}, false},
 		} {
-			known := map[string]bool{}
+			verdicts := map[string]bool{}
 			for _, size := range rowSizes {
-				known[fmt.Sprint(false, " ", size)], known[fmt.Sprint(true, " ", size)] = true, true
+				verdicts[fmt.Sprint(false, " ", size)], verdicts[fmt.Sprint(true, " ", size)] = true, true
 			}
 			for _, key := range test.not {
-				known[key] = false
+				verdicts[key] = false
 			}
-			e.executables.alike.known = known
+			e.executables.alike.verdicts = verdicts
 			e.invariant, e.measured = true, false
 			got, err := run(t.Context(), e, texts)
 			if err != nil {
@@ -138,13 +138,13 @@ func TestMeasured(t *testing.T) {
 		}
 		a := &e.executables.alike
 		last := products[len(products)-1]
-		a.known, a.first = nil, nil
+		a.verdicts, a.first = nil, nil
 		if ok, err := e.alikeRows(defaultBatchTokens, head); err != nil || !ok {
 			t.Skipf("needs a processor where the pure-Go backend's rows are alike in all places: %v", err)
 		}
 		row := a.first[last]
 		row[len(row)-1] = math.Nextafter32(row[len(row)-1], 1000)
-		delete(a.known, fmt.Sprint(head, " ", defaultBatchTokens))
+		delete(a.verdicts, fmt.Sprint(head, " ", defaultBatchTokens))
 		if ok, err := e.alikeRows(defaultBatchTokens, head); err != nil || ok {
 			t.Errorf("head %v: a bit that differs is not seen: %v", head, err)
 		}

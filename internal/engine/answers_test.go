@@ -133,7 +133,7 @@ func TestAnswersInEngine(t *testing.T) {
 	plain, with := open(t, "llama-mha"), open(t, "llama-mha")
 	with.cache = NewAnswers(1 << 20)
 	cached := 0
-	with.told = func(n int, all bool) {
+	with.onWindow = func(n int, all bool) {
 		if all {
 			cached += n
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
-// keys are what the nodes of a batch see, as graph inputs: see batch.
+// keys are what the tokens of a batch see, as graph inputs: see chunks.
 type keys struct {
 	shape
 	scoreBytes              int   // that scores take at a time
@@ -99,7 +99,7 @@ func (b *keys) visible(all, own *Node, groups int) *Node {
 // defaultScoreBytes bounds the scores that are held at a time.
 const defaultScoreBytes = 32 << 20
 
-// mask tells which keys each node of some chunks sees, path first: [S C P+C].
+// mask tells which keys each token of some chunks sees, path first: [S C P+C].
 func (b *keys) mask(depth, base, seen, exit *Node, window int) *Node {
 	g := depth.Graph()
 	s, c := depth.Shape().Dimensions[0], depth.Shape().Dimensions[1]
@@ -126,7 +126,7 @@ func (b *keys) mask(depth, base, seen, exit *Node, window int) *Node {
 // softmaxOf is softmax(mask(cap(q.k)))v: q [S G M C K], k and v [S G J K], sees [S C J],
 // result [S C G M K]; every query sees a key.
 //
-// A node's keys lie elsewhere in other company, and a sum in float32 depends on where. The
+// A token's keys lie elsewhere in other company, and a sum in float32 depends on where. The
 // weights are therefore added up in float64, which costs nothing that could be measured, and
 // in an invariant batch both products too, which costs a fifth of a block of short texts:
 // XLA's products in float64 take eight times as long on a CPU. (In float32 the sizes of q.k,

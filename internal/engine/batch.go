@@ -173,10 +173,14 @@ func (l chunks) longest() int {
 func (s *step) shape(batches []batch, params int64, rows func(n, usual int) (int, error)) error {
 	for i := range batches {
 		b := &batches[i]
-		b.Invariant, b.Saves = rows != nil, len(s.keep) > 0
+		b.Invariant, b.Saves = rows != nil, len(s.saving) > 0
 		b.T = bucket(b.n)
-		if s.pooled {
-			b.T = max(keyBucket(b.n), pooledChunk)
+		serves := s.tree.limit > 0 // for so long that compiling costs little, in batches of all sizes
+		if serves {
+			b.T = keyBucket(b.n)
+			if b.n <= pooledChunk {
+				b.T = pooledChunk
+			}
 		}
 		if b.Invariant {
 			var err error
@@ -193,7 +197,7 @@ func (s *step) shape(batches []batch, params int64, rows func(n, usual int) (int
 		// The last batch is as large as the others where computing the rest of it for nothing
 		// costs less than compiling does.
 		const compiling = 1e11 // operations take about as long, for a block
-		if i > 0 && 2*float64(params)*float64(batches[i-1].T-b.T) < compiling {
+		if i > 0 && !serves && 2*float64(params)*float64(batches[i-1].T-b.T) < compiling {
 			b.T = batches[i-1].T
 		}
 		s.chunk(b)

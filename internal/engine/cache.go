@@ -24,7 +24,7 @@ func (e *Engine) window(ctx context.Context, requests []Request) ([]Result, erro
 	if e.cache == nil {
 		results, err := e.compute(ctx, requests)
 		if err == nil {
-			e.told(len(requests), false)
+			e.onWindow(len(requests), false)
 		}
 		return results, err
 	}
@@ -58,7 +58,7 @@ func (e *Engine) window(ctx context.Context, requests []Request) ([]Result, erro
 			results[i] = results[i].with(more[n])
 		}
 	}
-	e.told(len(requests), len(rest) == 0)
+	e.onWindow(len(requests), len(rest) == 0)
 	return results, nil
 }
 

@@ -28,16 +28,16 @@ type Engine struct {
 	mu          sync.Mutex
 	executables *executables
 	tree        *tree
-	computed    int // nodes so far, for tests
+	computed    int // tokens so far, for tests
 	closed      bool
 
-	cache     Cache // nil without
-	told      func(requests int, cached bool)
+	cache     Cache                           // nil without
+	onWindow  func(requests int, cached bool) // as Options.Window
 	maxTokens int
 	tokenName func(id int32) string
-	// WindowNodes bounds the hidden states of a window, which Run computes in one go. Tests
-	// change it; results in a Cache of windows are found by the same bound alone.
-	WindowNodes int
+	// WindowStates bounds the hidden states of a window. Tests change it; a Cache of windows
+	// finds its results again under the same bound alone.
+	WindowStates int
 
 	// What is computed at a time. They decide how texts are grouped, which can show
 	// in a number's last bits, so they do not depend on the machine.
@@ -52,13 +52,13 @@ type Engine struct {
 }
 
 const (
-	// A step holds the residual stream of its nodes, 4*D bytes each. Where weights are
+	// A step holds the residual stream of its tokens, 4*D bytes each. Where weights are
 	// streamed, a larger one reads them less often.
 	defaultStepTokens = 4096
 	// A batch is large enough that reading the weights counts little beside the
 	// products (256, measured), and small enough for the cache.
 	defaultBatchTokens = 256
-	// Saved keys stand before a step in the memory that a batch of twice its tokens takes.
+	// The saved keys before a step, unless one path has more.
 	defaultSavedKeys = 1024
 )
 
@@ -70,8 +70,8 @@ type Options struct {
 	// the device shares its memory. A model that needs more streams its blocks. The
 	// numbers do not depend on it.
 	Memory int64
-	// Prompts bounds the bytes of prompts' keys and values that are kept for later
-	// calls; 0 keeps none.
+	// Prompts bounds the bytes of prompts' keys and values that are saved for later
+	// windows; 0 saves none.
 	Prompts int64
 	// MaxTokens bounds the length of a request; 0: the model's context.
 	MaxTokens int
@@ -107,9 +107,9 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 		o.sliceRows = defaultSliceRows
 	}
 	e := &Engine{model: m, backend: backend, dtype: dtype, stepTokens: defaultStepTokens, batchTokens: defaultBatchTokens, savedKeys: defaultSavedKeys, scoreBytes: defaultScoreBytes, sliceRows: o.sliceRows,
-		cache: o.Cache, told: o.Window, maxTokens: o.MaxTokens, tokenName: o.TokenName, WindowNodes: defaultWindowNodes}
-	if e.told == nil {
-		e.told = func(int, bool) {}
+		cache: o.Cache, onWindow: o.Window, maxTokens: o.MaxTokens, tokenName: o.TokenName, WindowStates: defaultWindowStates}
+	if e.onWindow == nil {
+		e.onWindow = func(int, bool) {}
 	}
 	if e.tokenName == nil {
 		e.tokenName = func(int32) string { return "" }

@@ -16,7 +16,7 @@ type plan struct {
 	children map[*node][]*node // in the order in which requests come through them
 	order    []token           // those that are computed, depth first
 	outputs  map[token]*outputs
-	keep     map[*node]*keysValues // being computed, to be saved
+	saving   map[*node]*keysValues // being computed
 	reserved int64                 // bytes of these
 	ends     []*node               // of the requests
 }
@@ -89,7 +89,7 @@ func (r Request) before() int { return min(max(r.From-1, 0), r.states()) }
 // plan enters requests, of the given numbers, into the tree. finish ends it.
 func (t *tree) plan(requests []Request, numbers []int, invariant bool) *plan {
 	t.plans++
-	p := &plan{tree: t, invariant: invariant, computed: map[*node]bool{}, after: map[*node]int{}, children: map[*node][]*node{}, outputs: map[token]*outputs{}, keep: map[*node]*keysValues{}}
+	p := &plan{tree: t, invariant: invariant, computed: map[*node]bool{}, after: map[*node]int{}, children: map[*node][]*node{}, outputs: map[token]*outputs{}, saving: map[*node]*keysValues{}}
 	asking := slices.DeleteFunc(slices.Clone(numbers), func(n int) bool { return requests[n].states() == 0 })
 	for _, n := range asking { // all splits come first
 		r := requests[n]
@@ -134,9 +134,9 @@ func (p *plan) ask(number int, r Request, path []*node) {
 	}
 	if before >= leastSaved && t.limit > 0 {
 		last := prompt[len(prompt)-1]
-		again := last.asked
+		asked := last.asked
 		t.mark(last)
-		if again || before >= longPrompt {
+		if asked || before >= longPrompt {
 			p.save(prompt[saved:])
 		}
 	}
@@ -167,7 +167,7 @@ func (p *plan) usable(n *node) bool { return n.saved != nil && (n.saved.invarian
 
 // save plans to keep the keys and values of nodes, if they are worth it and there is room.
 func (p *plan) save(nodes []*node) {
-	nodes = slices.DeleteFunc(slices.Clone(nodes), func(n *node) bool { return p.keep[n] != nil })
+	nodes = slices.DeleteFunc(slices.Clone(nodes), func(n *node) bool { return p.saving[n] != nil })
 	tokens, bytes := 0, int64(0)
 	for _, n := range nodes {
 		tokens += len(n.ids)
@@ -179,7 +179,7 @@ func (p *plan) save(nodes []*node) {
 	p.tree.used += bytes
 	p.reserved += bytes
 	for _, n := range nodes {
-		p.keep[n] = p.tree.keysValues(len(n.ids), p.invariant)
+		p.saving[n] = p.tree.keysValues(len(n.ids), p.invariant)
 	}
 }
 
@@ -188,8 +188,8 @@ func (p *plan) finish(computed bool) {
 	t := p.tree
 	t.used -= p.reserved
 	if computed {
-		for _, n := range slices.SortedFunc(maps.Keys(p.keep), func(a, b *node) int { return b.end - a.end }) {
-			n.saved = p.keep[n]
+		for _, n := range slices.SortedFunc(maps.Keys(p.saving), func(a, b *node) int { return b.end - a.end }) {
+			n.saved = p.saving[n]
 			t.account(n) // those above after those below, which go first
 		}
 	}

@@ -220,12 +220,9 @@ func (e *Engine) save(p *step, shard *shard, in *inputs, own []*tensors.Tensor) 
 		err := tensors.ConstFlatData(tensor, func(flat []float32) {
 			for i := range in.n {
 				t := p.tokens[in.from+i]
-				kept := p.keep[t.node]
-				if kept == nil {
-					continue
+				if to := p.saving[t.node]; to != nil {
+					copy([][][]float32{to.k, to.v}[n][shard.block][t.i*width:(t.i+1)*width], flat[i*width:])
 				}
-				to := [][][]float32{kept.k, kept.v}[n][shard.block]
-				copy(to[t.i*width:(t.i+1)*width], flat[i*width:])
 			}
 		})
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 // and no more than is cheap to lose. Within the bounds a window depends on the requests
 // alone, never on time, so that a run that is started again has the same windows.
 const (
-	defaultWindowNodes  = 4096    // hidden states: some seconds of a small model on two cores
+	defaultWindowStates = 4096    // hidden states: some seconds of a small model on two cores
 	windowTokens        = 1 << 20 // held in memory
 	windowDistributions = 64      // handed out together
 )
@@ -22,10 +22,10 @@ const (
 // window gathers requests, and counts the hidden states that computing them takes: one for
 // each different prefix, as many as a prefix tree of them has nodes.
 type window struct {
-	limit         int // of nodes
+	limit         int // of hidden states
 	vocabulary    int
 	requests      []Request
-	nodes         prefix.Tree
+	states        prefix.Tree
 	tokens        int
 	distributions int
 	raw, sets     [][]bool // the different Within of the requests as they came, and whole
@@ -34,17 +34,17 @@ type window struct {
 func (w *window) reset() {
 	clear(w.requests) // ids are the caller's
 	w.requests, w.tokens, w.distributions, w.raw, w.sets = w.requests[:0], 0, 0, nil, nil
-	w.nodes.Reset()
+	w.states.Reset()
 }
 
 // add takes a request, or answers false if it would make the window too large. An empty
 // window takes any.
 func (w *window) add(r Request) bool {
 	needed := r.IDs[:r.states()]
-	if len(w.requests) > 0 && (w.nodes.Len()+len(needed)-w.nodes.Shared(needed) > w.limit || w.tokens+len(r.IDs) >= windowTokens || r.Distribution && w.distributions == windowDistributions) {
+	if len(w.requests) > 0 && (w.states.Len()+len(needed)-w.states.Shared(needed) > w.limit || w.tokens+len(r.IDs) >= windowTokens || r.Distribution && w.distributions == windowDistributions) {
 		return false
 	}
-	w.nodes.Add(needed)
+	w.states.Add(needed)
 	r.Within = w.set(r.Within)
 	w.requests = append(w.requests, r)
 	w.tokens += len(r.IDs) + 1 // a request without tokens takes room too
@@ -89,7 +89,7 @@ func (e *Engine) Fresh(ctx context.Context, requests iter.Seq[Request]) iter.Seq
 
 func (e *Engine) run(requests iter.Seq[Request], answer func(window []Request) ([]Result, error)) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
-		w := &window{limit: e.WindowNodes, vocabulary: e.model.V}
+		w := &window{limit: e.WindowStates, vocabulary: e.model.V}
 		done := 0
 		flush := func() bool {
 			if len(w.requests) == 0 {

@@ -49,8 +49,8 @@ func TestWindow(t *testing.T) {
 					t.Fatal("an empty window refused a text")
 				}
 			}
-			if n := states(w.requests); n != w.nodes.Len() || n > limit && len(w.requests) > 1 {
-				t.Fatalf("%d states in %d texts, counted %d, limit %d", n, len(w.requests), w.nodes.Len(), limit)
+			if n := states(w.requests); n != w.states.Len() || n > limit && len(w.requests) > 1 {
+				t.Fatalf("%d states in %d texts, counted %d, limit %d", n, len(w.requests), w.states.Len(), limit)
 			}
 		}
 	}
