@@ -108,20 +108,22 @@ func (s *Server) reward(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	pairs := make([]*implicit.Reward, len(replies))
+	pair.Beta = beta
+	pairs := make([]implicit.Reward, len(replies))
+	toScore := make([]*implicit.Reward, len(replies))
 	for i, reply := range replies {
-		pairs[i] = &implicit.Reward{Item: implicit.Item{Reply: reply}}
-		if err := encode(pair, pairs[i], r.Rendering, func(*Model, string) ([]tokenize.Message, error) { return chat, nil }); err != nil {
+		if pairs[i], err = encode(pair, implicit.Item{Messages: chat, Reply: reply}); err != nil {
 			return nil, refuse("replies", "reply %d: %v", i, err)
 		}
+		toScore[i] = &pairs[i]
 	}
-	if err := s.scorePairs(ctx, c, r.User, pairs); err != nil {
+	if err := s.scorePairs(ctx, c, r.User, toScore); err != nil {
 		return nil, err
 	}
 	out := rewardResponse{Object: "implicit_reward", Tuned: s.models[s.tuned].Name, Base: s.models[s.base].Name,
 		Rendering: r.Rendering, Beta: beta, Data: make([]rewardData, len(pairs))}
 	for i, p := range pairs {
-		if out.Data[i], err = dataOf(i, p, beta, r.PerToken); err != nil {
+		if out.Data[i], err = dataOf(i, p, r.PerToken); err != nil {
 			return nil, err
 		}
 	}
@@ -206,58 +208,52 @@ func (r *rewardRequest) replies(limits Limits) ([]string, error) {
 	return replies, nil
 }
 
-// pairAs is the tuned and the base model as they read text for a request. A BOS of the
-// rendering comes before that of reading, which is for both.
-func (s *Server) pairAs(r *reading, as rendering) (pair [2]*Model, err error) {
+// pairAs is the pair as its models read text for a request. A BOS of the rendering comes
+// before that of reading, which is for both.
+func (s *Server) pairAs(r *reading, as rendering) (pair implicit.Pair, err error) {
 	chats := as.Tuned == "chat" || as.Base == "chat"
-	if pair[0], err = r.of(s.models[s.tuned], chats); err == nil {
-		pair[1], err = r.of(s.models[s.base], chats)
-	}
+	tuned, err := r.of(s.models[s.tuned], chats)
 	if err != nil {
 		return pair, err
 	}
-	return [2]*Model{pair[0].with(as.TunedBOS), pair[1].with(as.BaseBOS)}, nil
-}
-
-// encode makes the two texts of a reply. chat returns what each model reads before it.
-func encode(pair [2]*Model, p *implicit.Reward, as rendering, chat func(m *Model, as string) ([]tokenize.Message, error)) error {
-	if p.Reply == "" {
-		return errors.New("empty, wanted text")
-	}
-	var err error
-	if p.TunedText, err = encodeReply(pair[0], as.Tuned, chat, p.Reply); err != nil {
-		return fmt.Errorf("tuned model: %w", err)
-	}
-	if p.BaseText, err = encodeReply(pair[1], as.Base, chat, p.Reply); err != nil {
-		return fmt.Errorf("base model: %w", err)
-	}
-	return nil
-}
-
-func encodeReply(m *Model, as string, chat func(m *Model, as string) ([]tokenize.Message, error), reply string) (text tokenize.Encoded, err error) {
-	t := m.Tokenizer()
-	if t == nil {
-		return text, errors.New("no tokenizer, wanted one to make tokens of text")
-	}
-	messages, err := chat(m, as)
+	base, err := r.of(s.models[s.base], chats)
 	if err != nil {
+		return pair, err
+	}
+	return implicit.Pair{Tuned: tuned.with(as.TunedBOS).policy(as.Tuned), Base: base.with(as.BaseBOS).policy(as.Base)}, nil
+}
+
+// policy is the model as it reads items, "raw" or as a "chat".
+func (m *Model) policy(as string) *implicit.Policy {
+	return &implicit.Policy{LM: m.LM, Encode: func(it implicit.Item) (text tokenize.Encoded, err error) {
+		t, messages := m.Tokenizer(), it.Conversation()
+		switch {
+		case t == nil:
+			err = errors.New("no tokenizer, wanted one to make tokens of text")
+		case as == "chat":
+			text, err = t.Conversation(messages, it.Reply, m.Chat)
+		case len(messages[0].Extra) > 0:
+			err = fmt.Errorf("the message's %.40q has no place in raw text: wanted rendering chat, or a message without it", messages[0].Extra[0].Name)
+		default:
+			text, err = m.raw(messages[0].Content, it.Reply)
+		}
+		if err == nil {
+			err = checkIDs(text.IDs, m)
+		}
 		return text, err
+	}}
+}
+
+// encode makes the texts of an item, or says why there are none, in the words for a client.
+func encode(pair implicit.Pair, it implicit.Item) (implicit.Reward, error) {
+	r := pair.Encode(it)
+	if bad, ok := errors.AsType[*implicit.ItemError](r.Err); ok {
+		if bad.Model == "" {
+			return r, bad.Err
+		}
+		return r, fmt.Errorf("%s model: %w", bad.Model, bad.Err)
 	}
-	switch {
-	case as == "chat":
-		text, err = t.Conversation(messages, reply, m.Chat)
-	case len(messages[0].Extra) > 0:
-		err = fmt.Errorf("the message's %.40q has no place in raw text: wanted rendering chat, or a message without it", messages[0].Extra[0].Name)
-	default:
-		text, err = m.raw(messages[0].Content, reply)
-	}
-	switch {
-	case err != nil:
-		return text, err
-	case text.Reply >= len(text.IDs):
-		return text, errors.New("the encoded reply has no tokens, wanted at least one")
-	}
-	return text, checkIDs(text.IDs, m)
+	return r, nil
 }
 
 // user is a chat of one message.
@@ -290,9 +286,9 @@ func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []*
 }
 
 // dataOf writes the answer for one reply.
-func dataOf(i int, p *implicit.Reward, beta float64, perToken bool) (rewardData, error) {
+func dataOf(i int, p implicit.Reward, perToken bool) (rewardData, error) {
 	d := rewardData{
-		Index: i, Reward: number(beta * p.LogRatio()), LogRatio: number(p.LogRatio()), LogpTuned: number(p.Tuned.Sum()), LogpBase: number(p.Base.Sum()),
+		Index: i, Reward: number(p.Value()), LogRatio: number(p.LogRatio()), LogpTuned: number(p.Tuned.Sum()), LogpBase: number(p.Base.Sum()),
 		MeanLogRatio: number(p.MeanLogRatio()), TokensTuned: len(p.Tuned.LogProbs), TokensBase: len(p.Base.LogProbs), Flags: append([]string{}, p.Flags()...),
 	}
 	if !perToken {
@@ -306,7 +302,7 @@ func dataOf(i int, p *implicit.Reward, beta float64, perToken bool) (rewardData,
 	for n, span := range spans {
 		start := characters(p.Reply[:span.Start])
 		d.PerToken[n] = spanValue{Text: span.Text, Start: start, End: start + characters(span.Text),
-			LogpTuned: number(span.Tuned), LogpBase: number(span.Base), Reward: number(beta * span.LogRatio())}
+			LogpTuned: number(span.Tuned), LogpBase: number(span.Base), Reward: number(p.Beta * span.LogRatio())}
 	}
 	return d, nil
 }

@@ -77,9 +77,9 @@ func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
 	var bad []trainerError
 	for i, query := range queries {
 		reply, err := replyOf(query, prompts[i], s.models[s.tuned].Tokenizer(), s.models[s.base].Tokenizer())
-		p := &implicit.Reward{Item: implicit.Item{Prompt: prompts[i], Reply: reply}}
-		if err == nil && reply != "" { // ln 1 - ln 1
-			if err = s.encodeTrainer(o.pair, p, o.as); err == nil {
+		p := &implicit.Reward{} // of no reply: ln 1 - ln 1
+		if err == nil && reply != "" {
+			if *p, err = encode(o.pair, implicit.Item{Prompt: prompts[i], Reply: reply}); err == nil {
 				toScore = append(toScore, p)
 			}
 		}
@@ -111,7 +111,7 @@ func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
 		}
 		return values
 	}
-	out.Rewards = list(func(p *implicit.Reward) float64 { return o.beta * p.LogRatio() })
+	out.Rewards = list(func(p *implicit.Reward) float64 { return p.Value() })
 	out.Scores = out.Rewards
 	out.Logs["logp_tuned"] = list(func(p *implicit.Reward) float64 { return p.Tuned.Sum() })
 	out.Logs["logp_base"] = list(func(p *implicit.Reward) float64 { return p.Base.Sum() })
@@ -121,9 +121,8 @@ func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
 // trainerOptions are those of the address.
 type trainerOptions struct {
 	as      rendering
-	pair    [2]*Model // as the address says that they read text
-	beta    float64
-	missing *float64 // in place of null
+	pair    implicit.Pair // as the address says that its models read text
+	missing *float64      // in place of null
 }
 
 func (s *Server) trainerOptions(c *call) (o trainerOptions, err error) {
@@ -161,31 +160,39 @@ func (s *Server) trainerOptions(c *call) (o trainerOptions, err error) {
 	if o.pair, err = s.pairAs(&how, o.as); err != nil {
 		return o, err
 	}
-	o.beta, err = s.betaOf(beta)
+	o.pair.Tuned = s.models[s.tuned].ofTrainer(o.pair.Tuned, o.as.Tuned)
+	o.pair.Base = s.models[s.base].ofTrainer(o.pair.Base, o.as.Base)
+	o.pair.Beta, err = s.betaOf(beta)
 	return o, err
 }
 
-// encodeTrainer makes the texts of a query.
-func (s *Server) encodeTrainer(pair [2]*Model, p *implicit.Reward, as rendering) error {
-	return encode(pair, p, as, func(m *Model, as string) ([]tokenize.Message, error) {
-		t, prompt := m.Tokenizer(), p.Prompt
+// ofTrainer is a policy for prompts as a trainer sends them: with a BOS already in raw text,
+// and never with a template's own tokens where the template would add them once more.
+func (m *Model) ofTrainer(p *implicit.Policy, as string) *implicit.Policy {
+	q := *p
+	q.Encode = func(it implicit.Item) (tokenize.Encoded, error) {
+		t := m.Tokenizer()
+		if t == nil {
+			return p.Encode(it)
+		}
 		if as == "raw" {
 			if bos, ok := t.SpecialToken("bos_token"); ok {
 				if id, ok := t.BOS(); ok && t.Decode(id) == bos {
-					prompt = strings.TrimPrefix(prompt, bos) // Plain puts it there
+					it.Prompt = strings.TrimPrefix(it.Prompt, bos) // RawBOS puts it there
 				}
 			}
-			return user(prompt), nil
+			return p.Encode(it)
 		}
-		ids, _, err := t.Encode(prompt)
+		ids, _, err := t.Encode(it.Prompt)
 		if err != nil {
-			return nil, err
+			return tokenize.Encoded{}, err
 		}
 		if at := slices.IndexFunc(ids, t.IsSpecial); at >= 0 {
-			return nil, fmt.Errorf("the prompt holds %q, as a chat template writes it, and would be rendered by the template once more: post to /get_reward?tuned=raw&base=raw", t.Decode(ids[at]))
+			return tokenize.Encoded{}, fmt.Errorf("the prompt holds %q, as a chat template writes it, and would be rendered by the template once more: post to /get_reward?tuned=raw&base=raw", t.Decode(ids[at]))
 		}
-		return user(prompt), nil
-	})
+		return p.Encode(it)
+	}
+	return &q
 }
 
 // strings reads a list of strings that must be there.
