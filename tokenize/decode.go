@@ -1,7 +1,6 @@
 package tokenize
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -65,12 +64,12 @@ func (p part) decoderStep() (func([]string) []string, error) {
 		return func(in []string) []string { return []string{strings.Join(in, "")} }, nil
 	case "Replace":
 		if p.Pattern.String == nil || *p.Pattern.String == "" {
-			return nil, errors.New("Replace: a pattern that is not a string")
+			return nil, fmt.Errorf("%s: a pattern that is not a string", p.Type)
 		}
 		return each(func(_ int, s string) string { return strings.ReplaceAll(s, *p.Pattern.String, p.Content) }), nil
 	case "Strip":
 		if utf8.RuneCountInString(p.Content) != 1 {
-			return nil, fmt.Errorf("Strip: content %q, wanted one character", p.Content)
+			return nil, fmt.Errorf("%s: content %q, wanted one character", p.Type, p.Content)
 		}
 		return each(func(_ int, s string) string { return p.strip(s) }), nil
 	case "Metaspace":
