@@ -362,6 +362,3 @@ func (s *step) savedPath(t token) []location {
 type location int32
 
 func savedKey(i int) location { return location(-1 - i) }
-
-// saved returns the number of a saved key, or false.
-func (l location) saved() (i int, ok bool) { return int(-1 - l), l < 0 }
