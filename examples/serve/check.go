@@ -9,7 +9,6 @@ import (
 
 // check refuses flags that do not go together, before anything is loaded.
 func (o *flags) check(f *cli.Flags) error {
-	var err error
 	pair := o.Tuned != "" || o.Base != ""
 	switch {
 	case pair == (o.model != ""):
@@ -23,17 +22,8 @@ func (o *flags) check(f *cli.Flags) error {
 	case o.limits.Texts <= 0 || o.limits.Tokens <= 0 || o.limits.Requests <= 0 || o.limits.Queue <= 0:
 		return cli.Usagef("-max-texts, -max-tokens, -max-requests and -max-queue: wanted numbers above 0")
 	}
-	if o.limits.Body, err = cli.ParseSize(o.body); err != nil {
-		return cli.Usagef("-max-body: %v", err)
-	}
-	if o.limits.Bodies, err = cli.ParseSize(o.bodies); err != nil {
-		return cli.Usagef("-max-bodies: %v", err)
-	}
-	if o.promptBytes, err = sizeOrNone(o.prompts); err != nil {
-		return cli.Usagef("-prompt-cache: %v", err)
-	}
-	if o.answerBytes, err = sizeOrNone(o.answers); err != nil {
-		return cli.Usagef("-answer-cache: %v", err)
+	if err := o.sizes(); err != nil {
+		return err
 	}
 	if err := o.Check(f, "chat"); err != nil { // a request may ask for a chat
 		return err
@@ -43,6 +33,25 @@ func (o *flags) check(f *cli.Flags) error {
 	}
 	if !serve.Loopback(o.listen) && o.tokenFile == "" && !o.anyone {
 		return cli.Usagef("-listen %s is reached from other machines: wanted -token-file, or -anyone to let all of them in", o.listen)
+	}
+	return nil
+}
+
+// sizes reads the flags that are sizes in bytes.
+func (o *flags) sizes() (err error) {
+	for _, size := range []struct {
+		flag, value string
+		read        func(string) (int64, error)
+		to          *int64
+	}{
+		{"max-body", o.body, cli.ParseSize, &o.limits.Body},
+		{"max-bodies", o.bodies, cli.ParseSize, &o.limits.Bodies},
+		{"prompt-cache", o.prompts, sizeOrNone, &o.promptBytes},
+		{"answer-cache", o.answers, sizeOrNone, &o.answerBytes},
+	} {
+		if *size.to, err = size.read(size.value); err != nil {
+			return cli.Usagef("-%s: %v", size.flag, err)
+		}
 	}
 	return nil
 }

@@ -47,7 +47,6 @@ type completionsRequest struct {
 
 // check refuses what is not done, rather than ignore it.
 func (r *completionsRequest) check() error {
-	one := func(n *int) bool { return n == nil || *n == 1 }
 	switch {
 	case r.Stream:
 		return refuse("stream", "stream: true, wanted false: answers are not streamed")
@@ -61,6 +60,14 @@ func (r *completionsRequest) check() error {
 		return refuse("logprobs", "logprobs: %d, wanted 0 to %d", *r.Logprobs, logprobsMost)
 	case r.PromptLogprobs != nil && (*r.PromptLogprobs < 0 || *r.PromptLogprobs > logprobsMost):
 		return refuse("prompt_logprobs", "prompt_logprobs: %d, wanted 0 to %d", *r.PromptLogprobs, logprobsMost)
+	}
+	return r.checkWriting()
+}
+
+// checkWriting refuses what asks for more than the likeliest next token.
+func (r *completionsRequest) checkWriting() error {
+	one := func(n *int) bool { return n == nil || *n == 1 }
+	switch {
 	case !one(r.N):
 		return refuse("n", "n: %d, wanted 1", *r.N)
 	case !one(r.BestOf):

@@ -41,7 +41,6 @@ func (s *Server) tokenize(_ context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	chat := !strictjson.Null(r.Messages)
-	var ids []int32
 	bos, err := r.strings(r.AddSpecialTokens)
 	if err != nil {
 		return nil, err
@@ -49,41 +48,9 @@ func (s *Server) tokenize(_ context.Context, c *call) (any, error) {
 	if m, err = r.of(m, chat); err != nil {
 		return nil, err
 	}
-	switch {
-	case chat == (r.Prompt != nil):
-		return nil, refuse("prompt", "wanted prompt or messages, one of them")
-	case chat && r.AddGenerationPrompt != nil && !*r.AddGenerationPrompt:
-		return nil, refuse("add_generation_prompt", "add_generation_prompt: false, wanted true")
-	case chat:
-		messages, err := readMessages(r.Messages)
-		if err != nil {
-			return nil, err
-		}
-		text, err := t.Conversation(messages, "", m.Chat)
-		if err != nil {
-			return nil, refuse("messages", "messages: %v", err)
-		}
-		ids = text.IDs
-	case bos && *r.Prompt != "":
-		text, err := m.raw(*r.Prompt, "")
-		if err != nil {
-			return nil, refuse("prompt", "prompt: %v", err)
-		}
-		ids = text.IDs
-	case bos: // what stands before any text
-		with, err := m.raw("x", "")
-		if err != nil {
-			return nil, refuse("prompt", "prompt: %v", err)
-		}
-		without, err := t.RawBOS("x", "", tokenize.BOSNone)
-		if err != nil {
-			return nil, refuse("prompt", "prompt: %v", err)
-		}
-		ids = with.IDs[:len(with.IDs)-len(without.IDs)]
-	default:
-		if ids, _, err = t.Encode(*r.Prompt); err != nil {
-			return nil, refuse("prompt", "prompt: %v", err)
-		}
+	ids, err := r.ids(m, t, chat, bos)
+	if err != nil {
+		return nil, err
 	}
 	c.tokens = len(ids)
 	out := tokenizeResponse{Count: len(ids), MaxModelLen: m.MaxTokens(), Tokens: append([]int32{}, ids...)}
@@ -98,6 +65,48 @@ func (s *Server) tokenize(_ context.Context, c *call) (any, error) {
 		}
 	}
 	return out, nil
+}
+
+// ids are the tokens of the request's messages, as a chat, or of its prompt, with what stands
+// before text where there is bos.
+func (r *tokenizeRequest) ids(m *Model, t *tokenize.Tokenizer, chat, bos bool) ([]int32, error) {
+	switch {
+	case chat == (r.Prompt != nil):
+		return nil, refuse("prompt", "wanted prompt or messages, one of them")
+	case chat && r.AddGenerationPrompt != nil && !*r.AddGenerationPrompt:
+		return nil, refuse("add_generation_prompt", "add_generation_prompt: false, wanted true")
+	case chat:
+		messages, err := readMessages(r.Messages)
+		if err != nil {
+			return nil, err
+		}
+		text, err := t.Conversation(messages, "", m.Chat)
+		if err != nil {
+			return nil, refuse("messages", "messages: %v", err)
+		}
+		return text.IDs, nil
+	case bos && *r.Prompt != "":
+		text, err := m.raw(*r.Prompt, "")
+		if err != nil {
+			return nil, refuse("prompt", "prompt: %v", err)
+		}
+		return text.IDs, nil
+	case bos: // what stands before any text
+		with, err := m.raw("x", "")
+		if err != nil {
+			return nil, refuse("prompt", "prompt: %v", err)
+		}
+		without, err := t.RawBOS("x", "", tokenize.BOSNone)
+		if err != nil {
+			return nil, refuse("prompt", "prompt: %v", err)
+		}
+		return with.IDs[:len(with.IDs)-len(without.IDs)], nil
+	}
+	ids, _, err := t.Encode(*r.Prompt)
+	if err != nil {
+		return nil, refuse("prompt", "prompt: %v", err)
+	}
+	return ids, nil
 }
 
 // detokenizeRequest is vLLM's.
