@@ -17,9 +17,9 @@ func (o *flags) check(f *cli.Flags) error {
 		return cli.Usagef("-tuned and -base belong together")
 	case o.log != "text" && o.log != "json" && o.log != "none":
 		return cli.Usagef("-log %q, wanted text, json or none", o.log)
-	case o.limits.Timeout <= 0 || o.limits.Wait <= 0 || o.grace <= 0:
+	case min(o.limits.Timeout, o.limits.Wait, o.grace) <= 0:
 		return cli.Usagef("-timeout, -wait and -grace: wanted times above 0")
-	case o.limits.Texts <= 0 || o.limits.Tokens <= 0 || o.limits.Requests <= 0 || o.limits.Queue <= 0:
+	case min(o.limits.Texts, o.limits.Tokens, o.limits.Requests, o.limits.Queue) <= 0:
 		return cli.Usagef("-max-texts, -max-tokens, -max-requests and -max-queue: wanted numbers above 0")
 	}
 	if err := o.sizes(); err != nil {
