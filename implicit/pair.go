@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
-	"slices"
 
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
@@ -154,7 +152,7 @@ func (s member) run(ctx context.Context, todo []*Reward) error {
 			return fmt.Errorf("more results than the %d texts", n)
 		}
 		text, to := s.part(todo[n])
-		if err := checkResult(result, len(text.IDs)-text.Reply); err != nil {
+		if err := result.Check(s.request(*text), s.LM.VocabSize()); err != nil {
 			return fmt.Errorf("reply %q: %w", todo[n].Reply, err)
 		}
 		*to = result
@@ -162,20 +160,6 @@ func (s member) run(ctx context.Context, todo []*Reward) error {
 	}
 	if n < len(todo) {
 		return fmt.Errorf("%d results for %d texts", n, len(todo))
-	}
-	return nil
-}
-
-func checkResult(r logprob.Result, tokens int) error {
-	if len(r.LogProbs) != tokens {
-		return fmt.Errorf("%d log-probabilities, wanted %d", len(r.LogProbs), tokens)
-	}
-	bad := func(v float32) bool { return v != v || math.IsInf(float64(v), 1) }
-	if i := slices.IndexFunc(r.LogProbs, bad); i >= 0 {
-		return fmt.Errorf("token %d: log-probability %v, wanted a number or -Inf", i, r.LogProbs[i])
-	}
-	if r.Within != r.Within || r.Within > 1e-3 {
-		return fmt.Errorf("ln of the probability of its end is %v, wanted at most 0", r.Within)
 	}
 	return nil
 }

@@ -2,8 +2,10 @@ package logprob
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"math"
+	"slices"
 
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -87,6 +89,27 @@ func (r Result) Mean() float64 {
 		return math.NaN()
 	}
 	return r.Sum() / float64(len(r.LogProbs))
+}
+
+// Check holds an answer to its request: one log-probability for each reply token, finite or
+// -Inf, a probability of a set of at most 1 (but for rounding), and as many likely tokens and
+// values of a distribution as were asked for, of a vocabulary of vocabSize.
+func (r Result) Check(q Request, vocabSize int) error {
+	places := len(q.IDs) - q.From
+	bad := func(v float32) bool { return v != v || math.IsInf(float64(v), 1) }
+	switch i := slices.IndexFunc(r.LogProbs, bad); {
+	case len(r.LogProbs) != places:
+		return fmt.Errorf("%d log-probabilities, wanted %d", len(r.LogProbs), places)
+	case i >= 0:
+		return fmt.Errorf("token %d: log-probability %v, wanted a number or -Inf", i, r.LogProbs[i])
+	case r.Within != r.Within || r.Within > 1e-3:
+		return fmt.Errorf("ln of the probability of its end is %v, wanted at most 0", r.Within)
+	case q.TopK > 0 && len(r.Top) != places+1:
+		return fmt.Errorf("the likeliest at %d places, wanted %d", len(r.Top), places+1)
+	case q.Distribution && len(r.Distribution) != vocabSize:
+		return fmt.Errorf("a distribution of %d values, wanted %d", len(r.Distribution), vocabSize)
+	}
+	return nil
 }
 
 // Score yields the log-probabilities of the texts' replies: m.Run on RequestOf each text.

@@ -26,8 +26,6 @@ func decode(body []byte, to any) error {
 	return notDecoded(strictjson.Unmarshal(body, to))
 }
 
-// null tells whether a field is not there.
-
 // notDecoded says in the client's words what was wrong with the JSON.
 func notDecoded(err error) error {
 	if err == nil {

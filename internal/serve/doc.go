@@ -6,7 +6,7 @@
 //
 // # The way of a request
 //
-//	server.go       routes; the outer shell: panics, logs, metrics, token, body limit
+//	server.go       routes; the middleware: panics, logs, metrics, token, body limit
 //	halfclose.go    whether the client is still there
 //	decode.go       body -> request, strictly (package strictjson): unknown fields, keys twice, nulls
 //	reading.go      the system message, the template's variables and the BOS of a request

@@ -237,7 +237,7 @@ func TestPanic(t *testing.T) {
 	close(f.gate)
 	group.Wait()
 	w := httptest.NewRecorder()
-	s.shell(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("x") })).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	s.middleware(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("x") })).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if refusal(t, w); w.Code != 500 {
 		t.Errorf("status %d, wanted 500", w.Code)
 	}

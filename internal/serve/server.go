@@ -95,7 +95,7 @@ func New(o Options) (*Server, error) {
 	s.metrics.gauge("admitted_requests", "Requests that wait or are computed.", func() float64 { n, _ := s.queue.waiting(); return float64(n) })
 	s.metrics.gauge("admitted_tokens", "Tokens of these requests.", func() float64 { _, n := s.queue.waiting(); return float64(n) })
 	s.metrics.gauge("held_body_bytes", "Bytes of request bodies held.", func() float64 { return float64(s.bodies.held.Load()) })
-	s.handler = s.shell(s.routes())
+	s.handler = s.middleware(s.routes())
 	return s, nil
 }
 
@@ -275,9 +275,9 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// shell is what every request goes through: panics, log and metrics, and the checks of
+// middleware is what every request goes through: panics, log and metrics, and the checks of
 // auth.go.
-func (s *Server) shell(inner http.Handler) http.Handler {
+func (s *Server) middleware(inner http.Handler) http.Handler {
 	inner = s.guard(inner)
 	known := map[string]bool{}
 	for path := range s.posts() {
