@@ -11,10 +11,10 @@ import (
 // open are the paths that need no token: they tell nothing about the models.
 var open = map[string]bool{"/healthz": true, "/readyz": true, "/": true, "/page.js": true, "/page.css": true, "/openapi.json": true}
 
-// guard lets those requests through that may be answered: with the token, where one is set;
+// auth lets those requests through that may be answered: with the token, where one is set;
 // where the server is for this machine alone, under a name of this machine (a web page that
 // has its own name point here is refused); and never from the script of another web site.
-func (s *Server) guard(inner http.Handler) http.Handler {
+func (s *Server) auth(inner http.Handler) http.Handler {
 	want := sha256.Sum256([]byte(s.token))
 	origin := http.NewCrossOriginProtection()
 	origin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -49,8 +49,8 @@ func (b *batch) add(w *work, i int) bool {
 	return true
 }
 
-// work is the worker: it computes batches until the queue is closed and empty.
-func (q *queue) work() {
+// worker computes batches until the queue is closed and empty.
+func (q *queue) worker() {
 	defer close(q.stopped)
 	for {
 		b := q.take()
@@ -140,7 +140,7 @@ func (q *queue) try(model int, items []item) error {
 		queries[i] = it.work.queries[it.i]
 	}
 	var answers []logprob.Result
-	err := q.guard(func() (err error) {
+	err := q.recovered(func() (err error) {
 		answers, err = ask(ctx, q.models[model].LM, queries)
 		return err
 	})
@@ -152,7 +152,7 @@ func (q *queue) try(model int, items []item) error {
 		if w.err != nil || w.ctx.Err() != nil {
 			continue
 		}
-		if err := q.guard(func() error { w.each(it.i, answers[i]); return nil }); err != nil {
+		if err := q.recovered(func() error { w.each(it.i, answers[i]); return nil }); err != nil {
 			q.fail(w, err)
 		} else if w.left--; w.left == 0 {
 			close(w.done)
@@ -161,8 +161,8 @@ func (q *queue) try(model int, items []item) error {
 	return nil
 }
 
-// guard makes an error of a panic.
-func (q *queue) guard(f func() error) (err error) {
+// recovered calls f and makes an error of a panic.
+func (q *queue) recovered(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			q.metrics.panics.Inc()

@@ -54,7 +54,7 @@ var errClosed = fail(http.StatusServiceUnavailable, "server_error", "", "shuttin
 
 func newQueue(models []*Model, limits Limits, m *metrics, log func(string, ...any)) *queue {
 	q := &queue{limits: limits, models: models, metrics: m, log: log, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
-	go q.work()
+	go q.worker()
 	return q
 }
 

@@ -261,28 +261,15 @@ func user(prompt string) []tokenize.Message {
 	return []tokenize.Message{{Role: "user", Content: prompt}}
 }
 
-// scorePairs fills in the scores of both models.
+// scorePairs fills in the results of both models, whose texts wait in the queue together.
 func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []*implicit.Reward) error {
-	works := make([]*work, 2)
-	for i, side := range []struct {
-		model int
-		part  func(*implicit.Reward) (tokenize.Encoded, *logprob.Result)
-	}{
-		{s.tuned, func(r *implicit.Reward) (tokenize.Encoded, *logprob.Result) { return r.TunedText, &r.Tuned }},
-		{s.base, func(r *implicit.Reward) (tokenize.Encoded, *logprob.Result) { return r.BaseText, &r.Base }},
-	} {
-		w := &work{client: c.client + " " + user, model: side.model, queries: make([]logprob.Request, len(pairs))}
-		for n := range pairs {
-			text, _ := side.part(pairs[n])
-			w.queries[n] = logprob.Request{IDs: text.IDs, From: text.Reply}
-		}
-		w.each = func(n int, a logprob.Result) {
-			_, to := side.part(pairs[n])
-			*to = a
-		}
-		works[i] = w
+	tuned := &work{client: c.client + " " + user, model: s.tuned, each: func(n int, a logprob.Result) { pairs[n].Tuned = a }}
+	base := &work{client: tuned.client, model: s.base, each: func(n int, a logprob.Result) { pairs[n].Base = a }}
+	for _, r := range pairs {
+		tuned.queries = append(tuned.queries, logprob.RequestOf(r.TunedText))
+		base.queries = append(base.queries, logprob.RequestOf(r.BaseText))
 	}
-	return s.run(ctx, c, works...)
+	return s.run(ctx, c, tuned, base)
 }
 
 // dataOf writes the answer for one reply.

@@ -278,7 +278,7 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // middleware is what every request goes through: panics, log and metrics, and the checks of
 // auth.go.
 func (s *Server) middleware(inner http.Handler) http.Handler {
-	inner = s.guard(inner)
+	inner = s.auth(inner)
 	known := map[string]bool{}
 	for path := range s.posts() {
 		known[path] = true
