@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"iter"
 	"slices"
 
@@ -81,7 +80,17 @@ func (c *cached) Run(ctx context.Context, requests iter.Seq[logprob.Request]) it
 			}
 			keys = append(keys, k)
 		}
-		if err := c.compute(ctx, fresh, places, keys, direct); err != nil {
+		err := logprob.Collect(ctx, c.LM, fresh, func(n int, r logprob.Result) error {
+			at := places[n]
+			if _, ok := direct[at]; ok {
+				direct[at] = r
+			} else {
+				c.known[keys[at]] = cacheEntry{len(c.values), len(r.LogProbs), r.Greedy, r.Within}
+				c.values = append(c.values, r.LogProbs...)
+			}
+			return nil
+		})
+		if err != nil {
 			yield(logprob.Result{}, err)
 			return
 		}
@@ -95,31 +104,4 @@ func (c *cached) Run(ctx context.Context, requests iter.Seq[logprob.Request]) it
 			}
 		}
 	}
-}
-
-// compute runs the model over the fresh requests and stores their results.
-func (c *cached) compute(ctx context.Context, fresh []logprob.Request, places []int, keys []cacheKey, direct map[int]logprob.Result) error {
-	if len(fresh) == 0 {
-		return ctx.Err()
-	}
-	n := 0
-	for r, err := range c.LM.Run(ctx, slices.Values(fresh)) {
-		if err != nil {
-			return err
-		}
-		if n == len(fresh) {
-			return fmt.Errorf("more results than the %d texts", n)
-		}
-		if _, ok := direct[places[n]]; ok {
-			direct[places[n]] = r
-		} else {
-			c.known[keys[places[n]]] = cacheEntry{len(c.values), len(r.LogProbs), r.Greedy, r.Within}
-			c.values = append(c.values, r.LogProbs...)
-		}
-		n++
-	}
-	if n < len(fresh) {
-		return fmt.Errorf("%d results for %d texts", n, len(fresh))
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package implicit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,11 +43,7 @@ func (p Pair) members() []member {
 // Encode renders an item for both models. The result is a Reward without log-probabilities,
 // or one with Err if the item cannot be scored.
 func (p Pair) Encode(it Item) Reward {
-	beta := p.Beta
-	if beta == 0 {
-		beta = 1
-	}
-	r := Reward{Item: it, Beta: beta}
+	r := Reward{Item: it, Beta: cmp.Or(p.Beta, 1)}
 	switch {
 	case it.Err != nil:
 		r.Err = &ItemError{Item: it, Err: it.Err}
@@ -58,7 +55,7 @@ func (p Pair) Encode(it Item) Reward {
 	for _, s := range p.members() {
 		text, err := s.encode(it)
 		if err != nil {
-			return Reward{Item: it, Beta: beta, Err: &ItemError{Item: it, Model: s.name, Err: err}}
+			return Reward{Item: it, Beta: r.Beta, Err: &ItemError{Item: it, Model: s.name, Err: err}}
 		}
 		to, _ := s.part(&r)
 		*to = text
@@ -136,30 +133,17 @@ func (s member) run(ctx context.Context, todo []*Reward) error {
 	if len(todo) == 0 {
 		return nil
 	}
-	requests := func(yield func(logprob.Request) bool) {
-		for _, r := range todo {
-			if text, _ := s.part(r); !yield(s.request(*text)) {
-				return
-			}
-		}
+	requests := make([]logprob.Request, len(todo))
+	for i, r := range todo {
+		text, _ := s.part(r)
+		requests[i] = s.request(*text)
 	}
-	n := 0
-	for result, err := range s.LM.Run(ctx, requests) {
-		if err != nil {
-			return err
+	return logprob.Collect(ctx, s.LM, requests, func(i int, result logprob.Result) error {
+		if err := result.Check(requests[i], s.LM.VocabSize()); err != nil {
+			return fmt.Errorf("reply %q: %w", todo[i].Reply, err)
 		}
-		if n == len(todo) {
-			return fmt.Errorf("more results than the %d texts", n)
-		}
-		text, to := s.part(todo[n])
-		if err := result.Check(s.request(*text), s.LM.VocabSize()); err != nil {
-			return fmt.Errorf("reply %q: %w", todo[n].Reply, err)
-		}
+		_, to := s.part(todo[i])
 		*to = result
-		n++
-	}
-	if n < len(todo) {
-		return fmt.Errorf("%d results for %d texts", n, len(todo))
-	}
-	return nil
+		return nil
+	})
 }

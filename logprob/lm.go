@@ -112,6 +112,32 @@ func (r Result) Check(q Request, vocabSize int) error {
 	return nil
 }
 
+// Collect runs m over the requests and hands use each result with the index of its request,
+// in order. It returns an error unless there is one result for each request, and the first
+// error of use.
+func Collect(ctx context.Context, m LM, requests []Request, use func(i int, r Result) error) error {
+	if len(requests) == 0 {
+		return ctx.Err()
+	}
+	n := 0
+	for r, err := range m.Run(ctx, slices.Values(requests)) {
+		if err != nil {
+			return err
+		}
+		if n == len(requests) {
+			return fmt.Errorf("more results than the %d texts", n)
+		}
+		if err := use(n, r); err != nil {
+			return err
+		}
+		n++
+	}
+	if n < len(requests) {
+		return fmt.Errorf("%d results for %d texts", n, len(requests))
+	}
+	return nil
+}
+
 // Score yields the log-probabilities of the texts' replies: m.Run on RequestOf each text.
 func Score(ctx context.Context, m LM, texts iter.Seq[tokenize.Encoded]) iter.Seq2[Result, error] {
 	return m.Run(ctx, requests(texts, RequestOf))

@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/implicitreward/implicitreward/logprob"
 )
@@ -11,22 +10,13 @@ import (
 // ask computes a batch of queries and holds the model to its promise: an answer a query,
 // with as many values as were asked for, none of them NaN.
 func ask(ctx context.Context, m logprob.LM, queries []logprob.Request) ([]logprob.Result, error) {
-	answers := make([]logprob.Result, 0, len(queries))
-	for a, err := range m.Run(ctx, slices.Values(queries)) {
-		if err != nil {
-			return nil, err
+	answers := make([]logprob.Result, len(queries))
+	err := logprob.Collect(ctx, m, queries, func(i int, a logprob.Result) error {
+		answers[i] = a
+		if err := a.Check(queries[i], m.VocabSize()); err != nil {
+			return fmt.Errorf("serve: text %d: %w", i, err)
 		}
-		n := len(answers)
-		if n == len(queries) {
-			return nil, fmt.Errorf("serve: more answers than the %d queries", n)
-		}
-		if err := a.Check(queries[n], m.VocabSize()); err != nil {
-			return nil, fmt.Errorf("serve: text %d: %w", n, err)
-		}
-		answers = append(answers, a)
-	}
-	if len(answers) < len(queries) {
-		return nil, fmt.Errorf("serve: %d answers to %d queries", len(answers), len(queries))
-	}
-	return answers, nil
+		return nil
+	})
+	return answers, err
 }
