@@ -167,10 +167,16 @@ func (e *ItemError) Error() string {
 	if e.Item.PromptName != "" {
 		where += " to " + e.Item.PromptName
 	}
-	if e.Model != "" {
-		where += ": " + e.Model + " model"
+	return where + ": " + e.Cause().Error()
+}
+
+// Cause returns why the item cannot be scored without naming it: Err, after "tuned model: "
+// or "base model: " if one model's encoding failed.
+func (e *ItemError) Cause() error {
+	if e.Model == "" {
+		return e.Err
 	}
-	return where + ": " + e.Err.Error()
+	return fmt.Errorf("%s model: %w", e.Model, e.Err)
 }
 
 func (e *ItemError) Unwrap() error { return e.Err }

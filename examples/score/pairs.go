@@ -113,11 +113,10 @@ func (r *pairsRun) line(q question, reward implicit.Reward) (line []byte, err er
 	case reward.Item.Err != nil:
 		reason = reward.Item.Err.Error()
 	case bad != nil:
-		where := "reply"
-		if bad.Model != "" {
-			where = bad.Model + " model"
+		reason, short = bad.Error(), bad.Cause().Error()
+		if bad.Model == "" {
+			short = "reply: " + short
 		}
-		reason, short = bad.Error(), where+": "+bad.Err.Error()
 	case r.inspect:
 		line, reason = q.sample.record(reward)
 	default:

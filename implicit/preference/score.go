@@ -88,10 +88,7 @@ func (s *Scored) add(r implicit.Reward) {
 	if len(replies) > 1 {
 		where += fmt.Sprintf(": reply %d", len(s.Rewards[side]))
 	}
-	if bad.Model != "" {
-		where += ": " + bad.Model + " model"
-	}
-	s.Err = fmt.Errorf("%s: %w", where, bad.Err)
+	s.Err = fmt.Errorf("%s: %w", where, bad.Cause())
 }
 
 // Flags returns those of the replies (see implicit.Reward.Flags), prefixed by the side:

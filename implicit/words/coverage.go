@@ -81,11 +81,8 @@ func (e *EntryCoverage) because(err error) {
 		return
 	}
 	e.Reason = err.Error()
-	if item := (*implicit.ItemError)(nil); errors.As(err, &item) {
-		e.Reason = item.Err.Error()
-		if item.Model != "" {
-			e.Reason = item.Model + " model: " + e.Reason
-		}
+	if item, ok := errors.AsType[*implicit.ItemError](err); ok {
+		e.Reason = item.Cause().Error()
 	}
 }
 

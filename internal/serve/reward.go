@@ -248,10 +248,7 @@ func (m *Model) policy(as string) *implicit.Policy {
 func encode(pair implicit.Pair, it implicit.Item) (implicit.Reward, error) {
 	r := pair.Encode(it)
 	if bad, ok := errors.AsType[*implicit.ItemError](r.Err); ok {
-		if bad.Model == "" {
-			return r, bad.Err
-		}
-		return r, fmt.Errorf("%s model: %w", bad.Model, bad.Err)
+		return r, bad.Cause()
 	}
 	return r, nil
 }
