@@ -36,9 +36,9 @@ func Boundaries(t *tokenize.Tokenizer) []bool {
 	return ends
 }
 
-// PolicyBoundaries returns the policy's WordBoundaries, or else those of its model's
+// policyBoundaries returns the policy's WordBoundaries, or else those of its model's
 // tokenizer. It is an error if there is neither.
-func PolicyBoundaries(p *implicit.Policy) ([]bool, error) {
+func policyBoundaries(p *implicit.Policy) ([]bool, error) {
 	switch {
 	case p.WordBoundaries != nil:
 		return p.WordBoundaries(), nil

@@ -64,7 +64,7 @@ func (s *Sensitivity) pair(ctx context.Context, v Variant, boundaries bool) (imp
 		if s.policies[key] == nil {
 			var within []bool
 			if boundaries || s.needsBoundaries(key) {
-				if within, err = PolicyBoundaries(*p); err != nil {
+				if within, err = policyBoundaries(*p); err != nil {
 					return pair, err
 				}
 			}

@@ -125,7 +125,7 @@ func newWordRun(pair implicit.Pair, corpus *lexicon.Corpus, prompts []lexicon.Pr
 		q := **p
 		if needs := slices.IndexFunc(run.Measures, Measure.NeedsBoundaries); needs >= 0 {
 			var err error
-			if run.ends[i], err = PolicyBoundaries(*p); err != nil {
+			if run.ends[i], err = policyBoundaries(*p); err != nil {
 				return nil, fmt.Errorf("words: %s model: %w, wanted for the measure %s", [...]string{"tuned", "base"}[i], err, run.Measures[needs])
 			}
 		}

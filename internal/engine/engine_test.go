@@ -307,7 +307,7 @@ func TestScoreBytes(t *testing.T) {
 }
 
 // TestLong: a path of several chunks of queries gives what the same text gives in
-// short shards of the tree, on a context stretched for the purpose.
+// short pieces of the tree, on a context stretched for the purpose.
 func TestLong(t *testing.T) {
 	e := open(t, "llama-linear")
 	e.model.Context = 1 << 12

@@ -69,15 +69,24 @@ func (r *reading) strings(addSpecialTokens *bool) (bool, error) {
 	return addSpecialTokens == nil || *addSpecialTokens, nil
 }
 
+// bos is the choice of the BOS of raw text.
+func (m *Model) bos() tokenize.BOS {
+	if m.Chat == nil {
+		return tokenize.BOSAuto
+	}
+	return m.Chat.BOS
+}
+
 // raw encodes text as it stands.
 func (m *Model) raw(prompt, reply string) (tokenize.Encoded, error) {
-	bos := tokenize.BOSAuto
-	if m.Chat != nil {
-		bos = m.Chat.BOS
-	}
-	text, err := m.Tokenizer().RawBOS(prompt, reply, bos)
+	text, err := m.Tokenizer().RawBOS(prompt, reply, m.bos())
+	return text, withChoice(err)
+}
+
+// withChoice says how a request decides what the tokenizer leaves open.
+func withChoice(err error) error {
 	if errors.Is(err, tokenize.ErrBOS) {
 		err = fmt.Errorf("%w: choose with bos add or none", err)
 	}
-	return text, err
+	return err
 }

@@ -223,25 +223,25 @@ func (s *Server) pairAs(r *reading, as rendering) (pair implicit.Pair, err error
 	return implicit.Pair{Tuned: tuned.with(as.TunedBOS).policy(as.Tuned), Base: base.with(as.BaseBOS).policy(as.Base)}, nil
 }
 
-// policy is the model as it reads items, "raw" or as a "chat".
+// policy is the model as it reads items, "raw" or as a "chat", with errors in the words for a
+// client.
 func (m *Model) policy(as string) *implicit.Policy {
-	return &implicit.Policy{LM: m.LM, Encode: func(it implicit.Item) (text tokenize.Encoded, err error) {
-		t, messages := m.Tokenizer(), it.Conversation()
-		switch {
-		case t == nil:
-			err = errors.New("no tokenizer, wanted one to make tokens of text")
-		case as == "chat":
-			text, err = t.Conversation(messages, it.Reply, m.Chat)
-		case len(messages[0].Extra) > 0:
-			err = fmt.Errorf("the message's %.40q has no place in raw text: wanted rendering chat, or a message without it", messages[0].Extra[0].Name)
-		default:
-			text, err = m.raw(messages[0].Content, it.Reply)
+	p := implicit.Chat(m.LM, m.Chat)
+	if as == "raw" {
+		p = implicit.RawBOS(m.LM, m.bos())
+	}
+	read := p.Encode
+	p.Encode = func(it implicit.Item) (tokenize.Encoded, error) {
+		if messages := it.Conversation(); as == "raw" && len(messages[0].Extra) > 0 {
+			return tokenize.Encoded{}, fmt.Errorf("the message's %.40q has no place in raw text: wanted rendering chat, or a message without it", messages[0].Extra[0].Name)
 		}
-		if err == nil {
-			err = checkIDs(text.IDs, m)
+		text, err := read(it)
+		if err != nil {
+			return text, withChoice(err)
 		}
-		return text, err
-	}}
+		return text, checkIDs(text.IDs, m)
+	}
+	return p
 }
 
 // encode makes the texts of an item, or says why there are none, in the words for a client.
