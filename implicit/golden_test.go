@@ -1,9 +1,7 @@
 package implicit_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"io"
@@ -13,63 +11,24 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/internal/table"
+	"github.com/implicitreward/implicitreward/internal/testdata/synth"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
 // The expected numbers come from the paper's own scripts, run on the made-up inputs
 // of the archive, which has the words, models and tokens of no real study.
-const synth = "../internal/testdata/synth/"
-
-// inputs unpacks the archive once, in memory.
-var inputs = sync.OnceValues(func() (map[string][]byte, error) {
-	packed, err := os.Open(synth + "inputs.tar.gz")
-	if err != nil {
-		return nil, err
-	}
-	defer packed.Close()
-	plain, err := gzip.NewReader(packed)
-	if err != nil {
-		return nil, err
-	}
-	files := map[string][]byte{}
-	for r := tar.NewReader(plain); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return files, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if files[strings.TrimPrefix(h.Name, "./")], err = io.ReadAll(r); err != nil {
-			return nil, err
-		}
-	}
-})
-
-func input(t *testing.T, name string) io.Reader {
-	t.Helper()
-	files, err := inputs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, ok := files[name]
-	if !ok {
-		t.Fatalf("no %s in inputs.tar.gz", name)
-	}
-	return bytes.NewReader(data)
-}
+const expectedDir = "../internal/testdata/synth/expected/"
 
 // readTable reads a model's log-probabilities; name as the expected files have it, org/model.
 func readTable(t *testing.T, model string) *logprob.Table {
 	t.Helper()
-	tab, err := logprob.ReadCSV(input(t, "data/logprobs/"+strings.Replace(model, "/", "--", 1)+".csv"))
+	tab, err := logprob.ReadCSV(synth.Open(t, "data/logprobs/"+strings.Replace(model, "/", "--", 1)+".csv"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +37,7 @@ func readTable(t *testing.T, model string) *logprob.Table {
 
 func corpus(t *testing.T, name string) *lexicon.Corpus {
 	t.Helper()
-	c, err := lexicon.ReadCorpus(input(t, "data/corpora/"+name))
+	c, err := lexicon.ReadCorpus(synth.Open(t, "data/corpora/"+name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +82,7 @@ func rows(t *testing.T, src io.Reader) []record {
 
 func expected(t *testing.T, name string) []record {
 	t.Helper()
-	data, err := os.ReadFile(synth + "expected/" + name)
+	data, err := os.ReadFile(expectedDir + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +355,7 @@ func TestSynthCounts(t *testing.T) {
 		Words              map[string]int `json:"fig2_words"`
 		Common             int            `json:"fig3_common_tokens"`
 	}
-	data, err := os.ReadFile(synth + "expected/synth_counts.json")
+	data, err := os.ReadFile(expectedDir + "synth_counts.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,7 +386,7 @@ func TestSynthCounts(t *testing.T) {
 	// deleted, spaces trimmed and case folded.
 	for model, w := range map[string]steps{"llama": want.Llama, "gemma": want.Gemma, "qwen": want.Qwen} {
 		tokens := map[string]bool{}
-		for _, row := range rows(t, input(t, "data/reward_model_training/greatest_ever_one_across_checkpoints_"+model+".csv")) {
+		for _, row := range rows(t, synth.Open(t, "data/reward_model_training/greatest_ever_one_across_checkpoints_"+model+".csv")) {
 			ascii := strings.Map(func(r rune) rune {
 				if r > '~' || r < ' ' && r != '\n' && r != '\t' && r != '\r' {
 					return -1
@@ -479,7 +438,7 @@ func TestJoinKeepsNA(t *testing.T) {
 // where it is at hand, the paper's own.
 func TestPaperPrompts(t *testing.T) {
 	got := lexicon.PaperPrompts()
-	want, err := lexicon.ReadPrompts(input(t, "config/prompts.yaml"))
+	want, err := lexicon.ReadPrompts(synth.Open(t, "config/prompts.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

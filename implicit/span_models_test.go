@@ -10,48 +10,16 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/gomlx/compute"
-	_ "github.com/gomlx/compute/gobackend"
-
 	"github.com/implicitreward/implicitreward/implicit"
-	"github.com/implicitreward/implicitreward/internal/demo"
+	"github.com/implicitreward/implicitreward/internal/testdata/demos"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// demoModels loads both pairs of the demo on the pure-Go backend: by name, base and tuned.
-func demoModels(t *testing.T) map[string][2]*logprob.Model {
-	t.Helper()
-	if !tokenize.Available {
-		t.Skip("needs the Rust tokenizers")
-	}
-	backend, err := compute.NewWithConfig("go:ops_sequential")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(backend.Finalize)
-	all := map[string][2]*logprob.Model{}
-	for _, p := range demo.Pairs() {
-		var pair [2]*logprob.Model
-		base, tuned, err := p.Extract(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, dir := range []string{base, tuned} {
-			if pair[i], err = logprob.Load(t.Context(), dir, &logprob.Options{Backend: backend}); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { pair[i].Close() })
-		}
-		all[p.Name] = pair
-	}
-	return all
-}
-
 // TestPerSpanModels crosses the demo's pairs, byte-level BPE with BPE over "▁" and byte
 // fallback: the tokens of a span spell its text, in both models, and nothing is lost.
 func TestPerSpanModels(t *testing.T) {
-	models := demoModels(t)
+	models := demos.Models(t)
 	rng := rand.New(rand.NewPCG(7, 7))
 	replies := []string{"Love", " friendships and leadership", "é", " 日本 is far", "👍🏽!", " x\n\n  y", "power<|eot_id|>", "<end_of_turn>", "<eos> <|eot_id|>", "a\u0301e\u0301"}
 	letters := []rune("abcdefgh   \n日本é\u0301😀👍🏽ﬁ<>.1")

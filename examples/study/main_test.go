@@ -1,57 +1,17 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"flag"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/testdata/synth"
 )
-
-// synth unpacks the synthetic inputs.
-func synth(t *testing.T) string {
-	t.Helper()
-	f, err := os.Open("../../internal/testdata/synth/inputs.tar.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for in := tar.NewReader(z); ; {
-		h, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			return dir
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h.Typeflag == tar.TypeDir {
-			continue
-		}
-		data, err := io.ReadAll(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		to := filepath.Join(dir, filepath.FromSlash(h.Name))
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(to, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 func program(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
@@ -62,7 +22,7 @@ func program(t *testing.T, args ...string) (stdout, stderr string, err error) {
 
 // TestStudy: the same by -data, by flags and by YAML.
 func TestStudy(t *testing.T) {
-	in := synth(t)
+	in := synth.Dir(t)
 	data := filepath.Join(in, "data")
 	out := func() string { return filepath.Join(t.TempDir(), "report") }
 	read := func(dir, name string) string {
@@ -140,7 +100,7 @@ func TestHelpAndMisuse(t *testing.T) {
 // TestGroupsAndContrast: groups and contrast by flags and by YAML are the same, and -h says
 // how prompts are grouped without.
 func TestGroupsAndContrast(t *testing.T) {
-	in := synth(t)
+	in := synth.Dir(t)
 	corpus := filepath.Join(in, "data", "corpora", "dict_big2_nouns.csv")
 	write := func(name, text string) string {
 		path := filepath.Join(in, name)

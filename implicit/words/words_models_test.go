@@ -10,13 +10,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gomlx/compute"
-	_ "github.com/gomlx/compute/gobackend"
-
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/demo"
+	"github.com/implicitreward/implicitreward/internal/testdata/demos"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -57,7 +55,7 @@ func TestWordsModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	prompts := lexicon.PaperPrompts()[:1]
-	for name, pair := range demoModels(t) {
+	for name, pair := range demos.Models(t) {
 		tuned, base := implicit.Chat(pair[1], nil), implicit.Raw(pair[0])
 		all, cover := collect(t, tuned, base, corpus, prompts, &words.Options{Measures: words.Measures()})
 		sums := map[words.Measure][2]float64{}
@@ -134,7 +132,7 @@ func TestPlantedWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := &words.Options{Forms: []lexicon.Form{" {}", " {title}", "{}", "{title}"}, Measures: []words.Measure{words.Pooled}}
-	for name, pair := range demoModels(t) {
+	for name, pair := range demos.Models(t) {
 		all, _ := collect(t, implicit.Raw(pair[1]), implicit.Raw(pair[0]), corpus, lexicon.PaperPrompts()[3:5], o)
 		for i, w := range all {
 			planted := demo.Words()[w.Index]
@@ -149,7 +147,7 @@ func TestPlantedWords(t *testing.T) {
 
 // TestEndsModels: the boundaries of both kinds of vocabulary.
 func TestEndsModels(t *testing.T) {
-	for name, pair := range demoModels(t) {
+	for name, pair := range demos.Models(t) {
 		tok := pair[0].Tokenizer()
 		ends := words.Boundaries(tok)
 		special, over, goes := 0, 0, 0
@@ -225,7 +223,7 @@ func TestWholeCorpora(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: thousands of words in all their forms")
 	}
-	pair := demoModels(t)["llama"]
+	pair := demos.Models(t)["llama"]
 	for file, want := range map[string][2]int{ // entries, warnings
 		"moral-foundations-dictionary-20.dicx": {2040, 0},
 		"dict_big2_nouns.csv":                  {263, 0},
@@ -306,33 +304,4 @@ func checkRanks(t *testing.T, name string, all []words.Word) {
 			t.Errorf("%s: %s: ranks sum to %v of %v words", name, m, sum, n)
 		}
 	}
-}
-
-// demoModels loads both pairs of the demo on the pure-Go backend: by name, base and tuned.
-func demoModels(t *testing.T) map[string][2]*logprob.Model {
-	t.Helper()
-	if !tokenize.Available {
-		t.Skip("needs the Rust tokenizers")
-	}
-	backend, err := compute.NewWithConfig("go:ops_sequential")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(backend.Finalize)
-	all := map[string][2]*logprob.Model{}
-	for _, p := range demo.Pairs() {
-		var pair [2]*logprob.Model
-		base, tuned, err := p.Extract(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, dir := range []string{base, tuned} {
-			if pair[i], err = logprob.Load(t.Context(), dir, &logprob.Options{Backend: backend}); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { pair[i].Close() })
-		}
-		all[p.Name] = pair
-	}
-	return all
 }
