@@ -25,6 +25,8 @@ packages=$(go list -tags nodaulet -test -f '{{.ImportPath}} {{join .Deps " "}}' 
 echo "pure: go test -race -short -tags nodaulet"
 # shellcheck disable=SC2086
 [ -z "$packages" ] || go test -race -short -gcflags=all=-d=checkptr=0 -tags nodaulet $packages
+# Of what -short leaves out: every checkpoint, and a report with all its figures.
+go test -race -gcflags=all=-d=checkptr=0 -tags nodaulet ./logprob ./internal/study -run '^(TestFamilies|TestDense|TestSameBytes)$'
 
 # The pure-Go backend takes other code on other processors: of what this one has, less is switched on. Every
 # checkpoint is tried, of the rest what -short leaves.
