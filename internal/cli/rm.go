@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
+)
+
+// RMFlags are the flags of every program that runs an explicit reward model.
+type RMFlags struct {
+	RM        string
+	Output    string // what is the reward: see rewardmodel.Options
+	Pooling   string // last, hf or hf-old
+	As        string // rendering: chat or raw
+	Normalize bool
+	ModelFlags
+}
+
+// Register adds the flags and those of ModelFlags.
+func (r *RMFlags) Register(f *Flags) {
+	r.RegisterRM(f)
+	r.ModelFlags.Register(f)
+}
+
+// RegisterRM adds the reward model's own flags alone, for a program that has those of
+// ModelFlags from PairFlags.
+func (r *RMFlags) RegisterRM(f *Flags) {
+	f.StringVar(&r.RM, "rm", "", "explicit reward `model`: a folder, or org/name[@revision] on the hub")
+	f.StringVar(&r.Output, "output", "", "`name` of the reward model's output that is the reward, column=N, or token=ID for the logit of a token of a causal checkpoint; default: the head's own reward")
+	f.StringVar(&r.Pooling, "pooling", "last", "`rule` for the token that the reward model's head reads: last, hf (as transformers 5) or hf-old (as transformers 4.43)")
+	f.StringVar(&r.As, "rm-as", "chat", "`rendering` for the reward model: chat, prompt and reply as the turns of its template, or raw, as they stand")
+	f.BoolVar(&r.Normalize, "normalize", false, "rewards are (r - mean) / std with the reward model's mean and std, which OpenRLHF writes in config.json")
+}
+
+// Check is a UsageError if a value is wrong, or if the flags of a reward model are given
+// without one.
+func (r *RMFlags) Check(f *Flags) error {
+	if name := f.Given("output", "pooling", "rm-as", "normalize"); name != "" && r.RM == "" {
+		return Usagef("-%s is about a reward model, wanted -rm", name)
+	}
+	if _, err := rewardmodel.ParsePooling(r.Pooling); err != nil {
+		return Usagef("-pooling %q, wanted last, hf or hf-old", r.Pooling)
+	}
+	return CheckRendering("rm-as", r.As)
+}
+
+// RM is a loaded reward model.
+type RM struct {
+	*rewardmodel.Model
+	Name string // as the command line has it
+}
+
+// Meta returns the model's provenance with its name.
+func (m *RM) Meta(ctx context.Context) (rewardmodel.Meta, error) {
+	meta, err := m.Model.Meta(ctx)
+	meta.Model = m.Name
+	return meta, err
+}
+
+// RM loads the reward model that the flags name, and says on stderr what was chosen.
+func (l *Loader) RM(ctx context.Context, r *RMFlags) (*RM, error) {
+	m, err := rewardmodel.Load(ctx, r.RM, &rewardmodel.Options{Output: r.Output, Normalize: r.Normalize, Raw: r.As == "raw"})
+	if err != nil {
+		return nil, err
+	}
+	return &RM{Model: m, Name: r.RM}, nil
+}
