@@ -41,6 +41,9 @@ type Request struct {
 	// the set of tokens v with Within[v]. It has at most VocabSize values; missing ones are
 	// false. Requests that share the slice are computed together.
 	Within []bool
+	// States requests the final hidden state after IDs[:i+1] for each of these i, what a reward
+	// model's or a classifier's head reads. With From = len(IDs) nothing else is computed.
+	States []int
 }
 
 // RequestOf requests the log-probabilities of the reply of a text, and nothing else.
@@ -63,6 +66,9 @@ type Result struct {
 	Distribution []float32
 	// Within = ln sum_v p(v | IDs) over the tokens of Request.Within; 0 unless requested.
 	Within float32
+	// States[k] is the final hidden state at Request.States[k], after the model's last norm:
+	// hidden_states[-1] of transformers, as many values as the model is wide.
+	States [][]float32
 }
 
 // TokenLogProb is a token and its log-probability at some position.
@@ -108,6 +114,8 @@ func (r Result) Check(q Request, vocabSize int) error {
 		return fmt.Errorf("the likeliest at %d places, wanted %d", len(r.Top), places+1)
 	case q.Distribution && len(r.Distribution) != vocabSize:
 		return fmt.Errorf("a distribution of %d values, wanted %d", len(r.Distribution), vocabSize)
+	case len(r.States) != len(q.States):
+		return fmt.Errorf("%d states, wanted %d", len(r.States), len(q.States))
 	}
 	return nil
 }

@@ -46,7 +46,12 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 	if m.weights, err = checkpoint.OpenWeights(m.dir); err != nil {
 		return err
 	}
-	m.arch, err = arch.New(config, func(name string) bool {
+	m.config = config
+	build := arch.New
+	if o.Trunk {
+		build = arch.Trunk
+	}
+	m.arch, err = build(config, func(name string) bool {
 		_, ok := m.weights.Get(name)
 		return ok
 	})

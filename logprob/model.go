@@ -1,8 +1,10 @@
 package logprob
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -64,6 +66,9 @@ type Options struct {
 	// Store, if not nil, saves results and returns them to a later run of the same texts:
 	// see Store. All weights are then read once to be hashed.
 	Store Store
+	// Trunk loads the model without its vocabulary head, from a checkpoint of any head: only
+	// Request.States can then be requested. Model.Beside lists the tensors left to the caller.
+	Trunk bool
 	// Progress, if not nil, is called with the bytes of weights loaded, from several
 	// goroutines.
 	Progress func(done, total int64)
@@ -78,6 +83,7 @@ type Options struct {
 // pair compiles once.
 type Model struct {
 	dir     string
+	config  map[string]json.RawMessage
 	arch    *arch.Model
 	weights *checkpoint.Weights
 	engine  *engine.Engine
@@ -130,6 +136,57 @@ func (m *Model) NoTokenizer() error {
 		return fmt.Errorf("logprob: %s: no tokenizer in builds with the tag nodaulet, wanted token ids", m.dir)
 	}
 	return tokenize.Missing(m.dir)
+}
+
+// Config returns the values of the checkpoint's config.json by key.
+func (m *Model) Config() map[string]json.RawMessage { return maps.Clone(m.config) }
+
+// Width returns the number of values of a hidden state.
+func (m *Model) Width() int { return m.arch.D }
+
+// Beside returns the names of the checkpoint's tensors that the model's forward pass does not
+// use, in the order of names: of a model loaded with Options.Trunk its head, else none.
+func (m *Model) Beside() []string {
+	if m.arch.Head.Layer != nil {
+		return nil
+	}
+	used := map[string]bool{}
+	for _, t := range m.arch.Tensors() {
+		used[t.Name] = true
+	}
+	return slices.DeleteFunc(slices.Sorted(slices.Values(m.weights.Names())), func(name string) bool { return used[name] || m.arch.Ignored(name) })
+}
+
+// Tensor returns a tensor of the checkpoint, in float32, which holds float16 and bfloat16
+// exactly. It is an error if there is none of that name, if it has another type, or a value
+// that is not finite.
+func (m *Model) Tensor(name string) (shape []int, values []float32, err error) {
+	t, ok := m.weights.Get(name)
+	if !ok {
+		return nil, nil, fmt.Errorf("logprob: %s: no tensor %s", m.dir, name)
+	}
+	if err = t.CheckFinite(); err == nil {
+		values, err = t.Float32s()
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("logprob: %s: %w", m.dir, err)
+	}
+	return slices.Clone(t.Shape), slices.Clone(values), nil // of memory that Close unmaps
+}
+
+// TensorRow returns one row of a matrix of the checkpoint, as Tensor returns all of it.
+func (m *Model) TensorRow(name string, row int) ([]float32, error) {
+	t, ok := m.weights.Get(name)
+	if !ok || len(t.Shape) != 2 || row < 0 || row >= t.Shape[0] {
+		return nil, fmt.Errorf("logprob: %s: no row %d of a matrix %s", m.dir, row, name)
+	}
+	size := len(t.Data) / t.Shape[0]
+	t.Data, t.Shape = t.Data[row*size:(row+1)*size], t.Shape[1:]
+	if err := t.CheckFinite(); err != nil {
+		return nil, fmt.Errorf("logprob: %s: %w", m.dir, err)
+	}
+	values, err := t.Float32s()
+	return slices.Clone(values), err
 }
 
 // MaxTokens returns the length of the longest text, in tokens.

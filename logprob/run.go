@@ -43,7 +43,7 @@ func (m *Model) withRows(set []bool) []bool {
 }
 
 func resultOf(r engine.Result) Result {
-	out := Result{LogProbs: r.LogProbs, Greedy: r.Greedy, Distribution: r.Distribution, Within: r.Within}
+	out := Result{LogProbs: r.LogProbs, Greedy: r.Greedy, Distribution: r.Distribution, Within: r.Within, States: r.States}
 	if r.Top != nil {
 		out.Top = make([][]TokenLogProb, len(r.Top))
 	}

@@ -44,7 +44,7 @@ func (w *windows) Get(ctx context.Context, requests []engine.Request) ([]engine.
 	if err != nil || !ok {
 		return known, err
 	}
-	if results, ok := decode(value, requests, w.model.arch.V); ok {
+	if results, ok := decode(value, requests, w.model.arch.V, w.model.arch.D); ok {
 		for i, r := range results {
 			known[i] = engine.Known{Result: r, All: true}
 		}
@@ -76,9 +76,13 @@ func (m *Model) key(ctx context.Context, requests []engine.Request) (key [sha256
 			ends = append(ends, r.Within...)
 		}
 	}
+	version := 2
+	if slices.ContainsFunc(requests, func(r engine.Request) bool { return r.States != nil }) {
+		version = 3 // keys of windows without states stay as they were before
+	}
 	h := sha256.New()
 	// Another processor, plugin or build may round differently.
-	fmt.Fprintf(h, "logprob.Store 2\n%q %q %q %q %q %q %q %q %q %d %d %d\n", meta.WeightsHash, meta.TokenizerHash, meta.DType, meta.Backend,
+	fmt.Fprintf(h, "logprob.Store %d\n%q %q %q %q %q %q %q %q %q %d %d %d\n", version, meta.WeightsHash, meta.TokenizerHash, meta.DType, meta.Backend,
 		meta.Description, meta.Plugin, meta.PluginHash, meta.Processor, meta.Version, m.arch.V, len(requests), len(ends))
 	var b []byte
 	for _, end := range ends {
@@ -92,6 +96,12 @@ func (m *Model) key(ctx context.Context, requests []engine.Request) (key [sha256
 		b = binary.LittleEndian.AppendUint64(b, uint64(r.TopK))
 		if len(sets) > 1 && r.Within != nil { // keys of windows with one set stay as they were before
 			b = binary.LittleEndian.AppendUint64(b, uint64(slices.Index(sets, &r.Within[0])))
+		}
+		if version > 2 {
+			b = binary.LittleEndian.AppendUint64(b, uint64(len(r.States)))
+			for _, i := range r.States {
+				b = binary.LittleEndian.AppendUint64(b, uint64(i))
+			}
 		}
 		for _, id := range r.IDs {
 			b = binary.LittleEndian.AppendUint32(b, uint32(id))
@@ -108,14 +118,17 @@ func bit(on bool) byte {
 	return 0
 }
 
-// encode concatenates the results of a window: Greedy, LogProbs, Distribution, Within and
-// Top of each.
+// encode concatenates the results of a window: Greedy, LogProbs, Distribution, Within, Top
+// and States of each.
 func encode(results []engine.Result) []byte {
 	n := 0
 	for _, r := range results {
 		n += 1 + 4*(len(r.LogProbs)+len(r.Distribution)+1)
 		for _, top := range r.Top {
 			n += 8 * len(top)
+		}
+		for _, state := range r.States {
+			n += 4 * len(state)
 		}
 	}
 	b := make([]byte, 0, n)
@@ -130,6 +143,9 @@ func encode(results []engine.Result) []byte {
 				b = appendFloats(b, []float32{t.LogProb})
 			}
 		}
+		for _, state := range r.States {
+			b = appendFloats(b, state)
+		}
 	}
 	return b
 }
@@ -142,11 +158,11 @@ func appendFloats(b []byte, values []float32) []byte {
 }
 
 // decode reads what encode wrote for these requests; ok is false if b cannot be that. A
-// distribution has v values.
-func decode(b []byte, requests []engine.Request, v int) (results []engine.Result, ok bool) {
+// distribution has v values, a state d.
+func decode(b []byte, requests []engine.Request, v, d int) (results []engine.Result, ok bool) {
 	n := 0
 	for _, t := range requests {
-		n += 1 + 4*(len(t.IDs)-t.From+1)
+		n += 1 + 4*(len(t.IDs)-t.From+1) + 4*d*len(t.States)
 		if t.Distribution {
 			n += 4 * v
 		}
@@ -183,6 +199,9 @@ func decode(b []byte, requests []engine.Request, v int) (results []engine.Result
 				b = b[4:]
 				results[i].Top[j] = append(results[i].Top[j], engine.TokenLogProb{ID: id, LogProb: floats(1)[0]})
 			}
+		}
+		for range t.States {
+			results[i].States = append(results[i].States, floats(d))
 		}
 	}
 	return results, true

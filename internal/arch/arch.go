@@ -9,7 +9,7 @@
 //
 // # Layers
 //
-// A caller executes a Model layer by layer: each block, then the head. A layer's graph is
+// A caller executes a Model layer by layer: each block, then the head, or its final norm. A layer's graph is
 // the apply method of a value (block.go): a struct of the numbers and tensors that the family
 // declared. It depends on nothing else, so the key under which executables are shared is
 // computed from that value and the tensors' shapes, and no family writes one. Two layers that
@@ -33,8 +33,8 @@
 //   - A dense family: a file of its own and a line in families.
 //   - Experts: a layer beside gatedMLP in layers.go. The matrices of all experts are one
 //     Tensor that stacks those of the checkpoint; the router is a linear layer of the block.
-//   - A reward head: beside newLogits in layers.go, of kind ScalarHead. Today config.common
-//     refuses the architectures of such checkpoints, and Dense and the engine the kind.
+//   - A reward head: in implicit/rewardmodel, on the host. Here is the trunk that it reads:
+//     Trunk, whose Head has the final norm alone.
 //   - LoRA: linear in layers.go, which would declare A [r in] and B [out r] and add
 //     (x A^T) B^T. An adapter that is merged into the weights needs nothing here.
 //   - Training: the gradient of Layer.dense (dense.go) with respect to its inputs, which
@@ -85,22 +85,13 @@ type Embedding struct {
 	Positions *Tensor // learned positions; nil where the family has none
 }
 
-// Head is the last layer: what a model says of its final states.
+// Head is what a model says of its final states.
 type Head struct {
+	// Layer maps them to logits, [S D] -> [S V], by the final norm and a matrix of which a few
+	// rows may be taken at a time. It is nil in a trunk.
 	*Layer
-	Kind HeadKind
+	Norm *Layer // the final norm alone, [S D] -> [S D]
 }
-
-// HeadKind says what a head computes.
-type HeadKind int
-
-const (
-	VocabularyHead HeadKind = iota // [S D] -> logits [S V]; its matrix may be taken a few rows at a time
-	ScalarHead                     // [S D] -> [S n]: rewards, or scores of n labels. Nothing loads it yet.
-)
-
-// String is the kind's name in messages.
-func (k HeadKind) String() string { return [...]string{"vocabulary", "scalar"}[k] }
 
 // Tensor is one input of a layer.
 type Tensor struct {
@@ -170,12 +161,28 @@ var families = map[string]family{
 // types are the model types that New accepts, sorted.
 func types() []string { return slices.Sorted(maps.Keys(families)) }
 
+// Trunk returns the model that New does, without its vocabulary head: what a reward model or a
+// classifier computes its final states with. Any architectures are accepted, and keys that
+// such heads are known to have are left to whoever computes the head.
+func Trunk(keys map[string]json.RawMessage, exists func(name string) bool) (*Model, error) {
+	c := newConfig(keys)
+	c.trunk = true
+	m, err := c.model(exists)
+	if err == nil {
+		m.Head.Layer, m.Copies = nil, nil
+	}
+	return m, err
+}
+
 // New reads the keys of a config.json and returns the model that it describes.
 // Any key that is neither computed, nor known to be without influence on
 // log-probabilities, is an UnsupportedError; a value of the wrong type or an
 // impossible one is a plain error. exists tells whether the checkpoint holds a tensor.
 func New(keys map[string]json.RawMessage, exists func(name string) bool) (*Model, error) {
-	c := newConfig(keys)
+	return newConfig(keys).model(exists)
+}
+
+func (c *config) model(exists func(name string) bool) (*Model, error) {
 	modelType := c.string("model_type", "")
 	build, ok := families[modelType]
 	if !ok {
@@ -215,8 +222,14 @@ func (m *Model) Tensors() []Tensor {
 	return all
 }
 
-// layers are the blocks and the head.
-func (m *Model) layers() []*Layer { return append(slices.Clone(m.Blocks), m.Head.Layer) }
+// layers are the blocks, the final norm and the head.
+func (m *Model) layers() []*Layer {
+	all := append(slices.Clone(m.Blocks), m.Head.Norm)
+	if m.Head.Layer != nil {
+		all = append(all, m.Head.Layer)
+	}
+	return all
+}
 
 // Signature is the same for two models whose layers have the same keys, and which can therefore
 // share executables.

@@ -18,6 +18,7 @@ type config struct {
 	wrong     []string // values that cannot be
 	doubts    []error  // what is computed and doubted
 	parent    *config
+	trunk     bool // the head is computed elsewhere
 }
 
 func newConfig(keys map[string]json.RawMessage) *config {
@@ -40,6 +41,11 @@ var inert = strings.Fields(`
 	summary_type summary_use_proj suppress_tokens task_specific_params temperature tf_legacy_loss tokenizer_class top_k top_p
 	torch_dtype torchscript transformers.js_config transformers_version typical_p unk_token_id unsloth_fixed unsloth_version
 	use_bfloat16 use_cache use_return_dict`)
+
+// ofHeads are keys that say how the head of a reward model computes: see Trunk.
+var ofHeads = strings.Fields(`
+	gating_hidden_dim gating_n_hidden gating_newtork gating_network gating_temperature loss mean normalize_reward num_objectives
+	num_quantiles std value_head_prefix vhead_layer_type vhead_num_layers vhead_num_neurons`)
 
 // quantised are keys of checkpoints whose matrices are stored in fewer bits, which only
 // their own library turns back into numbers.
@@ -190,7 +196,7 @@ func (c *config) root() *config {
 // the nested object has been read.
 func (c *config) leftovers() {
 	for k, v := range c.keys {
-		if !c.read[k] && !slices.Contains(inert, k) && string(v) != "null" {
+		if !c.read[k] && !slices.Contains(inert, k) && string(v) != "null" && !(c.root().trunk && slices.Contains(ofHeads, k)) {
 			c.refuse(k)
 		}
 	}
@@ -201,6 +207,9 @@ func (c *config) common() {
 	for _, a := range c.strings("architectures") {
 		if !strings.HasSuffix(a, "ForCausalLM") && !strings.HasSuffix(a, "LMHeadModel") &&
 			!strings.HasSuffix(a, "Model") && a != "Gemma3ForConditionalGeneration" || strings.Contains(a, "Reward") {
+			if c.trunk {
+				continue
+			}
 			c.refuse("architectures") // a classifier's or reward model's head
 		}
 	}

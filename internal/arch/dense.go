@@ -47,20 +47,13 @@ const (
 // ids[:t+1], for every t. Blocks go through memory once, in turn. ctx is checked between
 // executions.
 func (d *Dense) Logits(ctx context.Context, texts [][]int32, use func(text, from, to int, logits []float64)) error {
-	if err := d.check(texts); err != nil {
-		return err
+	if d.Model.Head.Layer == nil {
+		return fmt.Errorf("arch: dense: %s: a trunk, wanted a model with a vocabulary head", d.Model.Type)
 	}
 	r := denseRun{Dense: d, execs: map[string]*Exec{}}
 	defer r.release()
-	for _, ids := range texts {
-		if err := r.embed(ids); err != nil {
-			return fmt.Errorf("arch: dense: %w", err)
-		}
-	}
-	for i, layer := range d.Model.Blocks {
-		if err := r.block(ctx, layer); err != nil {
-			return fmt.Errorf("arch: dense: block %d: %w", i, err)
-		}
+	if err := r.trunk(ctx, texts); err != nil {
+		return err
 	}
 	for from := 0; from < d.Model.V; from += denseRows {
 		if err := r.head(ctx, texts, from, min(from+denseRows, d.Model.V), use); err != nil {
@@ -70,12 +63,33 @@ func (d *Dense) Logits(ctx context.Context, texts [][]int32, use func(text, from
 	return nil
 }
 
+// States computes each of the texts alone and returns their final states after the model's
+// last norm: states[text][t*D:(t+1)*D] is that after ids[:t+1].
+func (d *Dense) States(ctx context.Context, texts [][]int32) (states [][]float64, err error) {
+	r := denseRun{Dense: d, execs: map[string]*Exec{}}
+	defer r.release()
+	if err := r.trunk(ctx, texts); err != nil {
+		return nil, err
+	}
+	norm := d.Model.Head.Norm
+	weights, err := r.weights(norm, 0, 0)
+	defer func() { free(weights) }()
+	for i := 0; i < len(texts) && err == nil; i++ {
+		var out *tensors.Tensor
+		if out, err = r.call(ctx, norm, append([]*tensors.Tensor{r.x[i]}, weights...)); err == nil {
+			states = append(states, tensors.MustCopyFlatData[float64](out)[:len(texts[i])*d.Model.D])
+			out.MustFinalizeAll()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("arch: dense: final norm: %w", err)
+	}
+	return states, nil
+}
+
 func (d *Dense) check(texts [][]int32) error {
 	if d.DType != dtypes.Float64 && d.DType != dtypes.Float32 {
 		return fmt.Errorf("arch: dense: dtype %s, wanted float64 or float32", d.DType)
-	}
-	if d.Model.Head.Kind != VocabularyHead {
-		return fmt.Errorf("arch: dense: %s: a %s head, wanted one over the %s", d.Model.Type, d.Model.Head.Kind, VocabularyHead)
 	}
 	for i, ids := range texts {
 		if len(ids) == 0 || len(ids) > d.Model.Context {
@@ -90,7 +104,7 @@ func (d *Dense) check(texts [][]int32) error {
 	return nil
 }
 
-// denseRun is one call of Logits.
+// denseRun is one call of Logits or States.
 type denseRun struct {
 	*Dense
 	x     []*tensors.Tensor      // [T D], one a text
@@ -108,6 +122,24 @@ func (r *denseRun) release() {
 	for _, e := range r.execs {
 		e.Finalize()
 	}
+}
+
+// trunk checks the texts and takes them through all blocks.
+func (r *denseRun) trunk(ctx context.Context, texts [][]int32) error {
+	if err := r.check(texts); err != nil {
+		return err
+	}
+	for _, ids := range texts {
+		if err := r.embed(ids); err != nil {
+			return fmt.Errorf("arch: dense: %w", err)
+		}
+	}
+	for i, layer := range r.Model.Blocks {
+		if err := r.block(ctx, layer); err != nil {
+			return fmt.Errorf("arch: dense: block %d: %w", i, err)
+		}
+	}
+	return nil
 }
 
 func free(all []*tensors.Tensor) {
@@ -232,7 +264,7 @@ func (r *denseRun) call(ctx context.Context, layer *Layer, in []*tensors.Tensor)
 		var err error
 		if exec, err = NewExec(r.Backend, func(in []*Node) *Node {
 			y := layer.dense(r.DType, in)
-			if layer == r.Model.Head.Layer {
+			if layer == r.Model.Head.Layer || layer == r.Model.Head.Norm {
 				y = ConvertDType(y, dtypes.Float64)
 			}
 			return y

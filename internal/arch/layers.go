@@ -177,7 +177,11 @@ type logits[Norm block] struct {
 }
 
 func newLogits[Norm block](b *builder, norm Norm, matrix linear, softCap float64) Head {
-	return Head{Layer: newLayer(b, noRope, logits[Norm]{norm, matrix, softCap}), Kind: VocabularyHead}
+	ofNorm := &builder{tensors: b.tensors[:matrix.weight-1]} // declared before the matrix
+	return Head{
+		Layer: newLayer(b, noRope, logits[Norm]{norm, matrix, softCap}),
+		Norm:  newLayer(ofNorm, noRope, norm),
+	}
 }
 
 func (h logits[Norm]) apply(s *Scope, x *Node) *Node { // [S D] -> [S V]

@@ -45,14 +45,14 @@ func newGeneration() *generation {
 	return &generation{known: []answer{{logProb: float32(math.NaN())}}}
 }
 
-// Get returns what is known of the beginnings of replies. Of whole distributions and of sets
-// of tokens nothing is.
+// Get returns what is known of the beginnings of replies. Of whole distributions, of sets of
+// tokens and of states nothing is.
 func (a *Answers) Get(_ context.Context, requests []Request) ([]Known, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	known := make([]Known, len(requests))
 	for i, r := range requests {
-		if r.Distribution || r.Within != nil {
+		if r.Distribution || r.Within != nil || r.States != nil {
 			continue
 		}
 		known[i] = a.young.find(r)

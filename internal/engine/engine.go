@@ -117,7 +117,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	e.invariant = dtype == dtypes.Float32 && arch.BackendName(backend) == "xla:cpu"
 	e.tree = newTree(o.Prompts, len(m.Blocks), m.G*m.K)
 	e.table, _ = w.Get(m.Embed.Table.Name)
-	tied := slices.ContainsFunc(m.Head.Tensors, func(t arch.Tensor) bool { return t.Name == e.table.Name })
+	tied := m.Head.Layer != nil && slices.ContainsFunc(m.Head.Tensors, func(t arch.Tensor) bool { return t.Name == e.table.Name })
 	if !tied { // otherwise it is checked on its way to the device
 		if err := e.table.CheckFinite(); err != nil {
 			return nil, err
@@ -159,6 +159,9 @@ func (e *Engine) workBytes() int64 {
 	stream := 2 * e.stepTokens * m.D * 4                // residual stream, and what the head wants of it
 	block := e.batchTokens * (4*widest + 4*m.N*m.K) * 4 // one block's values
 	logits := 3 * headStates * min(m.V, e.sliceRows) * 4
+	if m.Head.Layer == nil {
+		logits = 2 * headStates * m.D * 4
+	}
 	return int64(stream+block+logits+3*e.scoreBytes) + converted
 }
 
@@ -185,6 +188,7 @@ type Request struct {
 	TopK         int    // that many of the likeliest tokens, in place of each of IDs[From:] and after the last
 	Distribution bool   // the log-probabilities of the whole vocabulary after the last token
 	Within       []bool // the probability that a token of this set comes after the last; ids beyond it are not in the set
+	States       []int  // the final states after IDs[:i+1] of each of these i
 }
 
 // Result is the answer to a Request.
@@ -196,6 +200,8 @@ type Result struct {
 	Top          [][]TokenLogProb
 	Distribution []float32 // nil if not asked for
 	Within       float32   // ln of the probability; 0 if not asked for
+	// States are the final states, after the model's last norm, at Request.States, [D] each.
+	States [][]float32
 
 	greedy []bool // of each of IDs[From:]
 }
@@ -226,6 +232,9 @@ func (e *Engine) compute(ctx context.Context, requests []Request) ([]Result, err
 				results[n].Top[i] = make([]TokenLogProb, min(r.TopK, e.model.V))
 			}
 		}
+		if r.States != nil {
+			results[n].States = make([][]float32, len(r.States))
+		}
 	}
 	for _, group := range e.classes(requests) {
 		p := e.tree.plan(requests, group.numbers, group.invariant)
@@ -254,7 +263,7 @@ const shortText = longPrompt + 64
 func (e *Engine) classes(requests []Request) []class {
 	short, rest := class{invariant: e.invariant}, class{}
 	for n, r := range requests {
-		if (e.invariant || e.tree.limit > 0) && (r.From >= longPrompt || len(r.IDs) > shortText) {
+		if (e.invariant || e.tree.limit > 0) && (r.before() >= longPrompt-1 || len(r.IDs) > shortText) {
 			rest.numbers = append(rest.numbers, n)
 		} else {
 			short.numbers = append(short.numbers, n)
@@ -289,6 +298,14 @@ func (e *Engine) check(r Request) error {
 			return fmt.Errorf("token %d is %q with id %d, which the model has no row for (config.json's vocab_size is %d)", i, name, id, e.model.V)
 		}
 		return fmt.Errorf("token %d has id %d, wanted 0 to %d", i, id, e.model.V-1)
+	}
+	for _, i := range r.States {
+		if i < 0 || i >= len(r.IDs) {
+			return fmt.Errorf("a state after token %d of %d", i, len(r.IDs))
+		}
+	}
+	if e.model.Head.Layer == nil && (r.From < len(r.IDs) || r.after()) {
+		return errors.New("log-probabilities of a model that was loaded without its vocabulary head, wanted States alone")
 	}
 	if len(r.Within) > e.model.V {
 		return fmt.Errorf("a set of %d tokens, wanted at most %d, one for each row of the vocabulary", len(r.Within), e.model.V)

@@ -24,7 +24,8 @@ const defaultSliceRows = 8192
 type head struct {
 	e       *Engine
 	results []Result
-	groups  []*states
+	groups  []*states // after which logits are needed
+	finals  []*states // that are asked for themselves
 }
 
 // states are some hidden states after which something is asked for, and the softmax over
@@ -46,7 +47,7 @@ func (h *head) release() {
 	if h == nil {
 		return
 	}
-	for _, g := range h.groups {
+	for _, g := range slices.Concat(h.groups, h.finals) {
 		if g.device != nil {
 			g.device.MustFinalizeAll()
 		}
@@ -55,12 +56,51 @@ func (h *head) release() {
 
 // add enters a hidden state [D].
 func (h *head) add(o *outputs, x []float32) {
-	if n := len(h.groups); n == 0 || len(h.groups[n-1].outputs) == headStates {
-		h.groups = append(h.groups, &states{})
+	if o.scored() {
+		h.groups = enter(h.groups, o, x)
 	}
-	g := h.groups[len(h.groups)-1]
+	if len(o.states) > 0 {
+		h.finals = enter(h.finals, o, x)
+	}
+}
+
+func enter(groups []*states, o *outputs, x []float32) []*states {
+	if n := len(groups); n == 0 || len(groups[n-1].outputs) == headStates {
+		groups = append(groups, &states{})
+	}
+	g := groups[len(groups)-1]
 	g.outputs = append(g.outputs, o)
 	g.x = append(g.x, x...)
+	return groups
+}
+
+// norm computes the states that are asked for themselves.
+func (h *head) norm(ctx context.Context, shard *shard) error {
+	d := h.e.model.D
+	for _, g := range h.finals {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := h.upload(g); err != nil {
+			return err
+		}
+		out, err := h.e.call("norm "+shard.layer.Key, normGraph(shard.layer, shard.inOut()), append([]*tensors.Tensor{g.device}, shard.tensors()...))
+		if err != nil {
+			return err
+		}
+		all := tensors.MustCopyFlatData[float32](out[0]) // [S D]
+		releaseAll(out)
+		for i, o := range g.outputs {
+			state := all[i*d : (i+1)*d]
+			if at := slices.IndexFunc(state, func(x float32) bool { return x-x != 0 }); at >= 0 {
+				return fmt.Errorf("engine: the final state after a text has the value %g in channel %d: the checkpoint computes none in %s", state[at], at, h.e.dtype)
+			}
+			for _, t := range o.states {
+				h.results[t.request].States[t.i] = slices.Clone(state)
+			}
+		}
+	}
+	return nil
 }
 
 // slice takes all states through one slice of the vocabulary.
@@ -294,6 +334,13 @@ func headGraph(layer *arch.Layer, inOut []bool, sets int) func([]*Node) []*Node 
 			out = append(out, ReduceSum(Mul(share, ExpandLeftToRank(set, 2)), -1))
 		}
 		return out
+	}
+}
+
+// normGraph is x [S D], weights -> [S D].
+func normGraph(layer *arch.Layer, inOut []bool) func([]*Node) []*Node {
+	return func(in []*Node) []*Node {
+		return []*Node{layer.Apply(&arch.Scope{Weights: in[1:], InOut: inOut}, in[0])}
 	}
 }
 

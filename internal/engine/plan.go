@@ -47,6 +47,12 @@ type outputs struct {
 	tops          []target      // where they go
 	distributions []int         // requests
 	sums          []setSum
+	states        []target // where the state itself goes
+}
+
+// scored tells whether logits are needed.
+func (o *outputs) scored() bool {
+	return len(o.tokens) > 0 || len(o.tops) > 0 || len(o.distributions) > 0 || len(o.sums) > 0
 }
 
 // target is a place in the results: number i of those of a request.
@@ -67,24 +73,35 @@ const (
 	leastSaved = 8
 )
 
-// states is the number of hidden states that a request needs: those of all its tokens but
-// the last, and of that one too where something after it is asked for.
+// states is the number of hidden states that a request needs: for log-probabilities those of
+// all its tokens but the last, and of that one too where something after it is asked for; and
+// those up to the last of Request.States.
 func (r Request) states() int {
+	n := 0
 	switch {
 	case r.after():
 		return len(r.IDs)
-	case r.From >= len(r.IDs):
-		return 0
+	case r.From < len(r.IDs):
+		n = len(r.IDs) - 1
 	}
-	return len(r.IDs) - 1
+	for _, i := range r.States {
+		n = max(n, i+1)
+	}
+	return n
 }
 
 // after tells whether anything after the last token is asked for.
 func (r Request) after() bool { return r.Distribution || r.Within != nil || r.TopK > 0 }
 
-// before is the number of tokens whose hidden states nothing asks for: those of the prompt
-// but its last.
-func (r Request) before() int { return min(max(r.From-1, 0), r.states()) }
+// before is the number of tokens before the first whose hidden state is asked for: those of
+// the prompt but its last, or those before the first of Request.States.
+func (r Request) before() int {
+	n := min(max(r.From-1, 0), r.states())
+	for _, i := range r.States {
+		n = min(n, i)
+	}
+	return n
+}
 
 // plan enters requests, of the given numbers, into the tree. finish ends it.
 func (t *tree) plan(requests []Request, numbers []int, invariant bool) *plan {
@@ -141,7 +158,12 @@ func (p *plan) ask(number int, r Request, path []*node) {
 		}
 	}
 
-	for i := before; i < r.states(); i++ {
+	first := before
+	if r.States != nil {
+		first = max(r.From-1, 0)
+		p.askStates(number, r, path)
+	}
+	for i := first; i < r.states() && (r.From < len(r.IDs) || r.after()); i++ {
 		for path[0].end <= i {
 			path = path[1:]
 		}
@@ -159,6 +181,15 @@ func (p *plan) ask(number int, r Request, path []*node) {
 		if r.Within != nil {
 			o.sums = append(o.sums, setSum{number, r.Within})
 		}
+	}
+}
+
+// askStates notes where the states themselves go.
+func (p *plan) askStates(number int, r Request, path []*node) {
+	for k, i := range r.States {
+		at := slices.IndexFunc(path, func(n *node) bool { return i < n.end })
+		o := p.outputsOf(token{path[at], i - path[at].start()})
+		o.states = append(o.states, target{number, k})
 	}
 }
 

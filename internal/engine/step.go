@@ -55,7 +55,7 @@ func (e *Engine) step(ctx context.Context, p *step, results []Result) error {
 	var head *head // once the blocks are done
 	defer func() { head.release() }()
 	err := e.store.each(ctx, func(shard *shard) error {
-		if shard.layer != e.model.Head.Layer {
+		if shard.layer != e.model.Head.Layer && shard.layer != e.model.Head.Norm {
 			return e.block(ctx, shard, all, p)
 		}
 		if head == nil {
@@ -63,6 +63,9 @@ func (e *Engine) step(ctx context.Context, p *step, results []Result) error {
 			if head, err = e.head(p, all, results); err != nil {
 				return err
 			}
+		}
+		if shard.layer == e.model.Head.Norm {
+			return head.norm(ctx, shard)
 		}
 		return head.slice(ctx, shard)
 	})

@@ -27,7 +27,7 @@ type store struct {
 	checked bool  // all shards have been found finite
 }
 
-// shard is a block, or the head with a slice of the vocabulary.
+// shard is a block, the final norm, or the head with a slice of the vocabulary.
 type shard struct {
 	layer    *arch.Layer
 	block    int   // its number, of a block
@@ -73,14 +73,14 @@ func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *ch
 		}
 		s.shards = append(s.shards, p)
 	}
-	if m.Head.Kind != arch.VocabularyHead {
-		return nil, fmt.Errorf("engine: %s: a %s head, wanted one over the %s", m.Type, m.Head.Kind, arch.VocabularyHead)
-	}
-	n := (m.V + o.sliceRows - 1) / o.sliceRows
-	step := (m.V + n - 1) / n
-	step = (step + 15) / 16 * 16
-	for from := 0; from < m.V; from += step {
-		s.shards = append(s.shards, &shard{layer: m.Head.Layer, from: from, to: min(from+step, m.V)})
+	s.shards = append(s.shards, &shard{layer: m.Head.Norm})
+	if m.Head.Layer != nil {
+		n := (m.V + o.sliceRows - 1) / o.sliceRows
+		step := (m.V + n - 1) / n
+		step = (step + 15) / 16 * 16
+		for from := 0; from < m.V; from += step {
+			s.shards = append(s.shards, &shard{layer: m.Head.Layer, from: from, to: min(from+step, m.V)})
+		}
 	}
 	var total, largest int64
 	for _, p := range s.shards {

@@ -57,7 +57,7 @@ func stacked() *arch.Model {
 		Type:    "made_up",
 		Embed:   arch.Embedding{Table: arch.Tensor{Name: "experts.0", Shape: []int{3, 2}}},
 		Blocks:  []*arch.Layer{layer},
-		Head:    arch.Head{Layer: &arch.Layer{}},
+		Head:    arch.Head{Layer: &arch.Layer{}, Norm: &arch.Layer{}},
 		Ignored: func(string) bool { return false },
 	}
 }
@@ -117,19 +117,5 @@ func TestStack(t *testing.T) {
 	s := &store{backend: backend, w: experts(t, dtypes.Float32, first, bad), dtype: dtypes.Float32}
 	if err := s.read(t.Context(), &shard{layer: m.Blocks[0]}); err == nil || !strings.Contains(err.Error(), `"experts.1"`) {
 		t.Errorf("not finite: error %v, wanted one that names experts.1", err)
-	}
-}
-
-// TestScalarHead: a head that gives no logits is refused by its name.
-func TestScalarHead(t *testing.T) {
-	m := stacked()
-	m.Head.Kind = arch.ScalarHead
-	backend, err := pureGo()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := experts(t, dtypes.Float32, make([]float32, 6), make([]float32, 6))
-	if _, err := New(t.Context(), backend, m, w, Options{}); err == nil || err.Error() != "engine: made_up: a scalar head, wanted one over the vocabulary" {
-		t.Errorf("error %v", err)
 	}
 }
