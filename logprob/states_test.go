@@ -133,7 +133,7 @@ func TestTrunk(t *testing.T) {
 // TestStatesStored: a Store returns states as they were, also beside log-probabilities, and
 // does not take the results of other states for these.
 func TestStatesStored(t *testing.T) {
-	s := &shelf{}
+	s := &shelf{values: map[[32]byte][]byte{}}
 	dir := "testdata/families/qwen2-tied"
 	m := stored(t, s, dir, dtypes.Float32, nil)
 	asked := statesOf(rand.New(rand.NewPCG(7, 1)), 30, m.MaxTokens(), m.VocabSize(), true)
@@ -169,6 +169,58 @@ func TestStatesRefused(t *testing.T) {
 		for _, err := range m.Run(t.Context(), slices.Values([]logprob.Request{{IDs: []int32{1, 2, 3}, From: 3, States: []int{at}}})) {
 			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("a state after token %d of 3", at)) {
 				t.Errorf("error %v", err)
+			}
+		}
+	}
+}
+
+// TestStatesCached: with caches of prompts and of answers states are the same up to rounding,
+// also where the prompt's keys were saved by another request.
+func TestStatesCached(t *testing.T) {
+	dir := "testdata/families/gemma2-base"
+	plain := load(t, dir, pureGo(t), dtypes.Float32)
+	cached, err := logprob.Load(t.Context(), dir, &logprob.Options{Backend: pureGo(t), DType: dtypes.Float32, PromptCache: 1 << 20, AnswerCache: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cached.Close()
+	asked := statesOf(rand.New(rand.NewPCG(9, 1)), 40, plain.MaxTokens(), plain.VocabSize(), true)
+	want := states(t, plain, asked...)
+	for range 3 {
+		for i, r := range states(t, cached, asked...) {
+			for k := range r.States {
+				if err := within(1e-5, r.States[k], want[i].States[k]); err != nil {
+					t.Fatalf("text %d: %v", i, err)
+				}
+			}
+			if err := alike(r, want[i]); err != nil {
+				t.Fatalf("text %d: %v", i, err)
+			}
+		}
+	}
+}
+
+// TestStatesCompany: where the model says so, short texts have the same states to the bit
+// alone and in company.
+func TestStatesCompany(t *testing.T) {
+	for _, backend := range backends(t) {
+		m := load(t, "testdata/families/llama-gqa-tied", backend, dtypes.Float32)
+		invariant, err := m.BatchInvariant()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !invariant {
+			t.Logf("%s: not promised here", logprob.BackendName(backend))
+			continue
+		}
+		asked := statesOf(rand.New(rand.NewPCG(11, 1)), 60, m.MaxTokens(), m.VocabSize(), false)
+		together := states(t, m, asked...)
+		for i := range asked {
+			alone := states(t, m, asked[i])[0]
+			for k := range alone.States {
+				if !slices.Equal(alone.States[k], together[i].States[k]) {
+					t.Fatalf("text %d: other bits in company", i)
+				}
 			}
 		}
 	}
