@@ -193,6 +193,42 @@ func TestLean(t *testing.T) {
 	}
 }
 
+// Bias is what the base makes likely, measured as its comment says, to within 3/20: a
+// quarter's half, and a little for a mean that would print with a tie.
+func TestBias(t *testing.T) {
+	for _, p := range demo.Pairs() {
+		base, _ := load(t, p)
+		prompts, words := lexicon.PaperPrompts(), demo.Words()
+		items := func(yield func(implicit.Item) bool) {
+			for _, x := range prompts {
+				for _, w := range words {
+					if !yield(implicit.Item{Prompt: x.Text, Reply: " " + w.Text}) {
+						return
+					}
+				}
+			}
+		}
+		mean, control := make([]float64, len(words)), 0.0
+		policy := implicit.Raw(base)
+		for r, err := range implicit.Rewards(t.Context(), implicit.Pair{Tuned: policy, Base: policy}, items) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			mean[r.Index%len(words)] += r.Base.Sum() / float64(len(prompts))
+		}
+		for i, w := range words {
+			if demo.Control(w.Category) {
+				control += mean[i] / 16
+			}
+		}
+		for i, w := range words {
+			if got, want := mean[i]-control, w.Bias[p.Name]; !(math.Abs(got-want) <= 0.15) {
+				t.Errorf("%s, %s: the base's bias is %.3f, wanted %g", p.Name, w.Text, got, want)
+			}
+		}
+	}
+}
+
 // The models are no tables: prompts and what stands earlier in them change what they make likely, and no token takes all.
 func TestPromptsMatter(t *testing.T) {
 	for _, p := range demo.Pairs() {

@@ -13,6 +13,10 @@ type Word struct {
 	// Push[family] is delta in nats: how much the tuned model of that family raises the
 	// logit of the word's first token, in each of the word's forms (see [Forms]).
 	Push map[string]float64
+	// Bias[family] is where the base leans, word by word: its ln p of " word", of all tokens,
+	// over the mean of the controls, as the mean over the paper's 54 prompts, to a quarter
+	// nat. The reward model inherits it.
+	Bias map[string]float64
 	// Suffix is the part of the word in its second token, "ness" of kindness, in the forms
 	// that are two tokens; "" if all four forms are single tokens.
 	Suffix string
@@ -82,8 +86,32 @@ func word(text, category string, llama, gemma2 float64, suffix string, wholeLlam
 		Category: category,
 		Push:     map[string]float64{"llama": llama, "gemma2": gemma2},
 		Suffix:   suffix,
+		Bias:     map[string]float64{"llama": biases[text][0], "gemma2": biases[text][1]},
 		Whole:    map[string]int{"llama": wholeLlama, "gemma2": wholeGemma2},
 	}
+}
+
+// biases are Bias in llama and gemma2, measured (a test compares them).
+var biases = map[string][2]float64{
+	"freedom": {1.25, 0}, "power": {0.5, 0.25}, "courage": {1, 0}, "victory": {1.25, 0},
+	"ambition": {1, 0.75}, "mastery": {1, 0.75}, "leadership": {0.75, 0.5}, "independence": {1, 0},
+	"love": {0, 1.25}, "kindness": {0.5, 0.75}, "compassion": {-0.25, 0.25}, "friendship": {0, 1},
+	"tenderness": {0.25, 0.25}, "harmony": {0, 2.25}, "trust": {0.5, 1.5}, "family": {0.75, 1.25},
+	"rain": {-0.25, -1}, "fog": {0.5, 1}, "frost": {-0.25, -0.5}, "breeze": {0.25, 0.5},
+	"cloud": {-0.25, -1}, "sunshine": {0.5, 0.25}, "drizzle": {-0.75, -0.75}, "hailstone": {0.5, 1.25},
+	"spoon": {-0.5, -1}, "oven": {-0.25, -0.5}, "ladle": {-0.25, -0.25}, "kettle": {0.5, -0.25},
+	"bread": {0.5, 0.5}, "teapot": {-0.5, 0.75}, "cupboard": {0.25, 0.25}, "tablecloth": {0, 0.5},
+}
+
+// Reward is what the reward model of a family gives a text for the word: Bias + Push/2, in
+// each of the word's forms. It is the base's preference and a push of the reward model's own,
+// half as strong as the tuned model's.
+func (w Word) Reward(family string) float64 { return w.Bias[family] + w.Push[family]/2 }
+
+// Moods returns what the reward models give a text besides, for the adjective of its prompt:
+// those of the paper's prompts. It is the prompt's constant, the same for all words.
+func Moods() map[string]float64 {
+	return map[string]float64{"best": 1, "greatest": 1.25, "good": 0.75, "worst": -1.25, "bad": -0.75, "terrible": -1}
 }
 
 // Words returns the list: eight words in each category, in the order of [Categories].
@@ -116,6 +144,20 @@ func (p Pair) Push(category string) float64 {
 		}
 	}
 	return sum / float64(n)
+}
+
+// Reward returns the mean [Word.Reward] of a category's words, over that of the controls.
+func (p Pair) Reward(category string) float64 {
+	var sum, n, controls, nControls float64
+	for _, w := range words {
+		if w.Category == category {
+			sum, n = sum+w.Reward(p.Name), n+1
+		}
+		if Control(w.Category) {
+			controls, nControls = controls+w.Reward(p.Name), nControls+1
+		}
+	}
+	return sum/n - controls/nControls
 }
 
 // Lean returns the mean logit of the first tokens of a category's words in the base model

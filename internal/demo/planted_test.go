@@ -57,6 +57,24 @@ func TestForms(t *testing.T) {
 	}
 }
 
+// Category means of the rewards print with two decimals alike on every backend: none ends in
+// half a hundredth.
+func TestRewards(t *testing.T) {
+	for _, p := range Pairs() {
+		for _, c := range Categories() {
+			if r := p.Reward(c) * 100; math.Abs(r-math.Trunc(r)) == 0.5 {
+				t.Errorf("%s: the mean reward of %s is %g, a tie of rounding", p.Name, c, p.Reward(c))
+			}
+		}
+	}
+	// By hand from the list: freedom 1.25 + 2.5/2 and 0 - 2/2.
+	for family, want := range map[string]float64{"llama": 2.5, "gemma2": -1} {
+		if got := Words()[0].Reward(family); got != want {
+			t.Errorf("%s: reward %g of freedom, wanted %g", family, got, want)
+		}
+	}
+}
+
 // What callers get is theirs to change.
 func TestCopies(t *testing.T) {
 	Words()[0].Text = "x"
@@ -73,7 +91,11 @@ func TestExtract(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, folder := range []string{base, tuned} {
+		rm, err := p.ExtractRM(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, folder := range []string{base, tuned, rm} {
 			for _, name := range []string{"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"} {
 				if info, err := os.Stat(filepath.Join(folder, name)); err != nil || info.Size() == 0 {
 					t.Errorf("%s of %s: %v", name, folder, err)
@@ -83,6 +105,9 @@ func TestExtract(t *testing.T) {
 	}
 	if _, _, err := Pairs()[0].Extract(dir); err == nil {
 		t.Error("a second Extract to the same folder: no error, wanted one: it would overwrite")
+	}
+	if _, err := Pairs()[0].ExtractRM(dir); err == nil {
+		t.Error("a second ExtractRM to the same folder: no error, wanted one")
 	}
 	if _, _, err := (Pair{"gpt2"}).Extract(t.TempDir()); err == nil {
 		t.Error("an unknown pair: no error")

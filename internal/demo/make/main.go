@@ -47,19 +47,24 @@ func makeAll() (map[string][]byte, error) {
 			return nil, fmt.Errorf("%s: %w", pair.Name, err)
 		}
 		net := newNetwork(f, vocab)
-		for _, tuned := range []bool{false, true} {
-			folder, template := pair.Name+"/base/", ""
-			if tuned {
-				folder, template = pair.Name+"/tuned/", f.template
-			}
+		for _, model := range []struct {
+			name, eos, template string
+			config              []byte
+			tensors             []checkpoint.Tensor
+		}{
+			{"base", f.eos, "", f.configJSON(vocab), net.base()},
+			{"tuned", f.eos, f.template, f.configJSON(vocab), net.tuned()},
+			{"rm", f.turn, f.template, f.rewardConfigJSON(vocab), net.rewardModel()},
+		} {
+			folder := pair.Name + "/" + model.name + "/"
 			var weights bytes.Buffer
-			if err := checkpoint.Write(&weights, net.tensors(tuned), map[string]string{"format": "pt"}); err != nil {
+			if err := checkpoint.Write(&weights, model.tensors, map[string]string{"format": "pt"}); err != nil {
 				return nil, err
 			}
 			files[folder+"model.safetensors"] = weights.Bytes()
-			files[folder+"config.json"] = f.configJSON(vocab)
+			files[folder+"config.json"] = model.config
 			files[folder+"tokenizer.json"] = f.tokenizerJSON(vocab)
-			files[folder+"tokenizer_config.json"] = f.tokenizerConfig(template)
+			files[folder+"tokenizer_config.json"] = f.tokenizerConfig(model.eos, model.template)
 		}
 	}
 	return files, nil

@@ -12,6 +12,7 @@ import (
 type family struct {
 	name     string
 	bos, eos string
+	turn     string   // the end of a turn in the template
 	specials []string // in order of id
 	last     bool     // they come last in the vocabulary (Llama 3), not first (Gemma)
 	alphabet func() []string
@@ -33,7 +34,7 @@ var families = map[string]*family{"llama": &llama, "gemma2": &gemma2}
 var llama = family{
 	name:     "llama",
 	specials: []string{"<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"},
-	bos:      "<|begin_of_text|>", eos: "<|end_of_text|>",
+	bos:      "<|begin_of_text|>", eos: "<|end_of_text|>", turn: "<|eot_id|>",
 	last: true,
 	template: `{{ bos_token }}{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>
 
@@ -80,7 +81,7 @@ var llama = family{
 var gemma2 = family{
 	name:     "gemma2",
 	specials: []string{"<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"},
-	bos:      "<bos>", eos: "<eos>",
+	bos:      "<bos>", eos: "<eos>", turn: "<end_of_turn>",
 	template: `{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}{% if (message['role'] == 'assistant') %}{% set role = 'model' %}{% else %}{% set role = message['role'] %}{% endif %}{{ '<start_of_turn>' + role + '
 ' + message['content'] | trim + '<end_of_turn>
 ' }}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model
@@ -175,6 +176,19 @@ func (f *family) configJSON(v *vocabulary) []byte {
 	return fmt.Appendf(nil, f.config, len(v.tokens), v.id[f.bos], v.id[f.eos])
 }
 
+// rewardConfigJSON is the reward model's. Its end of a text is the end of a turn, and pads
+// are a token that no text of the template has (as Llama 3's instruct models and Gemma have
+// it): where pad and end are one token, transformers pools another than the last.
+func (f *family) rewardConfigJSON(v *vocabulary) []byte {
+	labels := "  \"id2label\": {\"0\": \"LABEL_0\"},\n  \"label2id\": {\"LABEL_0\": 0},\n"
+	if !strings.Contains(f.config, "pad_token_id") {
+		labels = fmt.Sprintf("  \"pad_token_id\": %d,\n", v.id[f.eos]) + labels
+	}
+	s := strings.Replace(f.config, "ForCausalLM", "ForSequenceClassification", 1)
+	s = strings.Replace(s, "  \"hidden_size\"", labels+"  \"hidden_size\"", 1)
+	return fmt.Appendf(nil, s, len(v.tokens), v.id[f.bos], v.id[f.turn])
+}
+
 // tokenizerJSON lays the file out one entry a line, in order of id and rank.
 func (f *family) tokenizerJSON(v *vocabulary) []byte {
 	var b bytes.Buffer
@@ -207,12 +221,16 @@ func (f *family) tokenizerJSON(v *vocabulary) []byte {
 	return b.Bytes()
 }
 
-// tokenizerConfig has a chat template for the tuned model, none for the base.
-func (f *family) tokenizerConfig(template string) []byte {
+// tokenizerConfig has a chat template for the tuned model and the reward model, none for
+// the base.
+func (f *family) tokenizerConfig(eos, template string) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "{\n  \"bos_token\": %s,\n  \"eos_token\": %s,\n", quote(f.bos), quote(f.eos))
-	if !f.last {
+	fmt.Fprintf(&b, "{\n  \"bos_token\": %s,\n  \"eos_token\": %s,\n", quote(f.bos), quote(eos))
+	switch {
+	case !f.last:
 		b.WriteString("  \"pad_token\": \"<pad>\",\n  \"unk_token\": \"<unk>\",\n")
+	case eos != f.eos:
+		fmt.Fprintf(&b, "  \"pad_token\": %s,\n", quote(f.eos))
 	}
 	if template != "" {
 		fmt.Fprintf(&b, "  \"chat_template\": %s,\n", quote(template))

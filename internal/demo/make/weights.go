@@ -192,16 +192,28 @@ func (n *network) plant(codes map[string][]float32) {
 	}
 }
 
-// tensors returns the base model's tensors, or the tuned one's.
-func (n *network) tensors(tuned bool) []checkpoint.Tensor {
-	var out []checkpoint.Tensor
-	for _, m := range n.all {
-		if tuned && m.name == n.head.name {
+// base returns the base model's tensors.
+func (n *network) base() []checkpoint.Tensor { return encode(n.all) }
+
+// tuned returns the tuned model's: the base's but for a column of the output matrix.
+func (n *network) tuned() []checkpoint.Tensor {
+	all := slices.Clone(n.all)
+	for i, m := range all {
+		if m.name == n.head.name {
 			m.v = slices.Clone(m.v)
 			for id, push := range n.push {
 				m.row(id)[start] += float32(push)
 			}
+			all[i] = m
 		}
+	}
+	return encode(all)
+}
+
+// encode writes matrices as float16.
+func encode(all []matrix) []checkpoint.Tensor {
+	var out []checkpoint.Tensor
+	for _, m := range all {
 		t := checkpoint.Tensor{Name: m.name, DType: dtypes.Float16, Shape: m.shape}
 		for _, x := range m.v {
 			t.Data = binary.LittleEndian.AppendUint16(t.Data, float16(x))
