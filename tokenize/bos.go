@@ -18,11 +18,15 @@ const (
 	BOSAdd
 	// BOSNone adds no BOS. One that a chat template writes stays.
 	BOSNone
+	// BOSExtra puts what BOSAuto puts before raw text before a chat, which then begins with
+	// two BOS if its template writes one: tokenizer(text) in transformers, where text is
+	// apply_chat_template's. Some reward models are trained on that. Raw text has no extra BOS.
+	BOSExtra
 )
 
-var namesOfBOS = [...]string{"auto", "add", "none"}
+var namesOfBOS = [...]string{"auto", "add", "none", "extra"}
 
-// String returns "auto", "add" or "none".
+// String returns "auto", "add", "none" or "extra".
 func (b BOS) String() string {
 	if b < 0 || int(b) >= len(namesOfBOS) {
 		return fmt.Sprintf("BOS(%d)", int(b))
@@ -35,7 +39,7 @@ func ParseBOS(s string) (BOS, error) {
 	if i := slices.Index(namesOfBOS[:], s); i >= 0 {
 		return BOS(i), nil
 	}
-	return 0, fmt.Errorf("tokenize: BOS %q, wanted auto, add or none", s)
+	return 0, fmt.Errorf("tokenize: BOS %q, wanted auto, add, none or extra", s)
 }
 
 // ErrBOS is the error of raw text with BOSAuto if versions of transformers disagree; choose
@@ -51,10 +55,41 @@ func (t *Tokenizer) BOS() (id int32, ok bool) {
 	return t.prefix[0], true
 }
 
-// front returns the tokens before a raw text.
-func (t *Tokenizer) front(bos BOS) ([]int32, error) {
+// front are the tokens before a text.
+type front struct {
+	ids []int32
+	bos bool // a model that has a BOS must find it in front, these tokens included
+	own bool // the text may begin with its own BOS, after these tokens
+}
+
+// rawFront returns what stands before a raw text.
+func (t *Tokenizer) rawFront(bos BOS) (front, error) {
+	ids, err := t.frontIDs(bos)
+	return front{ids: ids, bos: bos != BOSNone}, err
+}
+
+// chatFront returns what stands before a chat as its template renders it.
+func (t *Tokenizer) chatFront(rendered string, bos BOS) (front, error) {
+	switch bos {
+	case BOSAdd:
+		ids, err := t.frontIDs(BOSAdd)
+		if err == nil && strings.HasPrefix(rendered, t.name(ids[0])) {
+			ids = nil
+		}
+		return front{ids: ids, bos: true}, err
+	case BOSExtra:
+		ids, err := t.frontIDs(BOSAuto)
+		return front{ids: ids, own: true}, err
+	}
+	return front{}, nil
+}
+
+// frontIDs returns the tokens before a raw text.
+func (t *Tokenizer) frontIDs(bos BOS) ([]int32, error) {
 	switch {
-	case bos < BOSAuto || bos > BOSNone:
+	case bos == BOSExtra:
+		return nil, errors.New("BOS extra, which is a chat's, wanted auto, add or none for raw text")
+	case bos < BOSAuto || bos > BOSExtra:
 		return nil, fmt.Errorf("%v, wanted BOSAuto, BOSAdd or BOSNone", bos)
 	case bos == BOSNone:
 		return nil, nil

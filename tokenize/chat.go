@@ -3,7 +3,6 @@ package tokenize
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,7 +27,7 @@ type ChatOptions struct {
 	// System is the system message; "" for none. Some templates (Gemma) fail on one, and it
 	// is an error if the conversation has a system message too.
 	System string
-	// BOS says what to do if the template omits the BOS: see "Chat" in the package
+	// BOS says what stands before the template's text: see "Chat" in the package
 	// documentation.
 	BOS BOS
 	// Vars are further variables of the template, such as "enable_thinking": false for Qwen
@@ -54,47 +53,21 @@ func (t *Tokenizer) Chat(prompt, reply string, o *ChatOptions) (Encoded, error) 
 // Conversation is Chat after several messages, of which the last usually is the user's: the
 // text of Render, followed by reply as raw text.
 func (t *Tokenizer) Conversation(messages []Message, reply string, o *ChatOptions) (Encoded, error) {
-	return t.conversation(messages, reply, o, func(o *ChatOptions) (string, int, error) {
+	return t.conversation(messages, reply, o, func(o *ChatOptions) (chat, error) {
 		rendered, err := t.Render(messages, o)
-		return rendered + reply, len(rendered), err
+		return chat{text: rendered + reply, start: len(rendered)}, err
 	})
 }
 
-// Turn is Conversation with the reply rendered by the chat template as the assistant's
-// message, with its end of turn: the input of reward models and preference training. The
-// reply begins where the text of Render ends, and includes the end of the turn and what the
-// template writes after it. It is an error if the template renders the messages before the
-// reply differently from Render, or changes the reply; a template that trims it is allowed
-// (Encoded.Trimmed).
-func (t *Tokenizer) Turn(messages []Message, reply string, o *ChatOptions) (Encoded, error) {
-	trimmed := false
-	text, err := t.conversation(messages, reply, o, func(o *ChatOptions) (string, int, error) {
-		before, err := t.render(messages, o, true)
-		if err != nil {
-			return "", 0, err
-		}
-		whole, err := t.render(append(slices.Clip(messages), Message{Role: "assistant", Content: reply}), o, false)
-		if err != nil {
-			return "", 0, err
-		}
-		turn, ok := strings.CutPrefix(whole, before)
-		if !ok {
-			return "", 0, errors.New("tokenize: chat template: it writes the conversation otherwise where the assistant's message follows, wanted the same text as for a generation")
-		}
-		if !strings.HasPrefix(turn, reply) {
-			if trimmed = strings.HasPrefix(turn, strings.TrimSpace(reply)); !trimmed {
-				return "", 0, errors.New("tokenize: chat template: it writes the assistant's message otherwise than it is, wanted it as it is or trimmed")
-			}
-		}
-		return whole, len(before), nil
-	})
-	text.Trimmed = trimmed && err == nil
-	return text, err
+// chat is a conversation with its reply, rendered.
+type chat struct {
+	text    string
+	start   int  // byte at which the reply begins
+	trimmed bool // the template trimmed the reply
 }
 
-// conversation encodes the text that render makes of messages and a reply; render also
-// returns the byte at which the reply begins.
-func (t *Tokenizer) conversation(messages []Message, reply string, o *ChatOptions, render func(*ChatOptions) (string, int, error)) (Encoded, error) {
+// conversation encodes the text that render makes of messages and a reply.
+func (t *Tokenizer) conversation(messages []Message, reply string, o *ChatOptions, render func(*ChatOptions) (chat, error)) (Encoded, error) {
 	if o == nil {
 		o = &ChatOptions{}
 	}
@@ -121,27 +94,22 @@ func (t *Tokenizer) conversation(messages []Message, reply string, o *ChatOption
 	if invalid != nil {
 		return Encoded{}, fmt.Errorf("tokenize: %w", invalid)
 	}
-	rendered, start, err := render(o)
+	rendered, err := render(o)
 	if err != nil {
 		return Encoded{}, err
 	}
-	if err := valid("rendered chat", rendered[:start]); err != nil {
+	if err := valid("rendered chat", rendered.text[:rendered.start]); err != nil {
 		return Encoded{}, fmt.Errorf("tokenize: %w", err)
 	}
-	var prefix []int32
-	if o.BOS == BOSAdd {
-		if prefix, err = t.front(BOSAdd); err != nil {
-			return Encoded{}, fmt.Errorf("tokenize: chat: %w", err)
-		}
-		if strings.HasPrefix(rendered, t.name(prefix[0])) {
-			prefix = nil
-		}
-	}
-	text, err := t.text(rendered, start, prefix, o.BOS == BOSAdd)
+	front, err := t.chatFront(rendered.text, o.BOS)
 	if err != nil {
 		return Encoded{}, fmt.Errorf("tokenize: chat: %w", err)
 	}
-	text.Special = special
+	text, err := t.text(rendered.text, rendered.start, front)
+	if err != nil {
+		return Encoded{}, fmt.Errorf("tokenize: chat: %w", err)
+	}
+	text.Special, text.Trimmed = special, rendered.trimmed
 	return text, nil
 }
 

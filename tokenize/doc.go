@@ -8,7 +8,8 @@
 // [Load] reads the tokenizer.json, tokenizer_config.json and chat_template.jinja of a
 // checkpoint. [Tokenizer.Raw] encodes plain text, [Tokenizer.Chat] and
 // [Tokenizer.Conversation] a chat with the beginning of the assistant's reply,
-// [Tokenizer.Turn] a chat with the assistant's complete message. All BPE tokenizers of the
+// [Tokenizer.Turn] a chat with the assistant's complete message, and [Tokenizer.Transcript]
+// one as reward models read it. All BPE tokenizers of the
 // supported model families are read; a setting that is not known to be computed correctly is
 // an error of Load. Encoding is done by Hugging Face's own library through
 // github.com/daulet/tokenizers; a program built with -tags nodaulet does without it and
@@ -103,7 +104,9 @@
 // The rendered text is encoded without a BOS other than the template's, as in transformers'
 // apply_chat_template. The templates of some models that were trained with a BOS omit it
 // (Zephyr's, TinyLlama's): ChatOptions.BOS = BOSAdd adds it if the template does not begin
-// with it.
+// with it. BOSExtra puts the BOS of raw text there even if it does, as transformers'
+// tokenizer(text) does with a rendered text: some reward models are trained on two. Where the
+// template writes none, that is one, like BOSAdd, and with a tokenizer that adds none, none.
 //
 // # Vocabulary
 //

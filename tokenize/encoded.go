@@ -17,7 +17,7 @@ type Encoded struct {
 	Start    int      // byte offset in Rendered at which the reply begins
 	Spans    [][2]int // bytes of Rendered that each token covers, one for each of IDs; nil when made from ids
 	Straddle bool     // the first reply token also covers the end of the prompt
-	Trimmed  bool     // made by Turn with a template that trims the white space around the reply
+	Trimmed  bool     // made by Turn or Transcript with a template that trims the white space around the reply
 	Special  int      // special tokens spelled out in the caller's prompt, system text or reply, such as "</s>"
 }
 

@@ -183,11 +183,11 @@ func (t *Tokenizer) RawBOS(prompt, reply string, bos BOS) (Encoded, error) {
 	if err := cmp.Or(valid("prompt", prompt), valid("reply", reply)); err != nil {
 		return Encoded{}, fmt.Errorf("tokenize: %w", err)
 	}
-	prefix, err := t.front(bos)
+	front, err := t.rawFront(bos)
 	if err != nil {
 		return Encoded{}, fmt.Errorf("tokenize: %w", err)
 	}
-	text, err := t.text(prompt+reply, len(prompt), prefix, bos != BOSNone)
+	text, err := t.text(prompt+reply, len(prompt), front)
 	if err != nil {
 		return Encoded{}, fmt.Errorf("tokenize: %w", err)
 	}
@@ -195,9 +195,8 @@ func (t *Tokenizer) RawBOS(prompt, reply string, bos BOS) (Encoded, error) {
 	return text, nil
 }
 
-// text encodes a text whose reply begins at byte start, with prefix before it. With bos, a
-// model that has a BOS must find it in front.
-func (t *Tokenizer) text(s string, start int, prefix []int32, bos bool) (Encoded, error) {
+// text encodes a text whose reply begins at byte start, with front before it.
+func (t *Tokenizer) text(s string, start int, front front) (Encoded, error) {
 	ids, spans, err := t.encode(s)
 	if err != nil {
 		return Encoded{}, err
@@ -212,13 +211,17 @@ func (t *Tokenizer) text(s string, start int, prefix []int32, bos bool) (Encoded
 		}
 	}
 	cover(spans, len(s))
-	if n := len(prefix); n > 0 {
-		ids = append(slices.Clone(prefix), ids...)
+	own := ids
+	if n := len(front.ids); n > 0 {
+		ids = append(slices.Clone(front.ids), ids...)
 		spans = append(make([][2]int, n, n+len(spans)), spans...)
 	}
 	text := Encoded{IDs: ids, Rendered: s, Start: start, Spans: spans}
 	text.Reply, text.Straddle = boundary(spans, start)
-	if err := t.checkBOS(ids, bos); err != nil {
+	if !front.own {
+		own = ids
+	}
+	if err := t.checkBOS(own, front.bos); err != nil {
 		return Encoded{}, err
 	}
 	if text.Reply == 0 {

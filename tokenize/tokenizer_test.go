@@ -121,12 +121,12 @@ func TestBOSConfig(t *testing.T) {
 	if _, err := testdata(t, "llama2").RawBOS("a", "b", 7); err == nil || err.Error() != "tokenize: BOS(7), wanted BOSAuto, BOSAdd or BOSNone" {
 		t.Errorf("another choice: error %v", err)
 	}
-	for _, bos := range []BOS{BOSAuto, BOSAdd, BOSNone} {
+	for _, bos := range []BOS{BOSAuto, BOSAdd, BOSNone, BOSExtra} {
 		if got, err := ParseBOS(bos.String()); err != nil || got != bos {
 			t.Errorf("%v read as %v %v", bos, got, err)
 		}
 	}
-	if _, err := ParseBOS("yes"); err == nil || err.Error() != `tokenize: BOS "yes", wanted auto, add or none` {
+	if _, err := ParseBOS("yes"); err == nil || err.Error() != `tokenize: BOS "yes", wanted auto, add, none or extra` {
 		t.Errorf("yes: error %v", err)
 	}
 }

@@ -23,7 +23,7 @@ type textFlags struct {
 // register adds the flags. A program with a flag -base-as has two models, for each of which
 // the BOS can be chosen.
 func (t *textFlags) register(f *Flags) {
-	f.StringVar(&t.BOS, "bos", "auto", "`choice` of the token that begins texts: auto, as transformers does (a chat is what its template writes); add, before every text that lacks it; none, before no text")
+	f.StringVar(&t.BOS, "bos", "auto", "`choice` of the token that begins texts: auto, as transformers does (a chat is what its template writes); add, before every text that lacks it; none, before no text; extra, before every chat, even one whose template writes it")
 	if f.Lookup("base-as") != nil {
 		f.StringVar(&t.BaseBOS, "base-bos", "", "`choice` for the base model; default: as -bos")
 	}
@@ -102,7 +102,7 @@ func (t *textFlags) check() (c texts, err error) {
 			value = "auto"
 		}
 		if *choice.to, err = tokenize.ParseBOS(value); err != nil {
-			return c, Usagef("-%s %q, wanted auto, add or none", choice.flag, value)
+			return c, Usagef("-%s %q, wanted auto, add, none or extra", choice.flag, value)
 		}
 	}
 	if t.Template != "" {

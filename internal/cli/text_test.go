@@ -58,8 +58,8 @@ func TestTextFlags(t *testing.T) {
 		flags textFlags
 		want  string
 	}{
-		{textFlags{BOS: "yes"}, `-bos "yes", wanted auto, add or none`},
-		{textFlags{BaseBOS: "no"}, `-base-bos "no", wanted auto, add or none`},
+		{textFlags{BOS: "yes"}, `-bos "yes", wanted auto, add, none or extra`},
+		{textFlags{BaseBOS: "no"}, `-base-bos "no", wanted auto, add, none or extra`},
 		{textFlags{Date: "31.1.2026"}, `-date "31.1.2026", wanted a date such as 2024-07-26`},
 		{textFlags{Template: filepath.Dir(t.TempDir())}, ""}, // a folder
 	} {

@@ -15,7 +15,7 @@ import (
 type reading struct {
 	System *string         `json:"system"`               // the system message of chats
 	Vars   json.RawMessage `json:"chat_template_kwargs"` // vLLM: further variables of the chat template
-	BOS    *string         `json:"bos"`                  // auto, add or none
+	BOS    *string         `json:"bos"`                  // auto, add, none or extra
 }
 
 // of returns a model as it reads text for the request. chats says whether anything is
@@ -53,7 +53,7 @@ func (r *reading) of(m *Model, chats bool) (*Model, error) {
 	if r.BOS != nil {
 		var err error
 		if o.BOS, err = tokenize.ParseBOS(*r.BOS); err != nil {
-			return nil, refuse("bos", "bos: %.20q, wanted auto, add or none", *r.BOS)
+			return nil, refuse("bos", "bos: %.20q, wanted auto, add, none or extra", *r.BOS)
 		}
 	}
 	as := *m

@@ -150,7 +150,7 @@ func (r *rendering) fill(pair []*Model) error {
 	}
 	for _, bos := range []string{r.TunedBOS, r.BaseBOS} {
 		if _, err := tokenize.ParseBOS(bos); bos != "" && err != nil {
-			return refuse("rendering", "rendering: BOS %.20q, wanted auto, add or none", bos)
+			return refuse("rendering", "rendering: BOS %.20q, wanted auto, add, none or extra", bos)
 		}
 	}
 	return nil
