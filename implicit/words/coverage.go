@@ -15,7 +15,8 @@ import (
 )
 
 // Coverage reports for every entry of a corpus whether it was scored, in how many forms and
-// tokens, or why not. The zero value is empty; Add what Rewards yields.
+// tokens, or why not. The zero value is empty; Add what Rewards yields, or AddScored what
+// Scores yields, of which the counts of tokens and Pooled stay 0.
 type Coverage struct {
 	Entries []EntryCoverage // in corpus order
 }
@@ -28,6 +29,7 @@ type EntryCoverage struct {
 	Reason        string // first reason why it, or one of its forms, could not be scored; "" for none
 	Forms         int    // distinct texts scored
 	RefusedForms  int    // distinct texts that could not be scored
+	SameText      int    // of Forms, those that are the same text to a reward model as an earlier one
 	OneTuned      int    // forms that are one token in the tuned model
 	OneBase       int    // in the base model
 	OneBoth       int    // in both, as tables of next-token probabilities require
@@ -40,17 +42,8 @@ func (e EntryCoverage) Refused() bool { return e.Scored == 0 }
 
 // Add counts one result of Rewards.
 func (c *Coverage) Add(w Word) {
-	for len(c.Entries) <= w.Index {
-		c.Entries = append(c.Entries, EntryCoverage{})
-	}
-	e := &c.Entries[w.Index]
-	e.Entry = w.Entry
-	e.Asked++
-	if w.Err != nil {
-		e.because(w.Err)
-		return
-	}
-	if e.Scored++; e.Scored > 1 {
+	e, first := c.count(w.Index, w.Entry, w.Err)
+	if !first {
 		return
 	}
 	for _, f := range w.Forms {
@@ -75,6 +68,23 @@ func (c *Coverage) Add(w Word) {
 	}
 }
 
+// count counts an entry after a prompt, and reports whether it is the first one for which the
+// entry was scored.
+func (c *Coverage) count(index int, entry lexicon.Entry, err error) (e *EntryCoverage, first bool) {
+	for len(c.Entries) <= index {
+		c.Entries = append(c.Entries, EntryCoverage{})
+	}
+	e = &c.Entries[index]
+	e.Entry = entry
+	e.Asked++
+	if err != nil {
+		e.because(err)
+		return e, false
+	}
+	e.Scored++
+	return e, e.Scored == 1
+}
+
 // because keeps the first reason.
 func (e *EntryCoverage) because(err error) {
 	if e.Reason != "" {
@@ -96,8 +106,14 @@ const CoverageColumns = "entry,wildcard,category,status,reason,prompts,forms,ref
 // expanded, prompts the number for which it was scored; the others are the fields of
 // EntryCoverage.
 func (c *Coverage) WriteCSV(w io.Writer) error {
+	return c.write(w, CoverageColumns, func(e EntryCoverage) []int {
+		return []int{e.Scored, e.Forms, e.RefusedForms, e.OneTuned, e.OneBase, e.OneBoth, e.Several, e.Pooled}
+	})
+}
+
+func (c *Coverage) write(w io.Writer, header string, counts func(EntryCoverage) []int) error {
 	b := bufio.NewWriter(w)
-	line := []byte(CoverageColumns)
+	line := []byte(header)
 	b.Write(line) // Flush returns an error
 	for _, e := range c.Entries {
 		status := "scored"
@@ -105,7 +121,7 @@ func (c *Coverage) WriteCSV(w io.Writer) error {
 			status = "refused"
 		}
 		fields := []string{e.Term, e.From, strings.Join(e.Categories, ";"), status, e.Reason}
-		for _, n := range []int{e.Scored, e.Forms, e.RefusedForms, e.OneTuned, e.OneBase, e.OneBoth, e.Several, e.Pooled} {
+		for _, n := range counts(e) {
 			fields = append(fields, strconv.Itoa(n))
 		}
 		line = table.AppendRecord(line[:0], fields...)

@@ -1,7 +1,6 @@
 package words
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,37 +53,50 @@ func (m Measure) NeedsBoundaries() bool {
 
 // definition returns an error for an unknown measure.
 func (m Measure) definition() (measure, error) {
-	names := make([]string, len(measures))
-	for i, def := range measures {
+	for _, def := range measures {
 		if def.name == m {
 			return def, nil
 		}
-		names[i] = string(def.name)
 	}
-	last := len(names) - 1
-	return measure{}, fmt.Errorf("measure %q, wanted %s or %s", string(m), strings.Join(names[:last], ", "), names[last])
+	return measure{}, unknownMeasure(m, Measures())
 }
 
 // ParseMeasures parses a comma-separated list of measures. Unknown and repeated measures are
 // errors.
 func ParseMeasures(list string) ([]Measure, error) {
-	var all []Measure
-	for name := range strings.SplitSeq(list, ",") {
-		all = append(all, Measure(name))
-	}
+	all := splitNames[Measure](list)
 	return all, checkMeasures(all)
 }
 
-func checkMeasures(all []Measure) error {
+func splitNames[M ~string](list string) (all []M) {
+	for name := range strings.SplitSeq(list, ",") {
+		all = append(all, M(name))
+	}
+	return all
+}
+
+func checkMeasures(all []Measure) error { return checkNames(all, Measures()) }
+
+// checkNames returns an error for an unknown or a repeated measure.
+func checkNames[M ~string](all, known []M) error {
 	for i, m := range all {
-		if _, err := m.definition(); err != nil {
-			return fmt.Errorf("words: %w", err)
+		if !slices.Contains(known, m) {
+			return fmt.Errorf("words: %w", unknownMeasure(m, known))
 		}
 		if slices.Contains(all[:i], m) {
 			return fmt.Errorf("words: measure %q stands twice, wanted each once", string(m))
 		}
 	}
 	return nil
+}
+
+func unknownMeasure[M ~string](m M, known []M) error {
+	names := make([]string, len(known))
+	for i, k := range known {
+		names[i] = string(k)
+	}
+	last := len(names) - 1
+	return fmt.Errorf("measure %q, wanted %s or %s", string(m), strings.Join(names[:last], ", "), names[last])
 }
 
 // Score is the value of a measure for a word after a prompt.
@@ -155,41 +167,19 @@ func newScore(of []*FormScore) Score {
 // rankWords sets the ranks of one prompt's words.
 func rankWords(words []Word, measures []Measure, forms []lexicon.Form) {
 	for _, m := range measures {
+		var all []*Score
+		for i := range words {
+			for j := range words[i].Scores {
+				if s := &words[i].Scores[j]; s.Measure == m {
+					all = append(all, s)
+				}
+			}
+		}
 		if def, err := m.definition(); err == nil && def.byForm {
-			for _, f := range forms {
-				rankScores(words, m, func(s *Score) bool { return slices.Contains(s.as, f) }, func(s *Score) bool { return s.as[0] == f })
-			}
+			rankByForm(all, forms)
 		} else {
-			all := func(*Score) bool { return true }
-			rankScores(words, m, all, all)
+			rank(all)
 		}
-	}
-}
-
-// rankScores ranks the scores of a measure for which part is true among each other, and sets
-// the ranks of those for which know is true.
-func rankScores(words []Word, m Measure, part, know func(*Score) bool) {
-	var all []*Score
-	for i := range words {
-		for j := range words[i].Scores {
-			if s := &words[i].Scores[j]; s.Measure == m && part(s) {
-				all = append(all, s)
-			}
-		}
-	}
-	value := (*Score).order
-	slices.SortStableFunc(all, func(a, b *Score) int { return cmp.Compare(value(b), value(a)) })
-	for i := 0; i < len(all); {
-		j := i
-		for j < len(all) && value(all[j]) == value(all[i]) {
-			j++
-		}
-		for _, s := range all[i:j] {
-			if know(s) {
-				s.Rank = float64(i+1+j) / 2
-			}
-		}
-		i = j
 	}
 }
 
@@ -200,3 +190,6 @@ func (s *Score) order() float64 {
 	}
 	return s.LogRatio()
 }
+
+func (s *Score) spelledAs() []lexicon.Form { return s.as }
+func (s *Score) setRank(rank float64)      { s.Rank = rank }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -123,5 +125,54 @@ func TestRewardsFileErrors(t *testing.T) {
 	}
 	if _, _, err := ReadRecords(strings.NewReader("PAR1 no"), 7); err == nil {
 		t.Error("a broken Parquet file was read")
+	}
+}
+
+// TestScoresFile: rows of a reward model come back from both kinds of file as they went in, and
+// wrong ones are refused.
+func TestScoresFile(t *testing.T) {
+	rows := []ScoreRecord{
+		{"greatest_ever_one", "Agency;Communion", "love", " love", 1, -1.5, "", "exact", 1, 1, "trimmed;same-text", ""},
+		{"p,2", "", `say "x"`, "", 3, -0.1 - 0.2, "say*", "mean", 2, 2.5, "", `{"a,b":1e-07,"c":-3}`},
+		{"null", "NA", "NaN", "NaN", 0, math.Nextafter(-1, 0), "", "best", 4, 1, "", ""},
+	}
+	all := func(yield func(ScoreRecord, error) bool) {
+		for _, r := range rows {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+	var a, b bytes.Buffer
+	if err := WriteScoresCSV(&a, all); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := ReadScores(bytes.NewReader(a.Bytes()), int64(a.Len())); err != nil || !slices.Equal(got, rows) {
+		t.Errorf("CSV: %v, %v, wanted %v", got, err, rows)
+	}
+	meta := ScoreProvenance{RM: rewardmodel.Meta{Meta: logprob.Meta{Model: "a/b"}, Head: "linear"}, Corpus: "00ff", Forms: []lexicon.Form{"{lower}"}, Measures: ScoreMeasures()}
+	if err := WriteScoresParquet(&b, all, meta); err != nil {
+		t.Fatal(err)
+	}
+	got, m, err := ReadScores(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil || !slices.Equal(got, rows) || m.RM.Model != "a/b" || m.RM.Head != "linear" || m.Corpus != "00ff" || len(m.Measures) != 3 {
+		t.Errorf("Parquet: %v, %+v, %v", got, m, err)
+	}
+	var text strings.Builder
+	if err := meta.WriteJSON(&text); err != nil || !strings.Contains(text.String(), `"rm": {`) || !strings.Contains(text.String(), `"head": "linear"`) || !strings.Contains(text.String(), `"model": "a/b"`) {
+		t.Errorf("%v, %s", err, text.String())
+	}
+	const header = "prompt,category,word,form,n_tokens,reward,wildcard,measure,n_forms,rank,flags,outputs\n"
+	for row, want := range map[string]string{
+		"p,,w,w,1,inf,,exact,1,1,,\n": "words: scores: line 2, column 6 (reward): +Inf, wanted a finite number",
+		"p,,w,w,1,1,,pooled,1,1,,\n":  `words: scores: line 2, column 8 (measure): "pooled", wanted exact, best or mean`,
+		"p,,w,w,1,no,,exact,1,1,,\n":  `words: scores: line 2, column 6 (reward): "no", wanted a number`,
+	} {
+		if _, _, err := ReadScores(strings.NewReader(header+row), int64(len(header+row))); err == nil || err.Error() != want {
+			t.Errorf("%v, wanted %s", err, want)
+		}
+	}
+	if _, _, err := ReadScores(strings.NewReader("prompt,word\n"), 12); err == nil || !strings.Contains(err.Error(), "no column category") {
+		t.Errorf("%v", err)
 	}
 }

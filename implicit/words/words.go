@@ -64,7 +64,7 @@ func Rewards(ctx context.Context, pair implicit.Pair, corpus *lexicon.Corpus, pr
 			yield(Word{}, err)
 			return
 		}
-		next, stop := iter.Pull2(implicit.Rewards(ctx, run.pair, run.items(prompts)))
+		next, stop := iter.Pull2(implicit.Rewards(ctx, run.pair, run.texts.items(prompts)))
 		defer stop()
 		for _, p := range prompts {
 			words := make([]Word, 0, len(corpus.Entries))
@@ -94,8 +94,8 @@ func Rewards(ctx context.Context, pair implicit.Pair, corpus *lexicon.Corpus, pr
 type wordRun struct {
 	Options
 	corpus *lexicon.Corpus
-	texts  [][]lexicon.Spelling // of each entry; none for a wildcard
-	pair   implicit.Pair        // with models that count what they have scored
+	texts  spellings
+	pair   implicit.Pair // with models that count what they have scored
 	ends   [2][]bool
 	halves int // scored replies, counted once for each model; a reply that cannot be scored counts two
 	total  int // number of replies
@@ -133,14 +133,8 @@ func newWordRun(pair implicit.Pair, corpus *lexicon.Corpus, prompts []lexicon.Pr
 		q.LM = counted{q.LM, run}
 		*p = &q
 	}
-	for _, e := range corpus.Entries {
-		var texts []lexicon.Spelling
-		if !e.Wildcard {
-			texts = lexicon.Spellings(e.Term, run.Options.Forms)
-		}
-		run.texts = append(run.texts, texts)
-		run.total += len(texts) * len(prompts)
-	}
+	run.texts = spell(corpus, run.Options.Forms)
+	run.total = run.texts.count() * len(prompts)
 	return run, nil
 }
 
@@ -166,21 +160,6 @@ func (run *wordRun) tell(halves int) {
 	run.halves += halves
 	if done := run.halves / 2; done > before && run.Progress != nil {
 		run.Progress(done, run.total)
-	}
-}
-
-// items returns the replies to score: every text of every entry after every prompt.
-func (run *wordRun) items(prompts []lexicon.Prompt) iter.Seq[implicit.Item] {
-	return func(yield func(implicit.Item) bool) {
-		for _, p := range prompts {
-			for i := range run.corpus.Entries {
-				for _, s := range run.texts[i] {
-					if !yield(implicit.Item{Prompt: p.Text, Reply: s.Text, PromptName: p.Name}) {
-						return
-					}
-				}
-			}
-		}
 	}
 }
 
@@ -223,15 +202,9 @@ func (run *wordRun) gather(w *Word, next func() (implicit.Reward, error, bool)) 
 // measure computes a word's measures. why says why the word cannot be scored; err ends the
 // work.
 func (run *wordRun) measure(w *Word, p lexicon.Prompt) (why, err error) {
-	refuse := func(format string, args ...any) error {
-		item := implicit.Item{Prompt: p.Text, Reply: w.Term, PromptName: p.Name}
-		return &implicit.ItemError{Item: item, Err: fmt.Errorf(format, args...)}
-	}
 	switch {
-	case w.Wildcard && run.corpus.Listed == 0:
-		return refuse("a wildcard, wanted a word: expand it with a list of words"), nil
 	case w.Wildcard:
-		return refuse("a wildcard, which none of the %d words of the list match", run.corpus.Listed), nil
+		return refused(w.Term, p, wildcard(run.corpus)), nil
 	case !slices.ContainsFunc(w.Forms, func(f FormScore) bool { return f.Err == nil }):
 		return w.Forms[0].Err, nil
 	}
@@ -239,7 +212,7 @@ func (run *wordRun) measure(w *Word, p lexicon.Prompt) (why, err error) {
 		scores, err := w.Measure(m)
 		if none := (*noValue)(nil); errors.As(err, &none) {
 			if why == nil {
-				why = refuse("%w", none)
+				why = refused(w.Term, p, none)
 			}
 			continue
 		}

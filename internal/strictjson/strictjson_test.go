@@ -211,6 +211,15 @@ func TestWrite(t *testing.T) {
 	if _, err := Marshal(math.NaN()); err == nil {
 		t.Error("NaN was written")
 	}
+	if b, err := Marshal(Numbers{[]string{"b<", "a"}, []float64{-0.5, math.Inf(1)}}); err != nil || string(b) != `{"b<":-0.5,"a":null}` {
+		t.Errorf("%s, %v", b, err)
+	}
+	if b, err := Marshal(Numbers{}); err != nil || string(b) != "{}" {
+		t.Errorf("%s, %v", b, err)
+	}
+	if _, err := Marshal(Numbers{Names: []string{"a"}}); err == nil {
+		t.Error("a name without a number was written")
+	}
 	got := AppendFloat(AppendFloat(AppendFloat(nil, math.Inf(-1), 64), float64(float32(-0.1)), 32), 1e-7, 64)
 	if string(got) != "null-0.11e-07" {
 		t.Errorf("%s", got)

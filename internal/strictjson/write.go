@@ -3,6 +3,7 @@ package strictjson
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"strconv"
@@ -44,3 +45,29 @@ type Float32 float32
 
 // MarshalJSON writes the fewest digits that restore the number.
 func (x Float32) MarshalJSON() ([]byte, error) { return AppendFloat(nil, float64(x), 32), nil }
+
+// Numbers are a JSON object of numbers, whose members have an order.
+type Numbers struct {
+	Names  []string  // different
+	Values []float64 // one for each name, not NaN; infinity is written as null
+}
+
+// MarshalJSON writes the members in order.
+func (n Numbers) MarshalJSON() ([]byte, error) {
+	if len(n.Names) != len(n.Values) {
+		return nil, fmt.Errorf("strictjson: %d names and %d numbers, wanted as many", len(n.Names), len(n.Values))
+	}
+	text := []byte{'{'}
+	for i, name := range n.Names {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		key, err := Marshal(name)
+		if err != nil {
+			return nil, err
+		}
+		text = append(append(text, key...), ':')
+		text = AppendFloat(text, n.Values[i], 64)
+	}
+	return append(text, '}'), nil
+}
