@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 	"logprob":                 {"tokenize", "internal/arch", "internal/checkpoint", "internal/engine", "internal/table", "internal/regular", "internal/strictjson"},
 	"implicit/lexicon":        {"internal/table", "internal/strictjson"},
 	"implicit":                {"tokenize", "logprob", "internal/table"},
-	"implicit/rewardmodel":    {"tokenize", "logprob", "implicit", "internal/checkpoint"},
+	"implicit/rewardmodel":    {"tokenize", "logprob", "implicit", "internal/strictjson"},
 	"implicit/words":          {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "implicit/lexicon", "stats", "internal/table", "internal/strictjson"},
 	"implicit/preference":     {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "stats", "internal/table", "internal/regular", "internal/strictjson"},
 	"implicit/implicittest":   {"tokenize", "logprob", "implicit", "implicit/words", "implicit/rewardmodel"},

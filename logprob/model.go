@@ -189,6 +189,9 @@ func (m *Model) TensorRow(name string, row int) ([]float32, error) {
 	return slices.Clone(values), err
 }
 
+// EmbeddingTable returns the name of the tensor that token ids are looked up in.
+func (m *Model) EmbeddingTable() string { return m.arch.Embed.Table.Name }
+
 // MaxTokens returns the length of the longest text, in tokens.
 func (m *Model) MaxTokens() int { return m.longest }
 

@@ -3,9 +3,11 @@ package rewardmodel
 import (
 	"context"
 	"errors"
-	"iter"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
-	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -29,49 +31,190 @@ type Options struct {
 	// Chat says how a conversation is rendered; its BOS also counts for raw text. BOSAuto is
 	// the model's own way (see Model.Chosen).
 	Chat *tokenize.ChatOptions
+	// Template, if not nil, chooses the template of chats, as ChatOptions.Template has it, when
+	// the tokenizer is known.
+	Template func(*tokenize.Tokenizer) (string, error)
 }
 
 // Model is a reward model on a device. It is an RM.
 type Model struct {
-	lm *logprob.Model
-	o  Options
+	lm     *logprob.Model
+	head   head
+	column int // of the outputs, the reward; -1: the head's own reward
+	norm   normalization
+	o      Options
+	way    way     // how it renders
+	pad    int32   // pad_token_id, -1 for none
+	turn   []int32 // what the template writes between the user's message and the reply; only of gated heads
+	doubts []error
 }
 
 var _ RM = (*Model)(nil)
 
 // Load loads the reward model that name means: a folder, a hub id ("org/name",
 // "org/name@revision"; see logprob.Find), or BASE+ADAPTER. Close frees it.
+//
+// The head is told by the tensors beside the transformer, whatever config.json calls its
+// class: linear heads and MLPs (score, v_head, value_head, regression_head, score_head, or
+// what value_head_prefix names), the gated heads of ArmoRM, QRM-Llama and QRM-Gemma, and
+// URM's. Every tensor is used, or the error names it.
 func Load(ctx context.Context, name string, o *Options) (*Model, error) {
-	return nil, errNotYet
+	if o == nil {
+		o = &Options{}
+	}
+	dir, err := logprob.Find(ctx, name, o.Hub)
+	if err != nil {
+		return nil, fmt.Errorf("rewardmodel: %w", err)
+	}
+	m := &Model{o: *o}
+	m.o.Model.Trunk = true
+	if m.lm, err = logprob.Load(ctx, dir, &m.o.Model); err != nil {
+		return nil, fmt.Errorf("rewardmodel: %w", err)
+	}
+	if err := m.load(name, dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("rewardmodel: %s: %w", name, err), m.Close())
+	}
+	return m, nil
 }
 
-var errNotYet = errors.New("rewardmodel: loading is not landed yet")
-
-// Encode renders the conversation with the reply as the assistant's message and without a
-// generation prompt, or both as plain text (Options.Raw).
-func (m *Model) Encode(it implicit.Item) (tokenize.Encoded, error) {
-	return tokenize.Encoded{}, errNotYet
+func (m *Model) load(name, dir string) error {
+	if m.lm.Tokenizer() == nil {
+		return m.lm.NoTokenizer()
+	}
+	if err := m.options(); err != nil {
+		return err
+	}
+	if m.o.Pooling < Last || m.o.Pooling > HFOld {
+		return fmt.Errorf("%v, wanted Last, HF or HFOld", m.o.Pooling)
+	}
+	var err error
+	if m.head, err = find(m.lm, m.o.Output); err != nil {
+		return err
+	}
+	known := knownModel(name, dir)
+	known.label(m.head.facts())
+	if m.column, err = choose(m.head.facts(), m.o.Output); err != nil {
+		return err
+	}
+	config := settings(m.lm.Config())
+	if m.pad, err = config.pad(); err != nil {
+		return err
+	}
+	if err := m.normalization(config); err != nil {
+		return err
+	}
+	m.doubts = append(m.doubts, m.head.facts().doubts...)
+	if doubt := m.padDoubt(config); doubt != nil {
+		m.doubts = append(m.doubts, doubt)
+	}
+	return m.render(known)
 }
+
+// options makes the options of chats the model's own.
+func (m *Model) options() error {
+	chat := tokenize.ChatOptions{}
+	if m.o.Chat != nil {
+		chat = *m.o.Chat
+	}
+	m.o.Chat = &chat
+	if m.o.Template == nil || m.o.Raw {
+		return nil
+	}
+	var err error
+	chat.Template, err = m.o.Template(m.lm.Tokenizer())
+	return err
+}
+
+// choose returns the number of the output that is the reward, -1 for the head's own reward.
+func choose(a *about, output string) (int, error) {
+	listed := func() string {
+		const most = 30
+		var names []string
+		for i, name := range a.labels[:min(len(a.labels), most)] {
+			names = append(names, fmt.Sprintf("%q (column=%d)", name, i))
+		}
+		if len(a.labels) > most {
+			names = append(names, fmt.Sprintf("and %d more", len(a.labels)-most))
+		}
+		return strings.Join(names, ", ")
+	}
+	if output == "" {
+		if a.own || len(a.labels) == 1 {
+			return -1, nil
+		}
+		return 0, fmt.Errorf("%d outputs and none chosen as the reward, wanted one of %s", len(a.labels), listed())
+	}
+	if a.kind == "token" {
+		return -1, nil
+	}
+	if number, ok := strings.CutPrefix(output, "column="); ok {
+		i, err := strconv.Atoi(number)
+		if err != nil || i < 0 || i >= len(a.labels) {
+			return 0, fmt.Errorf("output %q, wanted column=0 to column=%d: %s", output, len(a.labels)-1, listed())
+		}
+		return i, nil
+	}
+	i := slices.Index(a.labels, output)
+	if i < 0 {
+		return 0, fmt.Errorf("no output %q, wanted one of %s", output, listed())
+	}
+	if slices.Contains(a.labels[i+1:], output) {
+		return 0, fmt.Errorf("two outputs %q, wanted one by its column: %s", output, listed())
+	}
+	return i, nil
+}
+
+func (m *Model) normalization(config settings) error {
+	var err error
+	if m.norm, err = config.normalization(); err != nil {
+		return err
+	}
+	switch {
+	case m.o.Normalize && !m.norm.has():
+		return errors.New("the reward is to be normalised, and config.json has no mean and std")
+	case m.o.Normalize && len(m.head.facts().labels) > 1:
+		return fmt.Errorf("the reward is to be normalised, and mean and std of config.json are of one number, not of %d outputs", len(m.head.facts().labels))
+	case m.norm.asked && m.norm.has() && !m.o.Normalize:
+		m.doubts = append(m.doubts, fmt.Errorf("rewardmodel: config.json asks for normalised rewards, (r - %g) / %g, as OpenRLHF computes them: these are raw unless normalising is chosen", *m.norm.mean, *m.norm.std))
+	}
+	return nil
+}
+
+// padDoubt says where pooling by the pad token, which transformers does, can read another
+// token than the last.
+func (m *Model) padDoubt(config settings) error {
+	if m.pad < 0 {
+		return nil
+	}
+	ends := config.eos()
+	t := m.lm.Tokenizer()
+	if name, ok := t.SpecialToken("eos_token"); ok {
+		if ids, _, err := t.Encode(name); err == nil && len(ids) == 1 {
+			ends = append(ends, ids[0])
+		}
+	}
+	if !slices.Contains(ends, m.pad) {
+		return nil
+	}
+	return fmt.Errorf("rewardmodel: pad_token_id is %d, which also ends texts: where the template writes it, transformers pools another token than the last (5: the last that is no pad, 4.43: the one before the first pad); such texts are flagged, and pooling %s is chosen here", m.pad, m.o.Pooling)
+}
+
+// Outputs names the head's outputs: the labels of id2label, a gate's objectives by their
+// names where the model is known, else by number, or the token.
+func (m *Model) Outputs() []string { return slices.Clone(m.head.facts().labels) }
 
 // MaxTokens returns the length of the longest text, in tokens.
 func (m *Model) MaxTokens() int { return m.lm.MaxTokens() }
 
-// Outputs names the head's outputs.
-func (m *Model) Outputs() []string { return nil }
-
-// Run yields a Result for every text, in input order; see RM.
-func (m *Model) Run(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.Seq2[Result, error] {
-	return func(yield func(Result, error) bool) { yield(Result{}, errNotYet) }
-}
-
 // Tokenizer returns the checkpoint's tokenizer.
 func (m *Model) Tokenizer() *tokenize.Tokenizer { return m.lm.Tokenizer() }
 
-// Chosen says in one line which head, output, pooled token, rendering and BOS were chosen.
-func (m *Model) Chosen() string { return "" }
-
 // Warnings are doubts about the checkpoint's files that do not prevent its use.
-func (m *Model) Warnings() []error { return m.lm.Warnings() }
+func (m *Model) Warnings() []error { return append(m.lm.Warnings(), m.doubts...) }
+
+// BatchInvariant reports whether a score has the same bits in any company; see
+// logprob.Model.BatchInvariant.
+func (m *Model) BatchInvariant() (bool, error) { return m.lm.BatchInvariant() }
 
 // Close frees the weights. The model must not be in use.
 func (m *Model) Close() error { return m.lm.Close() }

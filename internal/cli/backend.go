@@ -61,7 +61,7 @@ func newBackend(config string) (b compute.Backend, err error) {
 // numbers of a pair come from one.
 func (l *Loader) other(err error) bool {
 	var fault *logprob.BackendError
-	if !errors.As(err, &fault) || !l.auto || fault.Backend == "go" || len(l.models) > 0 {
+	if !errors.As(err, &fault) || !l.auto || fault.Backend == "go" || len(l.models)+len(l.rms) > 0 {
 		return false
 	}
 	b, err := newBackend("go:ops_sequential")

@@ -26,6 +26,10 @@ func (l *Loader) SetDType(name string) error {
 		m.Close()
 		delete(l.models, dir)
 	}
+	for _, m := range l.rms {
+		m.Close()
+	}
+	l.rms = nil
 	l.dtype = dtype
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 
+	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
 	"github.com/implicitreward/implicitreward/internal/cli/home"
 	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/logprob"
@@ -41,7 +42,8 @@ type Loader struct {
 	texts       texts
 	stderr      io.Writer
 	models      map[string]*logprob.Model // by folder
-	journal     *output.Journal           // nil without an output to resume
+	rms         []*rewardmodel.Model
+	journal     *output.Journal // nil without an output to resume
 	tracker     tracker
 	warned      map[string]bool // models whose template writes no BOS
 }
@@ -88,40 +90,68 @@ func (l *Loader) Remember(prompts, answers int64) { l.promptCache, l.answerCache
 // Load loads the model that name means: a folder, or a hub id. The same folder is
 // loaded once.
 func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) {
-	hub := hubOptions(os.Getenv, l.stderr)
-	download := NewProgress(l.stderr, "downloading "+name, true)
-	hub.Progress = download.Set
-	if hub.CacheDir == "" {
-		if _, err := os.Stat(name); err != nil {
-			return nil, fmt.Errorf("%s: no folder of that name, and none for models of the hub: wanted HOME, HF_HOME or HF_HUB_CACHE to be set", name)
-		}
-	}
-	dir, err := logprob.Find(ctx, name, hub)
-	download.Done()
+	dir, err := l.find(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	if m := l.models[dir]; m != nil {
 		return m, nil
 	}
+	var m *logprob.Model
+	err = l.open(name, func(o *logprob.Options) (err error) {
+		m, err = l.load(ctx, dir, o)
+		return err
+	})
+	if err == nil {
+		err = l.opened(ctx, name, m.Meta, m.Warnings())
+	}
+	if err != nil {
+		if m != nil {
+			err = errors.Join(err, m.Close())
+		}
+		return nil, err
+	}
+	l.models[dir] = m
+	return m, nil
+}
+
+// find returns the folder of the model that name means, which it downloads if need be.
+func (l *Loader) find(ctx context.Context, name string) (dir string, err error) {
+	hub := hubOptions(os.Getenv, l.stderr)
+	download := NewProgress(l.stderr, "downloading "+name, true)
+	hub.Progress = download.Set
+	if hub.CacheDir == "" {
+		if _, err := os.Stat(name); err != nil {
+			return "", fmt.Errorf("%s: no folder of that name, and none for models of the hub: wanted HOME, HF_HOME or HF_HUB_CACHE to be set", name)
+		}
+	}
+	dir, err = logprob.Find(ctx, name, hub)
+	download.Done()
+	return dir, err
+}
+
+// open loads a model by load, on another backend where the first fails its test.
+func (l *Loader) open(name string, load func(*logprob.Options) error) error {
 	loading := NewProgress(l.stderr, "loading "+name, true)
 	o := &logprob.Options{Backend: l.backend, DType: l.dtype, MemoryLimit: l.memory, PromptCache: l.promptCache, AnswerCache: l.answerCache, Progress: loading.Set, Batch: l.tracker.batch}
 	if l.journal != nil {
 		o.Store = l.journal
 	}
-	m, err := l.load(ctx, dir, o)
+	err := load(o)
 	if l.other(err) {
 		o.Backend = l.backend
-		m, err = l.load(ctx, dir, o)
+		err = load(o)
 	}
 	loading.Done()
-	if err != nil {
-		return nil, inFlags(err)
-	}
+	return inFlags(err)
+}
+
+// opened tells the journal and the user about a model that has been loaded.
+func (l *Loader) opened(ctx context.Context, name string, provenance func(context.Context) (logprob.Meta, error), warnings []error) error {
 	if l.journal != nil {
-		meta, err := m.Meta(ctx)
+		meta, err := provenance(ctx)
 		if err != nil {
-			return nil, errors.Join(err, m.Close())
+			return err
 		}
 		machine := meta.Processor
 		if meta.Plugin != "" {
@@ -129,11 +159,10 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 		}
 		l.journal.On(machine)
 	}
-	for _, w := range m.Warnings() {
+	for _, w := range warnings {
 		fmt.Fprintf(l.stderr, "%s: %v\n", name, w)
 	}
-	l.models[dir] = m
-	return m, nil
+	return nil
 }
 
 // Close frees all models and the backend, and keeps what was computed of an output that
@@ -143,6 +172,9 @@ func (l *Loader) Close() {
 		fmt.Fprintln(l.stderr, err)
 	}
 	for _, m := range l.models {
+		m.Close()
+	}
+	for _, m := range l.rms {
 		m.Close()
 	}
 	l.backend.Finalize()

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
+	"github.com/implicitreward/implicitreward/logprob"
 )
 
 // RMFlags are the flags of every program that runs an explicit reward model.
@@ -32,8 +34,9 @@ func (r *RMFlags) RegisterRM(f *Flags) {
 	f.BoolVar(&r.Normalize, "normalize", false, "rewards are (r - mean) / std with the reward model's mean and std, which OpenRLHF writes in config.json")
 }
 
-// Check is a UsageError if a value is wrong, or if the flags of a reward model are given
-// without one.
+// Check is a UsageError if a value is wrong, if flags of a reward model are given without
+// one, or if flags about chats are and it reads none; a program with a pair's flags checks the
+// latter by PairFlags.Check(f, r.As).
 func (r *RMFlags) Check(f *Flags) error {
 	if name := f.Given("output", "pooling", "rm-as", "normalize"); name != "" && r.RM == "" {
 		return Usagef("-%s is about a reward model, wanted -rm", name)
@@ -41,7 +44,13 @@ func (r *RMFlags) Check(f *Flags) error {
 	if _, err := rewardmodel.ParsePooling(r.Pooling); err != nil {
 		return Usagef("-pooling %q, wanted last, hf or hf-old", r.Pooling)
 	}
-	return CheckRendering("rm-as", r.As)
+	if err := CheckRendering("rm-as", r.As); err != nil {
+		return err
+	}
+	if f.Lookup("tuned-as") != nil {
+		return nil
+	}
+	return r.CheckChat(f, r.As)
 }
 
 // RM is a loaded reward model.
@@ -50,18 +59,43 @@ type RM struct {
 	Name string // as the command line has it
 }
 
-// Meta returns the model's provenance with its name.
+// Meta returns the model's provenance with its name and rendering.
 func (m *RM) Meta(ctx context.Context) (rewardmodel.Meta, error) {
 	meta, err := m.Model.Meta(ctx)
 	meta.Model = m.Name
 	return meta, err
 }
 
-// RM loads the reward model that the flags name, and says on stderr what was chosen.
+// RM loads the reward model that the flags name, and says on stderr what was chosen: the head,
+// the output, the pooling and the BOS. Closing the loader frees it.
 func (l *Loader) RM(ctx context.Context, r *RMFlags) (*RM, error) {
-	m, err := rewardmodel.Load(ctx, r.RM, &rewardmodel.Options{Output: r.Output, Normalize: r.Normalize, Raw: r.As == "raw"})
+	pooling, err := rewardmodel.ParsePooling(r.Pooling)
 	if err != nil {
 		return nil, err
 	}
-	return &RM{Model: m, Name: r.RM}, nil
+	dir, err := l.find(ctx, r.RM)
+	if err != nil {
+		return nil, err
+	}
+	m := &RM{Name: r.RM}
+	err = l.open(r.RM, func(o *logprob.Options) (err error) {
+		m.Model, err = rewardmodel.Load(ctx, dir, &rewardmodel.Options{
+			Model: *o, Output: r.Output, Pooling: pooling, Normalize: r.Normalize,
+			Raw: r.As == "raw", Chat: l.texts.options("rm-as"), Template: l.texts.template,
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.RM, advise(err, "rm-as"))
+	}
+	l.rms = append(l.rms, m.Model)
+	provenance := func(ctx context.Context) (logprob.Meta, error) {
+		meta, err := m.Meta(ctx)
+		return meta.Meta, err
+	}
+	if err := l.opened(ctx, r.RM, provenance, m.Warnings()); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(l.stderr, "%s: %s\n", r.RM, m.Chosen())
+	return m, nil
 }
