@@ -58,6 +58,8 @@ var _ RM = (*Model)(nil)
 // class: linear heads and MLPs (score, v_head, value_head, regression_head, score_head, or
 // what value_head_prefix names), the gated heads of ArmoRM, QRM-Llama and QRM-Gemma, and
 // URM's. Every tensor is used, or the error names it.
+//
+// A folder without tokenizer.json loads too, unless its head has a gate, and scores token ids.
 func Load(ctx context.Context, name string, o *Options) (*Model, error) {
 	if o == nil {
 		o = &Options{}
@@ -78,9 +80,6 @@ func Load(ctx context.Context, name string, o *Options) (*Model, error) {
 }
 
 func (m *Model) load(name, dir string) error {
-	if m.lm.Tokenizer() == nil {
-		return m.lm.NoTokenizer()
-	}
 	if err := m.options(); err != nil {
 		return err
 	}
@@ -117,7 +116,7 @@ func (m *Model) options() error {
 		chat = *m.o.Chat
 	}
 	m.o.Chat = &chat
-	if m.o.Template == nil || m.o.Raw {
+	if m.o.Template == nil || m.o.Raw || m.lm.Tokenizer() == nil {
 		return nil
 	}
 	var err error
@@ -188,9 +187,11 @@ func (m *Model) padDoubt(config settings) error {
 	}
 	ends := config.eos()
 	t := m.lm.Tokenizer()
-	if name, ok := t.SpecialToken("eos_token"); ok {
-		if ids, _, err := t.Encode(name); err == nil && len(ids) == 1 {
-			ends = append(ends, ids[0])
+	if t != nil {
+		if name, ok := t.SpecialToken("eos_token"); ok {
+			if ids, _, err := t.Encode(name); err == nil && len(ids) == 1 {
+				ends = append(ends, ids[0])
+			}
 		}
 	}
 	if !slices.Contains(ends, m.pad) {
@@ -206,7 +207,7 @@ func (m *Model) Outputs() []string { return slices.Clone(m.head.facts().labels) 
 // MaxTokens returns the length of the longest text, in tokens.
 func (m *Model) MaxTokens() int { return m.lm.MaxTokens() }
 
-// Tokenizer returns the checkpoint's tokenizer.
+// Tokenizer returns the checkpoint's tokenizer; nil if the folder has none.
 func (m *Model) Tokenizer() *tokenize.Tokenizer { return m.lm.Tokenizer() }
 
 // Warnings are doubts about the checkpoint's files that do not prevent its use.

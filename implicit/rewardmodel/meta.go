@@ -49,6 +49,9 @@ func (m *Model) Meta(ctx context.Context) (Meta, error) {
 		Output: m.o.Output, Outputs: m.Outputs(), Pooling: m.o.Pooling.String(),
 		Normalize: m.o.Normalize, Mean: m.norm.mean, Std: m.norm.std,
 	}
+	if m.Tokenizer() == nil {
+		return meta, nil
+	}
 	meta.Rendering, meta.BOS = "raw", m.way.String()
 	if m.o.Raw {
 		return meta, nil

@@ -118,6 +118,12 @@ func (k known) label(a *about) {
 // render chooses the rendering and tries it. known is what is known of the model.
 func (m *Model) render(known known) error {
 	_, isGated := m.head.(*gated)
+	if m.Tokenizer() == nil && isGated {
+		return fmt.Errorf("the head's gate reads the end of the user's turn: %w", m.lm.NoTokenizer())
+	}
+	if m.Tokenizer() == nil {
+		return nil // token ids only
+	}
 	switch {
 	case m.o.Chat.BOS != tokenize.BOSAuto:
 		m.way = way{bos: m.o.Chat.BOS, why: "as chosen"}
@@ -135,7 +141,7 @@ func (m *Model) render(known known) error {
 	}
 	if isGated {
 		var err error
-		if m.turn, err = m.endOfTurn(); err != nil {
+		if m.turn, err = endOfTurn(m.Tokenizer(), *m.o.Chat); err != nil {
 			return err
 		}
 		if m.o.Raw {
@@ -166,6 +172,9 @@ func (m *Model) usual() (way, error) {
 func (m *Model) Encode(it implicit.Item) (tokenize.Encoded, error) {
 	var text tokenize.Encoded
 	var err error
+	if m.Tokenizer() == nil {
+		return text, m.lm.NoTokenizer()
+	}
 	if m.o.Raw {
 		it.EndTurn = false
 		text, err = implicit.RawBOS(m.lm, m.way.bos).Encode(it)
@@ -204,8 +213,7 @@ func (m *Model) dropBOS(t tokenize.Encoded) tokenize.Encoded {
 // endOfTurn returns the ids of what the template writes between the user's message and the
 // assistant's, "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n" of Llama 3: a
 // gate reads the state of the first of them.
-func (m *Model) endOfTurn() ([]int32, error) {
-	t, chat := m.Tokenizer(), *m.o.Chat
+func endOfTurn(t *tokenize.Tokenizer, chat tokenize.ChatOptions) ([]int32, error) {
 	chat.BOS = tokenize.BOSNone
 	const user, reply = "Where?", "Here."
 	text, err := t.Transcript([]tokenize.Message{{Role: "user", Content: user}}, reply, &chat)
@@ -245,7 +253,10 @@ func (m *Model) Chosen() string {
 	if m.o.Raw {
 		rendering = "raw"
 	}
-	s := fmt.Sprintf("%s head (%s), %s; pooling %s; %s, BOS %s (%s)", a.kind, a.tensors, reward, m.o.Pooling, rendering, m.way, m.way.why)
+	s := fmt.Sprintf("%s head (%s), %s; pooling %s", a.kind, a.tensors, reward, m.o.Pooling)
+	if m.Tokenizer() != nil {
+		s += fmt.Sprintf("; %s, BOS %s (%s)", rendering, m.way, m.way.why)
+	}
 	if len(a.leftOut) > 0 {
 		s += "; left out: " + list(a.leftOut)
 	}
