@@ -91,8 +91,14 @@ func readGolden(t *testing.T, dir string) (g goldenHead) {
 // near holds values to within 1e-4 of the largest wanted one.
 func near(t *testing.T, what string, got, want []float64) {
 	t.Helper()
+	nearOf(t, what, got, want, want)
+}
+
+// nearOf is near of the largest of all.
+func nearOf(t *testing.T, what string, got, want, all []float64) {
+	t.Helper()
 	largest := 0.0
-	for _, v := range want {
+	for _, v := range all {
 		largest = max(largest, math.Abs(v))
 	}
 	if len(got) != len(want) {
