@@ -43,6 +43,7 @@ type Model struct {
 	column int // of the outputs, the reward; -1: the head's own reward
 	norm   normalization
 	o      Options
+	known  known   // by its name
 	way    way     // how it renders
 	pad    int32   // pad_token_id, -1 for none
 	turn   []int32 // what the template writes between the user's message and the reply; only of gated heads
@@ -90,8 +91,8 @@ func (m *Model) load(name, dir string) error {
 	if m.head, err = find(m.lm, m.o.Output); err != nil {
 		return err
 	}
-	known := knownModel(name, dir)
-	known.label(m.head.facts())
+	m.known = knownModel(name, dir)
+	m.known.label(m.head.facts())
 	if m.column, err = choose(m.head.facts(), m.o.Output); err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (m *Model) load(name, dir string) error {
 	if doubt := m.padDoubt(config); doubt != nil {
 		m.doubts = append(m.doubts, doubt)
 	}
-	return m.render(known)
+	return m.render()
 }
 
 // options makes the options of chats the model's own.
@@ -206,6 +207,18 @@ func (m *Model) Outputs() []string { return slices.Clone(m.head.facts().labels) 
 
 // MaxTokens returns the length of the longest text, in tokens.
 func (m *Model) MaxTokens() int { return m.lm.MaxTokens() }
+
+// VocabSize returns the number of token ids that the model has embeddings for.
+func (m *Model) VocabSize() int { return m.lm.VocabSize() }
+
+// ProblemType is problem_type of config.json, "" where there is none: transformers trains by
+// it, vLLM chooses an activation of the outputs by it, and no number here depends on it.
+func (m *Model) ProblemType() (kind string) {
+	if settings(m.lm.Config()).read("problem_type", &kind, "a string") != nil {
+		return ""
+	}
+	return kind
+}
 
 // Tokenizer returns the checkpoint's tokenizer; nil if the folder has none.
 func (m *Model) Tokenizer() *tokenize.Tokenizer { return m.lm.Tokenizer() }

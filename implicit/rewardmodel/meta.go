@@ -42,19 +42,27 @@ func (m *Model) Meta(ctx context.Context) (Meta, error) {
 	if err != nil {
 		return Meta{}, fmt.Errorf("rewardmodel: %w", err)
 	}
+	meta := m.Facts()
+	of.Rendering, of.BOS, of.System, of.Vars, of.Date, of.Template = meta.Rendering, meta.BOS, meta.System, meta.Vars, meta.Date, meta.Template
+	meta.Meta = of
+	return meta, nil
+}
+
+// Facts is Meta without what is said of the transformer, so that no weights are read.
+func (m *Model) Facts() Meta {
 	a := m.head.facts()
 	meta := Meta{
-		Meta: of, BOSReason: m.way.why,
-		Head: a.kind + ": " + a.tensors, LeftOut: slices.Clone(a.leftOut),
+		BOSReason: m.way.why,
+		Head:      a.kind + ": " + a.tensors, LeftOut: slices.Clone(a.leftOut),
 		Output: m.o.Output, Outputs: m.Outputs(), Pooling: m.o.Pooling.String(),
 		Normalize: m.o.Normalize, Mean: m.norm.mean, Std: m.norm.std,
 	}
 	if m.Tokenizer() == nil {
-		return meta, nil
+		return meta
 	}
 	meta.Rendering, meta.BOS = "raw", m.way.String()
 	if m.o.Raw {
-		return meta, nil
+		return meta
 	}
 	chat := m.o.Chat
 	meta.Rendering, meta.System, meta.Vars = "chat", chat.System, chat.Vars
@@ -65,5 +73,5 @@ func (m *Model) Meta(ctx context.Context) (Meta, error) {
 		sum := sha256.Sum256([]byte(chat.Template))
 		meta.Template = hex.EncodeToString(sum[:])
 	}
-	return meta, nil
+	return meta
 }

@@ -115,8 +115,8 @@ func (k known) label(a *about) {
 	}
 }
 
-// render chooses the rendering and tries it. known is what is known of the model.
-func (m *Model) render(known known) error {
+// render chooses the rendering and tries it.
+func (m *Model) render() error {
 	_, isGated := m.head.(*gated)
 	if m.Tokenizer() == nil && isGated {
 		return fmt.Errorf("the head's gate reads the end of the user's turn: %w", m.lm.NoTokenizer())
@@ -129,8 +129,8 @@ func (m *Model) render(known known) error {
 		m.way = way{bos: m.o.Chat.BOS, why: "as chosen"}
 	case m.o.Raw:
 		m.way = way{why: "plain text begins as the tokenizer begins it"}
-	case known.why != "":
-		m.way = known.way
+	case m.known.why != "":
+		m.way = m.known.way
 	case isGated || m.head.facts().kind == "token":
 		m.way = way{tokenize.BOSAuto, false, "the ids of the template itself, as heads of this kind are scored"}
 	default:
@@ -151,6 +151,26 @@ func (m *Model) render(known known) error {
 	_, err := m.Encode(implicit.Item{Prompt: "x", Reply: "y"})
 	return err
 }
+
+// Reading returns the model as it reads texts with another rendering: raw, or with other options
+// of chats, whose BOSAuto is the model's own way as in Options. nil are those that it has. Both
+// models are one on the device, and Close of either closes it.
+func (m *Model) Reading(raw bool, chat *tokenize.ChatOptions) (*Model, error) {
+	other := *m
+	other.o.Raw = raw
+	if chat != nil {
+		options := *chat
+		other.o.Chat = &options
+	}
+	if err := other.render(); err != nil {
+		return nil, fmt.Errorf("rewardmodel: %w", err)
+	}
+	return &other, nil
+}
+
+// ChatOptions returns how the model renders chats; its BOS is the one that was chosen for it, of
+// which Facts tells what it came to.
+func (m *Model) ChatOptions() tokenize.ChatOptions { return *m.o.Chat }
 
 // usual is the way of a model of which nothing is known: one BOS, if its tokenizer puts any
 // before a text.

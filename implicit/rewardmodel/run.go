@@ -49,6 +49,13 @@ func (m *Model) Run(ctx context.Context, texts iter.Seq[tokenize.Encoded]) iter.
 	}
 }
 
+// Check says why the head cannot read a text of these ids: there are none, or it has a gate and
+// finds no end of the user's turn. What Encode returns it can read.
+func (m *Model) Check(ids []int32) error {
+	_, err := m.pool(ids)
+	return err
+}
+
 // pooled are the positions of a text whose states the head reads.
 type pooled struct {
 	turn, at int // turn is -1 without a gate
