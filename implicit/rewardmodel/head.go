@@ -214,19 +214,21 @@ func (r *reader) plain(name string) (head, error) {
 }
 
 // named gives a plain head or an MLP its labels, and leaves out the vocabulary head that
-// stands beside a value head.
+// stands beside a value head. Only a head called score is transformers' own, which id2label
+// always describes.
 func (r *reader) named(prefix string, h head, n int) (head, error) {
 	a := h.facts()
-	labels, doubt, err := r.config.labels(n)
-	if err != nil {
-		return nil, err
-	}
-	a.labels = labels
-	if prefix == "score" {
-		if doubt != nil {
+	if prefix != "score" && !r.config.has("id2label") {
+		a.labels = numbered("LABEL_%d", n)
+	} else {
+		labels, doubt, err := r.config.labels(n)
+		if err != nil {
+			return nil, err
+		}
+		a.labels = labels
+		if doubt != nil && prefix == "score" {
 			a.doubts = append(a.doubts, doubt)
 		}
-		return h, nil
 	}
 	if prefix == "v_head" || prefix == "v_head.summary" {
 		a.leftOut = slices.DeleteFunc(slices.Clone(r.left), func(name string) bool { return !isUnembedding(name) })

@@ -45,7 +45,7 @@ var inert = strings.Fields(`
 // ofHeads are keys that say how the head of a reward model computes: see Trunk.
 var ofHeads = strings.Fields(`
 	gating_hidden_dim gating_n_hidden gating_newtork gating_network gating_temperature loss mean normalize_reward num_objectives
-	num_quantiles std value_head_prefix vhead_layer_type vhead_num_layers vhead_num_neurons`)
+	num_quantiles std summary_dropout_prob value_head_prefix vhead_layer_type vhead_num_layers vhead_num_neurons`)
 
 // quantised are keys of checkpoints whose matrices are stored in fewer bits, which only
 // their own library turns back into numbers.
