@@ -196,7 +196,6 @@ func (r *reader) gateLayers(g *gated) (bare bool, err error) {
 	case len(norms) > 0:
 		stride = 3
 	}
-	in := r.d
 	for k, i := range at {
 		want := k * stride
 		if k == last && stride == 4 {
@@ -205,6 +204,9 @@ func (r *reader) gateLayers(g *gated) (bare bool, err error) {
 		if i != want {
 			return false, fmt.Errorf("the gate's linear layers are gating.layers %v, wanted those of ArmoRM (0 1 2 3), QRM-Llama (0 3 6 9) or QRM-Gemma (0 4 8 11)", at)
 		}
+	}
+	in := r.d
+	for k, i := range at {
 		bias := stride == 1 || k == last
 		layer := gateLayer{}
 		name := prefix + strconv.Itoa(i)
