@@ -1,6 +1,8 @@
-// Prefer measures how often a pair of models prefers the reply that people preferred: the
-// accuracy of their implicit reward on a file of preferences, as RewardBench has them.
+// Prefer measures how often a pair of models, by its implicit reward, or an explicit reward
+// model prefers the reply that people preferred: the accuracy on a file of preferences, as
+// RewardBench has them.
 //
+//	prefer -rm Skywork/Skywork-Reward-Llama-3.1-8B-v0.2 -data rewardbench.parquet
 //	prefer -tuned HuggingFaceTB/SmolLM2-135M-Instruct -base HuggingFaceTB/SmolLM2-135M -data rewardbench.parquet -out margins.csv
 package main
 
@@ -20,6 +22,7 @@ func main() { cli.Main("prefer", run) }
 // flags are the program's own.
 type flags struct {
 	cli.PairFlags
+	rm        cli.RMFlags
 	data, out string
 	file      output.File
 	json      bool
@@ -33,20 +36,15 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.BoolVar(&o.json, "json", false, "print JSON instead of a table")
 	force := f.Force()
 	o.Register(f)
+	o.rm.RegisterRM(f)
 	f.Lookup("base").Usage = "base `model`, likewise, as the reference; without it the tuned model is measured alone"
 	f.Lookup("tuned-as").Usage = "`rendering` of a conversation for the tuned model: chat, by its template, or raw, the user's only message as it stands"
 	f.Lookup("base-as").Usage = "`rendering` for the base model: same, as the tuned model's; chat, by a template of its own; or raw"
 	if err := f.Parse(args, stdout); err != nil {
 		return err
 	}
-	if err := f.Need("tuned", "data"); err != nil {
+	if err := o.check(f); err != nil {
 		return err
-	}
-	if err := o.Check(f); err != nil {
-		return err
-	}
-	if o.Base == "" && f.Given("base-as") != "" {
-		return cli.Usagef("-base-as without -base, wanted both")
 	}
 	if o.out != "" {
 		if err := cli.CheckOutput(o.out, ".csv", ".jsonl"); err != nil {
@@ -67,26 +65,50 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	return o.prefer(ctx, rows, hash, stdout, stderr)
 }
 
+// check is a UsageError if the flags of the models do not fit together.
+func (o *flags) check(f *cli.Flags) error {
+	if err := f.Need("data"); err != nil {
+		return err
+	}
+	if err := o.rm.Check(f); err != nil {
+		return err
+	}
+	switch {
+	case o.Tuned == "" && o.rm.RM == "":
+		return cli.Usagef("no model, wanted -tuned, -rm or both")
+	case o.Tuned == "" && o.Base != "":
+		return cli.Usagef("-base without -tuned, wanted both")
+	case o.Tuned == "" && f.Given("tuned-as") != "":
+		return cli.Usagef("-tuned-as without -tuned, wanted both")
+	case o.Base == "" && f.Given("base-as", "base-bos") != "":
+		return cli.Usagef("-%s without -base, wanted both", f.Given("base-as", "base-bos"))
+	case o.Tuned == "":
+		return o.CheckChat(f, o.rm.As)
+	case o.rm.RM == "":
+		return o.Check(f)
+	}
+	return o.Check(f, o.rm.As)
+}
+
 // prefer scores the rows and writes what there is to say of them.
 func (o *flags) prefer(ctx context.Context, rows []preference.Row, hash string, stdout, stderr io.Writer) error {
 	out := o.out
 	if out == "" {
 		out = "-" // nothing to resume
 	}
-	loader, pair, err := o.Open(ctx, out, stderr)
+	loader, err := o.Loader(stderr)
 	if err != nil {
 		return err
 	}
 	defer loader.Close()
-	r := report{Meta: meta{Data: hash}, reference: pair.Base != nil}
-	tuned, base, err := pair.Meta(ctx)
-	if err != nil {
+	if err := loader.Resume(out); err != nil {
 		return err
 	}
-	if r.Meta.Tuned = tuned; r.reference {
-		r.Meta.Base = &base
+	r := report{Meta: meta{Data: hash}}
+	if err := r.load(ctx, loader, o); err != nil {
+		return err
 	}
-	if err := r.score(ctx, loader, pair, rows, stderr); err != nil {
+	if err := r.score(ctx, loader, rows, stderr); err != nil {
 		return err
 	}
 	if r.All.Pairs == 0 {
@@ -117,25 +139,57 @@ func (o *flags) prefer(ctx context.Context, rows []preference.Row, hash string, 
 	return nil
 }
 
+// load loads the models.
+func (r *report) load(ctx context.Context, loader *cli.Loader, o *flags) error {
+	if o.Tuned != "" {
+		pair, err := o.Load(ctx, loader)
+		if err != nil {
+			return err
+		}
+		tuned, base, err := pair.Meta(ctx)
+		if err != nil {
+			return err
+		}
+		if r.Meta.Tuned = &tuned; pair.Base != nil {
+			r.Meta.Base = &base
+		}
+		r.models.Pair = pair.Policies()
+	}
+	if o.rm.RM != "" {
+		rm, err := loader.RM(ctx, &o.rm)
+		if err != nil {
+			return err
+		}
+		made, err := rm.Meta(ctx)
+		if err != nil {
+			return err
+		}
+		r.models.RM, r.Meta.RM = rm, &made
+	}
+	return nil
+}
+
 // score scores the rows and computes the accuracies.
-func (r *report) score(ctx context.Context, loader *cli.Loader, pair *cli.Pair, rows []preference.Row, stderr io.Writer) error {
+func (r *report) score(ctx context.Context, loader *cli.Loader, rows []preference.Row, stderr io.Writer) error {
 	progress := cli.NewProgress(stderr, "scoring", false)
 	defer progress.Done()
-	replies, passes := 0, 1
-	if r.reference {
-		passes = 2
+	replies, passes := 0, 0
+	for _, model := range []bool{r.Meta.Tuned != nil, r.Meta.Base != nil, r.Meta.RM != nil} {
+		if model {
+			passes++
+		}
 	}
 	for _, row := range rows {
 		replies += len(row.Chosen) + len(row.Rejected)
 	}
 	loader.Track(progress, replies, passes)
-	for s, err := range preference.Score(ctx, pair.Policies(), each(rows)) {
+	for s, err := range preference.Score(ctx, r.models, each(rows)) {
 		if err != nil {
 			return err
 		}
 		r.rows = append(r.rows, s)
 	}
-	r.Summary = preference.Summarize(r.rows, r.reference)
+	r.Summary = preference.Summarize(r.rows, r.models)
 	return nil
 }
 

@@ -48,6 +48,16 @@ func models(t *testing.T, name string) (tuned, base string) {
 	return tuned, base
 }
 
+// rewardModel writes the demo's reward model of that name to a temporary folder.
+func rewardModel(t *testing.T, name string) string {
+	t.Helper()
+	rm, err := demo.Pair{Name: name}.ExtractRM(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rm
+}
+
 func write(t *testing.T, name, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -80,16 +90,19 @@ var long = regexp.MustCompile(`-?\d+\.\d{4,}`)
 // decimals, which all backends agree on.
 func TestGolden(t *testing.T) {
 	tuned, base := models(t, "llama")
+	rm := rewardModel(t, "llama")
 	dir := t.TempDir()
 	var got strings.Builder
 	for _, test := range []struct {
 		name string
 		args []string
 	}{
-		{"pair", []string{"-base", base, "-out", filepath.Join(dir, "pair.csv")}},
-		{"alone", []string{"-out", filepath.Join(dir, "alone.jsonl"), "-json"}},
+		{"pair", []string{"-tuned", tuned, "-base", base, "-out", filepath.Join(dir, "pair.csv")}},
+		{"alone", []string{"-tuned", tuned, "-out", filepath.Join(dir, "alone.jsonl"), "-json"}},
+		{"rm", []string{"-rm", rm, "-out", filepath.Join(dir, "rm.csv")}},
+		{"both", []string{"-rm", rm, "-tuned", tuned, "-base", base, "-out", filepath.Join(dir, "both.jsonl")}},
 	} {
-		stdout, stderr, code := call(t, mixed(), append([]string{"-tuned", tuned, "-data", "-"}, test.args...)...)
+		stdout, stderr, code := call(t, mixed(), append([]string{"-data", "-"}, test.args...)...)
 		if code != 3 {
 			t.Fatal(stderr)
 		}
@@ -103,8 +116,16 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		var m meta
-		if err := json.Unmarshal(made, &m); err != nil || m.Tuned.Rendering != "chat" || len(m.Data) != 64 || (m.Base != nil) != (test.name == "pair") || m.Tuned.WeightsHash == "" {
+		named := func(flag string) bool { return slices.Contains(test.args, flag) }
+		err = json.Unmarshal(made, &m)
+		if err != nil || len(m.Data) != 64 || (m.Tuned != nil) != named("-tuned") || (m.Base != nil) != named("-base") || (m.RM != nil) != named("-rm") {
 			t.Errorf("meta %s, %v", made, err)
+		}
+		if m.Tuned != nil && (m.Tuned.Rendering != "chat" || m.Tuned.WeightsHash == "") {
+			t.Errorf("meta of the tuned model %+v", m.Tuned)
+		}
+		if m.RM != nil && (m.RM.Rendering != "chat" || m.RM.Model != rm || m.RM.Pooling != "last" || m.RM.WeightsHash == "") {
+			t.Errorf("meta of the reward model %+v", m.RM)
 		}
 		if test.name == "pair" && (m.Base.Rendering != "chat, by the tuned model's template" || m.Base.WeightsHash == m.Tuned.WeightsHash) {
 			t.Errorf("meta of the base model %+v", m.Base)
@@ -114,8 +135,11 @@ func TestGolden(t *testing.T) {
 		}
 		fmt.Fprintf(&got, "== %s\n%s\n%s\n%s\n", test.name, stdout, stderr, rows)
 	}
-	text := long.ReplaceAllStringFunc(strings.ReplaceAll(got.String(), dir+"/", ""), func(s string) string {
+	text := long.ReplaceAllStringFunc(strings.NewReplacer(dir+"/", "", rm, "RM").Replace(got.String()), func(s string) string {
 		x, err := strconv.ParseFloat(s, 64)
+		if err == nil { // rewards of sixteenths, which are planted, lie on both sides of a half
+			x, err = strconv.ParseFloat(strconv.FormatFloat(x, 'f', 5, 64), 64)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,6 +247,56 @@ func TestPlanted(t *testing.T) {
 			if a := r.All.Measures[0]; a.Measure != "reward" || !other && (a.Wins != wins && !slices.Contains(want, 0)) || r.All.Pairs != 12 {
 				t.Errorf("%s %v: %+v, wanted %d wins", name, as, a, wins)
 			}
+		}
+	}
+}
+
+// TestPlantedRM: the reward model's margins are what was planted, with and without the pair
+// beside it, whose numbers do not change; and the accuracy follows.
+func TestPlantedRM(t *testing.T) {
+	for _, name := range []string{"llama", "gemma2"} {
+		tuned, base := models(t, name)
+		rm := rewardModel(t, name)
+		words := demo.Words()
+		var data strings.Builder
+		var want []float64
+		credit := 0.0
+		for i := range 12 {
+			a, b := words[(5*i)%len(words)], words[(7*i+3)%len(words)]
+			fmt.Fprintf(&data, "{\"prompt\": \"What is best?\", \"chosen\": %q, \"rejected\": %q}\n", a.Text, b.Text)
+			want = append(want, a.Reward(name)-b.Reward(name))
+			switch {
+			case want[i] > 0:
+				credit++
+			case want[i] == 0:
+				credit += 0.5
+			}
+		}
+		pair := []string{"-tuned", tuned, "-base", base}
+		alone, rows := run1(t, data.String(), "-rm", rm)
+		both, beside := run1(t, data.String(), append([]string{"-rm", rm}, pair...)...)
+		implicitly, without := run1(t, data.String(), pair...)
+		for i := range want {
+			if got := float(t, rows[i]["margin_explicit_reward"]); math.Abs(got-want[i]) > 2e-5 {
+				t.Errorf("%s: margin %v, planted was %v", name, got, want[i])
+			}
+			if got := float(t, rows[i]["chosen_explicit"]) - float(t, rows[i]["rejected_explicit"]); got != float(t, rows[i]["margin_explicit_reward"]) {
+				t.Errorf("%s: margin %s, wanted %v", name, rows[i]["margin_explicit_reward"], got)
+			}
+			for column, x := range beside[i] {
+				if y, ok := rows[i][column]; ok && x != y && column != "flags" {
+					t.Errorf("%s: %s is %s beside a pair, %s alone", name, column, x, y)
+				}
+				if y, ok := without[i][column]; ok && x != y && column != "flags" {
+					t.Errorf("%s: %s is %s beside a reward model, %s without", name, column, x, y)
+				}
+			}
+		}
+		if !slices.Equal(both.All.Measures[:6], implicitly.All.Measures) || !slices.Equal(both.All.Measures[6:], alone.All.Measures) || len(alone.All.Measures) != 1 {
+			t.Errorf("%s: measures %+v of all models, %+v of the pair, %+v of the reward model", name, both.All.Measures, implicitly.All.Measures, alone.All.Measures)
+		}
+		if a := alone.All.Measures[0]; a.Measure != "explicit_reward" || !slices.Contains(want, 0) && float64(a.Accuracy) != credit/12 {
+			t.Errorf("%s: %+v, wanted %v right of 12", name, a, credit)
 		}
 	}
 }

@@ -9,15 +9,17 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/preference"
+	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
 // meta says how the numbers were made.
 type meta struct {
-	Tuned logprob.Meta  `json:"tuned"`
-	Base  *logprob.Meta `json:"base,omitempty"`
-	Data  string        `json:"data"` // sha256, hex, of the file of preferences
+	Tuned *logprob.Meta     `json:"tuned,omitempty"`
+	Base  *logprob.Meta     `json:"base,omitempty"`
+	RM    *rewardmodel.Meta `json:"rm,omitempty"`
+	Data  string            `json:"data"` // sha256, hex, of the file of preferences
 }
 
 func (m meta) writeJSON(w io.Writer) error { return strictjson.Write(w, m, "  ") }
@@ -26,8 +28,8 @@ func (m meta) writeJSON(w io.Writer) error { return strictjson.Write(w, m, "  ")
 type report struct {
 	Meta meta `json:"meta"`
 	preference.Summary
-	rows      []preference.Scored
-	reference bool
+	rows   []preference.Scored
+	models preference.Models
 }
 
 func (r *report) writeJSON(w io.Writer) error { return strictjson.Write(w, r, "  ") }
@@ -38,7 +40,7 @@ func (r *report) rowsTo(name string) func(io.Writer) error {
 	if strings.HasSuffix(name, ".jsonl") {
 		write = preference.WriteJSONL
 	}
-	return func(w io.Writer) error { return write(w, r.rows, r.reference) }
+	return func(w io.Writer) error { return write(w, r.rows, r.models) }
 }
 
 // writeTable prints a line a subset and measure; all pairs come last.
@@ -69,7 +71,14 @@ func (r *report) writeTable(w io.Writer) error {
 		}
 	}
 	lines("(all)", r.All)
-	fmt.Fprintln(t, "\nA tie counts as half. Margins are chosen - rejected, in nats.")
+	unit := ", in nats"
+	switch {
+	case r.models.RM != nil && r.models.Pair.Tuned != nil:
+		unit = ", in nats; of explicit_reward in the reward model's own unit"
+	case r.models.RM != nil:
+		unit = ", in the reward model's own unit"
+	}
+	fmt.Fprintf(t, "\nA tie counts as half. Margins are chosen - rejected%s.\n", unit)
 	if slices.ContainsFunc(r.rows, func(s preference.Scored) bool { return len(s.Chosen)+len(s.Rejected) > 2 }) {
 		fmt.Fprintln(t, "Of several replies the best counts, and where several are the best, the share of chosen ones among them.")
 	}
@@ -82,7 +91,8 @@ func (r *report) writeTable(w io.Writer) error {
 // printRefused prints which pairs were refused, and what else was not read.
 func (r *report) printRefused(w io.Writer) {
 	fmt.Fprintf(w, "%d pairs scored, %d refused\n", r.All.Pairs, r.All.Refused)
-	refused, special := 0, 0
+	refused := 0
+	flagged := map[string]int{} // rows, by flag
 	var unread []string
 	for _, s := range r.rows {
 		for _, name := range s.Unread {
@@ -90,8 +100,10 @@ func (r *report) printRefused(w io.Writer) {
 				unread = append(unread, name)
 			}
 		}
-		if slices.Contains(s.Flags(), "chosen:"+implicit.FlagTunedSpecial) || slices.Contains(s.Flags(), "rejected:"+implicit.FlagTunedSpecial) {
-			special++
+		for _, flag := range []string{implicit.FlagTunedSpecial, explicit(rewardmodel.FlagSpecial), explicit(rewardmodel.FlagTrimmed), explicit(rewardmodel.FlagPooling)} {
+			if flags := s.Flags(); slices.Contains(flags, "chosen:"+flag) || slices.Contains(flags, "rejected:"+flag) {
+				flagged[flag]++
+			}
 		}
 		if s.Err == nil {
 			continue
@@ -109,7 +121,17 @@ func (r *report) printRefused(w io.Writer) {
 		}
 		fmt.Fprintf(w, "members that are not read: %s\n", strings.Join(unread, ", "))
 	}
-	if special > 0 {
-		fmt.Fprintf(w, "%d pairs spell out special tokens of the tuned model (prompts that are rendered already are read by -tuned-as raw)\n", special)
+	for _, f := range []struct{ flag, what string }{
+		{implicit.FlagTunedSpecial, "spell out special tokens of the tuned model (prompts that are rendered already are read by -tuned-as raw)"},
+		{explicit(rewardmodel.FlagSpecial), "spell out special tokens of the reward model (prompts that are rendered already are read by -rm-as raw)"},
+		{explicit(rewardmodel.FlagTrimmed), "have a reply that begins or ends with white space, which the reward model's template trims"},
+		{explicit(rewardmodel.FlagPooling), "have a text of which transformers, 5 or 4.43, would pool another token (-pooling)"},
+	} {
+		if n := flagged[f.flag]; n > 0 {
+			fmt.Fprintf(w, "%d pairs %s\n", n, f.what)
+		}
 	}
 }
+
+// explicit is a reward model's flag as preference.Scored.Flags has it.
+func explicit(flag string) string { return "explicit-" + flag }

@@ -19,6 +19,7 @@ import (
 // code 2 for wrong use, 1 otherwise, and nothing is written.
 func TestWrongUse(t *testing.T) {
 	tuned, base := models(t, "llama")
+	rm := rewardModel(t, "llama")
 	const usage = "prefer -h lists the flags\n"
 	good := write(t, "pairs.jsonl", `{"prompt": "x", "chosen": "love", "rejected": "rain"}`)
 	dir := t.TempDir()
@@ -48,7 +49,16 @@ func TestWrongUse(t *testing.T) {
 		want string
 		code int
 	}{
-		{"no model", []string{"-tuned", ""}, "prefer: flag -tuned is missing: tuned `model`: a folder, or org/name[@revision] on the hub\n" + usage, 2},
+		{"no model", []string{"-tuned", "", "-base", ""}, "prefer: no model, wanted -tuned, -rm or both\n" + usage, 2},
+		{"a base model alone", []string{"-tuned", "", "-rm", rm}, "prefer: -base without -tuned, wanted both\n" + usage, 2},
+		{"a rendering alone", []string{"-tuned", "", "-base", "", "-rm", "x", "-tuned-as", "raw"}, "prefer: -tuned-as without -tuned, wanted both\n" + usage, 2},
+		{"a reward model's flag alone", []string{"-pooling", "hf"}, "prefer: -pooling is about a reward model, wanted -rm\n" + usage, 2},
+		{"pooling", []string{"-rm", "x", "-pooling", "first"}, "prefer: -pooling \"first\", wanted last, hf or hf-old\n" + usage, 2},
+		{"rendering of the reward model", []string{"-rm", "x", "-rm-as", "same"}, "prefer: -rm-as \"same\", wanted raw or chat\n" + usage, 2},
+		{"a system message for raw text", []string{"-tuned", "", "-base", "", "-rm", "x", "-rm-as", "raw", "-system", "y"}, "prefer: -system is about chats, and every prompt is read raw: wanted a rendering as chat\n" + usage, 2},
+		{"no such reward model", []string{"-rm", "no/such/model"}, "prefer: ", 1},
+		{"a reward model without a head", []string{"-rm", tuned}, "no head, wanted score.weight [n 64] or another head of a reward model: this is a causal language model's checkpoint", 1},
+		{"an output that is not there", []string{"-rm", rm, "-output", "help"}, "no output \"help\", wanted one of \"LABEL_0\" (column=0)\n", 1},
 		{"no data", []string{"-data", ""}, "prefer: flag -data is missing: ", 2},
 		{"rendering", []string{"-tuned-as", "same"}, "prefer: -tuned-as \"same\", wanted raw or chat\n" + usage, 2},
 		{"rendering of the base model", []string{"-base-as", "x"}, "prefer: -base-as \"x\", wanted same, chat or raw\n" + usage, 2},
@@ -97,7 +107,11 @@ func TestWrongData(t *testing.T) {
 			t.Errorf("%s: exit code %d, %s", in, code, stderr)
 		}
 	}
-	_, stderr, code := call(t, `{"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}], "chosen": "y", "rejected": "z"}
+	_, stderr, code := call(t, `{"prompt": "x", "chosen": "y<bos>", "rejected": "z"}`+"\n"+`{"prompt": "x", "chosen": "y", "rejected": "z"}`, "-rm", rewardModel(t, "gemma2"), "-data", "-")
+	if want := "1 pairs scored, 1 refused\n  1: chosen: tokenize: chat: 2 BOS tokens "; code != 3 || !strings.Contains(stderr, want) {
+		t.Errorf("exit code %d, %s, wanted %s", code, stderr, want)
+	}
+	_, stderr, code = call(t, `{"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}], "chosen": "y", "rejected": "z"}
 {"prompt": "x", "chosen": "y", "rejected": "z"}`, "-tuned", tuned, "-base", base, "-data", "-", "-base-as", "raw")
 	if want := "  1: chosen: base model: 3 messages, the first of the user, wanted one of the user, as the rendering is raw\n"; code != 3 || !strings.Contains(stderr, want) {
 		t.Errorf("exit code %d, %s, wanted %s", code, stderr, want)
@@ -111,6 +125,7 @@ func TestResume(t *testing.T) {
 		t.Skip("long: scores 300 pairs three times")
 	}
 	tuned, base := models(t, "llama")
+	rm := rewardModel(t, "llama")
 	var data strings.Builder
 	for i := range 300 {
 		fmt.Fprintf(&data, "{\"subset\": \"s%d\", \"prompt\": \"Number %d: what is best, and why is number %d not?\", \"chosen\": \"power %d\", \"rejected\": \"love and rain %d\"}\n", i%3, i, i*7, i, i*3)
@@ -118,7 +133,7 @@ func TestResume(t *testing.T) {
 	pairs := write(t, "pairs.jsonl", data.String())
 	whole, part := filepath.Join(t.TempDir(), "m.csv"), filepath.Join(t.TempDir(), "m.csv")
 	args := func(out string) []string {
-		return []string{"-backend", "go", "-tuned", tuned, "-base", base, "-data", pairs, "-out", out}
+		return []string{"-backend", "go", "-tuned", tuned, "-base", base, "-rm", rm, "-data", pairs, "-out", out}
 	}
 	want, stderr, code := call(t, "", args(whole)...)
 	if code != 0 {

@@ -11,31 +11,45 @@ import (
 
 // Measure is a value of a reply by which chosen and rejected replies are compared.
 type Measure struct {
-	Name      string
-	Reference bool // needs a base model
-	Value     func(implicit.Reward) float64
+	Name  string
+	of    func(Models) bool // whether there are the models that it needs
+	value func(s *Scored, side, reply int) float64
+}
+
+func (m Models) pair() bool { return m.Pair.Tuned != nil }
+func (m Models) base() bool { return m.pair() && m.Pair.Base != nil }
+func (m Models) rm() bool   { return m.RM != nil }
+
+// measuresOfAll are the measures of all models.
+var measuresOfAll = []Measure{
+	{"reward", Models.base, ofReward(implicit.Reward.LogRatio)},
+	{"reward_per_token", Models.base, ofReward(implicit.Reward.MeanLogRatio)},
+	{"reward_per_byte", Models.base, ofReward(implicit.Reward.PerByte)},
+	{"tuned", Models.pair, ofReward(func(r implicit.Reward) float64 { return r.Tuned.Sum() })},
+	{"tuned_per_token", Models.pair, ofReward(func(r implicit.Reward) float64 { return r.Tuned.Mean() })},
+	{"tuned_per_byte", Models.pair, ofReward(func(r implicit.Reward) float64 { return r.Tuned.Sum() / float64(len(r.Reply)) })},
+	{"explicit_reward", Models.rm, func(s *Scored, side, reply int) float64 { return s.Explicit[side][reply].Reward }},
+}
+
+func ofReward(f func(implicit.Reward) float64) func(*Scored, int, int) float64 {
+	return func(s *Scored, side, reply int) float64 { return f(s.Rewards[side][reply]) }
 }
 
 // Measures returns reward, reward_per_token and reward_per_byte, those of the implicit
-// reward, if there is a reference, and then tuned, tuned_per_token and tuned_per_byte, those
-// of ln p_tuned.
-func Measures(reference bool) []Measure {
-	all := []Measure{
-		{"reward", true, implicit.Reward.LogRatio},
-		{"reward_per_token", true, implicit.Reward.MeanLogRatio},
-		{"reward_per_byte", true, implicit.Reward.PerByte},
-		{"tuned", false, func(r implicit.Reward) float64 { return r.Tuned.Sum() }},
-		{"tuned_per_token", false, func(r implicit.Reward) float64 { return r.Tuned.Mean() }},
-		{"tuned_per_byte", false, func(r implicit.Reward) float64 { return r.Tuned.Sum() / float64(len(r.Reply)) }},
-	}
-	return slices.DeleteFunc(all, func(m Measure) bool { return m.Reference && !reference })
+// reward, if there is a base model; tuned, tuned_per_token and tuned_per_byte, those of ln
+// p_tuned, if there is a pair; and explicit_reward if there is a reward model.
+func (m Models) Measures() []Measure {
+	return slices.DeleteFunc(slices.Clone(measuresOfAll), func(x Measure) bool { return !x.of(m) })
 }
+
+// replies is how many scored replies a side has.
+func (s *Scored) replies(side int) int { return max(len(s.Rewards[side]), len(s.Explicit[side])) }
 
 // values returns a measure of the chosen and of the rejected replies.
 func (s *Scored) values(m Measure) (values [2][]float64) {
-	for side, rewards := range s.Rewards {
-		for _, r := range rewards {
-			values[side] = append(values[side], m.Value(r))
+	for side := range sides {
+		for i := range s.replies(side) {
+			values[side] = append(values[side], m.value(s, side, i))
 		}
 	}
 	return values
@@ -115,9 +129,10 @@ type Accuracy struct {
 // level is the confidence level of the intervals.
 const level = 0.95
 
-// Summarize computes the accuracy by every measure available with or without a base model.
-func Summarize(rows []Scored, reference bool) Summary {
-	s := Summary{All: summarize("", rows, reference), Subsets: []Subset{}}
+// Summarize computes the accuracy by every measure of the models.
+func Summarize(rows []Scored, m Models) Summary {
+	measures := m.Measures()
+	s := Summary{All: summarize("", rows, measures), Subsets: []Subset{}}
 	var names []string
 	of := map[string][]Scored{}
 	for _, row := range rows {
@@ -127,12 +142,12 @@ func Summarize(rows []Scored, reference bool) Summary {
 		of[row.Subset] = append(of[row.Subset], row)
 	}
 	for _, name := range names {
-		s.Subsets = append(s.Subsets, summarize(name, of[name], reference))
+		s.Subsets = append(s.Subsets, summarize(name, of[name], measures))
 	}
 	return s
 }
 
-func summarize(name string, rows []Scored, reference bool) Subset {
+func summarize(name string, rows []Scored, measures []Measure) Subset {
 	s := Subset{Subset: name}
 	for i := range rows {
 		if rows[i].Err == nil {
@@ -140,7 +155,7 @@ func summarize(name string, rows []Scored, reference bool) Subset {
 		}
 	}
 	s.Refused = len(rows) - s.Pairs
-	for _, m := range Measures(reference) {
+	for _, m := range measures {
 		a := Accuracy{Measure: m.Name, Level: level}
 		margins, credits := 0.0, 0.0
 		for i := range rows {

@@ -1,6 +1,6 @@
 // Package preference reads preference data, conversations with chosen and rejected replies,
-// and measures how often a pair of models prefers the chosen ones: the accuracy of an
-// implicit reward, as in RewardBench.
+// and measures how often models prefer the chosen ones: the accuracy of the implicit reward
+// of a pair, of an explicit reward model, or of both on the same rows, as in RewardBench.
 //
 // Read reads the published formats, Score scores the rows, Summarize computes the accuracy.
 // Training on preferences reads the same rows.

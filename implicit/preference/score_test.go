@@ -18,7 +18,7 @@ import (
 func score(t *testing.T, base *implicit.Policy, data string) (rows []Scored) {
 	t.Helper()
 	tuned := (&implicittest.Fake{Seed: 1, Limit: 60}).Chat()
-	for s, err := range Score(t.Context(), implicit.Pair{Tuned: tuned, Base: base}, Read(t.Context(), strings.NewReader(data))) {
+	for s, err := range Score(t.Context(), Models{Pair: implicit.Pair{Tuned: tuned, Base: base}}, Read(t.Context(), strings.NewReader(data))) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ nothing`
 			t.Errorf("reply %d: %v, wanted %v", i, got[i].LogRatio(), want[i].LogRatio())
 		}
 	}
-	if m := rows[1].Margin(Measures(true)[0]); m != best-want[2].LogRatio() {
+	if m := rows[1].Margin(measuresOfAll[0]); m != best-want[2].LogRatio() {
 		t.Errorf("margin %v, wanted that of the best reply", m)
 	}
 	if text := rows[4].Rewards[0][0].TunedText.Rendered; text != "User: Hi\nAssistant: Ho\nUser: Hu\nAssistant: love" {
@@ -82,7 +82,7 @@ nothing`
 		t.Errorf("without a base model %v", r.LogRatio())
 	}
 	// break, the end of the rows by an error, and that of a model.
-	for range Score(t.Context(), implicit.Pair{Tuned: plain}, Read(t.Context(), strings.NewReader(data))) {
+	for range Score(t.Context(), Models{Pair: implicit.Pair{Tuned: plain}}, Read(t.Context(), strings.NewReader(data))) {
 		break
 	}
 	broken := errors.New("broken")
@@ -104,7 +104,7 @@ nothing`
 	} {
 		n := 0
 		var last error
-		for _, err := range Score(t.Context(), implicit.Pair{Tuned: c.tuned}, c.rows) {
+		for _, err := range Score(t.Context(), Models{Pair: implicit.Pair{Tuned: c.tuned}}, c.rows) {
 			if last = err; err == nil {
 				n++
 			}
@@ -115,12 +115,15 @@ nothing`
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, err := range Score(ctx, implicit.Pair{Tuned: plain}, Read(t.Context(), strings.NewReader(data))) {
+	for _, err := range Score(ctx, Models{Pair: implicit.Pair{Tuned: plain}}, Read(t.Context(), strings.NewReader(data))) {
 		if err != nil && !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	}
 }
+
+// tunedAlone are models without a reference.
+var tunedAlone = Models{Pair: implicit.Pair{Tuned: &implicit.Policy{}}}
 
 // made is a row with these values of ln p_tuned.
 func made(id, subset string, chosen, rejected []float32) Scored {
@@ -148,7 +151,7 @@ func TestSummarize(t *testing.T) {
 		made("", "b", []float32{-1, -1}, []float32{-1}),         // 2/3
 		made("", "b", []float32{inf}, []float32{inf}), refused,  // 1/2
 	}
-	s := Summarize(rows, false)
+	s := Summarize(rows, tunedAlone)
 	a := s.All.Measures[0]
 	if s.All.Pairs != 7 || s.All.Refused != 1 || len(s.Subsets) != 2 || a.Measure != "tuned" || a.Wins != 2 || a.Ties != 4 {
 		t.Fatalf("%+v", s)
@@ -159,7 +162,7 @@ func TestSummarize(t *testing.T) {
 	if b := s.Subsets[0].Measures[0]; b.Accuracy != 0.5 || b.MeanMargin != 0 || s.Subsets[0].Subset != "a" || b.Score != nil {
 		t.Errorf("%+v", s.Subsets[0])
 	}
-	none, err := json.Marshal(Summarize(rows[7:], false))
+	none, err := json.Marshal(Summarize(rows[7:], tunedAlone))
 	if err != nil || !strings.Contains(string(none), `"accuracy":null,"lower":null`) {
 		t.Errorf("%s, %v", none, err)
 	}
@@ -174,7 +177,7 @@ func TestTies(t *testing.T) {
 		made("tied:1", "Ties", []float32{2, 1.5, 1.75}, []float32{0.25, -1}), made("tied:2", "Ties", []float32{1, 1}, []float32{1, 0}), made("tied:3", "Ties", []float32{3, -2}, []float32{-5, -2.5}),
 		made("tied:4", "Ties", []float32{2, 2}, []float32{0.5}), made("tied:5", "Ties", []float32{1, 2, 0}, []float32{0.5}), made("tied:9", "Ties", []float32{1, 2}, []float32{0}),
 	}
-	got := Summarize(rows, false).Subsets[0].Measures[0].Score
+	got := Summarize(rows, tunedAlone).Subsets[0].Measures[0].Score
 	want := TiesScore{5, 2. / 3, 2. / 3, 0.4, 0.2, -0.36059747084015453, 0.5163940252915985}
 	if got == nil || got.Questions != want.Questions {
 		t.Fatalf("%+v", got)
@@ -187,11 +190,11 @@ func TestTies(t *testing.T) {
 	for name, more := range map[string][]Scored{
 		"another name": {made("7", "Ties", []float32{1}, []float32{0})}, "one right answer of several": {made("tied:8", "Ties", []float32{1}, []float32{0})}, "a name twice": {rows[0]},
 	} {
-		if got := Summarize(slices.Concat(rows, more), false).Subsets[0].Measures[0].Score; got != nil {
+		if got := Summarize(slices.Concat(rows, more), tunedAlone).Subsets[0].Measures[0].Score; got != nil {
 			t.Errorf("%s: %+v, wanted no score", name, got)
 		}
 	}
-	if got := Summarize(rows[:6], false).Subsets[0].Measures[0].Score; got != nil {
+	if got := Summarize(rows[:6], tunedAlone).Subsets[0].Measures[0].Score; got != nil {
 		t.Errorf("without tied rows: %+v", got)
 	}
 }
@@ -206,7 +209,7 @@ func TestWrite(t *testing.T) {
 		rows[i].Chosen, rows[i].Rejected = make([]string, len(rows[i].Rewards[0])), make([]string, len(rows[i].Rewards[1]))
 	}
 	var csv, lines strings.Builder
-	for _, err := range []error{WriteCSV(&csv, rows, false), WriteJSONL(&lines, rows, false)} {
+	for _, err := range []error{WriteCSV(&csv, rows, tunedAlone), WriteJSONL(&lines, rows, tunedAlone)} {
 		if err != nil {
 			t.Fatal(err)
 		}
