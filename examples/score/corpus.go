@@ -14,23 +14,78 @@ import (
 	"github.com/implicitreward/implicitreward/internal/output"
 )
 
-// corpusRun scores every word of a corpus after every prompt.
-type corpusRun struct {
+// corpusFiles are what a run with -corpus reads, and where it writes.
+type corpusFiles struct {
 	*flags
-	format                string
-	file, coverage, ranks output.File // the rewards; beside them, ranks with -vary
-	corpus                *lexicon.Corpus
-	after                 []lexicon.Prompt
-	loader                *cli.Loader
-	pair                  implicit.Pair
-	meta                  words.Provenance
-	sensitivity           *words.Sensitivity // nil without -vary
-	summary               summary
-	stdout, stderr        io.Writer
+	format         string
+	file, coverage output.File // the rewards, and what became of each word
+	corpus         *lexicon.Corpus
+	hash, listHash string // SHA-256 of the corpus and of the list of words
+	after          []lexicon.Prompt
+	stdout, stderr io.Writer
+}
+
+// check refuses outputs that cannot be written, before any work. formats are those of the
+// output with their endings, more are files beside it.
+func (c *corpusFiles) check(formats [][2]string, columns string, more ...output.File) (err error) {
+	if c.format, err = cli.OutputFormat(c.out, c.flags.format, formats...); err != nil {
+		return err
+	}
+	c.file = output.File{Path: c.out, Force: c.force}
+	c.coverage = output.File{Path: beside(c.out, "coverage"), Force: c.force, Columns: columns}
+	files := append([]output.File{c.file, c.coverage}, more...)
+	for _, file := range files {
+		if err := cli.RefuseOverwrite(file.Path, c.flags.corpus, c.prompts, c.wordlist); err != nil {
+			return err
+		}
+	}
+	if c.out == "-" {
+		return nil
+	}
+	return output.Check(files...)
+}
+
+// beside is the path of a further file of an output: R.coverage.csv for R.csv.
+func beside(out, name string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(out, ".csv"), ".parquet") + "." + name + ".csv"
+}
+
+// read reads the prompts, the corpus and the word list.
+func (c *corpusFiles) read(ctx context.Context, stdin io.Reader) (err error) {
+	if c.after, err = cli.Prompts(ctx, c.prompts, stdin); err != nil {
+		return err
+	}
+	if c.corpus, c.hash, err = cli.Corpus(c.flags.corpus, c.stderr); err != nil || c.wordlist == "" {
+		return err
+	}
+	c.corpus, c.listHash, err = cli.Expand(c.corpus, c.wordlist, c.stderr)
+	return err
+}
+
+// create makes the output, with its provenance beside it where the format holds none.
+func (c *corpusFiles) create(write, provenance func(io.Writer) error) error {
+	switch {
+	case c.out == "-":
+		return write(c.stdout)
+	case c.format == "parquet":
+		return c.file.Write(write)
+	}
+	return c.file.WriteWithMeta(write, provenance)
+}
+
+// corpusRun scores every word of a corpus after every prompt by a pair of models.
+type corpusRun struct {
+	corpusFiles
+	ranks       output.File // with -vary
+	loader      *cli.Loader
+	pair        implicit.Pair
+	meta        words.Provenance
+	sensitivity *words.Sensitivity // nil without -vary
+	summary     summary
 }
 
 func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr io.Writer) error {
-	r := &corpusRun{flags: o, stdout: stdout, stderr: stderr}
+	r := &corpusRun{corpusFiles: corpusFiles{flags: o, stdout: stdout, stderr: stderr}}
 	if err := r.checkFiles(); err != nil {
 		return err
 	}
@@ -43,6 +98,7 @@ func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 	}
 	defer loader.Close()
 	r.loader, r.pair = loader, pair.Policies()
+	r.meta = words.Provenance{Beta: r.Beta, Forms: r.forms, Corpus: r.hash, WordList: r.listHash}
 	if r.meta.Tuned, r.meta.Base, err = pair.Meta(ctx); err != nil {
 		return err
 	}
@@ -51,62 +107,22 @@ func scoreCorpus(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 			return err
 		}
 	}
-	write := func(w io.Writer) error { return r.write(ctx, w) }
-	switch {
-	case o.out == "-":
-		return write(stdout)
-	case r.format == "parquet":
-		err = r.file.Write(write)
-	default:
-		err = r.file.WriteWithMeta(write, r.meta.WriteJSON)
-	}
-	if err != nil {
+	if err := r.create(func(w io.Writer) error { return r.write(ctx, w) }, r.meta.WriteJSON); err != nil || o.out == "-" {
 		return err
 	}
 	return loader.DiscardJournal()
 }
 
-// checkFiles refuses outputs that cannot be written, before any work.
-func (r *corpusRun) checkFiles() (err error) {
-	if r.format, err = cli.OutputFormat(r.out, r.flags.format, [2]string{"csv", ".csv"}, [2]string{"parquet", ".parquet"}); err != nil {
-		return err
-	}
+func (r *corpusRun) checkFiles() error {
 	if r.out == "-" && r.flags.vary != nil {
 		return cli.Usagef("-vary with -out -, wanted a file, beside which it writes")
 	}
-	r.file = output.File{Path: r.out, Force: r.force}
-	r.coverage = output.File{Path: beside(r.out, "coverage"), Force: r.force, Columns: words.CoverageColumns}
+	var more []output.File
 	r.ranks = output.File{Path: beside(r.out, "vary"), Force: r.force}
-	for _, file := range []output.File{r.file, r.coverage, r.ranks} {
-		if err := cli.RefuseOverwrite(file.Path, r.flags.corpus, r.prompts, r.wordlist); err != nil {
-			return err
-		}
+	if r.flags.vary != nil {
+		more = append(more, r.ranks)
 	}
-	switch {
-	case r.out == "-":
-		return nil
-	case r.flags.vary == nil:
-		return output.Check(r.file, r.coverage)
-	}
-	return output.Check(r.file, r.coverage, r.ranks)
-}
-
-// beside is the path of a further file of an output: R.coverage.csv for R.csv.
-func beside(out, name string) string {
-	return strings.TrimSuffix(strings.TrimSuffix(out, ".csv"), ".parquet") + "." + name + ".csv"
-}
-
-// read reads the prompts, the corpus and the word list.
-func (r *corpusRun) read(ctx context.Context, stdin io.Reader) (err error) {
-	r.meta = words.Provenance{Beta: r.Beta, Forms: r.forms}
-	if r.after, err = cli.Prompts(ctx, r.prompts, stdin); err != nil {
-		return err
-	}
-	if r.corpus, r.meta.Corpus, err = cli.Corpus(r.flags.corpus, r.stderr); err != nil || r.wordlist == "" {
-		return err
-	}
-	r.corpus, r.meta.WordList, err = cli.Expand(r.corpus, r.wordlist, r.stderr)
-	return err
+	return r.check([][2]string{{"csv", ".csv"}, {"parquet", ".parquet"}}, words.CoverageColumns, more...)
 }
 
 // write scores the words, writes the rewards to w, and the further files.

@@ -72,12 +72,12 @@ func (s *samples) add(line cli.Line) (of sample, err error) {
 
 // record is a line of the file that inspect_ai's scorer precomputed_scores reads (0.3.285,
 // inspect_ai/scorer/_precomputed.py).
-type record struct {
+type record[M any] struct {
 	ID       json.RawMessage `json:"id"`
 	Epoch    json.RawMessage `json:"epoch,omitempty"`
-	Value    float64         `json:"value"` // beta * (tuned - base)
+	Value    float64         `json:"value"` // the reward; of a pair beta * (tuned - base)
 	Answer   string          `json:"answer"`
-	Metadata metadata        `json:"metadata"`
+	Metadata M               `json:"metadata"`
 }
 
 type metadata struct {
@@ -103,5 +103,5 @@ func (s sample) record(r implicit.Reward) (line []byte, reason string) {
 	if math.IsInf(m.Tuned, 0) || math.IsInf(m.Base, 0) {
 		return nil, "a model gives the reply probability 0, whose logarithm is no JSON number"
 	}
-	return appendJSON(nil, record{s.ID, s.Epoch, r.Value(), r.Reply, m}), ""
+	return appendJSON(nil, record[metadata]{s.ID, s.Epoch, r.Value(), r.Reply, m}), ""
 }

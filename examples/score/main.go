@@ -20,10 +20,12 @@ func main() { cli.Main("score", run) }
 // flags are the program's own.
 type flags struct {
 	cli.PairFlags
+	rm                                    cli.RMFlags
 	corpus, wordlist, prompts, pairs, out string
 	format                                string
 	forms                                 []lexicon.Form
 	measures                              []words.Measure
+	scoreMeasures                         []words.ScoreMeasure // with -rm
 	vary                                  []string
 	force                                 bool
 }
@@ -35,6 +37,8 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 		return err
 	case o.pairs != "":
 		return scorePairs(ctx, o, stdin, stdout, stderr)
+	case o.rm.RM != "":
+		return scoreCorpusRM(ctx, o, stdin, stdout, stderr)
 	}
 	return scoreCorpus(ctx, o, stdin, stdout, stderr)
 }
@@ -46,37 +50,27 @@ func parse(args []string, stdout io.Writer) (*flags, error) {
 	f.StringVar(&o.corpus, "corpus", "", "`file` of words: CSV Category,token_decoded; CSV or .dicx with a column a category; LIWC .dic; or one word a line")
 	f.StringVar(&o.prompts, "prompts", "paper", "`prompts`: paper (54 built in), or a file: JSON {\"name\": \"prompt\"}, CSV name,prompt, or YAML name: \"prompt\"; - for lines {\"name\": ..., \"prompt\": ...} from standard input")
 	f.StringVar(&o.wordlist, "wordlist", "", "`file` of words, one a line, by which wildcards of the corpus (free*) are replaced; without it they are refused")
-	forms := f.String("forms", "all", "`forms` in which a word is scored as the reply, comma-separated: {} is the word, {lower}, {title}, {upper} are it in that case, and \" {}\" has a space before it; all: these four, with and without a space")
-	measures := f.String("measure", string(words.Pooled), "`measures`, comma-separated: "+strings.Join(measureNames(), ", "))
+	forms := f.String("forms", "all", "`forms` in which a word is scored as the reply, comma-separated: {} is the word, {lower}, {title}, {upper} are it in that case, and \" {}\" has a space before it; all: these four, with and without a space; with -rm the default is {lower}, as in the paper")
+	measures := f.String("measure", string(words.Pooled), "`measures`, comma-separated: "+strings.Join(names(words.Measures()), ", ")+"; with -rm "+strings.Join(names(words.ScoreMeasures()), ", ")+", by default exact")
 	vary := f.String("vary", "", "`what` to vary, comma-separated: rendering, forms, measure, dtype: which ranks survive it goes to NAME.vary.csv and is printed")
 	f.StringVar(&o.pairs, "pairs", "", "`file` of pairs, JSON Lines, instead of a corpus; - for standard input")
 	f.StringVar(&o.out, "out", "", "`file` to write: .csv or .parquet with -corpus, .jsonl with -pairs; - for standard output")
-	f.StringVar(&o.format, "format", "", "`form` of the output: csv or parquet with -corpus, jsonl or inspect with -pairs; default: by the file's ending, csv or jsonl on standard output")
+	f.StringVar(&o.format, "format", "", "`form` of the output: csv or parquet with -corpus, and with -rm paper, a row a word and a column a prompt; jsonl or inspect with -pairs; default: by the file's ending, csv or jsonl on standard output")
 	force := f.Force()
 	o.RegisterBeta(f)
 	o.Register(f)
+	o.rm.RegisterRM(f)
 	if err := f.Parse(args, stdout); err != nil {
-		return nil, err
-	}
-	if err := f.Need("tuned", "base", "out"); err != nil {
-		return nil, err
-	}
-	var further []string // renderings
-	if *vary != "" {
-		further = []string{"chat"}
-	}
-	if err := o.Check(f, further...); err != nil {
 		return nil, err
 	}
 	o.force = *force
 	var err error
-	if o.forms, err = lexicon.ParseForms(*forms); err != nil {
-		return nil, cli.Usagef("-forms: %v", err)
+	if o.rm.RM != "" {
+		err = o.checkRM(f, *forms, *measures)
+	} else {
+		err = o.checkPair(f, *forms, *measures, *vary)
 	}
-	if o.measures, err = words.ParseMeasures(*measures); err != nil {
-		return nil, cli.Usagef("-measure: %v", err)
-	}
-	if o.vary, err = parseVary(*vary); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if (o.corpus == "") == (o.pairs == "") {
@@ -86,6 +80,31 @@ func parse(args []string, stdout io.Writer) (*flags, error) {
 		return nil, cli.Usagef("-%s with -pairs, wanted it with -corpus alone", name)
 	}
 	return o, nil
+}
+
+// checkPair reads the flags of a run with a tuned and a base model.
+func (o *flags) checkPair(f *cli.Flags, forms, measures, vary string) (err error) {
+	if err := o.rm.Check(f); err != nil {
+		return err
+	}
+	if err := f.Need("tuned", "base", "out"); err != nil {
+		return err
+	}
+	var further []string // renderings
+	if vary != "" {
+		further = []string{"chat"}
+	}
+	if err := o.Check(f, further...); err != nil {
+		return err
+	}
+	if o.forms, err = lexicon.ParseForms(forms); err != nil {
+		return cli.Usagef("-forms: %v", err)
+	}
+	if o.measures, err = words.ParseMeasures(measures); err != nil {
+		return cli.Usagef("-measure: %v", err)
+	}
+	o.vary, err = parseVary(vary)
+	return err
 }
 
 // parseVary reads the flag -vary.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/words"
@@ -18,10 +20,19 @@ import (
 // results, or as a record of inspect_ai.
 type pairsRun struct {
 	inspect bool
-	name    string // of the input, in errors
-	pair    implicit.Pair
+	name    string   // of the input, in errors
+	added   []string // members of an answer
+	answers func(ctx context.Context, items iter.Seq[implicit.Item], take func(int) question) iter.Seq2[outcome, error]
 	tally   tally
 	stderr  io.Writer
+}
+
+// outcome is what became of a pair: the line to write, or why it was refused.
+type outcome struct {
+	question
+	answer []byte // without its line end
+	reason string // "" unless it was refused
+	short  string // the reason without the reply, which may be long
 }
 
 func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr io.Writer) error {
@@ -48,20 +59,19 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 		defer f.Close()
 		in, r.name = f, o.pairs
 	}
-	loader, pair, err := o.Open(ctx, o.out, stderr)
+	open := r.openPair
+	if o.rm.RM != "" {
+		open = r.openRM
+	}
+	loader, provenance, err := open(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer loader.Close()
-	r.pair = pair.Policies()
-	meta := words.Provenance{Beta: o.Beta}
-	if meta.Tuned, meta.Base, err = pair.Meta(ctx); err != nil {
-		return err
-	}
 	write := func(w io.Writer) error { return r.write(ctx, in, w) }
 	if o.out == "-" {
 		err = write(stdout)
-	} else if err = file.WriteWithMeta(write, meta.WriteJSON); err == nil || r.tally.scored == 0 && r.tally.refused > 0 {
+	} else if err = file.WriteWithMeta(write, provenance); err == nil || r.tally.scored == 0 && r.tally.refused > 0 {
 		err = errors.Join(err, loader.DiscardJournal()) // no other run would come further
 	}
 	if err == nil && r.tally.refused > 0 {
@@ -70,22 +80,72 @@ func scorePairs(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr i
 	return err
 }
 
+// openPair loads the two models, and returns how the output's provenance is written.
+func (r *pairsRun) openPair(ctx context.Context, o *flags) (*cli.Loader, func(io.Writer) error, error) {
+	loader, models, err := o.Open(ctx, o.out, r.stderr)
+	if err != nil {
+		return nil, nil, err
+	}
+	meta := words.Provenance{Beta: o.Beta}
+	if meta.Tuned, meta.Base, err = models.Meta(ctx); err != nil {
+		loader.Close()
+		return nil, nil, err
+	}
+	pair := models.Policies()
+	r.added = []string{"tuned", "base", "reward", "per_token", "per_span", "flags", "error"}
+	r.answers = func(ctx context.Context, items iter.Seq[implicit.Item], take func(int) question) iter.Seq2[outcome, error] {
+		return func(yield func(outcome, error) bool) {
+			for reward, err := range implicit.Rewards(ctx, pair, items) {
+				if err != nil {
+					yield(outcome{}, err)
+					return
+				}
+				u := outcome{question: take(reward.Index)}
+				switch {
+				case reward.Err != nil:
+					u.refuse(reward.Item, reward.Err)
+				case r.inspect:
+					u.answer, u.reason = u.sample.record(reward)
+				default:
+					u.answer, err = answer(u.object, reward, pair)
+				}
+				if !yield(u, err) {
+					return
+				}
+			}
+		}
+	}
+	return loader, meta.WriteJSON, nil
+}
+
+// refuse says why an item could not be scored.
+func (u *outcome) refuse(item implicit.Item, err error) {
+	bad, _ := errors.AsType[*implicit.ItemError](err)
+	switch {
+	case item.Err != nil:
+		u.reason = item.Err.Error()
+	case bad == nil:
+		u.reason = err.Error()
+	default:
+		u.reason, u.short = bad.Error(), bad.Cause().Error()
+		if bad.Model == "" {
+			u.short = "reply: " + u.short
+		}
+	}
+}
+
 // write scores the pairs and writes the answers.
 func (r *pairsRun) write(ctx context.Context, in io.Reader, w io.Writer) error {
 	b := bufio.NewWriter(w)
-	lines := &pairReader{lines: cli.Lines(ctx, in, r.name), pending: map[int]question{}}
+	lines := &pairReader{lines: cli.Lines(ctx, in, r.name), added: r.added, pending: map[int]question{}}
 	if r.inspect {
 		lines.samples = &samples{seen: map[string]int{}}
 	}
-	for reward, err := range implicit.Rewards(ctx, r.pair, lines.items) {
+	for u, err := range r.answers(ctx, lines.items, lines.take) {
 		if err != nil {
 			return err
 		}
-		line, err := r.line(lines.take(reward.Index), reward)
-		if err != nil {
-			return err
-		}
-		if _, err := b.Write(line); err != nil {
+		if _, err := b.Write(r.line(u)); err != nil {
 			return err
 		}
 	}
@@ -106,35 +166,14 @@ func (r *pairsRun) write(ctx context.Context, in io.Reader, w io.Writer) error {
 }
 
 // line is the output for a pair, none for one that was refused and would be a record.
-func (r *pairsRun) line(q question, reward implicit.Reward) (line []byte, err error) {
-	reason, short := "", "" // why it was refused, without the reply, which may be long
-	bad, _ := errors.AsType[*implicit.ItemError](reward.Err)
-	switch {
-	case reward.Item.Err != nil:
-		reason = reward.Item.Err.Error()
-	case bad != nil:
-		reason, short = bad.Error(), bad.Cause().Error()
-		if bad.Model == "" {
-			short = "reply: " + short
-		}
-	case r.inspect:
-		line, reason = q.sample.record(reward)
-	default:
-		line, err = answer(q.object, reward, r.pair)
-	}
-	switch {
-	case err != nil:
-		return nil, err
-	case reason == "":
+func (r *pairsRun) line(u outcome) []byte {
+	if u.reason == "" {
 		r.tally.scored++
-		return append(line, '\n'), nil
+		return append(u.answer, '\n')
 	}
-	if short == "" {
-		short = reason
-	}
-	r.tally.refuse(q, short)
+	r.tally.refuse(u.question, cmp.Or(u.short, u.reason))
 	if r.inspect {
-		return nil, nil
+		return nil
 	}
-	return append(appendField(q.object, "error", reason), "}\n"...), nil
+	return append(appendField(u.object, "error", u.reason), "}\n"...)
 }

@@ -9,15 +9,12 @@ import (
 	"github.com/implicitreward/implicitreward/internal/cli"
 )
 
-// added are the members of an answer.
-var added = []string{"tuned", "base", "reward", "per_token", "per_span", "flags", "error"}
-
 // unread are members of a conversation; a pair has one prompt.
 var unread = []string{"system", "system_prompt", "messages", "history", "tools", "images"}
 
-// parsePair reads a line's object. whole reports whether the answer, also an error, may be
-// added to the object's own members.
-func parsePair(line []byte) (item implicit.Item, whole bool, err error) {
+// parsePair reads a line's object, to which the members named in added will be added. whole
+// reports whether the answer, also an error, may be added to the object's own members.
+func parsePair(line []byte, added []string) (item implicit.Item, whole bool, err error) {
 	keys, err := cli.Object(line, "{\"prompt\": ..., \"reply\": ...}", slices.Concat(added, unread, []string{"prompt", "reply"})...)
 	if err != nil {
 		return item, false, err

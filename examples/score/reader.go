@@ -11,6 +11,7 @@ import (
 // pairReader reads pairs as they are scored and holds the lines that are not yet answered.
 type pairReader struct {
 	lines   iter.Seq2[cli.Line, error]
+	added   []string         // members of an answer
 	samples *samples         // nil unless inspect_ai's are wanted
 	pending map[int]question // by the index of the item
 	n       int              // items
@@ -44,7 +45,7 @@ func (p *pairReader) read(line cli.Line) (item implicit.Item, q question) {
 	q.line = line.Number
 	whole, err := false, line.Err
 	if err == nil {
-		item, whole, err = parsePair(line.Text)
+		item, whole, err = parsePair(line.Text, p.added)
 	}
 	if whole {
 		q.object = bytes.TrimRight(line.Text[:len(line.Text)-1], " \t")

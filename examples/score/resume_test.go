@@ -133,8 +133,9 @@ func TestKilled(t *testing.T) {
 		t.Skip("long: a dozen runs")
 	}
 	tuned, base := pair(t, "llama")
+	rm := rewardModel(t, "llama")
 	words := []string{"power", "tenderness", "rain", "a longer phrase"}
-	kinds := []string{"r.csv", "r.jsonl"}
+	kinds := []string{"r.csv", "r.jsonl", "rm.csv", "rm.jsonl"}
 	corpus := write(t, "words.txt", strings.Join(words, "\n")+"\n")
 	var lines strings.Builder
 	for _, p := range lexicon.PaperPrompts() {
@@ -148,8 +149,14 @@ func TestKilled(t *testing.T) {
 	for _, kind := range kinds {
 		args := func(dir string) []string {
 			args := []string{"-tuned", tuned, "-base", base, "-out", filepath.Join(dir, kind)}
-			if kind == "r.jsonl" {
+			if strings.HasPrefix(kind, "rm") {
+				args = []string{"-rm", rm, "-out", filepath.Join(dir, kind)}
+			}
+			if strings.HasSuffix(kind, ".jsonl") {
 				return append(args, "-pairs", pairs)
+			}
+			if strings.HasPrefix(kind, "rm") {
+				return append(args, "-corpus", corpus, "-forms", "all", "-measure", "exact,mean")
 			}
 			return append(args, "-corpus", corpus, "-measure", "exact,pooled,ended,paper")
 		}

@@ -18,29 +18,29 @@ type summary struct {
 
 func (s *summary) add(w words.Word) {
 	s.coverage.Add(w)
+	for _, f := range w.Forms {
+		s.flag(f.Flags)
+	}
+}
+
+// flag counts a reply's flags.
+func (s *summary) flag(flags []string) {
 	if s.flags == nil {
 		s.flags = map[string]int{}
 	}
-	for _, f := range w.Forms {
-		for _, flag := range f.Flags {
-			s.flags[flag]++
-		}
+	for _, flag := range flags {
+		s.flags[flag]++
 	}
 }
 
 func (s *summary) print(w io.Writer, out string, prompts int) {
-	entries := s.coverage.Entries
-	var refused []words.EntryCoverage
-	var forms, few, tuned, base, both, pooled int // few: not after every prompt
-	var words [3]int                              // with a form of one token: tuned, base, both
-	for _, e := range entries {
+	var forms, tuned, base, both, pooled, scored int
+	var words [3]int // with a form of one token: tuned, base, both
+	for _, e := range s.coverage.Entries {
 		if e.Refused() {
-			refused = append(refused, e)
 			continue
 		}
-		if e.Scored < e.Asked {
-			few++
-		}
+		scored++
 		forms, tuned, base, both, pooled = forms+e.Forms, tuned+e.OneTuned, base+e.OneBase, both+e.OneBoth, pooled+e.Pooled
 		for i, n := range []int{e.OneTuned, e.OneBase, e.OneBoth} {
 			if n > 0 {
@@ -48,13 +48,32 @@ func (s *summary) print(w io.Writer, out string, prompts int) {
 			}
 		}
 	}
+	s.printRows(w, out, prompts)
+	fmt.Fprintf(w, "entries scored: %d, with a form of one token: %d in the tuned model, %d in the base model, %d in both\n", scored, words[0], words[1], words[2])
+	fmt.Fprintf(w, "forms scored: %d, of one token: %d in the tuned model, %d in the base model, %d in both; pooled: %d\n", forms, tuned, base, both, pooled)
+	s.printRefused(w, out)
+}
+
+func (s *summary) printRows(w io.Writer, out string, prompts int) {
 	name := out
 	if out == "-" {
 		name = "standard output"
 	}
-	fmt.Fprintf(w, "%s: %d rows: %d entries after %d prompts\n", name, s.rows, len(entries), prompts)
-	fmt.Fprintf(w, "entries scored: %d, with a form of one token: %d in the tuned model, %d in the base model, %d in both\n", len(entries)-len(refused), words[0], words[1], words[2])
-	fmt.Fprintf(w, "forms scored: %d, of one token: %d in the tuned model, %d in the base model, %d in both; pooled: %d\n", forms, tuned, base, both, pooled)
+	fmt.Fprintf(w, "%s: %d rows: %d entries after %d prompts\n", name, s.rows, len(s.coverage.Entries), prompts)
+}
+
+// printRefused prints which entries were refused, and the flags.
+func (s *summary) printRefused(w io.Writer, out string) {
+	var refused []words.EntryCoverage
+	few := 0 // not after every prompt
+	for _, e := range s.coverage.Entries {
+		switch {
+		case e.Refused():
+			refused = append(refused, e)
+		case e.Scored < e.Asked:
+			few++
+		}
+	}
 	if few > 0 {
 		fmt.Fprintf(w, "entries scored after some of the prompts only: %d\n", few)
 	}

@@ -21,7 +21,8 @@ type Scores struct {
 	Tokens   []int         // how many tokens each word has; nil where all have one
 	Values   [][][]float64 // Values[model][prompt][word]
 
-	Meta *words.Provenance // of a rewards file that says how it was made
+	Meta *words.Provenance      // of a rewards file that says how it was made
+	RM   *words.ScoreProvenance // of a reward model's scores that say it
 }
 
 // Model names a model of the study.

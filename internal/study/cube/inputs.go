@@ -173,6 +173,9 @@ func (in *Inputs) Machines() string {
 			if f.Meta != nil {
 				all = append(all, f.Meta.Tuned, f.Meta.Base)
 			}
+			if f.RM != nil {
+				all = append(all, f.RM.RM.Meta)
+			}
 		}
 	}
 	for i := range all {

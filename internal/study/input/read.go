@@ -163,7 +163,11 @@ func (c *Config) list(in *cube.Inputs) (err error) {
 	for _, s := range in.Sets {
 		add(s.Dict.File, "corpus "+s.Dict.Name, nil)
 		for _, f := range s.Scores {
-			add(f.Files[0], "scores of "+f.Models[0].ID+", "+f.Models[0].Family, f.Meta)
+			var meta any = f.Meta
+			if f.RM != nil {
+				meta = f.RM
+			}
+			add(f.Files[0], "scores of "+f.Models[0].ID+", "+f.Models[0].Family, meta)
 		}
 	}
 	for _, l := range in.LogProbs {

@@ -33,8 +33,12 @@ func ReadRewards(path string, models []cube.Model) (*cube.RewardFile, error) {
 	}
 	measure := ""
 	if err == nil {
-		rows, measure = oneMeasure(rows)
-		err = fill(&r.Scores, rows)
+		rows, measure = oneMeasure(rows, measures, func(r words.Record) string { return r.Measure })
+		values := make([]row, len(rows))
+		for i, r := range rows {
+			values[i] = row{r.Prompt, r.Word, r.Form, int(r.NTokens), []float64{r.Base, r.Tuned}}
+		}
+		err = fill(&r.Scores, values, "score -measure pooled")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -55,10 +59,11 @@ func ReadRewards(path string, models []cube.Model) (*cube.RewardFile, error) {
 // measures are those of a rewards file, best first.
 var measures = []words.Measure{words.Pooled, words.WholeWord, words.Paper, words.Exact}
 
-// oneMeasure returns the rows of one measure, and its name if there are others.
-func oneMeasure(rows []words.Record) ([]words.Record, string) {
-	for _, m := range measures {
-		of := slices.DeleteFunc(slices.Clone(rows), func(r words.Record) bool { return r.Measure != string(m) })
+// oneMeasure returns the rows of one measure, the first of best that there is, and its name if
+// there are others.
+func oneMeasure[R any, M ~string](rows []R, best []M, measure func(R) string) ([]R, string) {
+	for _, m := range best {
+		of := slices.DeleteFunc(slices.Clone(rows), func(r R) bool { return measure(r) != string(m) })
 		switch len(of) {
 		case 0:
 		case len(rows):
@@ -70,40 +75,49 @@ func oneMeasure(rows []words.Record) ([]words.Record, string) {
 	return rows, ""
 }
 
-// fill enters ln p of the base model and of the tuned one.
-func fill(s *cube.Scores, rows []words.Record) error {
+// row is a line of a file of long rows.
+type row struct {
+	prompt, word, form string
+	tokens             int
+	values             []float64 // under each model, NaN for none
+}
+
+// fill enters the values of rows, one or more for each: of a pair, ln p of the base model and
+// of the tuned one. advice is how one row a word is made of several.
+func fill(s *cube.Scores, rows []row, advice string) error {
 	word, prompt := map[string]int{}, map[string]int{}
 	forms := map[string]string{} // of a word, the first
 	for _, row := range rows {
-		if _, ok := word[row.Word]; !ok {
-			word[row.Word] = len(s.Words)
-			s.Words, s.Tokens = append(s.Words, row.Word), append(s.Tokens, int(row.NTokens))
-			forms[row.Word] = row.Form
+		if _, ok := word[row.word]; !ok {
+			word[row.word] = len(s.Words)
+			s.Words, s.Tokens = append(s.Words, row.word), append(s.Tokens, row.tokens)
+			forms[row.word] = row.form
 		}
-		if _, ok := prompt[row.Prompt]; !ok {
-			prompt[row.Prompt] = len(s.Prompts)
-			s.Prompts = append(s.Prompts, row.Prompt)
+		if _, ok := prompt[row.prompt]; !ok {
+			prompt[row.prompt] = len(s.Prompts)
+			s.Prompts = append(s.Prompts, row.prompt)
 		}
 	}
-	s.Values = make([][][]float64, 2)
+	s.Values = make([][][]float64, len(rows[0].values))
 	for m := range s.Values {
 		for range s.Prompts {
 			s.Values[m] = append(s.Values[m], slices.Repeat([]float64{math.NaN()}, len(s.Words)))
 		}
 	}
 	for _, row := range rows {
-		p, w := prompt[row.Prompt], word[row.Word]
-		base, tuned := &s.Values[0][p][w], &s.Values[1][p][w]
-		switch {
-		case !math.IsNaN(*base) && row.Form != forms[row.Word]:
+		p, w := prompt[row.prompt], word[row.word]
+		switch before := s.Values[0][p][w]; {
+		case !math.IsNaN(before) && row.form != forms[row.word]:
 			return fmt.Errorf("%q stands twice after prompt %s, as %q and %q, wanted one row a word: "+
-				"score -measure pooled, or one of -forms", row.Word, row.Prompt, forms[row.Word], row.Form)
-		case !math.IsNaN(*base):
-			return fmt.Errorf("%q stands twice after prompt %s", row.Word, row.Prompt)
-		case math.IsInf(row.Base, 0) || math.IsInf(row.Tuned, 0):
-			return fmt.Errorf("%q after prompt %s: infinite log-probability, wanted a finite one", row.Word, row.Prompt)
+				"%s, or one of -forms", row.word, row.prompt, forms[row.word], row.form, advice)
+		case !math.IsNaN(before):
+			return fmt.Errorf("%q stands twice after prompt %s", row.word, row.prompt)
+		case slices.ContainsFunc(row.values, func(x float64) bool { return math.IsInf(x, 0) }):
+			return fmt.Errorf("%q after prompt %s: infinite log-probability, wanted a finite one", row.word, row.prompt)
 		}
-		*base, *tuned = row.Base, row.Tuned
+		for m, x := range row.values {
+			s.Values[m][p][w] = x
+		}
 	}
 	for p, name := range s.Prompts {
 		if w := slices.IndexFunc(s.Values[0][p], math.IsNaN); w >= 0 {

@@ -2,11 +2,13 @@ package input
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/study/cube"
 	"github.com/implicitreward/implicitreward/internal/table"
@@ -14,27 +16,90 @@ import (
 )
 
 // ReadScores reads the scores of a reward model, CSV or Parquet by the name's ending:
-// a column of replies, called response, and a column a prompt; or a rewards file of
-// score, whose implicit rewards are then the scores. The model is found by the file's
-// name among models and the built-in ones, or by the rewards' metadata.
+// a column of replies, called response, and a column a prompt; the long rows of score -rm;
+// or a rewards file of score, whose implicit rewards are then the scores. The model is found
+// by the file's name among models and the built-in ones, or by the file's metadata.
 func ReadScores(path string, models []cube.Model) (*cube.Scores, error) {
-	if isRewards(path) {
+	header := header(path)
+	has := func(name string) bool { return slices.Contains(header, name) }
+	switch {
+	case has("logp_tuned") && has("word"):
 		r, err := ReadRewards(path, models)
 		if err != nil {
 			return nil, err
 		}
 		return rewardsAsScores(r)
+	case has("prompt") && has("word") && has("reward") && has("measure"):
+		return readLongScores(path, models)
 	}
 	s, err := readValues(path, layout{words: []string{"response", "word", "token_decoded"},
 		ignore: []string{"token_id", "token_name"}, unique: true, what: "prompt"})
 	if err != nil {
 		return nil, err
 	}
+	var meta words.ScoreProvenance
+	if !strings.HasSuffix(path, ".parquet") {
+		if err := table.ReadMeta(path, &meta); err != nil {
+			return nil, err
+		}
+	}
+	return s, scoresOf(s, path, models, meta)
+}
+
+// scoresOf enters the reward model that a file is of.
+func scoresOf(s *cube.Scores, path string, models []cube.Model, meta words.ScoreProvenance) error {
 	model, ok := findModel(models, stem(path))
+	if meta.RM.Model != "" {
+		s.RM = &meta
+		if !ok {
+			model, ok = findModel(models, meta.RM.Model)
+		}
+	}
 	if !ok || model.Family == "" {
-		return nil, errNoFamily(path, "model", stem(path), ", or one of the ten of the paper")
+		return errNoFamily(path, "model", model.Name, ", or one of the ten of the paper")
 	}
 	s.Models = []cube.Model{model}
+	return nil
+}
+
+// scoreMeasures are those of a scores file, best first.
+var scoreMeasures = []words.ScoreMeasure{words.MeanForm, words.BestForm, words.ExactForm}
+
+// readLongScores reads a scores file of score -rm. Of a file with several measures one is
+// taken, mean before best and exact, and the model's display name says which. A word that is
+// missing or repeated after a prompt is an error.
+func readLongScores(path string, models []cube.Model) (*cube.Scores, error) {
+	data, err := regular.Read(path, regular.Scores)
+	if err != nil {
+		return nil, err
+	}
+	s := &cube.Scores{Files: []string{path}}
+	records, meta, err := words.ReadScores(bytes.NewReader(data), int64(len(data)))
+	if err == nil && !strings.HasSuffix(path, ".parquet") {
+		err = table.ReadMeta(path, &meta)
+	}
+	if err == nil && len(records) == 0 {
+		err = errors.New("no rows")
+	}
+	measure := ""
+	if err == nil {
+		records, measure = oneMeasure(records, scoreMeasures, func(r words.ScoreRecord) string { return r.Measure })
+		rows := make([]row, len(records))
+		for i, r := range records {
+			rows[i] = row{r.Prompt, r.Word, r.Form, int(r.NTokens), []float64{r.Reward}}
+		}
+		err = fill(s, rows, "score -measure mean or best")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	s.Tokens = nil
+	if err := scoresOf(s, path, models, meta); err != nil {
+		return nil, err
+	}
+	if measure != "" {
+		s.Models[0].Display += " (" + measure + ")"
+	}
 	return s, nil
 }
 
@@ -113,21 +178,27 @@ func ReadLogProbs(path string, models []cube.Model) (*cube.LogProbFile, error) {
 	return l, nil
 }
 
-// isRewards says whether a file begins as a rewards file does: CSV with its columns, or
-// Parquet with a column logp_tuned.
-func isRewards(path string) bool {
+// header returns the names of a file's columns; none of a file that cannot be read, of which
+// the reader says why.
+func header(path string) []string {
 	data, err := regular.Read(path, regular.Scores)
 	if err != nil {
-		return false // the reader says why
+		return nil
 	}
-	if strings.HasSuffix(path, ".parquet") {
-		file, err := table.OpenParquet(bytes.NewReader(data), int64(len(data)))
+	if !strings.HasSuffix(path, ".parquet") {
+		names, err := table.NewCSVReader(bytes.NewReader(data)).Header()
 		if err != nil {
-			return false
+			return nil
 		}
-		_, ok := file.Schema().Lookup("logp_tuned")
-		return ok
+		return names
 	}
-	header, err := table.NewCSVReader(bytes.NewReader(data)).Header()
-	return err == nil && slices.Contains(header, "logp_tuned") && slices.Contains(header, "word")
+	file, err := table.OpenParquet(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, leaf := range file.Root().Columns() {
+		names = append(names, leaf.Name())
+	}
+	return names
 }
