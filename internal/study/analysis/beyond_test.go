@@ -110,6 +110,88 @@ func TestDecompose(t *testing.T) {
 	}
 }
 
+// TestDecomposeSlopes: scores that are 0.4 ln p(base) + 0.7 reward + a constant of the prompt, and noise, come
+// apart as they were made, in the reward model's unit, over all prompts and after each.
+func TestDecomposeSlopes(t *testing.T) {
+	c := planted("one", "X", 0.5, 3)
+	r := rand.New(rand.NewPCG(4, 4))
+	s := &cube.Scores{Models: []cube.Model{{ID: "rm", Family: "X"}}, Files: []string{"rm.csv"}, Words: slices.Clone(c.Words[1:]),
+		Prompts: c.Prompts, Values: make([][][]float64, 1)}
+	for p := range c.Prompts {
+		v := make([]float64, len(s.Words))
+		for w := range v {
+			v[w] = float64(p) + 0.4*c.Values[0][p][w+1] + 0.7*c.Reward(p)[w+1] + 0.001*r.NormFloat64()
+		}
+		s.Values[0] = append(s.Values[0], v)
+	}
+	decomposed := func(s *cube.Scores, c *Pair) (parts, prompts []record) {
+		res, err := Decompose(twoCategories, []*cube.Scores{s}, []*Pair{c}, &Options{Draws: 999})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "rm, one: 1 of 40 words of the pair have no score, and are left out."; !slices.Equal(res.Warnings, []string{want}) {
+			t.Errorf("doubts %q, wanted %q", res.Warnings, want)
+		}
+		return rowsOf(t, res, "parts"), rowsOf(t, res, "prompts")
+	}
+	parts, prompts := decomposed(s, c)
+	for _, row := range slices.Concat(parts, prompts) {
+		for _, part := range []struct {
+			name   string
+			want   float64
+			within float64
+		}{{"slope_base", 0.4, 0.01}, {"slope_implicit", 0.7, 0.01}} {
+			at := row["prompt_framing"] + " " + row["prompt"] + ", " + part.name
+			near(t, at, row.num(t, part.name), part.want, part.within)
+			if lo, hi := row.num(t, part.name+"_lo"), row.num(t, part.name+"_hi"); !(lo < part.want && part.want < hi && hi-lo < 0.03) {
+				t.Errorf("%s: interval %g to %g, wanted a narrow one about %g", at, lo, hi, part.want)
+			}
+		}
+	}
+	if len(parts) != 3 || len(prompts) != len(c.Prompts) {
+		t.Fatalf("%d parts, %d prompts, wanted 3 framings and %d", len(parts), len(prompts), len(c.Prompts))
+	}
+	// The rho of a framing is the mean over its prompts.
+	for _, part := range parts {
+		for _, name := range []string{"rho_base", "rho_implicit"} {
+			sum, n := 0.0, 0.0
+			for _, row := range prompts {
+				if row["prompt_framing"] == part["prompt_framing"] {
+					sum, n = sum+row.num(t, name), n+1
+				}
+			}
+			near(t, name, part.num(t, name), sum/n, 1e-12)
+			if lo, hi := part.num(t, name+"_lo"), part.num(t, name+"_hi"); !(lo < sum/n && sum/n < hi) {
+				t.Errorf("%s %g is not between %g and %g", name, sum/n, lo, hi)
+			}
+		}
+	}
+	// With one prompt the slopes are those after the prompt, and words alone are resampled.
+	one := *s
+	one.Prompts, one.Values = s.Prompts[:1], [][][]float64{s.Values[0][:1]}
+	parts, prompts = decomposed(&one, c)
+	if len(parts) != 1 || len(prompts) != 1 {
+		t.Fatalf("%d parts, %d prompts, wanted 1 and 1", len(parts), len(prompts))
+	}
+	for _, name := range []string{"slope_base", "slope_implicit", "rho_base", "rho_implicit"} {
+		near(t, name, parts[0].num(t, name), prompts[0].num(t, name), 1e-12)
+	}
+}
+
+// TestDecomposeAlike: where scores do not vary there is no number, and a doubt says so.
+func TestDecomposeAlike(t *testing.T) {
+	c := planted("one", "X", 0.5, 3)
+	s := &cube.Scores{Models: []cube.Model{{ID: "rm", Family: "X"}}, Files: []string{"rm.csv"}, Words: c.Words,
+		Prompts: c.Prompts, Values: make([][][]float64, 1)}
+	for range c.Prompts {
+		s.Values[0] = append(s.Values[0], make([]float64, len(s.Words)))
+	}
+	res, err := Decompose(twoCategories, []*cube.Scores{s}, []*Pair{c}, &Options{Draws: 99})
+	if err != nil || len(res.Tables) > 0 || len(res.Warnings) != 3 || !strings.Contains(res.Warnings[0], "not decomposed") {
+		t.Errorf("%v, %v, wanted a doubt a framing and no table", err, res)
+	}
+}
+
 // TestControls: a gap made of frequency alone is gone when words are matched; one that
 // is not stays.
 func TestControls(t *testing.T) {

@@ -33,6 +33,9 @@ type Model struct {
 	Family  string `yaml:"family"`       // "Gemma"
 	Type    string `yaml:"type"`         // "pretrained", "instruction-tuned"
 	DType   string `yaml:"dtype"`        // not used
+	// Architecture is the model_type that Family stands for, of a model that only its file's
+	// metadata knows; "" where a name gave the family.
+	Architecture string `yaml:"-"`
 }
 
 // Pick returns the elements of from at the places at.

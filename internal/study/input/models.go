@@ -2,6 +2,7 @@ package input
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/study/cube"
 	"github.com/implicitreward/implicitreward/internal/table"
+	"github.com/implicitreward/implicitreward/logprob"
 )
 
 //go:embed models.csv
@@ -158,6 +160,31 @@ func findModel(user []cube.Model, name string) (cube.Model, bool) {
 		m.Family = map[string]string{"Gem": "Gemma", "Lla": "Llama"}[f[1]]
 	}
 	return m, m.Family != ""
+}
+
+// families are what the architectures of checkpoints, model_type in config.json, stand for.
+// A model of an architecture that others have taken over (SmolLM2 is "llama") needs another
+// family, which the file of models gives it.
+var families = map[string]string{"llama": "Llama", "gemma2": "Gemma", "gemma3": "Gemma", "gemma3_text": "Gemma",
+	"qwen2": "Qwen", "qwen3": "Qwen", "mistral": "Mistral", "phi3": "Phi", "gpt2": "GPT-2", "gpt_neox": "Pythia",
+	"olmo2": "OLMo"}
+
+// identify finds the model of a file by its name, or by the metadata that lie beside the
+// numbers: by the model's name among those known, else as it says itself, with the family of
+// its architecture. id is the short name of a model that is not known; "": the model's own.
+func identify(user []cube.Model, file, id string, meta logprob.Meta) cube.Model {
+	m, known := findModel(user, file)
+	if known || meta.Model == "" {
+		return m
+	}
+	if m, known = findModel(user, meta.Model); known {
+		return m
+	}
+	m = cube.Model{Name: meta.Model, ID: cmp.Or(id, meta.Model), Display: cmp.Or(id, meta.Model)}
+	if m.Family = families[meta.ModelType]; m.Family != "" {
+		m.Architecture = meta.ModelType
+	}
+	return m
 }
 
 // errNoFamily is of a file whose model needs one.
