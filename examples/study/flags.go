@@ -107,7 +107,7 @@ func configure(args []string, stdout io.Writer) (config *study.Config, force boo
 func (f *flags) files() {
 	f.text("data", "`folder` as in the paper's repository (data/corpora, data/logprobs, data/reward_model_scores ...)",
 		func(c *study.Config) *string { return &c.Data })
-	f.text("models", "`file` of models, YAML or CSV: name, family, id, display_name, type; those of the paper are known",
+	f.text("models", "`file` of models, YAML or CSV: name, family, id, display_name, type; those of the paper are known, and a file of ours says what architecture its model is of",
 		func(c *study.Config) *string { return &c.Models })
 	f.list("tables", "`path` of tables of log-probabilities",
 		func(c *study.Config) *[]string { return &c.Tables })

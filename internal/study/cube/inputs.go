@@ -1,6 +1,7 @@
 package cube
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -186,4 +187,31 @@ func (in *Inputs) Machines() string {
 		}
 	}
 	return ""
+}
+
+// Architectures says which models have the family of their architecture, as no file of
+// models and no name says otherwise; "" for none.
+func (in *Inputs) Architectures() string {
+	var models []Model
+	for _, s := range in.Sets {
+		for _, f := range s.Scores {
+			models = append(models, f.Models...)
+		}
+	}
+	for _, l := range in.LogProbs {
+		models = append(models, l.Model)
+	}
+	for _, r := range in.Rewards {
+		models = append(models, r.Models...)
+	}
+	var parts []string
+	for _, m := range models {
+		if part := fmt.Sprintf("%s: %s (%s)", m.ID, m.Family, m.Architecture); m.Architecture != "" && !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
+	}
+	if parts == nil {
+		return ""
+	}
+	return "families by architecture, the checkpoints' model_type (-family or -models gives others): " + strings.Join(parts, ", ")
 }

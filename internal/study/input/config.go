@@ -16,7 +16,7 @@ import (
 
 // Config says which files a study is made from. A path is a file, or a folder that
 // stands for its .csv and .parquet files (of one name with both endings, the Parquet
-// file). The zero value of a field is its default.
+// file; without the .coverage.csv and .vary.csv of score). The zero value of a field is its default.
 type Config struct {
 	Data      string            `yaml:"data"`      // a folder as in the paper's repository, whose inputs are found by name
 	Models    string            `yaml:"models"`    // file of models: names, short names, families
@@ -203,10 +203,11 @@ func expand(paths []string) ([]string, error) {
 }
 
 // readable says whether a folder's entry is a Parquet file, or a CSV file without a
-// Parquet file of that name beside it.
+// Parquet file of that name beside it, and not what score writes beside its files.
 func readable(dir string, e fs.DirEntry) bool {
 	if name, csv := strings.CutSuffix(e.Name(), ".csv"); csv {
-		return !e.IsDir() && !exists(filepath.Join(dir, name+".parquet"))
+		beside := strings.HasSuffix(name, ".coverage") || strings.HasSuffix(name, ".vary")
+		return !e.IsDir() && !beside && !exists(filepath.Join(dir, name+".parquet"))
 	}
 	return !e.IsDir() && strings.HasSuffix(e.Name(), ".parquet")
 }

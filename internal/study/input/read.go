@@ -46,6 +46,9 @@ func Read(c *Config, kinds cube.Kind, compat bool) (*cube.Inputs, error) {
 		if s.Scores, err = readAll(corpus.Scores, models, ReadScores); err != nil {
 			return nil, err
 		}
+		if err := distinct(s.Scores); err != nil {
+			return nil, err
+		}
 		in.Sets = append(in.Sets, s)
 	}
 	if in.LogProbs, err = readAll(c.Tables, models, ReadLogProbs); err != nil {

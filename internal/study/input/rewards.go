@@ -48,8 +48,7 @@ func ReadRewards(path string, models []cube.Model) (*cube.RewardFile, error) {
 		r.Name = r.Meta.Base.Model + " \u2192 " + r.Meta.Tuned.Model
 		name = r.Meta.Tuned.Model
 	}
-	tuned, _ := findModel(models, name)
-	r.Models = []cube.Model{{Name: r.Meta.Base.Model}, tuned}
+	r.Models = []cube.Model{{Name: r.Meta.Base.Model}, identify(models, name, "", r.Meta.Tuned)}
 	if measure != "" {
 		r.Name += " (" + measure + ")"
 	}

@@ -18,7 +18,8 @@ import (
 // ReadScores reads the scores of a reward model, CSV or Parquet by the name's ending:
 // a column of replies, called response, and a column a prompt; the long rows of score -rm;
 // or a rewards file of score, whose implicit rewards are then the scores. The model is found
-// by the file's name among models and the built-in ones, or by the file's metadata.
+// by the file's name among models and the built-in ones, or by the metadata in or beside the
+// file (of CSV: file.csv.meta.json), whose architecture gives its family.
 func ReadScores(path string, models []cube.Model) (*cube.Scores, error) {
 	header := header(path)
 	has := func(name string) bool { return slices.Contains(header, name) }
@@ -48,17 +49,32 @@ func ReadScores(path string, models []cube.Model) (*cube.Scores, error) {
 
 // scoresOf enters the reward model that a file is of.
 func scoresOf(s *cube.Scores, path string, models []cube.Model, meta words.ScoreProvenance) error {
-	model, ok := findModel(models, stem(path))
 	if meta.RM.Model != "" {
 		s.RM = &meta
-		if !ok {
-			model, ok = findModel(models, meta.RM.Model)
-		}
 	}
-	if !ok || model.Family == "" {
+	model := identify(models, stem(path), stem(path), meta.RM.Meta)
+	if model.Family == "" {
 		return errNoFamily(path, "model", model.Name, ", or one of the ten of the paper")
 	}
 	s.Models = []cube.Model{model}
+	return nil
+}
+
+// distinct refuses files of one reward model: the tests take a family's models as
+// independent.
+func distinct(all []*cube.Scores) error {
+	for i, a := range all {
+		for _, b := range all[:i] {
+			same := a.Models[0].ID == b.Models[0].ID
+			if a.RM != nil && b.RM != nil && a.RM.RM.WeightsHash != "" {
+				same = same || a.RM.RM.WeightsHash == b.RM.RM.WeightsHash && a.RM.RM.Output == b.RM.RM.Output
+			}
+			if same {
+				return fmt.Errorf("%s and %s: scores of one model, %s, wanted a model once: those of a family count as independent",
+					b.Files[0], a.Files[0], a.Models[0].ID)
+			}
+		}
+	}
 	return nil
 }
 
@@ -66,7 +82,7 @@ func scoresOf(s *cube.Scores, path string, models []cube.Model, meta words.Score
 var scoreMeasures = []words.ScoreMeasure{words.MeanForm, words.BestForm, words.ExactForm}
 
 // readLongScores reads a scores file of score -rm. Of a file with several measures one is
-// taken, mean before best and exact, and the model's display name says which. A word that is
+// taken, mean before best and exact, and the model's short name says which. A word that is
 // missing or repeated after a prompt is an error.
 func readLongScores(path string, models []cube.Model) (*cube.Scores, error) {
 	data, err := regular.Read(path, regular.Scores)
@@ -98,7 +114,7 @@ func readLongScores(path string, models []cube.Model) (*cube.Scores, error) {
 		return nil, err
 	}
 	if measure != "" {
-		s.Models[0].Display += " (" + measure + ")"
+		s.Models[0].ID += " (" + measure + ")"
 	}
 	return s, nil
 }
@@ -171,10 +187,7 @@ func ReadLogProbs(path string, models []cube.Model) (*cube.LogProbFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	var ok bool
-	if l.Model, ok = findModel(models, stem(path)); !ok && l.Table.Meta.Model != "" {
-		l.Model, _ = findModel(models, l.Table.Meta.Model)
-	}
+	l.Model = identify(models, stem(path), "", l.Table.Meta)
 	return l, nil
 }
 

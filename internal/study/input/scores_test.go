@@ -106,11 +106,11 @@ func TestScoreFiles(t *testing.T) {
 		if want == nil {
 			want = s
 		}
-		display := "The RM"
+		id := "R"
 		if name == "all.csv" {
-			display += " (mean)"
+			id += " (mean)"
 		}
-		if s.Models[0].ID != "R" || s.Models[0].Display != display || s.RM == nil || s.RM.RM.Head != "linear" || s.Meta != nil {
+		if s.Models[0].ID != id || s.Models[0].Display != "The RM" || s.RM == nil || s.RM.RM.Head != "linear" || s.Meta != nil {
 			t.Errorf("%s: %+v, %+v", name, s.Models, s.RM)
 		}
 		if !slices.Equal(s.Words, want.Words) || !slices.Equal(s.Prompts, want.Prompts) || len(s.Values) != 1 || len(s.Words) != 3 || len(s.Prompts) != 2 {

@@ -33,3 +33,17 @@ func TestMachines(t *testing.T) {
 		}
 	}
 }
+
+// TestFamilies: a report says whose family is that of an architecture.
+func TestFamilies(t *testing.T) {
+	scores := func(m cube.Model) *cube.Scores { return &cube.Scores{Models: []cube.Model{m}} }
+	in := &cube.Inputs{Sets: []cube.Set{{Scores: []*cube.Scores{
+		scores(cube.Model{ID: "a", Family: "Llama", Architecture: "llama"}), scores(cube.Model{ID: "b", Family: "Gemma"})}}}}
+	got := strings.Join(New(&analysis.Options{}, in, nil).settings(), "\n")
+	if want := "(-family or -models gives others): a: Llama (llama)\n"; !strings.Contains(got, want) {
+		t.Errorf("settings %q, wanted %q in them", got, want)
+	}
+	if got := strings.Join(New(&analysis.Options{}, &cube.Inputs{}, nil).settings(), "\n"); strings.Contains(got, "architecture") {
+		t.Errorf("settings %q", got)
+	}
+}

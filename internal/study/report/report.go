@@ -27,6 +27,8 @@ type Report struct {
 	Inputs  []cube.File
 	Results []*analysis.Result
 	Groups  *cube.Groups // of prompts
+	// Families says whose family is that of an architecture; "" for none.
+	Families string
 }
 
 // New puts results and their inputs together. It doubts results of inputs that were
@@ -37,7 +39,8 @@ func New(o *analysis.Options, in *cube.Inputs, results []*analysis.Result) *Repo
 			res.Warnings = append(res.Warnings, doubt)
 		}
 	}
-	return &Report{Title: "Value bias: a report", Options: o, Inputs: in.Files, Results: results, Groups: in.Groups}
+	return &Report{Title: "Value bias: a report", Options: o, Inputs: in.Files, Results: results, Groups: in.Groups,
+		Families: in.Architectures()}
 }
 
 // testRow is a Test of an analysis.
@@ -138,6 +141,9 @@ func (r *Report) settings() []string {
 	}
 	if groups := r.Groups.About(); groups != "" {
 		s = append(s, groups)
+	}
+	if r.Families != "" {
+		s = append(s, r.Families)
 	}
 	return append(s, fmt.Sprintf("seed: %d", r.Options.Seed),
 		fmt.Sprintf("random draws a test: %d", r.Options.Arrangements()))
