@@ -1,5 +1,6 @@
 // Command quickstart shows in seconds, without network or arguments, what this library measures: the implicit reward that tuning
-// put into a model, here on tiny models in which it was planted, so that it can be compared with the truth.
+// put into a model, and the rewards of an explicit reward model, here on tiny models in which both were planted, so that they can be
+// compared with the truth.
 package main
 
 import (
@@ -14,8 +15,8 @@ import (
 
 func main() { cli.Main("quickstart", run) }
 
-const purpose = `scores two embedded pairs of tiny models, each a base and a model tuned from it, on an embedded
-word list and prints what tuning pushed each pair towards, beside what was planted in it.`
+const purpose = `scores two embedded families of tiny models, each a base, a model tuned from it and a reward model, on an
+embedded word list and prints what tuning pushed towards and what the reward models like, beside what was planted.`
 
 func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []string) (err error) {
 	flags := cli.NewFlags("quickstart", purpose, "  quickstart\n  quickstart -backend go")

@@ -62,7 +62,7 @@ func TestExit(t *testing.T) {
 		stdout string // its beginning
 		stderr string
 	}{
-		{t.Context(), []string{"-h"}, 0, "quickstart: scores two embedded pairs", ""},
+		{t.Context(), []string{"-h"}, 0, "quickstart: scores two embedded families", ""},
 		{t.Context(), []string{"-x"}, 2, "", "quickstart: flag provided but not defined: -x\n"},
 		{t.Context(), []string{"x"}, 2, "", "quickstart: argument \"x\", wanted flags only\n"},
 		{t.Context(), []string{"-backend", "cpu"}, 2, "", "quickstart: -backend \"cpu\", wanted auto, xla:cpu, xla:cuda or go\n"},

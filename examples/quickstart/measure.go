@@ -7,6 +7,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/demo"
 )
@@ -27,13 +28,14 @@ type finding struct {
 // scored is a word's mean over the prompts.
 type scored struct {
 	demo.Word
-	reward float64 // ln p_tuned - ln p_base, over the mean of the control words
-	base   float64 // ln p_base, over the mean of the control words
-	tokens int
+	implicit float64 // ln p_tuned - ln p_base, over the mean of the control words
+	base     float64 // ln p_base, over the mean of the control words
+	explicit float64 // the reward model's reward, over the mean of the control words
+	tokens   int
 }
 
-// measure scores the words after the prompts with both models of a pair. Both read the prompt as it stands, so that what they differ in
-// is the tuning alone.
+// measure scores the words after the prompts with both models of a pair and with the family's reward model. The pair reads the prompt as
+// it stands, so that what the two differ in is the tuning alone; the reward model reads the chat that it is made for.
 func measure(ctx context.Context, loader *cli.Loader, pair demo.Pair, dir string) (finding, error) {
 	found := finding{pair: pair}
 	baseDir, tunedDir, err := pair.Extract(dir)
@@ -52,7 +54,7 @@ func measure(ctx context.Context, loader *cli.Loader, pair demo.Pair, dir string
 		found.words = append(found.words, scored{Word: w})
 	}
 	asked := prompts()
-	for r, err := range implicit.Rewards(ctx, implicit.Pair{Tuned: tuned.Policy(), Base: base.Policy()}, items(asked)) {
+	for r, err := range implicit.Rewards(ctx, implicit.Pair{Tuned: tuned.Policy(), Base: base.Policy()}, items(asked, " ")) {
 		if err != nil {
 			return found, err
 		}
@@ -60,20 +62,46 @@ func measure(ctx context.Context, loader *cli.Loader, pair demo.Pair, dir string
 			return found, r.Err
 		}
 		w := &found.words[r.Index%len(found.words)]
-		w.reward += r.LogRatio() / float64(len(asked))
+		w.implicit += r.LogRatio() / float64(len(asked))
 		w.base += r.Base.Sum() / float64(len(asked))
 		w.tokens = len(r.Base.LogProbs)
+	}
+	if err := found.explicit(ctx, loader, dir); err != nil {
+		return found, err
 	}
 	found.fromControls()
 	return found, nil
 }
 
-// items are the words after each prompt, with the space that stands before a word in running text.
-func items(asked []lexicon.Prompt) iter.Seq[implicit.Item] {
+// explicit scores the words with the reward model.
+func (f *finding) explicit(ctx context.Context, loader *cli.Loader, dir string) error {
+	rmDir, err := f.pair.ExtractRM(dir)
+	if err != nil {
+		return err
+	}
+	rm, err := loader.RM(ctx, &cli.RMFlags{RM: rmDir, Pooling: "last", As: "chat", Quiet: true})
+	if err != nil {
+		return err
+	}
+	asked := prompts()
+	for s, err := range rewardmodel.Scores(ctx, rm, items(asked, "")) {
+		if err != nil {
+			return err
+		}
+		if s.Err != nil {
+			return s.Err
+		}
+		f.words[s.Index%len(f.words)].explicit += s.Reward / float64(len(asked))
+	}
+	return nil
+}
+
+// items are the words after each prompt, with what stands before them: the space of running text, or nothing in a chat.
+func items(asked []lexicon.Prompt, before string) iter.Seq[implicit.Item] {
 	return func(yield func(implicit.Item) bool) {
 		for _, p := range asked {
 			for _, w := range demo.Words() {
-				item := implicit.Item{Prompt: p.Text, Reply: " " + w.Text, PromptName: p.Name}
+				item := implicit.Item{Prompt: p.Text, Reply: before + w.Text, PromptName: p.Name}
 				if !yield(item) {
 					return
 				}
@@ -85,28 +113,31 @@ func items(asked []lexicon.Prompt) iter.Seq[implicit.Item] {
 // fromControls subtracts the control words' means. Every prompt has a constant of its own in its rewards, the same for all words;
 // as every word was asked for after every prompt, it cancels here.
 func (f *finding) fromControls() {
-	var reward, base, n float64
+	var mean scored
+	n := 0.0
 	for _, w := range f.words {
 		if demo.Control(w.Category) {
-			reward, base, n = reward+w.reward, base+w.base, n+1
+			mean.implicit, mean.base, mean.explicit, n = mean.implicit+w.implicit, mean.base+w.base, mean.explicit+w.explicit, n+1
 		}
 	}
 	for i := range f.words {
-		f.words[i].reward -= reward / n
-		f.words[i].base -= base / n
+		w := &f.words[i]
+		w.implicit, w.base, w.explicit = w.implicit-mean.implicit/n, w.base-mean.base/n, w.explicit-mean.explicit/n
 	}
 }
 
 // category returns the means over a category's words.
-func (f *finding) category(name string) (words, single int, reward, base float64) {
+func (f *finding) category(name string) (mean scored, words, single int) {
 	for _, w := range f.words {
 		if w.Category == name {
 			words++
-			reward, base = reward+w.reward, base+w.base
+			mean.implicit, mean.base, mean.explicit = mean.implicit+w.implicit, mean.base+w.base, mean.explicit+w.explicit
 			if w.tokens == 1 {
 				single++
 			}
 		}
 	}
-	return words, single, reward / float64(words), base / float64(words)
+	n := float64(words)
+	mean.implicit, mean.base, mean.explicit = mean.implicit/n, mean.base/n, mean.explicit/n
+	return mean, words, single
 }

@@ -15,6 +15,7 @@ type RMFlags struct {
 	Pooling   string // last, hf or hf-old
 	As        string // rendering: chat or raw
 	Normalize bool
+	Quiet     bool // says nothing of what was chosen, in a program that leaves no choice
 	ModelFlags
 }
 
@@ -96,6 +97,8 @@ func (l *Loader) RM(ctx context.Context, r *RMFlags) (*RM, error) {
 	if err := l.opened(ctx, r.RM, provenance, m.Warnings()); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(l.stderr, "%s: %s\n", r.RM, m.Chosen())
+	if !r.Quiet {
+		fmt.Fprintf(l.stderr, "%s: %s\n", r.RM, m.Chosen())
+	}
 	return m, nil
 }
