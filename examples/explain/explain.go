@@ -11,7 +11,6 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/cli"
-	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -20,7 +19,7 @@ func explain(w io.Writer, pair *cli.Pair, r implicit.Reward) error {
 	var b bytes.Buffer
 	describe(&b, "tuned", pair.Tuned, r.TunedText)
 	describe(&b, "base", pair.Base, r.BaseText)
-	if err := tabulate(&b, r, pair.Tuned.Model, pair.Base.Model); err != nil {
+	if err := tabulate(&b, r, pair.Tuned.Tokenizer(), pair.Base.Tokenizer()); err != nil {
 		return err
 	}
 	_, err := w.Write(b.Bytes())
@@ -34,7 +33,7 @@ func describe(w io.Writer, role string, model *cli.Model, t tokenize.Encoded) {
 	fmt.Fprintf(w, "  text:   %q\n", t.Rendered)
 	fmt.Fprintf(w, "  prompt: %d tokens:", t.Reply)
 	if t.Reply > 0 {
-		fmt.Fprint(w, " ", pieces(m, t.IDs[:t.Reply]))
+		fmt.Fprint(w, " ", pieces(m.Tokenizer(), t.IDs[:t.Reply]))
 	}
 	fmt.Fprintf(w, "\n  reply:  %d tokens, from byte %d of the text\n", len(t.IDs)-t.Reply, t.Start)
 	if t.Straddle {
@@ -48,7 +47,7 @@ func describe(w io.Writer, role string, model *cli.Model, t tokenize.Encoded) {
 
 // tabulate prints the reply token by token where both models cut it alike, by the pieces
 // of text that they have in common where not.
-func tabulate(w io.Writer, r implicit.Reward, tuned, base *logprob.Model) error {
+func tabulate(w io.Writer, r implicit.Reward, tuned, base *tokenize.Tokenizer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	tunedIDs, baseIDs := r.TunedText.IDs[r.TunedText.Reply:], r.BaseText.IDs[r.BaseText.Reply:]
 	if values, ok := r.PerToken(); ok {
@@ -86,20 +85,23 @@ func tabulate(w io.Writer, r implicit.Reward, tuned, base *logprob.Model) error 
 }
 
 // pieces are tokens as "id:piece", with spaces between.
-func pieces(m *logprob.Model, ids []int32) string {
+func pieces(t *tokenize.Tokenizer, ids []int32) string {
 	list := make([]string, len(ids))
 	for i, id := range ids {
-		list[i] = fmt.Sprintf("%d:%s", id, piece(m, id))
+		list[i] = token(t, id)
 	}
 	return strings.Join(list, " ")
 }
 
+// token is "id:piece".
+func token(t *tokenize.Tokenizer, id int32) string { return fmt.Sprintf("%d:%s", id, piece(t, id)) }
+
 // piece is a token's text, quoted; the bytes of an incomplete character as \xc3.
-func piece(m *logprob.Model, id int32) string {
-	if b, ok := m.Tokenizer().Bytes(id); ok {
+func piece(t *tokenize.Tokenizer, id int32) string {
+	if b, ok := t.Bytes(id); ok {
 		return strconv.Quote(string(b))
 	}
-	return strconv.Quote(m.Tokenizer().Decode(id))
+	return strconv.Quote(t.Decode(id))
 }
 
 // digits prints a number of nats to the fourth decimal, further than bfloat16 runs agree.

@@ -25,6 +25,23 @@ func call(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), code
 }
 
+// compare holds got to a golden file, up to float32 sums.
+func compare(t *testing.T, golden, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !alike(got, string(want)) {
+		t.Errorf("%s: got\n%s\nwanted\n%s", golden, got, want)
+	}
+}
+
 // TestExplain compares the whole output with a golden file, for a pair that cuts the
 // reply alike and for one that does not.
 func TestExplain(t *testing.T) {
@@ -47,19 +64,7 @@ func TestExplain(t *testing.T) {
 		if code != 0 || stderr != "" {
 			t.Fatalf("exit code %d, stderr %q", code, stderr)
 		}
-		got := strings.ReplaceAll(stdout, dir, "DIR")
-		if *update {
-			if err := os.WriteFile(test.golden, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(test.golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !alike(got, string(want)) {
-			t.Errorf("%s: got\n%s\nwanted\n%s", test.golden, got, want)
-		}
+		compare(t, test.golden, strings.ReplaceAll(stdout, dir, "DIR"))
 	}
 }
 

@@ -56,6 +56,22 @@ func (m *Model) Check(ids []int32) error {
 	return err
 }
 
+// Places are the tokens of a text that a head reads or might read, as indices.
+type Places struct {
+	Pooled    int // by the model's Pooling
+	HF, HFOld int // by the rules of transformers 5 and 4.43
+	Gate      int // the end of the user's turn, which a gate reads; -1 without a gate
+}
+
+// Places returns which tokens of a text of these ids the head reads. Errors are those of Check.
+func (m *Model) Places(ids []int32) (Places, error) {
+	p, err := m.pool(ids)
+	if err != nil {
+		return Places{}, err
+	}
+	return Places{Pooled: p.at, HF: HF.position(ids, m.pad), HFOld: HFOld.position(ids, m.pad), Gate: p.turn}, nil
+}
+
 // pooled are the positions of a text whose states the head reads.
 type pooled struct {
 	turn, at int // turn is -1 without a gate
