@@ -171,8 +171,15 @@ func (r *reader) none() error {
 	if len(others) > 0 {
 		return fmt.Errorf("no head that is known: beside the transformer there is %s, wanted score.weight [n %d] or another head of a reward model", list(others), r.d)
 	}
-	return fmt.Errorf("no head, wanted score.weight [n %d] or another head of a reward model: this is a causal language model's checkpoint, and transformers would make up a random head; where the reward is the logit of a token, ask for it: output token=ID", r.d)
+	return fmt.Errorf("%w: wanted score.weight [n %d] or another head of a reward model, and this is a causal language model's checkpoint, for which transformers would make up a random head; where the reward is the logit of a token, the output token=ID asks for it", ErrNoHead, r.d)
 }
+
+// ErrNoHead is the error of a checkpoint without the head of a reward model, and ErrOutput that
+// of a head of several outputs none of which is chosen: Options.Output chooses one.
+var (
+	ErrNoHead = errors.New("no head")
+	ErrOutput = errors.New("no output is chosen as the reward")
+)
 
 // isUnembedding reports whether a tensor is a causal model's vocabulary head.
 func isUnembedding(name string) bool {

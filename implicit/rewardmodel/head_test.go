@@ -205,8 +205,8 @@ func TestNoHead(t *testing.T) {
 		output string
 		want   string
 	}{
-		"a causal model":                {source2(`{}`, map[string]any{"lm_head.weight": rows{{1, 2}}}), "", "wanted score.weight [n 2] or another head of a reward model: this is a causal language model's checkpoint"},
-		"asked as":                      {source2(`{}`, nil), "", "output token=ID"},
+		"a causal model":                {source2(`{}`, map[string]any{"lm_head.weight": rows{{1, 2}}}), "", "no head: wanted score.weight [n 2] or another head of a reward model, and this is a causal language model's checkpoint"},
+		"asked as":                      {source2(`{}`, nil), "", "the output token=ID"},
 		"another head":                  {source2(`{}`, map[string]any{"reward_head.weight": rows{{1, 2}}}), "", "no head that is known: beside the transformer there is reward_head.weight"},
 		"many":                          {source2(`{}`, map[string]any{"a": rows{{1}}, "b": rows{{1}}, "c": rows{{1}}, "d": rows{{1}}, "e": rows{{1}}, "f": rows{{1}}}), "", "a, b, c, d and 2 more"},
 		"a tensor left":                 {score.with(map[string]any{"weights.extra": rows{{1, 2}}}), "", "the linear head does not use tensor weights.extra"},
@@ -296,7 +296,7 @@ func TestChoose(t *testing.T) {
 		a            *about
 		output, want string
 	}{
-		{three, "", `3 outputs and none chosen as the reward, wanted one of "helpful" (column=0), "column=2" (column=1), "safe" (column=2)`},
+		{three, "", `no output is chosen as the reward: the head has 3, wanted one of "helpful" (column=0), "column=2" (column=1), "safe" (column=2)`},
 		{three, "harmful", `no output "harmful", wanted one of "helpful"`},
 		{three, "column=3", "wanted column=0 to column=2"},
 		{three, "column=-1", "wanted column=0 to column=2"},

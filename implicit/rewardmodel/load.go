@@ -142,7 +142,7 @@ func choose(a *about, output string) (int, error) {
 		if a.own || len(a.labels) == 1 {
 			return -1, nil
 		}
-		return 0, fmt.Errorf("%d outputs and none chosen as the reward, wanted one of %s", len(a.labels), listed())
+		return 0, fmt.Errorf("%w: the head has %d, wanted one of %s", ErrOutput, len(a.labels), listed())
 	}
 	if a.kind == "token" {
 		return -1, nil

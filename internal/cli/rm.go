@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
@@ -67,6 +68,17 @@ func (m *RM) Meta(ctx context.Context) (rewardmodel.Meta, error) {
 	return meta, err
 }
 
+// adviseRM adds to an error what the flags of a reward model can do about it.
+func adviseRM(err error) error {
+	switch {
+	case errors.Is(err, rewardmodel.ErrNoHead):
+		return fmt.Errorf("%w (-output token=ID)", err)
+	case errors.Is(err, rewardmodel.ErrOutput):
+		return fmt.Errorf("%w: choose with -output", err)
+	}
+	return advise(err, "rm-as")
+}
+
 // RM loads the reward model that the flags name, and says on stderr what was chosen: the head,
 // the output, the pooling and the BOS. Closing the loader frees it.
 func (l *Loader) RM(ctx context.Context, r *RMFlags) (*RM, error) {
@@ -87,7 +99,7 @@ func (l *Loader) RM(ctx context.Context, r *RMFlags) (*RM, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", r.RM, advise(err, "rm-as"))
+		return nil, fmt.Errorf("%s: %w", r.RM, adviseRM(err))
 	}
 	l.rms = append(l.rms, m.Model)
 	provenance := func(ctx context.Context) (logprob.Meta, error) {
