@@ -158,12 +158,11 @@ func (r *corpusRun) write(ctx context.Context, w io.Writer) error {
 // records turns words into lines of the output, and counts them.
 func (r *corpusRun) records(scored iter.Seq2[words.Word, error]) iter.Seq2[words.Record, error] {
 	return func(yield func(words.Record, error) bool) {
-		for w, err := range scored {
+		for w, err := range counted(scored, r.summary.add) {
 			if err != nil {
 				yield(words.Record{}, err)
 				return
 			}
-			r.summary.add(w)
 			for _, record := range w.Records(r.Beta) {
 				r.summary.rows++
 				if !yield(record, nil) {

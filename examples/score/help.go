@@ -41,6 +41,10 @@ prompt. With -pairs a line comes back with "reward", "ids" (all that the model r
 (of its head, by name) and "flags": pooling, transformers would read another token's state;
 trimmed, the template trims the reply; special, a text spells a special token.
 
+-format series takes several models -tuned (or -rm), the checkpoints of a training run, whose
+names end in step-N or checkpoint-N, and one prompt: a row a text, a column a checkpoint, as
+study -series reads. A model is loaded once its turn comes, the base model once for all.
+
 Rewards are comparable within one prompt only. A run that was stopped goes on where it was
 when the same command is started again: until the output is complete, OUT.part keeps what
 was computed.`
@@ -71,6 +75,7 @@ const examples = `  score -tuned google/gemma-2-2b-it -base google/gemma-2-2b -c
   score -rm Skywork/Skywork-Reward-Gemma-2-27B-v0.2 -corpus words.csv -out r.csv
   score -rm ./rm -corpus words.csv -forms all -measure exact,best,mean -out r.parquet
   score -rm ./rm -corpus words.csv -format paper -out big2_rewards_org_rm.csv
+  score -rm ./base+run/step-100 -rm ./base+run/step-200 -corpus words.csv -prompts one.json -format series -out run.csv
   score -rm ./rm -pairs pairs.jsonl -out scored.jsonl
   make-pairs | score -tuned ./tuned -base ./base -pairs - -out - | jq .reward
   score -tuned ./tuned -base ./base -pairs samples.jsonl -format inspect -out scores.jsonl`

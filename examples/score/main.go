@@ -27,6 +27,7 @@ type flags struct {
 	measures                              []words.Measure
 	scoreMeasures                         []words.ScoreMeasure // with -rm
 	vary                                  []string
+	steps                                 []int // of a training run, with -format series
 	force                                 bool
 }
 
@@ -37,6 +38,8 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 		return err
 	case o.pairs != "":
 		return scorePairs(ctx, o, stdin, stdout, stderr)
+	case o.format == inSeries:
+		return scoreSeries(ctx, o, stdin, stdout, stderr)
 	case o.rm.RM != "":
 		return scoreCorpusRM(ctx, o, stdin, stdout, stderr)
 	}
@@ -55,7 +58,7 @@ func parse(args []string, stdout io.Writer) (*flags, error) {
 	vary := f.String("vary", "", "`what` to vary, comma-separated: rendering, forms, measure, dtype: which ranks survive it goes to NAME.vary.csv and is printed")
 	f.StringVar(&o.pairs, "pairs", "", "`file` of pairs, JSON Lines, instead of a corpus; - for standard input")
 	f.StringVar(&o.out, "out", "", "`file` to write: .csv or .parquet with -corpus, .jsonl with -pairs; - for standard output")
-	f.StringVar(&o.format, "format", "", "`form` of the output: csv or parquet with -corpus, and with -rm paper, a row a word and a column a prompt; jsonl or inspect with -pairs; default: by the file's ending, csv or jsonl on standard output")
+	f.StringVar(&o.format, "format", "", "`form` of the output: csv or parquet with -corpus; with -rm paper, a row a word and a column a prompt; series, a column for each of several models -tuned or -rm, the checkpoints of a training run; jsonl or inspect with -pairs; default: by the file's ending, csv or jsonl on standard output")
 	force := f.Force()
 	o.RegisterBeta(f)
 	o.Register(f)
@@ -103,8 +106,10 @@ func (o *flags) checkPair(f *cli.Flags, forms, measures, vary string) (err error
 	if o.measures, err = words.ParseMeasures(measures); err != nil {
 		return cli.Usagef("-measure: %v", err)
 	}
-	o.vary, err = parseVary(vary)
-	return err
+	if o.vary, err = parseVary(vary); err != nil {
+		return err
+	}
+	return o.checkSeries("tuned", o.TunedAll, len(o.measures))
 }
 
 // parseVary reads the flag -vary.

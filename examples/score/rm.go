@@ -39,6 +39,9 @@ func (o *flags) checkRM(f *cli.Flags, forms, measures string) error {
 			return cli.Usagef("-measure: %v", err)
 		}
 	}
+	if err := o.checkSeries("rm", o.rm.RMAll, len(o.scoreMeasures)); err != nil {
+		return err
+	}
 	switch m := o.scoreMeasures[0]; {
 	case o.format != paper || o.corpus == "":
 	case len(o.scoreMeasures) > 1:

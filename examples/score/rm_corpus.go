@@ -25,7 +25,7 @@ type rmCorpus struct {
 
 func scoreCorpusRM(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr io.Writer) error {
 	r := &rmCorpus{corpusFiles: corpusFiles{flags: o, stdout: stdout, stderr: stderr}}
-	if err := r.check([][2]string{{"csv", ".csv"}, {"parquet", ".parquet"}, {paper, ".csv"}}, words.ScoreCoverageColumns); err != nil {
+	if err := r.check([][2]string{{"csv", ".csv"}, {"parquet", ".parquet"}, {paper, ".csv"}, {inSeries, ".csv"}}, words.ScoreCoverageColumns); err != nil {
 		return err
 	}
 	if err := r.read(ctx, stdin); err != nil {
@@ -75,12 +75,11 @@ func (r *rmCorpus) write(ctx context.Context, w io.Writer) error {
 // records turns words into lines of the output, and counts them.
 func (r *rmCorpus) records(scored iter.Seq2[words.ScoredWord, error]) iter.Seq2[words.ScoreRecord, error] {
 	return func(yield func(words.ScoreRecord, error) bool) {
-		for w, err := range scored {
+		for w, err := range counted(scored, r.summary.addScored) {
 			if err != nil {
 				yield(words.ScoreRecord{}, err)
 				return
 			}
-			r.summary.add(w)
 			for _, record := range w.Records() {
 				r.summary.rows++
 				if !yield(record, nil) {
@@ -93,16 +92,7 @@ func (r *rmCorpus) records(scored iter.Seq2[words.ScoredWord, error]) iter.Seq2[
 
 // writeTable writes the paper's file.
 func (r *rmCorpus) writeTable(w io.Writer, scored iter.Seq2[words.ScoredWord, error]) error {
-	table, err := words.NewScoreTable(func(yield func(words.ScoredWord, error) bool) {
-		for word, err := range scored {
-			if err == nil {
-				r.summary.add(word)
-			}
-			if !yield(word, err) {
-				return
-			}
-		}
-	}, r.after)
+	table, err := words.NewScoreTable(counted(scored, r.summary.addScored), r.after)
 	if err != nil {
 		return err
 	}
@@ -120,13 +110,6 @@ type rmSummary struct {
 	summary
 	partly   []string // words without a row of the paper's file
 	capitals int      // words that the corpus writes otherwise than the paper's file
-}
-
-func (s *rmSummary) add(w words.ScoredWord) {
-	s.coverage.AddScored(w)
-	for _, f := range w.Forms {
-		s.flag(f.Flags)
-	}
 }
 
 func (s *rmSummary) print(w io.Writer, out string, prompts int) {

@@ -268,7 +268,7 @@ func TestWrongRM(t *testing.T) {
 		{"two inputs", []string{"-pairs", "-"}, "score: wanted -corpus or -pairs, one of them\n" + usage, 2},
 		{"forms of pairs", []string{"-corpus", "", "-pairs", "p.jsonl", "-out", "o.jsonl", "-forms", "all"}, "score: -forms with -pairs, wanted it with -corpus alone\n" + usage, 2},
 		{"paper of pairs", []string{"-corpus", "", "-pairs", "p.jsonl", "-out", "o.jsonl", "-format", "paper"}, "score: -format \"paper\", wanted jsonl or inspect\n" + usage, 2},
-		{"format", []string{"-format", "wide"}, "score: -format \"wide\", wanted csv or parquet or paper\n" + usage, 2},
+		{"format", []string{"-format", "wide"}, "score: -format \"wide\", wanted csv or parquet or paper or series\n" + usage, 2},
 		{"paper as parquet", []string{"-format", "paper", "-out", "r.parquet"}, "score: output \"r.parquet\" with -format paper, wanted a name that ends in .csv\n" + usage, 2},
 		{"paper of many forms", []string{"-format", "paper", "-forms", "all"}, "score: -format paper with -measure exact and 8 forms, wanted one form, or -measure best or mean: the file has one number a word and prompt\n" + usage, 2},
 		{"paper of many measures", []string{"-format", "paper", "-measure", "best,mean"}, "score: -format paper with 2 measures, wanted one: the file has one number a word and prompt\n" + usage, 2},
@@ -282,7 +282,11 @@ func TestWrongRM(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "r.csv")
-			stdout, stderr, code := call(t, "", append([]string{"-rm", rm, "-corpus", corpus, "-prompts", write(t, "p.json", rmPrompts), "-out", out}, test.args...)...)
+			args := []string{"-corpus", corpus, "-prompts", write(t, "p.json", rmPrompts), "-out", out}
+			if test.args[0] != "-rm" {
+				args = append(args, "-rm", rm)
+			}
+			stdout, stderr, code := call(t, "", append(args, test.args...)...)
 			exact := strings.HasPrefix(test.want, "score:") && strings.HasSuffix(test.want, "\n")
 			if exact && stderr != test.want || !strings.Contains(stderr, test.want) {
 				t.Errorf("stderr %q, wanted %q", stderr, test.want)

@@ -23,6 +23,14 @@ func (s *summary) add(w words.Word) {
 	}
 }
 
+// addScored is add under a reward model.
+func (s *summary) addScored(w words.ScoredWord) {
+	s.coverage.AddScored(w)
+	for _, f := range w.Forms {
+		s.flag(f.Flags)
+	}
+}
+
 // flag counts a reply's flags.
 func (s *summary) flag(flags []string) {
 	if s.flags == nil {

@@ -22,7 +22,8 @@
 // each, whose measures are those of ScoreMeasure, since rewards are no probabilities. Scores
 // files (WriteScoresCSV, WriteScoresParquet, ReadScores) hold a ScoreRecord for each result; a
 // ScoreTable is the paper's file, a row a word and a column a prompt. Files of this side are
-// named rm.go and so on.
+// named rm.go and so on. A Series holds the rewards of either side at the checkpoints of a
+// training run.
 //
 // A new measure is a file with its definition, like exact.go, and an entry of the table in
 // measure.go: its name, its help, the function that computes it from a word's forms, and

@@ -77,13 +77,21 @@ func (t *ScoreTable) add(w ScoredWord) error {
 // WriteCSV writes the table under the header response and the prompts' names. Numbers have the
 // digits needed to read them back exactly, where the paper's files have nine.
 func (t *ScoreTable) WriteCSV(w io.Writer) error {
+	return writeWide(w, "response", t.Prompts, t.Responses, func(response, prompt int) float64 {
+		return t.rows[t.Responses[response]].values[t.Prompts[prompt]]
+	})
+}
+
+// writeWide writes a CSV file of a row a text, named in the first column, and a column of
+// numbers a name.
+func writeWide(w io.Writer, first string, names, texts []string, value func(row, column int) float64) error {
 	b := bufio.NewWriter(w)
-	line := table.AppendRecord(nil, append([]string{"response"}, t.Prompts...)...)
+	line := table.AppendRecord(nil, append([]string{first}, names...)...)
 	b.Write(line) // Flush returns an error
-	for _, response := range t.Responses {
-		line = table.AppendField(line[:0], response)
-		for _, p := range t.Prompts {
-			line = table.AppendFloat(append(line, ','), t.rows[response].values[p], 64)
+	for row, text := range texts {
+		line = table.AppendField(line[:0], text)
+		for column := range names {
+			line = table.AppendFloat(append(line, ','), value(row, column), 64)
 		}
 		b.Write(append(line, '\n'))
 	}

@@ -12,7 +12,8 @@ import (
 // PairFlags are the flags of every program that runs a tuned and a base model.
 type PairFlags struct {
 	Tuned, Base     string
-	TunedAs, BaseAs string // renderings of a prompt: raw or chat
+	TunedAll        []string // all values of -tuned, of which Tuned is the last
+	TunedAs, BaseAs string   // renderings of a prompt: raw or chat
 	Beta            float64
 	// Same lets BaseAs be "same", which is then the default: the base model reads the text
 	// that the tuned model's rendering writes.
@@ -22,7 +23,7 @@ type PairFlags struct {
 
 // Register adds the flags, but for -beta.
 func (p *PairFlags) Register(f *Flags) {
-	f.StringVar(&p.Tuned, "tuned", "", "tuned `model`: a folder, or org/name[@revision] on the hub")
+	f.Var(names{&p.Tuned, &p.TunedAll}, "tuned", "tuned `model`: a folder, or org/name[@revision] on the hub")
 	f.StringVar(&p.Base, "base", "", "base `model`, likewise")
 	f.StringVar(&p.TunedAs, "tuned-as", "chat", "`rendering` of a prompt for the tuned model: chat, as the user's turn of its template, or raw, as it stands")
 	as := "raw"

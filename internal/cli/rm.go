@@ -12,9 +12,10 @@ import (
 // RMFlags are the flags of every program that runs an explicit reward model.
 type RMFlags struct {
 	RM        string
-	Output    string // what is the reward: see rewardmodel.Options
-	Pooling   string // last, hf or hf-old
-	As        string // rendering: chat or raw
+	RMAll     []string // all values of -rm, of which RM is the last
+	Output    string   // what is the reward: see rewardmodel.Options
+	Pooling   string   // last, hf or hf-old
+	As        string   // rendering: chat or raw
 	Normalize bool
 	Quiet     bool // says nothing of what was chosen, in a program that leaves no choice
 	ModelFlags
@@ -29,7 +30,7 @@ func (r *RMFlags) Register(f *Flags) {
 // RegisterRM adds the reward model's own flags alone, for a program that has those of
 // ModelFlags from PairFlags.
 func (r *RMFlags) RegisterRM(f *Flags) {
-	f.StringVar(&r.RM, "rm", "", "explicit reward `model`: a folder, or org/name[@revision] on the hub")
+	f.Var(names{&r.RM, &r.RMAll}, "rm", "explicit reward `model`: a folder, or org/name[@revision] on the hub")
 	f.StringVar(&r.Output, "output", "", "`name` of the reward model's output that is the reward, column=N, or token=ID for the logit of a token of a causal checkpoint; default: the head's own reward")
 	f.StringVar(&r.Pooling, "pooling", "last", "`rule` for the token that the reward model's head reads: last, hf (as transformers 5) or hf-old (as transformers 4.43)")
 	f.StringVar(&r.As, "rm-as", "chat", "`rendering` for the reward model: chat, prompt and reply as the turns of its template, or raw, as they stand")
