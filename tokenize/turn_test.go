@@ -237,3 +237,46 @@ func TestBOSExtra(t *testing.T) {
 		t.Errorf("raw text: error %v, wanted %s", err, want)
 	}
 }
+
+// FuzzTranscript: whatever the messages say, a transcript is the template's text of them, its
+// reply stands at Start, and its ids are those of the text.
+func FuzzTranscript(f *testing.F) {
+	for _, seed := range [][2]string{{"What?", " Love\n"}, {"\uE0A7\uE0A8", "\uE0A7"}, {"<think></think>", "<think>\na\n</think>\n\nLove"}, {"", "<|im_end|>\n"}, {"a", "</think>"}, {"{{ x }}", "\x1c\u0085"}} {
+		f.Add(seed[0], seed[1])
+	}
+	var templates []string
+	for _, name := range []string{"qwen3", "mistral_nemo", "phi35", "smollm2"} {
+		b, err := os.ReadFile("../internal/jinja/testdata/published/" + name + ".jinja")
+		if err != nil {
+			f.Fatal(err)
+		}
+		templates = append(templates, string(b))
+	}
+	templates = append(templates, "{% for m in messages %}<{{ m.role }}> {{ m.content | trim }}{% endfor %}")
+	tok := testdata(f, "smollm2")
+	f.Fuzz(func(t *testing.T, prompt, reply string) {
+		messages := []Message{{Role: "user", Content: prompt}}
+		for _, template := range templates {
+			o := &ChatOptions{Template: template}
+			text, err := tok.Transcript(messages, reply, o)
+			if err != nil {
+				continue
+			}
+			want, err := tok.answered(messages, reply, o)
+			if err != nil || text.Rendered != want {
+				t.Fatalf("%q, wanted %q, %v", text.Rendered, want, err)
+			}
+			at := text.Rendered[text.Start:]
+			if text.Trimmed && strings.TrimFunc(reply, isSpace) == reply || !text.Trimmed && !strings.HasPrefix(at, reply) {
+				t.Errorf("%q at the place of the reply %q, trimmed %v", at, reply, text.Trimmed)
+			}
+			if !strings.HasPrefix(strings.TrimLeftFunc(at, isSpace), strings.TrimFunc(reply, isSpace)) {
+				t.Errorf("%q at the place of the reply %q", at, reply)
+			}
+			ids, _, err := tok.Encode(text.Rendered)
+			if err != nil || !slices.Equal(text.IDs, ids) {
+				t.Errorf("%v, wanted %v, %v", text.IDs, ids, err)
+			}
+		}
+	})
+}
