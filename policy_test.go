@@ -29,8 +29,9 @@ var arrows = map[string][]string{
 	"internal/strictjson":     {},
 	"internal/checkpoint":     {"internal/regular", "internal/strictjson"},
 	"internal/arch":           {},
+	"internal/adapter":        {"internal/arch", "internal/checkpoint", "internal/regular", "internal/strictjson"},
 	"internal/engine":         {"internal/arch", "internal/checkpoint", "internal/prefix"},
-	"logprob":                 {"tokenize", "internal/arch", "internal/checkpoint", "internal/engine", "internal/table", "internal/regular", "internal/strictjson"},
+	"logprob":                 {"tokenize", "internal/adapter", "internal/arch", "internal/checkpoint", "internal/engine", "internal/table", "internal/regular", "internal/strictjson"},
 	"implicit/lexicon":        {"internal/table", "internal/strictjson"},
 	"implicit":                {"tokenize", "logprob", "internal/table"},
 	"implicit/rewardmodel":    {"tokenize", "logprob", "implicit", "internal/strictjson"},
@@ -55,7 +56,7 @@ var arrows = map[string][]string{
 }
 
 // examples may import everything but the machinery behind logprob.
-var machinery = []string{"internal/arch", "internal/engine", "internal/checkpoint"}
+var machinery = []string{"internal/adapter", "internal/arch", "internal/engine", "internal/checkpoint"}
 
 // source is a parsed file that is no test.
 type source struct {

@@ -64,8 +64,8 @@ func (m *Model) Certify(ctx context.Context, texts []tokenize.Encoded) (Certific
 	if err != nil {
 		return Certificate{}, fmt.Errorf("logprob: %s: certificate: %w", m.dir, err)
 	}
-	m.hashing.Lock()
-	defer m.hashing.Unlock()
+	m.certifying.Lock()
+	defer m.certifying.Unlock()
 	m.certificate = &c
 	return c, nil
 }

@@ -38,10 +38,21 @@ type HubOptions struct {
 // "org/name@revision"). A hub model is downloaded into the usual cache, or, offline, must be
 // in it. A file enters the cache only when complete and with the SHA that the hub announced.
 func Find(ctx context.Context, name string, o *HubOptions) (dir string, err error) {
+	return checkpoint.Find(ctx, name, o.checkpoint())
+}
+
+// FindAdapter returns the folder of an adapter named by a folder or a hub id, as Find does that
+// of a model: of a repository adapter_config.json, adapter_model.safetensors and the files of
+// its tokenizer, if it has one, are downloaded.
+func FindAdapter(ctx context.Context, name string, o *HubOptions) (dir string, err error) {
+	return checkpoint.FindAdapter(ctx, name, o.checkpoint())
+}
+
+func (o *HubOptions) checkpoint() *checkpoint.HubOptions {
 	if o == nil {
-		o = &HubOptions{}
+		return &checkpoint.HubOptions{}
 	}
-	return checkpoint.Find(ctx, name, &checkpoint.HubOptions{
+	return &checkpoint.HubOptions{
 		Endpoint: o.Endpoint, CacheDir: o.CacheDir, Token: o.Token, Offline: o.Offline, Progress: o.Progress, Warn: o.Warn,
-	})
+	}
 }

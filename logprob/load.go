@@ -24,7 +24,10 @@ func Load(ctx context.Context, dir string, o *Options) (*Model, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	m := &Model{dir: dir}
+	if o.Adapter != "" {
+		return loadAdapted(ctx, dir, o)
+	}
+	m := &Model{dir: dir, tokDir: dir, hash: &weightsHash{}}
 	if err := m.load(ctx, o); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("logprob: %s: %w", dir, err)
@@ -32,12 +35,41 @@ func Load(ctx context.Context, dir string, o *Options) (*Model, error) {
 	return m, nil
 }
 
-func (m *Model) load(ctx context.Context, o *Options) error {
+// loadAdapted loads a base model for its adapter alone.
+func loadAdapted(ctx context.Context, dir string, o *Options) (*Model, error) {
+	base, err := Load(ctx, dir, &Options{
+		Backend: o.Backend, DType: o.DType, MaxTokens: o.MaxTokens, MemoryLimit: o.MemoryLimit, Trunk: o.Trunk, Progress: o.Progress,
+	})
+	if err != nil {
+		return nil, err
+	}
+	m, err := base.WithAdapter(ctx, o.Adapter, o)
+	if closed := base.Close(); closed != nil && err == nil {
+		return nil, errors.Join(closed, m.Close())
+	}
+	return m, err
+}
+
+// check tells which options exclude each other.
+func (o *Options) check() error {
 	if o.Store != nil && o.PromptCache > 0 {
 		return errors.New("a Store and a PromptCache, wanted one of them: a run that goes on must group its texts as before")
 	}
 	if o.Store != nil && o.AnswerCache > 0 {
 		return errors.New("a Store and an AnswerCache, wanted one of them: each is asked for what was computed before")
+	}
+	return nil
+}
+
+// exists tells whether the checkpoint has a tensor.
+func (m *Model) exists(name string) bool {
+	_, ok := m.weights.Get(name)
+	return ok
+}
+
+func (m *Model) load(ctx context.Context, o *Options) error {
+	if err := o.check(); err != nil {
+		return err
 	}
 	config, err := checkpoint.ReadConfig(m.dir)
 	if err != nil {
@@ -51,20 +83,14 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 	if o.Trunk {
 		build = arch.Trunk
 	}
-	m.arch, err = build(config, func(name string) bool {
-		_, ok := m.weights.Get(name)
-		return ok
-	})
+	m.arch, err = build(config, m.exists)
 	if u := (*arch.UnsupportedError)(nil); errors.As(err, &u) {
 		return &UnsupportedError{u.ModelType, u.Keys, err}
 	}
 	if err != nil {
 		return err
 	}
-	m.longest = m.arch.Context
-	if o.MaxTokens > 0 {
-		m.longest = min(m.longest, o.MaxTokens)
-	}
+	m.setLongest(o)
 	backend, err := chooseBackend(o.Backend)
 	if err != nil {
 		return err
@@ -82,18 +108,10 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tokenizer = m.loadTokenizer()
+		tokenizer = m.loadTokenizer(m.tokDir)
 	}()
-	options := engine.Options{
-		DType: dtype, Memory: o.MemoryLimit, Prompts: o.PromptCache, Progress: o.Progress, Window: o.Batch,
-		MaxTokens: o.MaxTokens, TokenName: func(id int32) string { return m.beyond[id] },
-	}
-	switch {
-	case o.Store != nil:
-		options.Cache = &windows{m, o.Store}
-	case o.AnswerCache > 0:
-		options.Cache = engine.NewAnswers(o.AnswerCache)
-	}
+	options := m.engineOptions(o)
+	options.DType, options.Memory = dtype, o.MemoryLimit
 	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, options)
 	fault := <-tested
 	<-done
@@ -106,12 +124,34 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 	return fault
 }
 
-func (m *Model) loadTokenizer() error {
-	if _, err := os.Stat(filepath.Join(m.dir, "tokenizer.json")); err != nil || !tokenize.Available {
+func (m *Model) setLongest(o *Options) {
+	m.longest = m.arch.Context
+	if o.MaxTokens > 0 {
+		m.longest = min(m.longest, o.MaxTokens)
+	}
+}
+
+// engineOptions are those of the engine that a model has to itself, whatever it shares.
+func (m *Model) engineOptions(o *Options) engine.Options {
+	options := engine.Options{
+		Prompts: o.PromptCache, Progress: o.Progress, Window: o.Batch,
+		MaxTokens: o.MaxTokens, TokenName: func(id int32) string { return m.beyond[id] },
+	}
+	switch {
+	case o.Store != nil:
+		options.Cache = &windows{m, o.Store}
+	case o.AnswerCache > 0:
+		options.Cache = engine.NewAnswers(o.AnswerCache)
+	}
+	return options
+}
+
+func (m *Model) loadTokenizer(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "tokenizer.json")); err != nil || !tokenize.Available {
 		return nil // token ids only
 	}
 	var err error
-	if m.tok, err = tokenize.Load(m.dir); err != nil {
+	if m.tok, err = tokenize.Load(dir); err != nil {
 		return err
 	}
 	beyond, own := m.tok.Beyond(m.arch.V)

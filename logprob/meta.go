@@ -20,26 +20,31 @@ func (m *Model) Meta(ctx context.Context) (Meta, error) {
 }
 
 func (m *Model) meta(ctx context.Context) (Meta, error) {
-	m.hashing.Lock()
-	defer m.hashing.Unlock()
-	if m.hash == "" {
-		hash, err := m.weights.Hash(ctx)
-		if err != nil {
-			return Meta{}, err
-		}
-		m.hash = hash
+	of := m.weights
+	if m.adapted != nil {
+		of = m.adapted.base
 	}
+	hash, err := m.hash.of(ctx, of)
+	if err != nil {
+		return Meta{}, err
+	}
+	m.certifying.Lock()
+	certificate := m.certificate
+	m.certifying.Unlock()
 	meta := Meta{
 		Model:       m.dir,
 		ModelType:   m.arch.Type,
-		WeightsHash: m.hash,
+		WeightsHash: hash,
 		DType:       DTypeName(m.engine.DType()),
 		Backend:     BackendName(m.backend),
 		Description: describe(m.backend),
 		Processor:   Processor(),
 		Version:     Version,
 		VocabRows:   m.arch.V,
-		Certificate: m.certificate,
+		Certificate: certificate,
+	}
+	if m.adapted != nil {
+		m.adapted.describe(&meta)
 	}
 	if path := pluginPath(m.backend); path != "" {
 		meta.Plugin = filepath.Base(path)
@@ -50,6 +55,9 @@ func (m *Model) meta(ctx context.Context) (Meta, error) {
 	}
 	if m.tok != nil {
 		meta.TokenizerHash = m.tok.Hash()
+		if m.adapted != nil && m.adapted.tokenizer != "" {
+			meta.TokenizerHash = m.adapted.tokenizer
+		}
 	}
 	return meta, nil
 }

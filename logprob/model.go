@@ -69,6 +69,9 @@ type Options struct {
 	// Trunk loads the model without its vocabulary head, from a checkpoint of any head: only
 	// Request.States can then be requested. Model.Beside lists the tensors left to the caller.
 	Trunk bool
+	// Adapter is the folder of a LoRA adapter for the model, as peft saves it; "" for none. See
+	// Model.WithAdapter, by which several adapters share one base model.
+	Adapter string
 	// Progress, if not nil, is called with the bytes of weights loaded, from several
 	// goroutines.
 	Progress func(done, total int64)
@@ -88,14 +91,17 @@ type Model struct {
 	weights *checkpoint.Weights
 	engine  *engine.Engine
 	tok     *tokenize.Tokenizer
+	tokDir  string // its folder
 	backend compute.Backend
 	longest int
 
 	beyond map[int32]string // tokens without a row of logits
 	doubts []error
 
-	hashing     sync.Mutex
-	hash        string       // of the weights, once Meta has been called
+	hash    *weightsHash // of the checkpoint's weights
+	adapted *adapted     // nil without an adapter
+
+	certifying  sync.Mutex
 	certificate *Certificate // nil until Certify is called
 }
 
@@ -105,6 +111,9 @@ func (m *Model) Warnings() []error {
 	var all []error
 	if m.arch != nil { // nil before Load
 		all = slices.Concat(m.arch.Warnings, m.doubts)
+	}
+	if m.adapted != nil {
+		all = append(all, m.adapted.doubts...)
 	}
 	if m.tok != nil {
 		all = append(all, m.tok.Warnings()...)
@@ -124,6 +133,9 @@ func (m *Model) Close() error {
 	if m.weights != nil {
 		errs = append(errs, m.weights.Close())
 	}
+	if m.adapted != nil && m.adapted.base != nil {
+		errs = append(errs, m.adapted.base.Close())
+	}
 	return errors.Join(errs...)
 }
 
@@ -135,7 +147,7 @@ func (m *Model) NoTokenizer() error {
 	if !tokenize.Available {
 		return fmt.Errorf("logprob: %s: no tokenizer in builds with the tag nodaulet, wanted token ids", m.dir)
 	}
-	return tokenize.Missing(m.dir)
+	return tokenize.Missing(m.tokDir)
 }
 
 // Config returns the values of the checkpoint's config.json by key.
@@ -154,7 +166,11 @@ func (m *Model) Beside() []string {
 	for _, t := range m.arch.Tensors() {
 		used[t.Name] = true
 	}
-	return slices.DeleteFunc(slices.Sorted(slices.Values(m.weights.Names())), func(name string) bool { return used[name] || m.arch.Ignored(name) })
+	names := slices.DeleteFunc(slices.Sorted(slices.Values(m.weights.Names())), func(name string) bool { return used[name] || m.arch.Ignored(name) })
+	if m.adapted != nil {
+		return m.adapted.beside(names)
+	}
+	return names
 }
 
 // Tensor returns a tensor of the checkpoint, in float32, which holds float16 and bfloat16

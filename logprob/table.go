@@ -33,7 +33,10 @@ type Table struct {
 type Meta struct {
 	Model         string            `json:"model,omitempty"`          // as the user named it
 	ModelType     string            `json:"model_type,omitempty"`     // of config.json
-	WeightsHash   string            `json:"weights_hash,omitempty"`   // SHA-256, hex
+	WeightsHash   string            `json:"weights_hash,omitempty"`   // SHA-256, hex; with an adapter of its hash and the base's
+	Adapter       string            `json:"adapter,omitempty"`        // folder of the adapter; "" without one
+	AdapterHash   string            `json:"adapter_hash,omitempty"`   // SHA-256, hex, of its tensors and scales
+	BaseHash      string            `json:"base_hash,omitempty"`      // WeightsHash of the model without its adapter
 	TokenizerHash string            `json:"tokenizer_hash,omitempty"` // SHA-256, hex, of the files that decide token ids
 	DType         string            `json:"dtype,omitempty"`          // of the computation: "f32", "bf16"
 	Backend       string            `json:"backend,omitempty"`        // "xla:cpu", "go"

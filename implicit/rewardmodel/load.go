@@ -17,6 +17,9 @@ import (
 type Options struct {
 	Model logprob.Options     // of the transformer
 	Hub   *logprob.HubOptions // for a model named by a hub id
+	// Base, if not nil, is the base model of the name or Model.Adapter, which has one: it is
+	// not loaded again, but shared (logprob.Model.WithAdapter).
+	Base *logprob.Model
 	// Output names what is the reward. "" is the head's own reward, an error of a plain head
 	// with several labels; else a name of Model.Outputs, "column=N" (its Nth output, from 0),
 	// or "token=ID", the logit of a token after the text, for a causal checkpoint whose
@@ -65,19 +68,42 @@ func Load(ctx context.Context, name string, o *Options) (*Model, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	dir, err := logprob.Find(ctx, name, o.Hub)
-	if err != nil {
-		return nil, fmt.Errorf("rewardmodel: %w", err)
-	}
 	m := &Model{o: *o}
 	m.o.Model.Trunk = true
-	if m.lm, err = logprob.Load(ctx, dir, &m.o.Model); err != nil {
+	dir, err := m.open(ctx, name)
+	if err != nil {
 		return nil, fmt.Errorf("rewardmodel: %w", err)
 	}
 	if err := m.load(name, dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("rewardmodel: %s: %w", name, err), m.Close())
 	}
 	return m, nil
+}
+
+// open loads the transformer and returns the folder of the model, of the base model with an
+// adapter.
+func (m *Model) open(ctx context.Context, name string) (dir string, err error) {
+	base, adapter := name, m.o.Model.Adapter
+	if adapter == "" {
+		base, adapter = logprob.SplitAdapter(name)
+		if adapter != "" {
+			if m.o.Model.Adapter, err = logprob.FindAdapter(ctx, adapter, m.o.Hub); err != nil {
+				return "", err
+			}
+		}
+	}
+	if dir, err = logprob.Find(ctx, base, m.o.Hub); err != nil {
+		return "", err
+	}
+	switch {
+	case m.o.Base == nil:
+		m.lm, err = logprob.Load(ctx, dir, &m.o.Model)
+	case adapter == "":
+		return "", fmt.Errorf("%s: a loaded base model and no adapter, wanted BASE+ADAPTER", name)
+	default:
+		m.lm, err = m.o.Base.WithAdapter(ctx, m.o.Model.Adapter, &m.o.Model)
+	}
+	return dir, err
 }
 
 func (m *Model) load(name, dir string) error {

@@ -35,8 +35,8 @@
 //     Tensor that stacks those of the checkpoint; the router is a linear layer of the block.
 //   - A reward head: in implicit/rewardmodel, on the host. Here is the trunk that it reads:
 //     Trunk, whose Head has the final norm alone.
-//   - LoRA: linear in layers.go, which would declare A [r in] and B [out r] and add
-//     (x A^T) B^T. An adapter that is merged into the weights needs nothing here.
+//   - Another kind of adapter: beside Side in adapted.go, which is LoRA and DoRA for every linear
+//     layer of every family. An adapter that is merged into the weights needs nothing here.
 //   - Training: the gradient of Layer.dense (dense.go) with respect to its inputs, which
 //     every family has (TestGradient).
 //
@@ -68,6 +68,8 @@ type Model struct {
 
 	// Warnings are doubts about the config that do not stop the work.
 	Warnings []error
+
+	Names Names // of its modules in transformers
 
 	// Ignored tells of a tensor that checkpoints of this family hold beside the
 	// weights (buffers, the vision tower of a multimodal checkpoint).
@@ -104,6 +106,10 @@ type Tensor struct {
 	// Linear marks the matrix of a linear layer: its output axis comes first (after E), as
 	// torch.nn.Linear stores it; InOut, where its input axis does (GPT-2's Conv1D).
 	Linear, InOut bool
+	// Side marks the matrices of a side path, which are float32 in every mode and laid out
+	// [out in]; Rows what has an element or a row for each output of its linear layer, and is
+	// therefore cut as the matrix of the head is.
+	Side, Rows bool
 }
 
 // Stored returns the tensors of the checkpoint that t is made of: itself, or those that it

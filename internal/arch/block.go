@@ -75,6 +75,8 @@ type Scope struct {
 	// Attend computes softmax(mask(cap(scale*q.k)))v; q [T N K], k and v [T G K],
 	// all of type DType; the result is [T N*K].
 	Attend func(q, k, v *Node, a Attention) *Node
+
+	sides map[param]sidePath // of an adapted layer
 }
 
 // Attention says how one attention is computed, once q, k and v are there.

@@ -101,6 +101,7 @@ func (d *decoder) mlp(b *builder, act activation, bias bool) gatedMLP {
 
 // unembedding declares the head's matrix, the embeddings' where they are tied.
 func (d *decoder) unembedding(b *builder) linear {
+	d.Names = Names{Prefix: d.prefix, Trunk: []string{"model."}, Head: []string{d.head}}
 	if !d.tied {
 		return b.linear(d.head, d.D, d.V, false)
 	}

@@ -240,7 +240,7 @@ func (r *denseRun) weights(layer *Layer, from, to int) (all []*tensors.Tensor, e
 		shape, values := slices.Clone(t.Shape), []float32(nil)
 		for _, stored := range t.Stored() {
 			first, last := 0, stored.Shape[0]
-			if to > 0 && t.Linear {
+			if to > 0 && (t.Linear || t.Rows) {
 				first, last, shape[0] = from, to, to-from
 			}
 			rows, err := r.Rows(stored, first, last)

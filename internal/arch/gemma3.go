@@ -133,6 +133,8 @@ func gemma3(c *config, exists func(string) bool) *Model {
 	text.keys["tie_word_embeddings"] = json.RawMessage(strconv.FormatBool(tied))
 	m := gemma3Text(text, exists)
 	text.leftovers()
+	m.Names.Trunk = []string{"model.language_model.", "language_model.model.", "model."}
+	m.Names.Head = append(m.Names.Head, "lm_head", "language_model.lm_head")
 	m.Ignored = func(name string) bool {
 		for _, part := range []string{"vision_tower.", "multi_modal_projector."} {
 			if strings.HasPrefix(name, part) || strings.HasPrefix(name, "model."+part) {

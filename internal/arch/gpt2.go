@@ -43,6 +43,7 @@ func gpt2(c *config, exists func(string) bool) *Model {
 	if exists("transformer.wte.weight") {
 		prefix = "transformer."
 	}
+	m.Names = Names{Prefix: prefix, Trunk: []string{"transformer."}, Head: []string{"lm_head"}}
 	m.Ignored = gpt2Mask.MatchString
 	m.Embed = Embedding{
 		Table:     Tensor{Name: prefix + "wte.weight", Shape: []int{m.V, m.D}},

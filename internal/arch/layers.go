@@ -7,7 +7,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// linear is y = x W^T + bias.
+// linear is y = x W^T + bias, with an adapter's Side beside W if it has one.
 type linear struct{ weight, bias param }
 
 func (b *builder) linear(name string, in, out int, bias bool) linear {
@@ -35,7 +35,7 @@ func (l linear) apply(s *Scope, x *Node) *Node {
 	if s.InOut[l.weight-1] {
 		axis = 0
 	}
-	y := Product(x, w, axis)
+	y := s.beside(l.weight, x, Product(x, w, axis))
 	if l.bias != 0 {
 		y = Add(y, s.vector(l.bias, y))
 	}

@@ -17,6 +17,7 @@ import (
 // repo is a model of the hub and its place in the cache.
 type repo struct {
 	id, revision string
+	adapter      bool // it holds an adapter
 	options      HubOptions
 	dir          string // CacheDir/models--org--name
 }
@@ -63,8 +64,18 @@ func (r *repo) cached() (string, error) {
 	missing := func(file string) error {
 		return r.errorf("the cached %s lacks %s: %s", dir, file, how)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
-		return "", missing("config.json")
+	config := "config.json"
+	if r.adapter {
+		config = adapterConfig
+	}
+	if _, err := os.Stat(filepath.Join(dir, config)); err != nil {
+		return "", missing(config)
+	}
+	if r.adapter {
+		if _, err := os.Stat(filepath.Join(dir, adapterFile)); err != nil {
+			return "", missing(adapterFile)
+		}
+		return dir, nil
 	}
 	files, _, err := weightFiles(dir)
 	if err != nil {

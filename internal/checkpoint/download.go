@@ -56,23 +56,16 @@ func (r *repo) download(ctx context.Context, list *listing) (string, error) {
 			names = append(names, f.Name)
 		}
 	}
-	if files["config.json"] == nil {
-		return "", r.errorf("%s has no config.json, wanted a model for transformers", r.page())
-	}
-	weights := []string{singleFile}
-	small := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !isSmall(name) })
-	if files[singleFile] == nil {
-		if files[indexFile] == nil {
-			return "", r.errorf("%s: %s", r.page(), missingWeights(names))
-		}
-		small = append(small, indexFile)
+	small, weights, err := r.choose(files, names)
+	if err != nil {
+		return "", err
 	}
 	d := &transfer{repo: r, commit: list.Commit, files: files, done: make(map[string]int64)}
 	// The weights come last: a snapshot that has them is complete.
 	if err := d.need(ctx, small); err != nil {
 		return "", err
 	}
-	if files[singleFile] == nil {
+	if len(weights) == 0 { // the index names them
 		path := filepath.Join(r.snapshot(list.Commit), indexFile)
 		data, err := readSmall(path)
 		if err != nil {
@@ -82,7 +75,6 @@ func (r *repo) download(ctx context.Context, list *listing) (string, error) {
 		if err != nil {
 			return "", r.errorf("%s: %w", indexFile, err)
 		}
-		weights = weights[:0]
 		for _, tensor := range sortedKeys(index) {
 			if files[index[tensor]] == nil {
 				return "", r.errorf("%s places tensor %s in %s, which the model does not have", indexFile, quote(tensor), index[tensor])
@@ -99,6 +91,27 @@ func (r *repo) download(ctx context.Context, list *listing) (string, error) {
 		r.options.Warn(r.errorf("the cache does not note the revision for offline use: %w", err))
 	}
 	return r.snapshot(list.Commit), nil
+}
+
+// choose returns the files to download first, and the weights; none if the index among the first
+// names them.
+func (r *repo) choose(files map[string]*fileInfo, names []string) (small, weights []string, err error) {
+	small = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !isSmall(name) })
+	switch {
+	case r.adapter && (files[adapterConfig] == nil || files[adapterFile] == nil):
+		return nil, nil, r.errorf("%s has no %s and %s, wanted an adapter that peft has saved", r.page(), adapterConfig, adapterFile)
+	case r.adapter:
+		return append(small, adapterConfig), []string{adapterFile}, nil
+	case files["config.json"] == nil && files[adapterConfig] != nil:
+		return nil, nil, r.errorf("%s holds an adapter, wanted BASE+%s, with the model that it is for", r.page(), r.name())
+	case files["config.json"] == nil:
+		return nil, nil, r.errorf("%s has no config.json, wanted a model for transformers", r.page())
+	case files[singleFile] != nil:
+		return small, []string{singleFile}, nil
+	case files[indexFile] == nil:
+		return nil, nil, r.errorf("%s: %s", r.page(), missingWeights(names))
+	}
+	return append(small, indexFile), nil, nil
 }
 
 // isSmall selects the files to download besides the weights.

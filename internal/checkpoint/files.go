@@ -17,6 +17,9 @@ import (
 const (
 	singleFile = "model.safetensors"
 	indexFile  = "model.safetensors.index.json"
+
+	adapterConfig = "adapter_config.json"
+	adapterFile   = "adapter_model.safetensors"
 )
 
 // weightFiles returns the names of the files in dir with the weights, sorted, and for shards

@@ -48,17 +48,17 @@ func notCheckpoint(dir string, missing func(names []string) string) error {
 
 // adapter describes PEFT's folders, which contain trained adapters and name the base model.
 func adapter(dir string, names []string) string {
-	if !slices.Contains(names, "adapter_config.json") {
+	if !slices.Contains(names, adapterConfig) {
 		return ""
 	}
-	of := "its model"
+	of, base := "its model", "BASE"
 	var c struct {
 		Base string `json:"base_model_name_or_path"`
 	}
-	if b, err := regular.Read(filepath.Join(dir, "adapter_config.json"), maxJSON); err == nil && json.Unmarshal(b, &c) == nil && c.Base != "" {
-		of = "its model " + quote(c.Base)
+	if b, err := regular.Read(filepath.Join(dir, adapterConfig), maxJSON); err == nil && json.Unmarshal(b, &c) == nil && c.Base != "" {
+		of, base = "its model "+quote(c.Base), c.Base
 	}
-	return "an adapter without " + of + ": merge it into the model (peft: merge_and_unload, save_pretrained)"
+	return "an adapter without " + of + ": name both, as " + base + "+ADAPTER"
 }
 
 // hubCache describes a model's folder in the hub's cache, and the cache itself.

@@ -16,8 +16,8 @@ func TestNotCheckpoint(t *testing.T) {
 	}{
 		{[]string{"model.Q4_K_M.gguf"}, "llama.cpp's format (model.Q4_K_M.gguf), wanted safetensors: take the model's original checkpoint, with config.json and model.safetensors"},
 		{[]string{`adapter_config.json={"base_model_name_or_path": "org/base", "peft_type": "LORA"}`, "adapter_model.safetensors", "tokenizer.json"},
-			`an adapter without its model "org/base": merge it into the model (peft: merge_and_unload, save_pretrained)`},
-		{[]string{"adapter_config.json={"}, "an adapter without its model: merge it into the model (peft: merge_and_unload, save_pretrained)"},
+			`an adapter without its model "org/base": name both, as org/base+ADAPTER`},
+		{[]string{"adapter_config.json={"}, "an adapter without its model: name both, as BASE+ADAPTER"},
 		{[]string{"checkpoint-500/config.json", "checkpoint-1000/config.json", "checkpoint-90/config.json", "runs/x", "tokenizer.json"},
 			"the output of a training run, with no model of its own: name one of the checkpoints in it, the newest is DIR/checkpoint-1000"},
 		{[]string{"params.json", "consolidated.safetensors", "tekken.json"}, "Mistral's own format (params.json, consolidated.safetensors): take the checkpoint for transformers, with config.json and model.safetensors, or convert it with the script of transformers"},

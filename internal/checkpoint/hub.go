@@ -58,6 +58,17 @@ type HubOptions struct {
 // A name that looks like a path, or has no slash, is an error if there is no such folder.
 // Find returns soon after ctx ends.
 func Find(ctx context.Context, name string, o *HubOptions) (dir string, err error) {
+	return find(ctx, name, o, false)
+}
+
+// FindAdapter is Find for an adapter's folder, or for a repository of the hub that holds one:
+// of that adapter_config.json and adapter_model.safetensors, and the files of a tokenizer and
+// chat template, are downloaded.
+func FindAdapter(ctx context.Context, name string, o *HubOptions) (dir string, err error) {
+	return find(ctx, name, o, true)
+}
+
+func find(ctx context.Context, name string, o *HubOptions, adapter bool) (dir string, err error) {
 	if o == nil {
 		o = new(HubOptions)
 	}
@@ -80,6 +91,7 @@ func Find(ctx context.Context, name string, o *HubOptions) (dir string, err erro
 	if err != nil {
 		return "", err
 	}
+	r.adapter = adapter
 	if o.Offline {
 		return r.cached()
 	}

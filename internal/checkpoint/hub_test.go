@@ -399,3 +399,46 @@ func TestHubDefaults(t *testing.T) {
 		}
 	}
 }
+
+// TestFindAdapter: of a repository with an adapter the adapter's files are downloaded, also beside
+// a whole model, and offline they are found; a model and an adapter do not pass for each other.
+func TestFindAdapter(t *testing.T) {
+	h := newFakeHub(t)
+	files := map[string]string{
+		"adapter_config.json": `{"peft_type": "LORA"}`, "adapter_model.safetensors": "weights", "tokenizer.json": "{}", "tokenizer_config.json": "{}",
+		"chat_template.jinja": "x", "README.md": "not needed", "optimizer.pt": "not needed",
+	}
+	names := []string{"adapter_config.json", "adapter_model.safetensors", "chat_template.jinja", "tokenizer.json", "tokenizer_config.json"}
+	h.add("org/a", files)
+	both := shardedModel(t)
+	both["adapter_config.json"], both["adapter_model.safetensors"] = files["adapter_config.json"], "others"
+	h.add("org/both", both)
+	h.add("org/m", shardedModel(t))
+	cache := t.TempDir()
+	dir, err := FindAdapter(background, "org/a", h.options(cache))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantCache(t, dir, names, files)
+	if dir, err = FindAdapter(background, "org/both@"+commit1, h.options(cache)); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "adapter_model.safetensors")); err != nil || string(b) != "others" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "model-00001-of-00002.safetensors")); err == nil {
+		t.Error("the weights of a whole model are downloaded for its adapter")
+	}
+	offline := h.options(cache)
+	offline.Offline = true
+	if again, err := FindAdapter(background, "org/a", offline); err != nil || filepath.Base(filepath.Dir(again)) != "snapshots" {
+		t.Errorf("%s, %v", again, err)
+	}
+	_, err = FindAdapter(background, "org/m", h.options(cache))
+	wantError(t, err, "", "checkpoint: org/m: "+h.hub.URL+"/org/m has no adapter_config.json and adapter_model.safetensors, wanted an adapter that peft has saved")
+	_, err = Find(background, "org/a", h.options(cache))
+	wantError(t, err, "", "checkpoint: org/a: "+h.hub.URL+"/org/a holds an adapter, wanted BASE+org/a, with the model that it is for")
+	if _, err = Find(background, "org/both", h.options(cache)); err != nil {
+		t.Error(err)
+	}
+}

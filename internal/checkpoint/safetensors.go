@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"math/bits"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 
 	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/strictjson"
@@ -21,7 +23,13 @@ import (
 type Weights struct {
 	names   []string
 	tensors map[string]Tensor
-	files   []mapping
+	files   []*shared
+}
+
+// shared is a mapped file that several Weights may use.
+type shared struct {
+	mapping
+	users atomic.Int32
 }
 
 // OpenWeights maps dir/model.safetensors, or the shards named by
@@ -55,6 +63,35 @@ func OpenWeights(dir string) (*Weights, error) {
 	return w, nil
 }
 
+// OpenFile maps one safetensors file, as OpenWeights does a checkpoint's.
+func OpenFile(path string) (*Weights, error) {
+	w := &Weights{tensors: make(map[string]Tensor)}
+	if err := w.add(path, filepath.Base(path), nil); err != nil {
+		w.Close()
+		return nil, err
+	}
+	w.names = sortedKeys(w.tensors)
+	return w, nil
+}
+
+// With returns w with further tensors, which stand in for those of w that have their names.
+// Their Data may be that of w and of other Weights: all three are closed each on its own, in
+// any order.
+func (w *Weights) With(tensors []Tensor, others ...*Weights) *Weights {
+	v := &Weights{tensors: maps.Clone(w.tensors)}
+	for _, t := range tensors {
+		v.tensors[t.Name] = t
+	}
+	v.names = sortedKeys(v.tensors)
+	for _, from := range append([]*Weights{w}, others...) {
+		for _, f := range from.files {
+			f.users.Add(1)
+			v.files = append(v.files, f)
+		}
+	}
+	return v
+}
+
 // add maps one file and adds its tensors. index is nil for a single file.
 func (w *Weights) add(path, file string, index map[string]string) error {
 	f, size, err := regular.Open(path, 0)
@@ -69,7 +106,9 @@ func (w *Weights) add(path, file string, index map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("checkpoint: %s: %w", path, err)
 	}
-	w.files = append(w.files, m)
+	s := &shared{mapping: m}
+	s.users.Store(1)
+	w.files = append(w.files, s)
 	tensors, err := parseSafetensors(path, m.data)
 	if err != nil {
 		return err
@@ -99,12 +138,15 @@ func (w *Weights) Get(name string) (Tensor, bool) {
 	return t, ok
 }
 
-// Close unmaps the files. Data and views from [Tensor.Float32s] must not be used afterwards.
+// Close unmaps the files, once no other Weights of With uses them. Data and views from
+// [Tensor.Float32s] must not be used afterwards.
 // A second Close does nothing.
 func (w *Weights) Close() error {
 	var errs []error
-	for _, m := range w.files {
-		errs = append(errs, m.close())
+	for _, f := range w.files {
+		if f.users.Add(-1) == 0 {
+			errs = append(errs, f.close())
+		}
 	}
 	w.files, w.tensors, w.names = nil, nil, nil
 	return errors.Join(errs...)

@@ -358,7 +358,7 @@ func TestNoWeights(t *testing.T) {
 		{[]string{"consolidated.safetensors"},
 			"checkpoint: DIR: consolidated.safetensors without model.safetensors.index.json, wanted that index or model.safetensors"},
 		{[]string{"adapter_config.json", "adapter_model.safetensors"},
-			"checkpoint: DIR: an adapter without its model: merge it into the model (peft: merge_and_unload, save_pretrained)"},
+			"checkpoint: DIR: an adapter without its model: name both, as BASE+ADAPTER"},
 	} {
 		files := make(map[string]string)
 		for _, name := range test.files {

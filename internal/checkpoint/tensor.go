@@ -251,9 +251,9 @@ func (t Tensor) place(i int) []int {
 }
 
 // Forget marks the data as not needed soon: its mapped pages leave memory, and are read
-// again from the file if used.
+// again from the file if used. It does nothing to a tensor that is not from a file.
 func (t Tensor) Forget() {
-	if t.Data != nil {
+	if t.Data != nil && t.raw != nil {
 		forget(t.Data)
 	}
 }

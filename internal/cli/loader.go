@@ -87,19 +87,36 @@ func (l *Loader) DiscardJournal() error { return l.journal.Complete() }
 // answers, from one call to the next, in this many bytes each.
 func (l *Loader) Remember(prompts, answers int64) { l.promptCache, l.answerCache = prompts, answers }
 
-// Load loads the model that name means: a folder, or a hub id. The same folder is
-// loaded once.
+// Load loads the model that name means: a folder, or a hub id, or BASE+ADAPTER. The same folder
+// is loaded once, and a base model once for all its adapters.
 func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) {
-	dir, err := l.find(ctx, name)
+	base, adapter := logprob.SplitAdapter(name)
+	dir, err := l.find(ctx, base, logprob.Find)
+	if err != nil || adapter == "" {
+		if err != nil {
+			return nil, err
+		}
+		return l.model(ctx, name, dir, func(o *logprob.Options) (*logprob.Model, error) { return l.load(ctx, dir, o) })
+	}
+	of, err := l.find(ctx, adapter, logprob.FindAdapter)
 	if err != nil {
 		return nil, err
 	}
-	if m := l.models[dir]; m != nil {
+	on, err := l.model(ctx, base, dir, func(o *logprob.Options) (*logprob.Model, error) { return l.load(ctx, dir, o) })
+	if err != nil {
+		return nil, err
+	}
+	return l.model(ctx, name, dir+"+"+of, func(o *logprob.Options) (*logprob.Model, error) { return on.WithAdapter(ctx, of, o) })
+}
+
+// model loads the model of a key by load, once.
+func (l *Loader) model(ctx context.Context, name, key string, load func(*logprob.Options) (*logprob.Model, error)) (*logprob.Model, error) {
+	if m := l.models[key]; m != nil {
 		return m, nil
 	}
 	var m *logprob.Model
-	err = l.open(name, func(o *logprob.Options) (err error) {
-		m, err = l.load(ctx, dir, o)
+	err := l.open(name, func(o *logprob.Options) (err error) {
+		m, err = load(o)
 		return err
 	})
 	if err == nil {
@@ -111,12 +128,12 @@ func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) 
 		}
 		return nil, err
 	}
-	l.models[dir] = m
+	l.models[key] = m
 	return m, nil
 }
 
-// find returns the folder of the model that name means, which it downloads if need be.
-func (l *Loader) find(ctx context.Context, name string) (dir string, err error) {
+// find returns the folder of the model or adapter that name means, which by downloads if need be.
+func (l *Loader) find(ctx context.Context, name string, by func(context.Context, string, *logprob.HubOptions) (string, error)) (dir string, err error) {
 	hub := hubOptions(os.Getenv, l.stderr)
 	download := NewProgress(l.stderr, "downloading "+name, true)
 	hub.Progress = download.Set
@@ -125,7 +142,7 @@ func (l *Loader) find(ctx context.Context, name string) (dir string, err error) 
 			return "", fmt.Errorf("%s: no folder of that name, and none for models of the hub: wanted HOME, HF_HOME or HF_HUB_CACHE to be set", name)
 		}
 	}
-	dir, err = logprob.Find(ctx, name, hub)
+	dir, err = by(ctx, name, hub)
 	download.Done()
 	return dir, err
 }

@@ -87,14 +87,20 @@ func (l *Loader) RM(ctx context.Context, r *RMFlags) (*RM, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := l.find(ctx, r.RM)
+	base, adapter := logprob.SplitAdapter(r.RM)
+	dir, err := l.find(ctx, base, logprob.Find)
+	if err != nil {
+		return nil, err
+	}
+	on, of, err := l.adapterRM(ctx, base, dir, adapter)
 	if err != nil {
 		return nil, err
 	}
 	m := &RM{Name: r.RM}
 	err = l.open(r.RM, func(o *logprob.Options) (err error) {
+		o.Adapter = of
 		m.Model, err = rewardmodel.Load(ctx, dir, &rewardmodel.Options{
-			Model: *o, Output: r.Output, Pooling: pooling, Normalize: r.Normalize,
+			Base: on, Model: *o, Output: r.Output, Pooling: pooling, Normalize: r.Normalize,
 			Raw: r.As == "raw", Chat: l.texts.options("rm-as"), Template: l.texts.template,
 		})
 		return err
@@ -114,4 +120,23 @@ func (l *Loader) RM(ctx context.Context, r *RMFlags) (*RM, error) {
 		fmt.Fprintf(l.stderr, "%s: %s\n", r.RM, m.Chosen())
 	}
 	return m, nil
+}
+
+// adapterRM returns the loaded base model, with or without a vocabulary head, and the folder of
+// a reward model's adapter; nil and "" without one.
+func (l *Loader) adapterRM(ctx context.Context, base, dir, adapter string) (on *logprob.Model, of string, err error) {
+	if adapter == "" {
+		return nil, "", nil
+	}
+	if of, err = l.find(ctx, adapter, logprob.FindAdapter); err != nil {
+		return nil, "", err
+	}
+	if on = l.models[dir]; on != nil {
+		return on, of, nil
+	}
+	on, err = l.model(ctx, base, "trunk of "+dir, func(o *logprob.Options) (*logprob.Model, error) {
+		o.Trunk, o.Store = true, nil
+		return l.load(ctx, dir, o)
+	})
+	return on, of, err
 }

@@ -38,7 +38,7 @@ type product struct {
 type alike struct {
 	mu       sync.Mutex
 	first    map[product][]float32 // a row of the largest number of rows
-	verdicts map[string]bool       // by place in the model and number of rows
+	verdicts map[string]bool       // by place in the model, number of rows, and Engine.sides
 }
 
 // products lists the different sizes of the linear layers of blocks, or of the head.
@@ -49,12 +49,12 @@ func (s *store) products(head bool) []product {
 			continue
 		}
 		for _, t := range p.layer.Tensors {
-			if !t.Linear {
+			if !t.Linear && !t.Side {
 				continue
 			}
 			shape := p.shape(t)
 			rows, cols := shape[len(shape)-2], shape[len(shape)-1]
-			size := product{in: cols, out: rows, inOut: inputsFirst(s.backend, s.dtype)}
+			size := product{in: cols, out: rows, inOut: t.Linear && inputsFirst(s.backend, s.dtype)}
 			if t.InOut {
 				size = product{in: rows, out: cols, inOut: true}
 			}
@@ -122,7 +122,7 @@ func (e *Engine) alikeRows(rows int, head bool) (bool, error) {
 	a := &e.executables.alike
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	key := fmt.Sprint(head, " ", rows)
+	key := fmt.Sprint(head, " ", rows, e.sides)
 	if ok, measured := a.verdicts[key]; measured {
 		return ok, nil
 	}

@@ -21,12 +21,14 @@ type Engine struct {
 	model     *arch.Model
 	backend   compute.Backend
 	dtype     dtypes.DType
+	w         *checkpoint.Weights
 	store     *store
 	table     checkpoint.Tensor // of embeddings, read row by row from the mapped file
 	positions []float32         // learned positions [Context D], nil without
 
 	mu          sync.Mutex
 	executables *executables
+	sides       string // the sizes of products, where they are not those of all engines that share executables
 	tree        *tree
 	computed    int // tokens so far, for tests
 	closed      bool
@@ -106,40 +108,76 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	if o.sliceRows == 0 {
 		o.sliceRows = defaultSliceRows
 	}
-	e := &Engine{model: m, backend: backend, dtype: dtype, stepTokens: defaultStepTokens, batchTokens: defaultBatchTokens, savedKeys: defaultSavedKeys, scoreBytes: defaultScoreBytes, sliceRows: o.sliceRows,
-		cache: o.Cache, onWindow: o.Window, maxTokens: o.MaxTokens, tokenName: o.TokenName, WindowStates: defaultWindowStates}
+	e := &Engine{model: m, backend: backend, dtype: dtype, w: w, sliceRows: o.sliceRows}
+	e.executables = share(likeness{backend, dtype, m.Signature()})
+	return e.load(ctx, nil, o)
+}
+
+// Adapted returns an engine of a model that differs from e's in some tensors, or has side paths
+// beside some, or no vocabulary head: what arch.Model.Adapted and arch.Trunk make of it. w has
+// the tensors of both. Tensors of the same name are one copy on the device, and layers of the
+// same key one executable. Each engine is closed on its own, in any order; w must stay open.
+func (e *Engine) Adapted(ctx context.Context, m *arch.Model, w *checkpoint.Weights, o Options) (*Engine, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, errors.New("engine: closed")
+	}
+	a := &Engine{model: m, backend: e.backend, dtype: e.dtype, w: w, sliceRows: e.sliceRows}
+	o.sliceRows = e.sliceRows
+	a.executables = e.executables.again()
+	return a.load(ctx, e.store, o)
+}
+
+// load fills in an engine and loads the weights that base, which may be nil, has not.
+func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, error) {
+	m, w := e.model, e.w
+	e.stepTokens, e.batchTokens, e.savedKeys, e.scoreBytes = defaultStepTokens, defaultBatchTokens, defaultSavedKeys, defaultScoreBytes
+	e.cache, e.onWindow, e.maxTokens, e.tokenName, e.WindowStates = o.Cache, o.Window, o.MaxTokens, o.TokenName, defaultWindowStates
 	if e.onWindow == nil {
 		e.onWindow = func(int, bool) {}
 	}
 	if e.tokenName == nil {
 		e.tokenName = func(int32) string { return "" }
 	}
-	e.invariant = dtype == dtypes.Float32 && arch.BackendName(backend) == "xla:cpu"
+	e.invariant = e.dtype == dtypes.Float32 && arch.BackendName(e.backend) == "xla:cpu"
 	e.tree = newTree(o.Prompts, len(m.Blocks), m.G*m.K)
 	e.table, _ = w.Get(m.Embed.Table.Name)
+	err := e.embeddings(base)
+	if err == nil {
+		e.store, err = newStore(ctx, e.backend, m, w, e.dtype, e.workBytes(), base, o)
+	}
+	if err != nil {
+		e.executables.release()
+		return nil, err
+	}
+	if base != nil {
+		e.sides = fmt.Sprint(e.store.products(false), e.store.products(true))
+	}
+	return e, nil
+}
+
+// embeddings checks the tables that are read from the mapped files.
+func (e *Engine) embeddings(base *store) error {
+	m := e.model
 	tied := m.Head.Layer != nil && slices.ContainsFunc(m.Head.Tensors, func(t arch.Tensor) bool { return t.Name == e.table.Name })
-	if !tied { // otherwise it is checked on its way to the device
+	if !tied && (base == nil || base.table != e.table.Name) { // otherwise it is checked on its way to the device, or has been
 		if err := e.table.CheckFinite(); err != nil {
-			return nil, err
+			return err
 		}
 		e.table.Forget() // a few rows at a time will be read
 	}
 	if p := m.Embed.Positions; p != nil {
-		t, _ := w.Get(p.Name)
+		t, _ := e.w.Get(p.Name)
 		if err := t.CheckFinite(); err != nil {
-			return nil, err
+			return err
 		}
 		var err error
 		if e.positions, err = t.Float32s(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	var err error
-	if e.store, err = newStore(ctx, backend, m, w, dtype, e.workBytes(), o); err != nil {
-		return nil, err
-	}
-	e.executables = share(likeness{backend, dtype, m.Signature()})
-	return e, nil
+	return nil
 }
 
 // workBytes is about what a step needs beside the weights.

@@ -28,7 +28,7 @@ type executables struct {
 type likeness struct {
 	backend   compute.Backend
 	dtype     dtypes.DType
-	signature string // of the model
+	signature string // of the model, without what adapters add
 }
 
 var shared = struct {
@@ -46,6 +46,14 @@ func share(l likeness) *executables {
 		x = &executables{likeness: l, execs: map[string]*Exec{}}
 		shared.all[l] = x
 	}
+	x.engines++
+	return x
+}
+
+// again returns x for another engine.
+func (x *executables) again() *executables {
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
 	x.engines++
 	return x
 }

@@ -163,7 +163,7 @@ func (h *head) logits(g *states, shard *shard) error {
 		args = append(args, tensors.FromFlatDataAndDimensions(members, len(members)))
 	}
 	defer releaseAll(args[1:])
-	out, err := h.e.call(fmt.Sprint("head ", len(g.sets)), headGraph(shard.layer, shard.inOut(), len(g.sets)), append(args, shard.tensors()...))
+	out, err := h.e.call(fmt.Sprint("head ", shard.layer.Key, " ", len(g.sets)), headGraph(shard.layer, shard.inOut(), len(g.sets)), append(args, shard.tensors()...))
 	if err != nil {
 		return err
 	}

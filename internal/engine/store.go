@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/gomlx/compute"
@@ -21,8 +23,11 @@ type store struct {
 	backend compute.Backend
 	w       *checkpoint.Weights
 	dtype   dtypes.DType
+	table   string // the name of the embeddings
 	shards  []*shard
 	params  int64 // elements of all blocks
+	memory  *memory
+	staying int64 // bytes of it that the shards that stay take
 	ahead   bool  // there is room to read the next shard while one is used
 	checked bool  // all shards have been found finite
 }
@@ -30,10 +35,11 @@ type store struct {
 // shard is a block, the final norm, or the head with a slice of the vocabulary.
 type shard struct {
 	layer    *arch.Layer
-	block    int   // its number, of a block
-	from, to int   // rows of the vocabulary, of a shard of the head
-	size     int64 // bytes on the device
-	stays    bool  // on the device
+	block    int      // its number, of a block
+	from, to int      // rows of the vocabulary, of a shard of the head
+	size     int64    // bytes on the device, beside what is held
+	stays    bool     // on the device
+	held     []weight // those of the layer's tensors that another store has on the device; nil for none
 	weights  []weight
 }
 
@@ -54,18 +60,14 @@ func (p *shard) inOut() []bool {
 }
 
 func (p *shard) release() {
-	for _, w := range p.weights {
-		if w.tensor != nil {
-			w.tensor.MustFinalizeAll()
-		}
-	}
+	releaseWeights(p.weights)
 	p.weights = nil
 }
 
-// newStore decides what stays on the device and loads it. work is what computing
-// needs beside the weights.
-func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, work int64, o Options) (*store, error) {
-	s := &store{backend: backend, w: w, dtype: dtype}
+// newStore decides what stays on the device and loads it. work is what computing needs beside
+// the weights. What base has on the device is shared with it; base may be nil.
+func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, work int64, base *store, o Options) (*store, error) {
+	s := &store{backend: backend, w: w, dtype: dtype, table: m.Embed.Table.Name}
 	for i, layer := range m.Blocks {
 		p := &shard{layer: layer, block: i}
 		for _, t := range layer.Tensors {
@@ -73,46 +75,84 @@ func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *ch
 		}
 		s.shards = append(s.shards, p)
 	}
-	s.shards = append(s.shards, &shard{layer: m.Head.Norm})
+	s.shards = append(s.shards, &shard{layer: m.Head.Norm, block: len(m.Blocks)})
 	if m.Head.Layer != nil {
 		n := (m.V + o.sliceRows - 1) / o.sliceRows
 		step := (m.V + n - 1) / n
 		step = (step + 15) / 16 * 16
 		for from := 0; from < m.V; from += step {
-			s.shards = append(s.shards, &shard{layer: m.Head.Layer, from: from, to: min(from+step, m.V)})
+			s.shards = append(s.shards, &shard{layer: m.Head.Layer, block: len(m.Blocks), from: from, to: min(from+step, m.V)})
 		}
 	}
+	if base == nil {
+		limit := o.Memory
+		if limit == 0 && backend.HasSharedBuffers() { // its memory is the machine's
+			limit = available() / 8 * 7
+		}
+		s.memory = &memory{limit: limit}
+	} else {
+		s.memory = base.memory
+		s.share(base)
+	}
+	if err := s.decide(work); err != nil {
+		s.release()
+		return nil, err
+	}
+	return s, s.load(ctx, o.Progress)
+}
+
+// share takes what another store has on the device: the tensors of the same names and rows.
+func (s *store) share(base *store) {
+	for _, p := range s.shards {
+		i := slices.IndexFunc(base.shards, func(b *shard) bool { return b.block == p.block && b.from == p.from && b.to == p.to })
+		if i < 0 || !base.shards[i].stays {
+			continue
+		}
+		p.held = make([]weight, len(p.layer.Tensors))
+		for j, t := range p.layer.Tensors {
+			if k := slices.IndexFunc(base.shards[i].layer.Tensors, func(b arch.Tensor) bool { return b.Name == t.Name }); k >= 0 {
+				p.held[j] = base.shards[i].weights[k].again()
+			}
+		}
+	}
+}
+
+// memory is what stores that share weights may take together.
+type memory struct {
+	limit int64 // bytes; 0 for as many as there are
+	mu    sync.Mutex
+	used  int64 // by what stays on the device
+}
+
+// decide says which shards stay on the device.
+func (s *store) decide(work int64) error {
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
 	var total, largest int64
 	for _, p := range s.shards {
 		p.size = s.sizeOf(p)
 		total += p.size
 		largest = max(largest, p.size)
 	}
-	limit := o.Memory
-	if limit == 0 && backend.HasSharedBuffers() { // its memory is the machine's
-		limit = available() / 8 * 7
-	}
-	if limit == 0 || total+work <= limit {
-		for _, p := range s.shards {
-			p.stays = true
-		}
-		return s, s.load(ctx, o.Progress)
-	}
-	if least := work + largest; least > limit {
-		return nil, fmt.Errorf("engine: memory of %s, wanted at least %s: %s for the largest block and %s to compute in",
-			mebibytes(limit), mebibytes(least), mebibytes(largest), mebibytes(work))
+	limit := s.memory.limit - s.memory.used
+	all := s.memory.limit == 0 || total+work <= limit
+	if least := work + largest; !all && least > limit {
+		return fmt.Errorf("engine: memory of %s, wanted at least %s: %s for the largest block and %s to compute in",
+			mebibytes(s.memory.limit), mebibytes(s.memory.used+least), mebibytes(s.memory.used+largest), mebibytes(work))
 	}
 	room := limit - work - largest
-	if s.ahead = room >= largest; s.ahead {
+	if s.ahead = !all && room >= largest; s.ahead {
 		room -= largest
 	}
 	for _, p := range s.shards {
-		if p.stays = p.size <= room; !p.stays {
+		if p.stays = all || p.size <= room; !p.stays {
 			break
 		}
 		room -= p.size
+		s.staying += p.size
 	}
-	return s, s.load(ctx, o.Progress)
+	s.memory.used += s.staying
+	return nil
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", (n+1<<20-1)>>20) }
@@ -128,7 +168,10 @@ func elements(shape []int) int64 {
 // sizeOf is the number of bytes that a shard takes on the device.
 func (s *store) sizeOf(p *shard) int64 {
 	var size int64
-	for _, t := range p.layer.Tensors {
+	for i, t := range p.layer.Tensors {
+		if p.holds(i) {
+			continue
+		}
 		bytes := int64(4)
 		if t.Linear && s.dtype == dtypes.BFloat16 {
 			bytes = 2
@@ -138,10 +181,13 @@ func (s *store) sizeOf(p *shard) int64 {
 	return size
 }
 
+// holds tells whether another store has tensor i of the layer on the device.
+func (p *shard) holds(i int) bool { return p.held != nil && p.held[i].tensor != nil }
+
 // shape is that of a tensor within the shard.
 func (p *shard) shape(t arch.Tensor) []int {
-	if p.to > 0 && t.Linear {
-		return []int{p.to - p.from, t.Shape[1]}
+	if p.to > 0 && (t.Linear || t.Rows) {
+		return append([]int{p.to - p.from}, t.Shape[1:]...)
 	}
 	return t.Shape
 }
@@ -183,7 +229,11 @@ func (s *store) load(ctx context.Context, progress func(done, total int64)) erro
 // its tensor.
 func (s *store) read(ctx context.Context, p *shard) error {
 	weights := make([]weight, 0, len(p.layer.Tensors))
-	for _, t := range p.layer.Tensors {
+	for i, t := range p.layer.Tensors {
+		if p.holds(i) {
+			weights = append(weights, p.held[i].again())
+			continue
+		}
 		err := ctx.Err()
 		var loaded weight
 		if err == nil {
@@ -209,7 +259,7 @@ func (s *store) readTensor(p *shard, t arch.Tensor) (weight, error) {
 				return weight{}, err
 			}
 		}
-		if p.to > 0 && t.Linear {
+		if p.to > 0 && (t.Linear || t.Rows) {
 			row := len(f.Data) / t.Shape[0]
 			f.Data = f.Data[p.from*row : p.to*row]
 		}
@@ -275,5 +325,11 @@ func (s *store) each(ctx context.Context, use func(*shard) error) (err error) {
 func (s *store) release() {
 	for _, p := range s.shards {
 		p.release()
+		releaseWeights(p.held)
+		p.held = nil
 	}
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
+	s.memory.used -= s.staying
+	s.staying = 0
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -63,10 +64,32 @@ func AutoDType(m *arch.Model, w *checkpoint.Weights) dtypes.DType {
 	return dtypes.BFloat16
 }
 
-// weight is a tensor on the device.
+// weight is a tensor on the device, which several stores may use.
 type weight struct {
 	tensor *tensors.Tensor
 	inOut  bool // a linear layer's matrix laid out [in out]
+	users  *atomic.Int32
+}
+
+func newWeight(tensor *tensors.Tensor, inOut bool) weight {
+	w := weight{tensor, inOut, new(atomic.Int32)}
+	w.users.Store(1)
+	return w
+}
+
+// again returns w for another user.
+func (w weight) again() weight {
+	w.users.Add(1)
+	return w
+}
+
+// releaseWeights frees those that have no other user.
+func releaseWeights(all []weight) {
+	for _, w := range all {
+		if w.tensor != nil && w.users.Add(-1) == 0 {
+			w.tensor.MustFinalizeAll()
+		}
+	}
 }
 
 // loadWeight copies a tensor to the device, from those of the checkpoint that it stacks or
@@ -79,7 +102,7 @@ func loadWeight(backend compute.Backend, t arch.Tensor, from []checkpoint.Tensor
 		return upload(backend, t.InOut, t.Shape, from, func(flat []float32, from checkpoint.Tensor) error { return from.Float32sInto(flat) })
 	case len(from) == 1 && from[0].DType == dtypes.BFloat16 && dtype == dtypes.BFloat16 && inOut == t.InOut:
 		tensor, err := tensors.FromRaw(backend, 0, shapes.Make(dtype, t.Shape...), from[0].Data)
-		return weight{tensor, t.InOut}, err
+		return newWeight(tensor, t.InOut), err
 	case dtype == dtypes.BFloat16:
 		return uploadMatrix(backend, t, inOut, from, bfloat16.FromFloat32)
 	}
@@ -130,7 +153,7 @@ func upload[T float32 | bfloat16.BFloat16](backend compute.Backend, inOut bool, 
 	if err := errors.Join(err, filled); err != nil {
 		return weight{}, err
 	}
-	return weight{tensor, inOut}, tensor.ToDevice(backend, 0)
+	return newWeight(tensor, inOut), tensor.ToDevice(backend, 0)
 }
 
 // inputsFirst tells whether the matrices of linear layers are laid out [in out]: where they

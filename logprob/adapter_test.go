@@ -1,0 +1,99 @@
+package logprob_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/implicitreward/implicitreward/logprob"
+)
+
+// adapterCase is a folder of testdata/adapters, made by adapters.py.
+type adapterCase struct {
+	dir, base string
+	refused   string // what the error contains; "" for an adapter that is computed
+}
+
+func adapterCases(t *testing.T) []adapterCase {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/adapters/*/golden.json")
+	if err != nil || len(paths) < 50 {
+		t.Fatalf("%d adapters (%v), wanted more than 50", len(paths), err)
+	}
+	var all []adapterCase
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var g struct{ Base, Refused string }
+		if err := json.Unmarshal(b, &g); err != nil {
+			t.Fatal(path, err)
+		}
+		all = append(all, adapterCase{filepath.Dir(path), filepath.Join("testdata", g.Base), g.Refused})
+	}
+	return all
+}
+
+// TestAdapters holds adapters of every kind to peft in float32, and the base model beside them
+// to the bits it has alone. What is not computed is refused by name.
+func TestAdapters(t *testing.T) {
+	backend := pureGo(t)
+	for _, c := range adapterCases(t) {
+		t.Run(filepath.Base(c.dir), func(t *testing.T) {
+			t.Parallel()
+			base := load(t, c.base, backend, dtypes.Float32)
+			alone := allBits(t, base, readGolden(t, c.base))
+			m, err := base.WithAdapter(t.Context(), c.dir, nil)
+			if c.refused != "" {
+				if err == nil || !strings.Contains(err.Error(), c.refused) {
+					t.Errorf("error %v, wanted one that names %s", err, c.refused)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if largest, _ := worst(t, m, readGolden(t, c.dir)); !(largest <= 2e-5) {
+				t.Errorf("differs by up to %.2g nats from peft, wanted at most 2e-5", largest)
+			}
+			if beside := allBits(t, base, readGolden(t, c.base)); beside != alone {
+				t.Error("the base model's bits differ beside its adapter")
+			}
+			if err := base.Close(); err != nil { // either first
+				t.Fatal(err)
+			}
+			if largest, _ := worst(t, m, readGolden(t, c.dir)); !(largest <= 2e-5) {
+				t.Errorf("differs by up to %.2g nats from peft once the base model is closed", largest)
+			}
+			if err := m.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// allBits are a model's log-probabilities of golden texts, exactly.
+func allBits(t *testing.T, m *logprob.Model, g golden) string {
+	t.Helper()
+	var all []float32
+	for _, text := range g.Texts {
+		for r, err := range m.Run(t.Context(), func(yield func(logprob.Request) bool) {
+			yield(logprob.Request{IDs: text.IDs, From: 1, Distribution: true})
+		}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(append(all, r.LogProbs...), r.Distribution...)
+		}
+	}
+	b, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
