@@ -111,7 +111,7 @@ func (q *queue) compute(b *batch) {
 
 // fail ends a work. The texts that it has waiting are dropped.
 func (q *queue) fail(w *work, err error) {
-	q.log("request failed", "model", q.models[w.model].Name, "texts", len(w.queries), "error", err)
+	q.log("request failed", "model", q.models[w.model].name, "texts", len(w.queries), "error", err)
 	q.drop([]*work{w})
 	w.err = err
 	close(w.done)
@@ -139,9 +139,9 @@ func (q *queue) try(model int, items []item) error {
 	for i, it := range items {
 		queries[i] = it.work.queries[it.i]
 	}
-	var answers []logprob.Result
+	var answers []answer
 	err := q.recovered(func() (err error) {
-		answers, err = ask(ctx, q.models[model].LM, queries)
+		answers, err = q.models[model].ask(ctx, queries)
 		return err
 	})
 	if err != nil {
@@ -178,7 +178,7 @@ func (q *queue) measure(b *batch, took time.Duration) {
 	for _, it := range b.items {
 		tokens += len(it.work.queries[it.i].IDs)
 	}
-	name := q.models[b.model].Name
+	name := q.models[b.model].name
 	q.metrics.texts.WithLabelValues(name).Add(float64(len(b.items)))
 	q.metrics.tokens.WithLabelValues(name).Add(float64(tokens))
 	q.metrics.nodes.WithLabelValues(name).Add(float64(b.tree.Len()))

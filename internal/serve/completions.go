@@ -168,7 +168,12 @@ func finite(v float32) float32 {
 	return v
 }
 
-var completionNumber atomic.Int64
+var answerNumber atomic.Int64
+
+// newID is an id for an answer, unlike any other of this server and its earlier runs.
+func (s *Server) newID(kind string) string {
+	return kind + "-" + strconv.FormatInt(s.started.Unix(), 36) + "-" + strconv.FormatInt(answerNumber.Add(1), 36)
+}
 
 func (s *Server) completions(ctx context.Context, c *call) (any, error) {
 	var r completionsRequest
@@ -197,7 +202,7 @@ func (s *Server) completions(ctx context.Context, c *call) (any, error) {
 	}
 	w := &work{client: c.client + " " + r.User, model: at, queries: make([]logprob.Request, len(list))}
 	answers := make([]logprob.Result, len(list))
-	w.each = func(i int, a logprob.Result) { answers[i] = a }
+	w.each = func(i int, a answer) { answers[i] = a.Result }
 	for i, p := range list {
 		w.queries[i] = r.query(p)
 	}
@@ -207,7 +212,7 @@ func (s *Server) completions(ctx context.Context, c *call) (any, error) {
 	if err := s.run(ctx, c, w); err != nil {
 		return nil, err
 	}
-	out := completionsResponse{ID: "cmpl-" + strconv.FormatInt(s.started.Unix(), 36) + "-" + strconv.FormatInt(completionNumber.Add(1), 36),
+	out := completionsResponse{ID: s.newID("cmpl"),
 		Object: "text_completion", Created: time.Now().Unix(), Model: m.Name, Choices: make([]completionChoice, len(list))}
 	for i, p := range list {
 		out.Choices[i] = r.choice(i, p, answers[i], speller{m.Tokenizer(), r.TokensAsIDs}, m.eos())

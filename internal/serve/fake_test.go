@@ -138,10 +138,13 @@ func likeliest(row []float32, k int) []logprob.TokenLogProb {
 
 func newFake() *fake { return &fake{rows: 100, context: 64} }
 
-// serving makes a server of fakes, base being nil for one model.
+// serving makes a server of fakes, base being nil for one model and tuned for none.
 func serving(t testing.TB, tuned, base *fake, change func(*Options)) *Server {
 	t.Helper()
-	o := Options{Tuned: &Model{LM: tuned, Name: "fake/tuned", As: "raw"}}
+	var o Options
+	if tuned != nil {
+		o.Tuned = &Model{LM: tuned, Name: "fake/tuned", As: "raw"}
+	}
 	if base != nil {
 		o.Base = &Model{LM: base, Name: "fake/base", As: "raw"}
 	}

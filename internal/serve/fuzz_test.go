@@ -14,15 +14,18 @@ var fuzzText func(t testing.TB) *tokenize.Tokenizer
 // fuzzPath posts any body to a path. The answer is JSON as the document describes it, and
 // never a server error.
 func fuzzPath(f *testing.F, path string, bodies ...string) {
-	d := readDocument(f)
-	name, _, _ := strings.Cut(path, "?")
-	operation := d.Paths[name]["post"]
 	tuned, base := newFake(), newFake()
 	if fuzzText != nil {
 		tuned.tok, base.tok = fuzzText(f), fuzzText(f)
 		tuned.rows, base.rows = tuned.tok.VocabSize(), base.tok.VocabSize()
 	}
-	s := serving(f, tuned, base, func(o *Options) { o.Limits = Limits{Texts: 50, Tokens: 500, Wait: 1} })
+	fuzzServer(f, serving(f, tuned, base, func(o *Options) { o.Limits = Limits{Texts: 50, Tokens: 500, Wait: 1} }), path, bodies...)
+}
+
+func fuzzServer(f *testing.F, s *Server, path string, bodies ...string) {
+	d := readDocument(f)
+	name, _, _ := strings.Cut(path, "?")
+	operation := d.Paths[name]["post"]
 	for _, body := range bodies {
 		f.Add([]byte(body))
 	}
@@ -67,6 +70,36 @@ func FuzzReward(f *testing.F) {
 
 func FuzzTrainer(f *testing.F) {
 	fuzzPath(f, "/get_reward?tuned=raw&base=raw", `{"query":["ab","a"],"prompts":["a","a"],"labels":["",null]}`, `{"query":["<s>a b</s>"],"prompts":["<s>a"]}`, `{"query":[1],"prompts":[null]}`)
+}
+
+// fuzzRM is fuzzPath for a server of a reward model alone.
+func fuzzRM(f *testing.F, path string, bodies ...string) {
+	rm := fakeRM("a", "b")
+	if fuzzText != nil {
+		rm.Tokenizer = fuzzText(f)
+		rm.VocabSize = rm.Tokenizer.VocabSize()
+	}
+	fuzzServer(f, alone(f, rm, func(o *Options) { o.Limits = Limits{Texts: 50, Tokens: 500, Wait: 1} }), path, bodies...)
+}
+
+func FuzzExplicit(f *testing.F) {
+	fuzzRM(f, "/v1/reward", `{"prompt":"What is it?","reply":"Łove","ids":true}`, `{"messages":[{"role":"user","content":"x"}],"replies":["a"," b"],"model":"rm"}`, `{"prompt":"","replies":[""]}`, `{"prompt":"a","reply":"b","rendering":"raw","bos":"none"}`)
+}
+
+func FuzzClassify(f *testing.F) {
+	fuzzRM(f, "/classify", `{"input":["<bos>a<end_of_turn>"],"add_special_tokens":false,"use_activation":false}`, `{"input":[[1],[2,3]],"truncate_prompt_tokens":-1}`, `{"input":"a\ud800"}`, `{"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"y"}]}`, `{"input":"<bos>a","bos":"extra"}`)
+}
+
+func FuzzScore(f *testing.F) {
+	fuzzRM(f, "/score", `{"text_1":"a","text_2":["b","c"],"use_activation":false}`, `{"queries":["a","b"],"documents":["c","d"],"activation":false}`, `{"data_1":[1],"data_2":null,"items":{}}`)
+}
+
+func FuzzTrainerExplicit(f *testing.F) {
+	fuzzRM(f, "/get_reward", `{"query":["<bos><start_of_turn>user\na<end_of_turn>b"],"prompts":["<bos><start_of_turn>user\na"]}`, `{"query":["ab","a"],"prompts":["a","a"],"labels":["",null]}`, `{"query":[1],"prompts":[null]}`)
+}
+
+func FuzzTrainerChat(f *testing.F) {
+	fuzzRM(f, "/get_reward?rm=chat&missing=0", `{"query":["ab<end_of_turn>","a"],"prompts":["a","a"]}`)
 }
 
 func FuzzTokenize(f *testing.F) {

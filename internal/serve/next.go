@@ -86,7 +86,7 @@ func (s *Server) next(ctx context.Context, c *call) (any, error) {
 		w.queries[i].Distribution = true
 		out.Usage.PromptTokens += len(p.ids)
 	}
-	w.each = func(i int, a logprob.Result) { out.Data[i] = nextData{i, pick(a.Distribution, ids)} }
+	w.each = func(i int, a answer) { out.Data[i] = nextData{i, pick(a.Distribution, ids)} }
 	if err := s.run(ctx, c, w); err != nil {
 		return nil, err
 	}

@@ -229,17 +229,9 @@ func TestDocumentPaths(t *testing.T) {
 func TestDocumentFields(t *testing.T) {
 	d := readDocument(t)
 	for name, request := range map[string]any{"CompletionsRequest": completionsRequest{}, "NextRequest": nextRequest{}, "RewardRequest": rewardRequest{},
-		"TrainerRequest": trainerRequest{}, "TokenizeRequest": tokenizeRequest{}, "DetokenizeRequest": detokenizeRequest{}} {
-		var want []string
-		for f := range reflect.TypeOf(request).Fields() {
-			if f.Anonymous { // its fields are the request's
-				for f := range f.Type.Fields() {
-					want = append(want, f.Tag.Get("json"))
-				}
-				continue
-			}
-			want = append(want, f.Tag.Get("json"))
-		}
+		"TrainerRequest": trainerRequest{}, "TokenizeRequest": tokenizeRequest{}, "DetokenizeRequest": detokenizeRequest{},
+		"ExplicitRequest": explicitRequest{}, "ClassifyRequest": pooled{}, "PoolingRequest": poolingRequest{}, "ScoreRequest": scoreRequest{}} {
+		want := fieldsOf(reflect.TypeOf(request))
 		slices.Sort(want)
 		s := d.Components.Schemas[name]
 		var got []string
@@ -251,6 +243,18 @@ func TestDocumentFields(t *testing.T) {
 			t.Errorf("%s: fields %v, wanted %v", name, got, want)
 		}
 	}
+}
+
+// fieldsOf are the names of a struct's fields; those of an embedded one are its own.
+func fieldsOf(t reflect.Type) (names []string) {
+	for f := range t.Fields() {
+		if f.Anonymous {
+			names = append(names, fieldsOf(f.Type)...)
+			continue
+		}
+		names = append(names, f.Tag.Get("json"))
+	}
+	return names
 }
 
 // TestDocumentRequests: what the document forbids is refused, and what it allows is not.

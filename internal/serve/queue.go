@@ -14,7 +14,7 @@ import (
 // queue holds the texts that wait for a model, and decides who is next.
 type queue struct {
 	limits  Limits
-	models  []*Model
+	models  []scorer
 	metrics *metrics
 	log     func(message string, args ...any) // of what went wrong in a batch
 
@@ -41,7 +41,7 @@ type work struct {
 	client  string
 	model   int // of queue.models
 	queries []logprob.Request
-	each    func(i int, a logprob.Result) // is given each answer once, in any order, by one goroutine at a time
+	each    func(i int, a answer) // is given each answer once, in any order, by one goroutine at a time
 
 	next int           // the first query that is not in a batch; under queue.mu
 	left int           // answers to come; the worker's
@@ -52,7 +52,7 @@ type work struct {
 // errClosed is what requests get that come after the shutdown began.
 var errClosed = fail(http.StatusServiceUnavailable, "server_error", "", "shutting_down", "the server is shutting down")
 
-func newQueue(models []*Model, limits Limits, m *metrics, log func(string, ...any)) *queue {
+func newQueue(models []scorer, limits Limits, m *metrics, log func(string, ...any)) *queue {
 	q := &queue{limits: limits, models: models, metrics: m, log: log, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
 	go q.worker()
 	return q

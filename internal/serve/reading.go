@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/tokenize"
@@ -89,4 +90,39 @@ func withChoice(err error) error {
 		err = fmt.Errorf("%w: choose with bos add or none", err)
 	}
 	return err
+}
+
+// front is what stands before any raw text.
+func (m *Model) front(bos tokenize.BOS) ([]int32, error) {
+	with, err := m.Tokenizer().RawBOS("x", "", bos)
+	if err != nil {
+		return nil, withChoice(err)
+	}
+	without, err := m.Tokenizer().RawBOS("x", "", tokenize.BOSNone)
+	if err != nil {
+		return nil, withChoice(err)
+	}
+	return with.IDs[:len(with.IDs)-len(without.IDs)], nil
+}
+
+// whole encodes a text as it stands, special tokens that it spells out as these. A BOS is in
+// front by bos: with none there is none but the text's own; with auto and add one that the text
+// spells out too is an error; with extra it stands there as with auto whatever the text has.
+func (m *Model) whole(text string, bos tokenize.BOS) ([]int32, error) {
+	if text == "" {
+		return nil, errors.New("empty, wanted text")
+	}
+	var front []int32
+	switch bos {
+	case tokenize.BOSAuto, tokenize.BOSAdd:
+		e, err := m.Tokenizer().RawBOS(text, "", bos)
+		return e.IDs, withChoice(err)
+	case tokenize.BOSExtra:
+		var err error
+		if front, err = m.front(tokenize.BOSAuto); err != nil {
+			return nil, err
+		}
+	}
+	ids, _, err := m.Tokenizer().Encode(text)
+	return slices.Concat(front, ids), err
 }

@@ -100,7 +100,7 @@ func (s *Server) reward(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	replies, err := r.replies(s.limits)
+	replies, err := repliesOf(r.Reply, r.Replies, s.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,10 @@ func (s *Server) reward(ctx context.Context, c *call) (any, error) {
 }
 
 func (s *Server) needPair() error {
-	if s.base < 0 {
+	switch {
+	case len(s.models) == 0:
+		return fail(http.StatusNotFound, "invalid_request_error", "", "no_pair", "the server has an explicit reward model alone (/v1/reward), and implicit rewards are between two language models: start it with -tuned and -base too")
+	case s.base < 0:
 		return fail(http.StatusNotFound, "invalid_request_error", "", "no_pair", "the server has one model, and rewards are between two: start it with -tuned and -base")
 	}
 	return nil
@@ -166,21 +169,23 @@ func (s *Server) betaOf(beta *float64) (float64, error) {
 	return *beta, nil
 }
 
-// chat is the prompt as messages.
-func (r *rewardRequest) chat() ([]tokenize.Message, error) {
-	messages := !strictjson.Null(r.Messages)
+// chatOf is a prompt, or messages in place of it, as messages.
+func chatOf(prompt *string, raw json.RawMessage) ([]tokenize.Message, error) {
+	messages := !strictjson.Null(raw)
 	switch {
-	case messages == (r.Prompt != nil):
+	case messages == (prompt != nil):
 		return nil, refuse("prompt", "wanted prompt or messages, one of them")
 	case !messages:
-		return user(*r.Prompt), nil
+		return user(*prompt), nil
 	}
-	chat, err := readMessages(r.Messages)
-	if err != nil {
-		return nil, err
-	}
-	if len(chat) == 1 && chat[0].Role == "user" {
-		return chat, nil
+	return readMessages(raw)
+}
+
+// chat is the prompt as messages.
+func (r *rewardRequest) chat() ([]tokenize.Message, error) {
+	chat, err := chatOf(r.Prompt, r.Messages)
+	if err != nil || len(chat) == 1 && chat[0].Role == "user" {
+		return chat, err
 	}
 	for i, as := range []string{r.Rendering.Tuned, r.Rendering.Base} {
 		if as == "raw" {
@@ -190,15 +195,16 @@ func (r *rewardRequest) chat() ([]tokenize.Message, error) {
 	return chat, nil
 }
 
-func (r *rewardRequest) replies(limits Limits) ([]string, error) {
-	list := !strictjson.Null(r.Replies)
+// repliesOf is a reply, or several in place of it.
+func repliesOf(reply *string, raw json.RawMessage, limits Limits) ([]string, error) {
+	list := !strictjson.Null(raw)
 	switch {
-	case list == (r.Reply != nil):
+	case list == (reply != nil):
 		return nil, refuse("reply", "wanted reply or replies, one of them")
 	case !list:
-		return []string{*r.Reply}, nil
+		return []string{*reply}, nil
 	}
-	replies, err := stringList(r.Replies, limits)
+	replies, err := stringList(raw, limits)
 	if err == nil && len(replies) == 0 {
 		err = errors.New("an empty list, wanted at least one")
 	}
@@ -260,8 +266,8 @@ func user(prompt string) []tokenize.Message {
 
 // scorePairs fills in the results of both models, whose texts wait in the queue together.
 func (s *Server) scorePairs(ctx context.Context, c *call, user string, pairs []*implicit.Reward) error {
-	tuned := &work{client: c.client + " " + user, model: s.tuned, each: func(n int, a logprob.Result) { pairs[n].Tuned = a }}
-	base := &work{client: tuned.client, model: s.base, each: func(n int, a logprob.Result) { pairs[n].Base = a }}
+	tuned := &work{client: c.client + " " + user, model: s.tuned, each: func(n int, a answer) { pairs[n].Tuned = a.Result }}
+	base := &work{client: tuned.client, model: s.base, each: func(n int, a answer) { pairs[n].Base = a.Result }}
 	for _, r := range pairs {
 		tuned.queries = append(tuned.queries, logprob.RequestOf(r.TunedText))
 		base.queries = append(base.queries, logprob.RequestOf(r.BaseText))

@@ -38,10 +38,11 @@ func (m *Model) with(bos string) *Model {
 	return &other
 }
 
-// Options say what is served. Models or Tuned and Base are needed.
+// Options say what is served. Tuned or RM is needed.
 type Options struct {
 	Tuned *Model  // with Base: the pair between which rewards are; the first model of completions
-	Base  *Model  // nil: completions of Tuned alone, no rewards
+	Base  *Model  // nil: completions of Tuned alone, no implicit rewards
+	RM    *RM     // explicit reward model, beside the others or alone
 	Beta  float64 // factor of the rewards where a request does not say; 0 means 1
 
 	Limits   Limits
@@ -53,8 +54,10 @@ type Options struct {
 
 // Server answers requests. Close it when it is no longer needed.
 type Server struct {
-	models      []*Model
-	tuned, base int // of models; base -1 without a pair
+	models      []*Model // language models
+	tuned, base int      // of models; base -1 without a pair
+	rm          *RM      // nil for none; the queue's model after models
+	reader      *Model   // rm as it reads text
 	beta        float64
 	limits      Limits
 	token       string
@@ -75,10 +78,10 @@ type Server struct {
 
 // New makes a server and starts its worker. Nothing is listened on: see Serve and Handler.
 func New(o Options) (*Server, error) {
-	if o.Tuned == nil {
-		return nil, errors.New("serve: no model, wanted Options.Tuned")
+	if o.Tuned == nil && (o.RM == nil || o.Base != nil) {
+		return nil, errors.New("serve: no model, wanted Options.Tuned or Options.RM")
 	}
-	s := &Server{models: []*Model{o.Tuned}, base: -1, beta: o.Beta, limits: o.Limits.withDefaults(), token: o.Token,
+	s := &Server{base: -1, beta: o.Beta, limits: o.Limits.withDefaults(), token: o.Token,
 		loopback: o.Loopback, log: o.Log, logTexts: o.LogTexts, metrics: newMetrics(), patience: patience, started: time.Now()}
 	if s.beta == 0 {
 		s.beta = 1
@@ -86,12 +89,23 @@ func New(o Options) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	if o.Tuned != nil {
+		s.models = append(s.models, o.Tuned)
+	}
 	if o.Base != nil {
 		s.models = append(s.models, o.Base)
 		s.base = 1
 	}
+	var scorers []scorer
+	for _, m := range s.models {
+		scorers = append(scorers, m.scorer())
+	}
+	if s.rm = o.RM; s.rm != nil {
+		s.reader = s.rm.reader()
+		scorers = append(scorers, s.rm.scorer())
+	}
 	s.bodies.limit = s.limits.Bodies
-	s.queue = newQueue(s.models, s.limits, s.metrics, s.log.Error)
+	s.queue = newQueue(scorers, s.limits, s.metrics, s.log.Error)
 	s.metrics.gauge("admitted_requests", "Requests that wait or are computed.", func() float64 { n, _ := s.queue.waiting(); return float64(n) })
 	s.metrics.gauge("admitted_tokens", "Tokens of these requests.", func() float64 { _, n := s.queue.waiting(); return float64(n) })
 	s.metrics.gauge("held_body_bytes", "Bytes of request bodies held.", func() float64 { return float64(s.bodies.held.Load()) })
@@ -127,6 +141,11 @@ func (s *Server) posts() map[string]endpoint {
 		"/v1/completions":         s.completions,
 		"/v1/next_token_logprobs": s.next,
 		"/v1/implicit_reward":     s.reward,
+		"/v1/reward":              s.explicit,
+		"/classify":               s.classify,
+		"/pooling":                s.pooling,
+		"/score":                  s.score,
+		"/v1/score":               s.score,
 		"/get_reward":             s.trainer,
 		"/tokenize":               s.tokenize,
 		"/detokenize":             s.detokenize,

@@ -91,16 +91,12 @@ func (r *tokenizeRequest) ids(m *Model, t *tokenize.Tokenizer, chat, bos bool) (
 			return nil, refuse("prompt", "prompt: %v", err)
 		}
 		return text.IDs, nil
-	case bos: // what stands before any text
-		with, err := m.raw("x", "")
+	case bos:
+		front, err := m.front(m.bos())
 		if err != nil {
 			return nil, refuse("prompt", "prompt: %v", err)
 		}
-		without, err := t.RawBOS("x", "", tokenize.BOSNone)
-		if err != nil {
-			return nil, refuse("prompt", "prompt: %v", err)
-		}
-		return with.IDs[:len(with.IDs)-len(without.IDs)], nil
+		return front, nil
 	}
 	ids, _, err := t.Encode(*r.Prompt)
 	if err != nil {
@@ -140,11 +136,14 @@ func (s *Server) detokenize(_ context.Context, c *call) (any, error) {
 	return map[string]string{"prompt": t.Decode(lists[0]...)}, nil
 }
 
-// tokenizer finds a model that has one.
+// tokenizer finds a model that has one: a language model, or the reward model.
 func (s *Server) tokenizer(name string) (*Model, *tokenize.Tokenizer, error) {
-	m, _, err := s.model(name)
-	if err != nil {
-		return nil, nil, err
+	m := s.reader
+	if !s.isRM(name) {
+		var err error
+		if m, _, err = s.model(name); err != nil {
+			return nil, nil, err
+		}
 	}
 	if m.Tokenizer() == nil {
 		return nil, nil, fail(http.StatusNotFound, "invalid_request_error", "model", "no_tokenizer", "the model %s has no tokenizer", m.Name)
@@ -181,10 +180,15 @@ func readMessages(raw json.RawMessage) ([]tokenize.Message, error) {
 	if err != nil {
 		return nil, refuse("messages", "messages: wanted a list of objects with role and content, both strings")
 	}
+	return messagesOf(list)
+}
+
+func messagesOf(list []json.RawMessage) ([]tokenize.Message, error) {
 	if len(list) == 0 {
 		return nil, refuse("messages", "messages: an empty list, wanted at least one message")
 	}
 	messages := make([]tokenize.Message, len(list))
+	var err error
 	for i, raw := range list {
 		if messages[i], err = readMessage(raw); err != nil {
 			return nil, refuse("messages", "messages: message %d %v", i, err)

@@ -24,12 +24,15 @@ type trainerRequest struct {
 
 // trainerResponse has a value a query in each list, as OpenRLHF reads it, and null for a
 // query without a reward, or what the address says in place of null. Errors, which OpenRLHF
-// does not read, say why there is none.
+// does not read, say why there is none, and Reward and Rendering which rewards these are where
+// the server has an explicit reward model.
 type trainerResponse struct {
-	Rewards []*float64            `json:"rewards"`
-	Scores  []*float64            `json:"scores"`
-	Logs    map[string][]*float64 `json:"extra_logs"`
-	Errors  []trainerError        `json:"errors,omitempty"`
+	Rewards   []*float64            `json:"rewards"`
+	Scores    []*float64            `json:"scores"`
+	Logs      map[string][]*float64 `json:"extra_logs"`
+	Errors    []trainerError        `json:"errors,omitempty"`
+	Reward    string                `json:"reward,omitempty"`    // explicit or implicit
+	Rendering *rmRendering          `json:"rendering,omitempty"` // of explicit ones
 }
 
 type trainerError struct {
@@ -37,7 +40,30 @@ type trainerError struct {
 	Message string `json:"message"`
 }
 
-// trainer is the pair as the reward model of a training run. A reply is what a query holds
+// trainer is the reward model of a training run: the explicit one where the server has one and
+// the address does not ask for the pair (?reward=implicit), else the pair.
+func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
+	var r trainerRequest
+	if err := decode(c.body, &r); err != nil {
+		return nil, err
+	}
+	kind := "implicit"
+	if s.rm != nil {
+		kind = "explicit"
+	}
+	if given, ok := c.URL.Query()["reward"]; ok {
+		if len(given) > 1 || given[0] != "explicit" && given[0] != "implicit" {
+			return nil, refuse("reward", "reward: %.40q, wanted one of explicit and implicit", given)
+		}
+		kind = given[0]
+	}
+	if kind == "explicit" {
+		return s.trainerExplicit(ctx, c, r)
+	}
+	return s.trainerImplicit(ctx, c, r)
+}
+
+// trainerImplicit answers with the pair's rewards. A reply is what a query holds
 // after its prompt, its end-of-text token included where the trainer sends it; a reply of
 // nothing has the reward 0.
 //
@@ -49,11 +75,7 @@ type trainerError struct {
 // server would. The address says how prompts are read, and beta:
 //
 //	http://127.0.0.1:8000/get_reward?tuned=raw&base=raw&beta=0.1
-func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
-	var r trainerRequest
-	if err := decode(c.body, &r); err != nil {
-		return nil, err
-	}
+func (s *Server) trainerImplicit(ctx context.Context, c *call, r trainerRequest) (any, error) {
 	if err := s.needPair(); err != nil {
 		return nil, err
 	}
@@ -61,16 +83,9 @@ func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	queries, err := s.strings(r.Query, "query")
+	queries, prompts, err := s.queries(r)
 	if err != nil {
 		return nil, err
-	}
-	prompts, err := s.strings(r.Prompts, "prompts")
-	if err != nil {
-		return nil, err
-	}
-	if len(queries) != len(prompts) {
-		return nil, refuse("prompts", "%d prompts for %d queries, wanted one each", len(prompts), len(queries))
 	}
 	pairs := make([]*implicit.Reward, len(queries)) // nil for one without a reward
 	var toScore []*implicit.Reward
@@ -89,33 +104,62 @@ func (s *Server) trainer(ctx context.Context, c *call) (any, error) {
 		}
 		pairs[i] = p
 	}
-	if len(bad) == len(queries) {
-		return nil, refuse("query", "query 0: %s", bad[0].Message)
-	}
-	for _, e := range bad {
-		s.log.Warn("no reward", "path", c.URL.Path, "query", e.Index, "of", len(queries), "error", e.Message)
+	if err := s.unscored(c, bad, len(queries)); err != nil {
+		return nil, err
 	}
 	if err := s.scorePairs(ctx, c, "", toScore); err != nil {
 		return nil, err
 	}
 	out := trainerResponse{Logs: map[string][]*float64{}, Errors: bad}
-	list := func(value func(p *implicit.Reward) float64) []*float64 {
-		values := make([]*float64, len(pairs))
-		for i, p := range pairs {
-			if p != nil {
-				values[i] = number(value(p))
-			}
-			if values[i] == nil {
-				values[i] = o.missing
-			}
-		}
-		return values
+	if s.rm != nil {
+		out.Reward = "implicit"
 	}
+	list := func(value func(p *implicit.Reward) float64) []*float64 { return listOf(pairs, value, o.missing) }
 	out.Rewards = list(func(p *implicit.Reward) float64 { return p.Value() })
 	out.Scores = out.Rewards
 	out.Logs["logp_tuned"] = list(func(p *implicit.Reward) float64 { return p.Tuned.Sum() })
 	out.Logs["logp_base"] = list(func(p *implicit.Reward) float64 { return p.Base.Sum() })
 	return out, nil
+}
+
+// listOf are the values of what was scored, and missing, which may be null, in place of those
+// that were not (nil) or that JSON has not.
+func listOf[T any](scored []*T, value func(*T) float64, missing *float64) []*float64 {
+	values := make([]*float64, len(scored))
+	for i, x := range scored {
+		if x != nil {
+			values[i] = number(value(x))
+		}
+		if values[i] == nil {
+			values[i] = missing
+		}
+	}
+	return values
+}
+
+// queries reads a request's texts, and its prompts where it has them, one each.
+func (s *Server) queries(r trainerRequest) (queries, prompts []string, err error) {
+	if queries, err = s.strings(r.Query, "query"); err != nil {
+		return nil, nil, err
+	}
+	if prompts, err = s.strings(r.Prompts, "prompts"); err != nil {
+		return nil, nil, err
+	}
+	if len(queries) != len(prompts) {
+		return nil, nil, refuse("prompts", "%d prompts for %d queries, wanted one each", len(prompts), len(queries))
+	}
+	return queries, prompts, nil
+}
+
+// unscored logs the queries without a reward. It is an error if these are all.
+func (s *Server) unscored(c *call, bad []trainerError, queries int) error {
+	if len(bad) == queries {
+		return refuse("query", "query 0: %s", bad[0].Message)
+	}
+	for _, e := range bad {
+		s.log.Warn("no reward", "path", c.URL.Path, "query", e.Index, "of", queries, "error", e.Message)
+	}
+	return nil
 }
 
 // trainerOptions are those of the address.
@@ -140,18 +184,21 @@ func (s *Server) trainerOptions(c *call) (o trainerOptions, err error) {
 			how.BOS = &values[0]
 		case name == "system":
 			how.System = &values[0]
-		case name == "beta" || name == "missing":
-			v, err := strconv.ParseFloat(values[0], 64)
-			if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-				return o, refuse(name, "%s: %.20q, wanted a number", name, values[0])
+		case name == "beta":
+			if beta, err = numberOf(name, values[0]); err != nil {
+				return o, err
 			}
-			if name == "beta" {
-				beta = &v
-			} else {
-				o.missing = &v
+		case name == "missing":
+			if o.missing, err = numberOf(name, values[0]); err != nil {
+				return o, err
 			}
+		case name == "reward":
 		default:
-			return o, refuse(name, "unrecognized parameter of the address: %.40q, wanted tuned, base, bos, system, beta or missing", name)
+			wanted := "tuned, base, bos, system, beta or missing"
+			if s.rm != nil {
+				wanted = "reward, " + wanted
+			}
+			return o, refuse(name, "unrecognized parameter of the address: %.40q, wanted %s", name, wanted)
 		}
 	}
 	if err := o.as.fill(s.models); err != nil {
@@ -164,6 +211,15 @@ func (s *Server) trainerOptions(c *call) (o trainerOptions, err error) {
 	o.pair.Base = s.models[s.base].ofTrainer(o.pair.Base, o.as.Base)
 	o.pair.Beta, err = s.betaOf(beta)
 	return o, err
+}
+
+// numberOf reads a number of the address.
+func numberOf(name, value string) (*float64, error) {
+	v, err := strconv.ParseFloat(value, 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil, refuse(name, "%s: %.20q, wanted a number", name, value)
+	}
+	return &v, nil
 }
 
 // ofTrainer is a policy for prompts as a trainer sends them: with a BOS already in raw text,
@@ -183,16 +239,24 @@ func (m *Model) ofTrainer(p *implicit.Policy, as string) *implicit.Policy {
 			}
 			return p.Encode(it)
 		}
-		ids, _, err := t.Encode(it.Prompt)
-		if err != nil {
+		switch token, err := specialIn(t, it.Prompt); {
+		case err != nil:
 			return tokenize.Encoded{}, err
-		}
-		if at := slices.IndexFunc(ids, t.IsSpecial); at >= 0 {
-			return tokenize.Encoded{}, fmt.Errorf("the prompt holds %q, as a chat template writes it, and would be rendered by the template once more: post to /get_reward?tuned=raw&base=raw", t.Decode(ids[at]))
+		case token != "":
+			return tokenize.Encoded{}, fmt.Errorf("the prompt holds %q, as a chat template writes it, and would be rendered by the template once more: post to /get_reward?tuned=raw&base=raw", token)
 		}
 		return p.Encode(it)
 	}
 	return &q
+}
+
+// specialIn returns the first special token that a text spells out, "" for none.
+func specialIn(t *tokenize.Tokenizer, text string) (string, error) {
+	ids, _, err := t.Encode(text)
+	if at := slices.IndexFunc(ids, t.IsSpecial); at >= 0 {
+		return t.Decode(ids[at]), err
+	}
+	return "", err
 }
 
 // strings reads a list of strings that must be there.
