@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/implicitreward/implicitreward/implicit"
+	"github.com/implicitreward/implicitreward/implicit/implicittest"
 	"github.com/implicitreward/implicitreward/implicit/preference"
 )
 
@@ -29,6 +31,43 @@ func ExampleRead() {
 	// 1 Hi [Hello] [Go] [source]
 	// 2 Hi [Hello] [Go] []
 	// 3 no "chosen", found "prompt", "response_1", "response_2", "preference_strength"
+}
+
+// The implicit reward of a pair and an explicit reward model on the same rows. The models here
+// are made up; implicit.Load and rewardmodel.Load load real ones.
+func ExampleScore() {
+	ctx := context.Background()
+	data := `{"prompt": "Hi", "chosen": "Hello", "rejected": "Go"}
+{"prompt": "Hi", "chosen": "Hello", "rejected": ""}
+{"prompt": "Bye", "chosen": ["Bye!", "See you"], "rejected": "Go"}`
+	models := preference.Models{
+		Pair: implicit.Pair{Tuned: (&implicittest.Fake{Seed: 1}).Chat(), Base: (&implicittest.Fake{Seed: 2}).Chat()},
+		RM:   &implicittest.FakeRM{},
+	}
+	var rows []preference.Scored
+	for s, err := range preference.Score(ctx, models, preference.Read(ctx, strings.NewReader(data))) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if s.Err != nil {
+			fmt.Println(s.Number, s.Err)
+		}
+		rows = append(rows, s)
+	}
+	summary := preference.Summarize(rows, models)
+	for _, a := range summary.All.Measures {
+		fmt.Println(a.Measure, a.Wins, "of", summary.All.Pairs)
+	}
+	// Output:
+	// 2 rejected: empty, wanted text
+	// reward 1 of 2
+	// reward_per_token 1 of 2
+	// reward_per_byte 1 of 2
+	// tuned 0 of 2
+	// tuned_per_token 0 of 2
+	// tuned_per_byte 0 of 2
+	// explicit_reward 1 of 2
 }
 
 // BenchmarkRead reads a megabyte of preferences.
