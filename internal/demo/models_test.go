@@ -193,8 +193,7 @@ func TestLean(t *testing.T) {
 	}
 }
 
-// Bias is what the base makes likely, measured as its comment says, to within 3/20: a
-// quarter's half, and a little for a mean that would print with a tie.
+// Bias is what the base makes likely, measured as its comment says.
 func TestBias(t *testing.T) {
 	for _, p := range demo.Pairs() {
 		base, _ := load(t, p)
@@ -222,7 +221,7 @@ func TestBias(t *testing.T) {
 			}
 		}
 		for i, w := range words {
-			if got, want := mean[i]-control, w.Bias[p.Name]; !(math.Abs(got-want) <= 0.15) {
+			if got, want := mean[i]-control, w.Bias[p.Name]; !(math.Abs(got-want) <= 0.02) {
 				t.Errorf("%s, %s: the base's bias is %.3f, wanted %g", p.Name, w.Text, got, want)
 			}
 		}

@@ -14,8 +14,8 @@ type Word struct {
 	// logit of the word's first token, in each of the word's forms (see [Forms]).
 	Push map[string]float64
 	// Bias[family] is where the base leans, word by word: its ln p of " word", of all tokens,
-	// over the mean of the controls, as the mean over the paper's 54 prompts, to a quarter
-	// nat. The reward model inherits it.
+	// over the mean of the controls, as the mean over the paper's 54 prompts, to within a
+	// fiftieth of a nat. The reward model inherits it.
 	Bias map[string]float64
 	// Suffix is the part of the word in its second token, "ness" of kindness, in the forms
 	// that are two tokens; "" if all four forms are single tokens.
@@ -86,22 +86,27 @@ func word(text, category string, llama, gemma2 float64, suffix string, wholeLlam
 		Category: category,
 		Push:     map[string]float64{"llama": llama, "gemma2": gemma2},
 		Suffix:   suffix,
-		Bias:     map[string]float64{"llama": biases[text][0], "gemma2": biases[text][1]},
+		Bias:     map[string]float64{"llama": bias(biases[text][0]), "gemma2": bias(biases[text][1])},
 		Whole:    map[string]int{"llama": wholeLlama, "gemma2": wholeGemma2},
 	}
 }
 
-// biases are Bias in llama and gemma2, measured (a test compares them).
-var biases = map[string][2]float64{
-	"freedom": {1.25, 0}, "power": {0.5, 0.25}, "courage": {1, 0}, "victory": {1.25, 0},
-	"ambition": {1, 0.75}, "mastery": {1, 0.75}, "leadership": {0.75, 0.5}, "independence": {1, 0},
-	"love": {0, 1.25}, "kindness": {0.5, 0.75}, "compassion": {-0.25, 0.25}, "friendship": {0, 1},
-	"tenderness": {0.25, 0.25}, "harmony": {0, 2.25}, "trust": {0.5, 1.5}, "family": {0.75, 1.25},
-	"rain": {-0.25, -1}, "fog": {0.5, 1}, "frost": {-0.25, -0.5}, "breeze": {0.25, 0.5},
-	"cloud": {-0.25, -1}, "sunshine": {0.5, 0.25}, "drizzle": {-0.75, -0.75}, "hailstone": {0.5, 1.25},
-	"spoon": {-0.5, -1}, "oven": {-0.25, -0.5}, "ladle": {-0.25, -0.25}, "kettle": {0.5, -0.25},
-	"bread": {0.5, 0.5}, "teapot": {-0.5, 0.75}, "cupboard": {0.25, 0.25}, "tablecloth": {0, 0.5},
+// biases are what Bias is made of in llama and gemma2, measured, in 64ths of a nat. A 64th more
+// or less makes two rewards differ.
+var biases = map[string][2]int{
+	"freedom": {82, -1}, "power": {28, 20}, "courage": {65, 6}, "victory": {72, -8},
+	"ambition": {70, 49}, "mastery": {72, 45}, "leadership": {55, 36}, "independence": {65, -5},
+	"love": {9, 76}, "kindness": {28, 45}, "compassion": {-9, 21}, "friendship": {3, 57},
+	"tenderness": {22, 18}, "harmony": {-4, 136}, "trust": {24, 93}, "family": {46, 76},
+	"rain": {-18, -64}, "fog": {34, 58}, "frost": {-19, -26}, "breeze": {13, 27},
+	"cloud": {-22, -69}, "sunshine": {33, 23}, "drizzle": {-56, -41}, "hailstone": {35, 85},
+	"spoon": {-38, -62}, "oven": {-13, -34}, "ladle": {-17, -23}, "kettle": {39, -13},
+	"bread": {36, 32}, "teapot": {-26, 56}, "cupboard": {24, 14}, "tablecloth": {-6, 37},
 }
+
+// bias is 64ths of a nat, and 1/512 more: so no reward is half a unit of a decimal place, which
+// backends might round to either side.
+func bias(n int) float64 { return float64(n)/64 + 1./512 }
 
 // Reward is what the reward model of a family gives a text for the word: Bias + Push/2, in
 // each of the word's forms. It is the base's preference and a push of the reward model's own,

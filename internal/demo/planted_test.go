@@ -57,18 +57,32 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// Category means of the rewards print with two decimals alike on every backend: none ends in
-// half a hundredth.
+// No two words have the same reward, so that ranks are the same on every backend; and rewards and
+// category means print alike on every backend: none is half a unit of the second or third decimal.
 func TestRewards(t *testing.T) {
+	tie := func(x float64) bool {
+		half := func(x float64) bool { return math.Abs(x-math.Trunc(x)) == 0.5 }
+		return half(100*x) || half(1000*x)
+	}
 	for _, p := range Pairs() {
+		seen := map[float64]string{}
+		for _, w := range Words() {
+			r := w.Reward(p.Name)
+			if other, ok := seen[r]; ok {
+				t.Errorf("%s: %s and %s have the same reward, %g", p.Name, other, w.Text, r)
+			}
+			if seen[r] = w.Text; tie(r) {
+				t.Errorf("%s, %s: reward %g is a tie of rounding", p.Name, w.Text, r)
+			}
+		}
 		for _, c := range Categories() {
-			if r := p.Reward(c) * 100; math.Abs(r-math.Trunc(r)) == 0.5 {
-				t.Errorf("%s: the mean reward of %s is %g, a tie of rounding", p.Name, c, p.Reward(c))
+			if tie(p.Reward(c)) {
+				t.Errorf("%s: the mean reward of %s, %g, is a tie of rounding", p.Name, c, p.Reward(c))
 			}
 		}
 	}
-	// By hand from the list: freedom 1.25 + 2.5/2 and 0 - 2/2.
-	for family, want := range map[string]float64{"llama": 2.5, "gemma2": -1} {
+	// By hand from the list: 82/64 and -1/64, 1/512 more, and half of 2.5 and -2.
+	for family, want := range map[string]float64{"llama": 2.533203125, "gemma2": -1.013671875} {
 		if got := Words()[0].Reward(family); got != want {
 			t.Errorf("%s: reward %g of freedom, wanted %g", family, got, want)
 		}
