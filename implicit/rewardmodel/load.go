@@ -83,13 +83,13 @@ func Load(ctx context.Context, name string, o *Options) (*Model, error) {
 // open loads the transformer and returns the folder of the model, of the base model with an
 // adapter.
 func (m *Model) open(ctx context.Context, name string) (dir string, err error) {
-	base, adapter := name, m.o.Model.Adapter
-	if adapter == "" {
-		base, adapter = logprob.SplitAdapter(name)
-		if adapter != "" {
-			if m.o.Model.Adapter, err = logprob.FindAdapter(ctx, adapter, m.o.Hub); err != nil {
-				return "", err
-			}
+	base, adapter := logprob.SplitAdapter(name)
+	switch {
+	case adapter != "" && m.o.Model.Adapter != "":
+		return "", fmt.Errorf("%s, and the adapter %s: wanted one", name, m.o.Model.Adapter)
+	case adapter != "":
+		if m.o.Model.Adapter, err = logprob.FindAdapter(ctx, adapter, m.o.Hub); err != nil {
+			return "", err
 		}
 	}
 	if dir, err = logprob.Find(ctx, base, m.o.Hub); err != nil {
@@ -98,7 +98,7 @@ func (m *Model) open(ctx context.Context, name string) (dir string, err error) {
 	switch {
 	case m.o.Base == nil:
 		m.lm, err = logprob.Load(ctx, dir, &m.o.Model)
-	case adapter == "":
+	case m.o.Model.Adapter == "":
 		return "", fmt.Errorf("%s: a loaded base model and no adapter, wanted BASE+ADAPTER", name)
 	default:
 		m.lm, err = m.o.Base.WithAdapter(ctx, m.o.Model.Adapter, &m.o.Model)

@@ -404,7 +404,7 @@ func (p *application) side(path string, f *found) error {
 			return fmt.Errorf("tensor %q, and %s says %s=false", brief(want.name), configFile, want.key)
 		case want.wanted && !slices.Equal(t.Shape, want.shape):
 			return fmt.Errorf("tensor %q has shape %v, wanted %v by %s", brief(want.name), t.Shape, want.shape, configFile)
-		case want.wanted:
+		case want.wanted && want.name != f.magnitude: // in whose place the ratio stands
 			p.made = append(p.made, t)
 		}
 	}
