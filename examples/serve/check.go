@@ -11,8 +11,12 @@ import (
 func (o *flags) check(f *cli.Flags) error {
 	pair := o.Tuned != "" || o.Base != ""
 	switch {
-	case pair == (o.model != ""):
+	case pair && o.model != "":
 		return cli.Usagef("wanted -tuned and -base, or -model")
+	case !pair && o.model == "" && o.rm.RM == "":
+		return cli.Usagef("wanted -tuned and -base, or -model, or -rm, alone or beside these")
+	case len(o.TunedAll) > 1 || len(o.rm.RMAll) > 1:
+		return cli.Usagef("a second -tuned or -rm, wanted one model of each kind")
 	case pair && (o.Tuned == "" || o.Base == ""):
 		return cli.Usagef("-tuned and -base belong together")
 	case o.log != "text" && o.log != "json" && o.log != "none":
@@ -23,6 +27,9 @@ func (o *flags) check(f *cli.Flags) error {
 		return cli.Usagef("-max-texts, -max-tokens, -max-requests and -max-queue: wanted numbers above 0")
 	}
 	if err := o.sizes(); err != nil {
+		return err
+	}
+	if err := o.rm.Check(f); err != nil {
 		return err
 	}
 	if err := o.Check(f, "chat"); err != nil { // a request may ask for a chat

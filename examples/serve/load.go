@@ -36,7 +36,7 @@ func (o *flags) server(ctx context.Context, stderr io.Writer) (server *serve.Ser
 	}
 	loader.Remember(o.promptBytes, o.answerBytes)
 	if err = o.load(ctx, loader, &options); err == nil {
-		err = logInvariance(options.Log, options.Tuned, options.Base)
+		err = logInvariance(&options)
 	}
 	if err == nil {
 		server, err = serve.New(options)
@@ -50,28 +50,44 @@ func (o *flags) server(ctx context.Context, stderr io.Writer) (server *serve.Ser
 // logInvariance says of each model whether the numbers of short texts depend on what other
 // clients ask (logprob.Model.BatchInvariant). It measures that, which would otherwise wait for
 // the first request.
-func logInvariance(log *slog.Logger, models ...*serve.Model) error {
-	for _, m := range models {
+func logInvariance(o *serve.Options) error {
+	say := func(name string, model any) error {
+		m, ok := model.(interface{ BatchInvariant() (bool, error) })
+		if !ok {
+			return nil
+		}
+		invariant, err := m.BatchInvariant()
+		if err == nil && o.Log != nil {
+			o.Log.Info("numbers of short texts", "model", name, "batch-invariant", invariant)
+		}
+		return err
+	}
+	for _, m := range []*serve.Model{o.Tuned, o.Base} {
 		if m == nil {
 			continue
 		}
-		lm, ok := m.LM.(interface{ BatchInvariant() (bool, error) })
-		if !ok {
-			continue
+		if err := say(m.Name, m.LM); err != nil {
+			return err
 		}
-		invariant, err := lm.BatchInvariant()
+	}
+	if o.RM == nil {
+		return nil
+	}
+	return say(o.RM.Name, o.RM.RM)
+}
+
+// load loads the model or the pair, and the reward model.
+func (o *flags) load(ctx context.Context, loader *cli.Loader, to *serve.Options) error {
+	if o.rm.RM != "" {
+		rm, err := loader.RM(ctx, &o.rm)
 		if err != nil {
 			return err
 		}
-		if log != nil {
-			log.Info("numbers of short texts", "model", m.Name, "batch-invariant", invariant)
+		to.RM = serve.NewRM(rm.Model, rm.Name)
+		if o.model == "" && o.Tuned == "" {
+			return nil
 		}
 	}
-	return nil
-}
-
-// load loads the model or the pair.
-func (o *flags) load(ctx context.Context, loader *cli.Loader, to *serve.Options) error {
 	if o.model != "" {
 		m, err := loader.Load(ctx, o.model)
 		if err != nil {

@@ -1,8 +1,10 @@
-// Serve answers for log-probabilities and implicit rewards over HTTP, in the forms that
-// evaluation harnesses (lm-eval's local-completions, clients of OpenAI's completions) and
-// trainers (OpenRLHF's remote reward model) send. See internal/serve for how.
+// Serve answers for log-probabilities, implicit rewards and those of an explicit reward model
+// over HTTP, in the forms that evaluation harnesses (lm-eval's local-completions, clients of
+// OpenAI's completions), trainers (OpenRLHF's remote reward model) and clients of vLLM's reward
+// models send. See internal/serve for how.
 //
 //	serve -tuned HuggingFaceTB/SmolLM2-135M-Instruct -base HuggingFaceTB/SmolLM2-135M
+//	serve -rm Skywork/Skywork-Reward-V2-Qwen3-0.6B
 package main
 
 import (
@@ -19,19 +21,23 @@ import (
 
 func main() { cli.Main("serve", run) }
 
-const purpose = `answers for log-probabilities and implicit rewards over HTTP:
+const purpose = `answers for log-probabilities and rewards over HTTP:
 
   /v1/completions          OpenAI's form, for scoring: echo, logprobs, max_tokens 0 or 1
   /v1/next_token_logprobs  ln p of all tokens, or of those asked for, after a prompt
   /v1/implicit_reward      beta * (ln p_tuned(reply | prompt) - ln p_base(reply | prompt))
-  /get_reward              the same, as OpenRLHF's remote_rm_url asks for it
+  /v1/reward               the reward of an explicit reward model (-rm), alone or beside the others
+  /classify /score         the same in vLLM's forms, after its activation unless asked without
+  /get_reward              rewards as OpenRLHF's remote_rm_url asks for them: -rm's where there is
+                           one, or with ?reward=implicit those of the pair
   /tokenize /detokenize /tokenizer_info /v1/models /metrics /healthz /readyz /openapi.json
 
-and a page at / that explains them and scores a pair. The address http://127.0.0.1:8000
+and a page at / that explains them and scores a reply. The address http://127.0.0.1:8000
 is what the program listens on unless -listen says otherwise. Ctrl-C or SIGTERM ends it
 once what was accepted is answered.`
 
 const examples = `  serve -tuned HuggingFaceTB/SmolLM2-135M-Instruct -base HuggingFaceTB/SmolLM2-135M
+  serve -rm Skywork/Skywork-Reward-V2-Qwen3-0.6B
   serve -model ./model -dtype f32 -listen 127.0.0.1:9000
   serve -tuned ./tuned -base ./base -listen 0.0.0.0:8000 -token-file token.txt
   lm_eval --model local-completions --tasks arc_easy \
@@ -39,6 +45,7 @@ const examples = `  serve -tuned HuggingFaceTB/SmolLM2-135M-Instruct -base Huggi
 
 type flags struct {
 	cli.PairFlags
+	rm                             cli.RMFlags
 	model, listen, tokenFile, log  string
 	anyone, logTexts               bool
 	body, bodies, prompts, answers string
@@ -67,6 +74,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.DurationVar(&o.limits.Timeout, "timeout", 5*time.Minute, "`time` for a request at most, its wait included")
 	f.DurationVar(&o.limits.Wait, "wait", 2*time.Millisecond, "`time` for which an idle server gathers requests before it computes")
 	f.DurationVar(&o.grace, "grace", time.Minute, "`time` to finish accepted requests when the program is told to stop")
+	o.rm.RegisterRM(f)
 	o.RegisterBeta(f)
 	o.Register(f)
 	f.Lookup("tuned").Usage = "tuned `model` of a pair, likewise"

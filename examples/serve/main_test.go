@@ -50,7 +50,15 @@ func TestWrongUse(t *testing.T) {
 		code int
 		want string
 	}{
-		{"", 2, "wanted -tuned and -base, or -model"},
+		{"", 2, "wanted -tuned and -base, or -model, or -rm, alone or beside these"},
+		{"-rm a -tuned b", 2, "-tuned and -base belong together"},
+		{"-rm a -rm b", 2, "a second -tuned or -rm, wanted one model of each kind"},
+		{"-tuned a -tuned b -base c", 2, "a second -tuned or -rm, wanted one model of each kind"},
+		{"-model a -output x", 2, "-output is about a reward model, wanted -rm"},
+		{"-tuned a -base b -rm-as raw", 2, "-rm-as is about a reward model, wanted -rm"},
+		{"-rm a -rm-as x", 2, "-rm-as \"x\", wanted raw or chat"},
+		{"-rm a -pooling first", 2, "-pooling \"first\", wanted last, hf or hf-old"},
+		{"-rm /nowhere/at/all", 1, "/nowhere/at/all"},
 		{"-model a -tuned b -base c", 2, "wanted -tuned and -base, or -model"},
 		{"-tuned b", 2, "-tuned and -base belong together"},
 		{"-model a -beta 0", 2, "-beta 0, wanted a number above 0"},
@@ -180,5 +188,67 @@ func TestSIGTERM(t *testing.T) {
 	// What the log says was answered is what the clients got, the first request included.
 	if n := strings.Count(log.String(), `"status":200`); int64(n) != answered.Load()+1 {
 		t.Errorf("%d requests answered by the log, %d by the clients", n, answered.Load()+1)
+	}
+}
+
+// TestRM: the program serves a reward model, alone and beside a pair, says what it reads and
+// whether its numbers depend on others', and gives the planted rewards; a causal checkpoint in
+// its place is refused in one line.
+func TestRM(t *testing.T) {
+	tuned, base := pair(t)
+	rm, err := demo.Pair{Name: "llama"}.ExtractRM(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := demo.Moods()["best"]
+	for _, w := range demo.Words() {
+		if w.Text == "power" {
+			want += w.Reward("llama")
+		}
+	}
+	for _, c := range []struct {
+		more   []string
+		as     string
+		models int
+	}{{nil, "chat", 1}, {[]string{"-tuned", tuned, "-base", base}, "chat", 3}, {[]string{"-model", base, "-rm-as", "raw"}, "raw", 2}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r, w := io.Pipe()
+		var errs bytes.Buffer
+		done := make(chan error, 1)
+		go func() {
+			done <- run(ctx, nil, w, &errs, append([]string{"-backend", "go", "-log", "json", "-listen", "127.0.0.1:0", "-rm", rm}, c.more...))
+			w.Close()
+		}()
+		line, err := bufio.NewReader(r).ReadString('\n')
+		if err != nil {
+			t.Fatal(err, <-done)
+		}
+		resp, err := http.Post(strings.TrimPrefix(strings.TrimSpace(line), "serve: ")+"/v1/reward", "application/json", strings.NewReader(`{"prompt":"What is the best thing?","reply":" power","ids":true}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Model     string
+			Rendering struct{ As, BOS string }
+			Data      []struct{ Reward float64 }
+		}
+		err = json.NewDecoder(resp.Body).Decode(&got)
+		resp.Body.Close()
+		if err != nil || len(got.Data) != 1 || got.Data[0].Reward-want > 2e-5 || want-got.Data[0].Reward > 2e-5 || got.Model != rm || got.Rendering.As != c.as {
+			t.Errorf("%v: %+v %v, wanted %v", c.more, got, err, want)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("error %v after an orderly end", err)
+		}
+		if log := errs.String(); !strings.Contains(log, "linear head (score.weight [1 64])") || strings.Count(log, "batch-invariant") != c.models {
+			t.Errorf("%s", log)
+		}
+	}
+	var errs bytes.Buffer
+	err = run(t.Context(), nil, io.Discard, &errs, []string{"-backend", "go", "-rm", base})
+	if cli.Report("serve", err, &errs) != 1 || !strings.Contains(errs.String(), "no head") {
+		t.Errorf("%s, wanted that there is no head", &errs)
 	}
 }
