@@ -162,19 +162,16 @@ func (r *reader) transform(g *gated, n int) error {
 	return nil
 }
 
-// gateLayers reads gating.layers.*; bare reports whether they are ArmoRM's.
-func (r *reader) gateLayers(g *gated) (bare bool, err error) {
-	var at []int // of linear layers
+// gateModules returns the numbers of the gate's linear layers among gating.layers, and by how
+// much they rise: 1 in ArmoRM, where only linear layers have numbers, 3 in QRM-Llama, with ReLU
+// and BatchNorm after each, 4 in QRM-Gemma, with Dropout too, but before the last layer.
+func (r *reader) gateModules() (at []int, stride int, err error) {
 	norms := map[int]bool{}
-	const prefix = "gating.layers."
 	for _, name := range r.left {
-		rest, ok := strings.CutPrefix(name, prefix)
-		number, part, cut := strings.Cut(rest, ".")
-		if !ok || !cut {
-			continue
-		}
+		rest, ok := strings.CutPrefix(name, gatePrefix)
+		number, part, _ := strings.Cut(rest, ".")
 		i, err := strconv.Atoi(number)
-		if err != nil || i < 0 || i > 1000 || strconv.Itoa(i) != number {
+		if !ok || err != nil || i < 0 || strconv.Itoa(i) != number {
 			continue // left over
 		}
 		switch part {
@@ -187,35 +184,49 @@ func (r *reader) gateLayers(g *gated) (bare bool, err error) {
 	at = slices.DeleteFunc(at, func(i int) bool { return norms[i] })
 	slices.Sort(at)
 	if len(at) < 2 {
-		return false, errors.New("a gate (gating.layers) of fewer than two linear layers, wanted that of ArmoRM or QRM")
+		return nil, 0, errors.New("a gate (gating.layers) of fewer than two linear layers, wanted that of ArmoRM or QRM")
 	}
-	stride, last := 1, len(at)-1
 	switch {
-	case len(norms) > 0 && at[1] == 4:
-		stride, g.dropout = 4, true
-	case len(norms) > 0:
+	case len(norms) == 0:
+		stride = 1
+	case at[1] == 4:
+		stride = 4
+	default:
 		stride = 3
 	}
-	for k, i := range at {
-		want := k * stride
-		if k == last && stride == 4 {
-			want-- // no Dropout before the last layer
-		}
-		if i != want {
-			return false, fmt.Errorf("the gate's linear layers are gating.layers %v, wanted those of ArmoRM (0 1 2 3), QRM-Llama (0 3 6 9) or QRM-Gemma (0 4 8 11)", at)
-		}
+	want := make([]int, len(at))
+	for k := range want {
+		want[k] = k * stride
 	}
+	if stride == 4 {
+		want[len(want)-1]-- // no Dropout before the last layer
+	}
+	if !slices.Equal(at, want) {
+		return nil, 0, fmt.Errorf("the gate's linear layers are gating.layers %v, wanted those of ArmoRM (0 1 2 3), QRM-Llama (0 3 6 9) or QRM-Gemma (0 4 8 11)", at)
+	}
+	return at, stride, nil
+}
+
+const gatePrefix = "gating.layers."
+
+// gateLayers reads gating.layers.*; bare reports whether they are ArmoRM's.
+func (r *reader) gateLayers(g *gated) (bare bool, err error) {
+	at, stride, err := r.gateModules()
+	if err != nil {
+		return false, err
+	}
+	g.dropout = stride == 4
 	in := r.d
 	for k, i := range at {
-		bias := stride == 1 || k == last
+		last := k == len(at)-1
+		bias := stride == 1 || last
 		layer := gateLayer{}
-		name := prefix + strconv.Itoa(i)
-		if layer.linear, err = r.linear(name, 0, in, &bias); err != nil {
+		if layer.linear, err = r.linear(gatePrefix+strconv.Itoa(i), 0, in, &bias); err != nil {
 			return false, err
 		}
 		in = layer.out
-		if stride > 1 && k < last {
-			if layer.norm, err = r.batchNorm(prefix+strconv.Itoa(i+2), in); err != nil {
+		if stride > 1 && !last {
+			if layer.norm, err = r.batchNorm(gatePrefix+strconv.Itoa(i+2), in); err != nil {
 				return false, err
 			}
 		}

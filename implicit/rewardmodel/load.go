@@ -117,6 +117,10 @@ func (m *Model) load(name, dir string) error {
 	if m.head, err = find(m.lm, m.o.Output); err != nil {
 		return err
 	}
+	if adapter := m.o.Model.Adapter; adapter != "" { // the adapter's authors made the reward model
+		_, name = logprob.SplitAdapter(name)
+		dir = adapter
+	}
 	m.known = knownModel(name, dir)
 	m.known.label(m.head.facts())
 	if m.column, err = choose(m.head.facts(), m.o.Output); err != nil {
