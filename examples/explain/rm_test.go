@@ -106,7 +106,7 @@ func TestWrongRM(t *testing.T) {
 		{[]string{"-rm", rm, "-pooling", "first"}, "explain: -pooling \"first\", wanted last, hf or hf-old\n" + usage, 2},
 		{[]string{"-rm", rm, "-rm-as", "raw", "-system", "x"}, "explain: -system is about chats, and every prompt is read raw: wanted a rendering as chat\n" + usage, 2},
 		{[]string{"-tuned", tuned, "-base", base, "-output", "x"}, "explain: -output is about a reward model, wanted -rm\n" + usage, 2},
-		{[]string{"-rm", tuned}, "no head, wanted score.weight [n 64] or another head of a reward model: ", 1},
+		{[]string{"-rm", tuned}, "wanted score.weight [n 64] or another head of a reward model", 1},
 		{[]string{"-rm", rm, "-reply", "a<|begin_of_text|>"}, "2 BOS tokens ", 1},
 	} {
 		stdout, stderr, code := call(t, append([]string{"-prompt", "p", "-reply", "r"}, test.args...)...)

@@ -57,7 +57,7 @@ func TestWrongUse(t *testing.T) {
 		{"rendering of the reward model", []string{"-rm", "x", "-rm-as", "same"}, "prefer: -rm-as \"same\", wanted raw or chat\n" + usage, 2},
 		{"a system message for raw text", []string{"-tuned", "", "-base", "", "-rm", "x", "-rm-as", "raw", "-system", "y"}, "prefer: -system is about chats, and every prompt is read raw: wanted a rendering as chat\n" + usage, 2},
 		{"no such reward model", []string{"-rm", "no/such/model"}, "prefer: ", 1},
-		{"a reward model without a head", []string{"-rm", tuned}, "no head, wanted score.weight [n 64] or another head of a reward model: this is a causal language model's checkpoint", 1},
+		{"a reward model without a head", []string{"-rm", tuned}, "wanted score.weight [n 64] or another head of a reward model", 1},
 		{"an output that is not there", []string{"-rm", rm, "-output", "help"}, "no output \"help\", wanted one of \"LABEL_0\" (column=0)\n", 1},
 		{"no data", []string{"-data", ""}, "prefer: flag -data is missing: ", 2},
 		{"rendering", []string{"-tuned-as", "same"}, "prefer: -tuned-as \"same\", wanted raw or chat\n" + usage, 2},
