@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -204,14 +203,4 @@ func (s settings) tied() (bool, error) {
 		return false, err
 	}
 	return tied, s.read("tie_word_embeddings", &tied, "true or false")
-}
-
-// duplicate returns a name that stands twice, "" if none does.
-func duplicate(names []string) string {
-	for i, name := range names {
-		if slices.Contains(names[:i], name) {
-			return name
-		}
-	}
-	return ""
 }
