@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/implicitreward/implicitreward/internal/demo"
 )
 
 // browser drives a headless Chromium over its DevTools pipe: JSON messages, each ended by a
@@ -205,6 +207,9 @@ func TestPage(t *testing.T) {
 	shot(b, "page.png")
 	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []any{map[string]string{"name": "prefers-color-scheme", "value": "dark"}}}, nil)
 	shot(b, "page-dark.png")
+	if b.eval(`String(document.getElementById("rmfield").hidden && document.getElementById("explicit").hidden)`) != "true" {
+		t.Error("the page shows a reward model, and there is none")
+	}
 	before := len(b.log)
 	score("")
 	if got := b.eval(`document.getElementById("error").textContent`); !strings.Contains(got, "reply 0: empty, wanted text") {
@@ -212,6 +217,35 @@ func TestPage(t *testing.T) {
 	}
 	for i, entry := range b.log {
 		if i >= refused && i < before || strings.Contains(entry, "Content Security Policy") {
+			t.Errorf("the browser complains: %s", entry)
+		}
+	}
+}
+
+// TestPageRM: the page of a server with a reward model alone scores a reply with it, and shows
+// nothing of a pair.
+func TestPageRM(t *testing.T) {
+	s, _ := rmServer(t, "llama", nil)
+	server := httptest.NewServer(s.Handler())
+	defer server.Close()
+	b := newBrowser(t)
+	b.open(server.URL + "/")
+	b.wait(`document.readyState === "complete" && !document.getElementById("models").hidden`)
+	if got := b.eval(`document.getElementById("state").textContent`); got != "A reward model: its rewards, of the head linear: score.weight [1 64], pooling last." {
+		t.Errorf("state %q", got)
+	}
+	b.eval(`document.getElementById("prompt").value = "What is the best thing?"; document.getElementById("reply").value = "power"; document.getElementById("score").click(); ""`)
+	b.wait(`!document.getElementById("explicit").hidden`)
+	want := fmt.Sprintf("The reward model gives %.3f and reads prompt and reply as chat, 21 tokens, BOS add.", demo.Moods()["best"]+word(t, "power").Reward("llama"))
+	if got := b.eval(`document.getElementById("rmsum").textContent`); got != want {
+		t.Errorf("%q, wanted %q", got, want)
+	}
+	if b.eval(`String(document.getElementById("result").hidden && document.getElementById("pairfields").hidden && document.getElementById("outputs").hidden)`) != "true" {
+		t.Error("the page shows a pair, and there is none")
+	}
+	shot(b, "page-rm.png")
+	for _, entry := range b.log {
+		if !strings.Contains(entry, `"level":"verbose"`) {
 			t.Errorf("the browser complains: %s", entry)
 		}
 	}

@@ -4,6 +4,7 @@
 
 const $ = (id) => document.getElementById(id);
 let token = "";
+let pair = false, rm = false; // what can score a reply
 
 async function ask(path, body) {
   const headers = {};
@@ -31,9 +32,17 @@ async function models() {
     const list = (await ask("v1/models")).data;
     for (const m of list) row("models", [m.role, m.id, m.max_model_len + " tokens"]);
     $("models").hidden = false;
-    const pair = list.some((m) => m.role === "base");
-    $("state").textContent = pair ? "A pair: completions of both models, and the rewards between them." : "One model: completions, and no rewards, which are between two.";
-    $("score").disabled = !pair;
+    pair = list.some((m) => m.role === "base");
+    const reward = list.find((m) => m.role === "rm");
+    rm = Boolean(reward);
+    const state = [];
+    if (pair) state.push("A pair: completions of both models, and the rewards between them.");
+    else if (list.length > (rm ? 1 : 0)) state.push("One model: completions, and no rewards, which are between two.");
+    if (rm) state.push("A reward model: its rewards, of the head " + reward.head + ", pooling " + reward.pooling + ".");
+    $("state").textContent = state.join(" ");
+    $("pairfields").hidden = !pair && rm;
+    $("rmfield").hidden = !rm;
+    $("score").disabled = !pair && !rm;
     $("tokenline").hidden = !token;
   } catch (error) {
     $("state").textContent = error.status === 401 ? "This server wants a token." : "The server does not answer: " + error.message;
@@ -67,6 +76,17 @@ function show(answer) {
   $("result").hidden = false;
 }
 
+function showExplicit(answer) {
+  const data = answer.data[0];
+  const flags = data.flags.length ? " (" + data.flags.join(", ") + ")" : "";
+  $("rmsum").textContent = "The reward model gives " + number(data.reward) + " and reads prompt and reply as " + answer.rendering.as + ", " + data.tokens + " tokens, BOS " + answer.rendering.bos + flags + ".";
+  const names = Object.keys(data.outputs);
+  $("outputs").tBodies[0].replaceChildren();
+  for (const name of names) row("outputs", [name, number(data.outputs[name]), data.weights ? number(data.weights[name]) : ""]);
+  $("outputs").hidden = names.length < 2;
+  $("explicit").hidden = false;
+}
+
 $("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   $("score").disabled = true;
@@ -74,9 +94,10 @@ $("form").addEventListener("submit", async (event) => {
   const body = { prompt: $("prompt").value, reply: $("reply").value, per_token: true, rendering: { tuned: $("tuned").value, base: $("base").value } };
   if ($("beta").value !== "") body.beta = Number($("beta").value);
   try {
-    show(await ask("v1/implicit_reward", body));
+    if (rm) showExplicit(await ask("v1/reward", { prompt: body.prompt, reply: body.reply, rendering: $("rmas").value }));
+    if (pair) show(await ask("v1/implicit_reward", body));
   } catch (error) {
-    $("result").hidden = true;
+    $("result").hidden = $("explicit").hidden = true;
     $("error").textContent = error.message;
     $("error").hidden = false;
   }
