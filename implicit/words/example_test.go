@@ -12,6 +12,7 @@ import (
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
 	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/stats"
@@ -75,4 +76,45 @@ func Example() {
 	// agency    [  0.4   0.4   0.4   0.4]
 	// communion [ -1.7  -1.7  -1.7  -1.7]
 	// difference 2.1 nats, df = 3, p < 0.001: true
+}
+
+// Which categories of words does a reward model like? The median reward of each after four
+// prompts.
+func ExampleScores() {
+	ctx := context.Background()
+	rm, err := rewardmodel.Load(ctx, "../../internal/demo/data/llama/rm", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer rm.Close()
+	file, err := os.Open("../../internal/demo/data/words.csv")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer file.Close()
+	corpus, err := lexicon.ReadCorpus(file)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	rewards := map[string][]float64{} // of a category
+	for w, err := range words.Scores(ctx, rm, corpus, lexicon.PaperPrompts()[:4], nil) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if w.Err == nil {
+			rewards[w.Categories[0]] = append(rewards[w.Categories[0]], w.Scores[0].Reward)
+		}
+	}
+	for _, category := range []string{"agency", "communion", "weather"} {
+		median, err := stats.Median(rewards[category])
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%-9s %+.1f\n", category, median)
+	}
+	// Output:
+	// agency    +2.6
+	// communion +0.8
+	// weather   +1.0
 }
