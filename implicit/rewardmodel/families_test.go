@@ -1,7 +1,6 @@
 package rewardmodel
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,13 +59,7 @@ func TestFamilies(t *testing.T) {
 		dir := filepath.Dir(path)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			var g goldenFamily
-			b, err := os.ReadFile(path)
-			if err == nil {
-				err = json.Unmarshal(b, &g)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			readJSON(t, path, &g)
 			var texts []tokenize.Encoded
 			var all []float64
 			for _, text := range g.Texts {

@@ -78,14 +78,19 @@ type goldenText struct {
 
 func readGolden(t *testing.T, dir string) (g goldenHead) {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, "golden.json"))
+	readJSON(t, filepath.Join(dir, "golden.json"), &g)
+	return g
+}
+
+func readJSON(t testing.TB, path string, to any) {
+	t.Helper()
+	b, err := os.ReadFile(path)
 	if err == nil {
-		err = json.Unmarshal(b, &g)
+		err = json.Unmarshal(b, to)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g
 }
 
 // near holds values to within 1e-4 of the largest wanted one.

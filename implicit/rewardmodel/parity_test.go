@@ -3,8 +3,6 @@
 package rewardmodel
 
 import (
-	"encoding/json"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -26,17 +24,6 @@ func xlaCPU(t testing.TB) compute.Backend {
 		t.Skip("needs XLA's plugin: ", err)
 	}
 	return b
-}
-
-func readJSON(t testing.TB, path string, to any) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(b, to)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestXLA holds what XLA computes to the goldens too: the trunk of each kind of block, and
