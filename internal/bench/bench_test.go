@@ -136,11 +136,11 @@ func TestVerdict(t *testing.T) {
 
 // TestNumbers: what a sample's halves and a corpus job's items are compared with.
 func TestNumbers(t *testing.T) {
-	sampled := []pair{{Number: 1}, {Number: 3}}
+	job := task{Sample: []pair{{Number: 1}, {Number: 3}}}
 	n := numbers{}
 	add := func(contest, name string, x ...float32) {
 		t.Helper()
-		if err := n.add(contest, &timing{side: side{name: name}, numbers: x}, sampled); err != nil {
+		if err := n.add(contest, &timing{side: side{name: name}, numbers: x}, job.sampled(contest), 2); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -153,7 +153,7 @@ func TestNumbers(t *testing.T) {
 	if len(got) != 3 || got[0].ours.max != 0 || got[1].ours.max != 0 || got[2].ours.max != 0.25 || got[2].theirs.max != 0.5 {
 		t.Errorf("agreements %+v, wanted the sample twice without difference and the corpus with 0.25 against 0.5", got)
 	}
-	if err := n.add("corpus bf16", &timing{side: side{name: oursName}, numbers: []float32{0}}, sampled); err == nil {
+	if err := n.add("corpus bf16", &timing{side: side{name: oursName}, numbers: []float32{0}}, job.sampled("corpus bf16"), 2); err == nil {
 		t.Error("a corpus job without the sample's items passed")
 	}
 }
@@ -308,6 +308,23 @@ func TestWorker(t *testing.T) {
 	}
 	if long := ask("long"); len(long) != 3 {
 		t.Errorf("long: %v, wanted 3 numbers", long)
+	}
+
+	if err := job.rewardTask(tok, dir+"-score", []string{"love", "free"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeReward(job.Reward, dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := job.write(path); err != nil {
+		t.Fatal(err)
+	}
+	rewards, some := ask("reward"), ask("reward-sample")
+	if len(rewards) != 4 || rewards[0] == rewards[1] {
+		t.Fatalf("rewards %v, wanted 4, different", rewards)
+	}
+	if d := compare(some, rewards); d.max > 1e-5 { // the sample is all
+		t.Errorf("the sample %v is not of the reward job %v", some, rewards)
 	}
 }
 

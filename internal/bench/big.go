@@ -82,17 +82,7 @@ func writeRandom(ctx context.Context, dir, tokenizer string, c config, stderr io
 	}
 	err := output.WriteFile(filepath.Join(dir, "model.safetensors"), func(w io.Writer) error {
 		out := bufio.NewWriterSize(w, 1<<20)
-		h, err := json.Marshal(header)
-		if err != nil {
-			return err
-		}
-		for len(h)%8 != 0 {
-			h = append(h, ' ')
-		}
-		if err := binary.Write(out, binary.LittleEndian, uint64(len(h))); err != nil {
-			return err
-		}
-		if _, err := out.Write(h); err != nil {
+		if err := writeHeader(out, header); err != nil {
 			return err
 		}
 		draw := newNormal(0.02)
@@ -110,6 +100,19 @@ func writeRandom(ctx context.Context, dir, tokenizer string, c config, stderr io
 		return err
 	}
 	return output.WriteFile(filepath.Join(dir, "config.json"), func(w io.Writer) error { return json.NewEncoder(w).Encode(c) })
+}
+
+// writeHeader writes the beginning of a safetensors file.
+func writeHeader(w io.Writer, header map[string]any) error {
+	h, err := json.Marshal(header)
+	if err != nil {
+		return err
+	}
+	for len(h)%8 != 0 {
+		h = append(h, ' ')
+	}
+	_, err = w.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(h))), h...))
+	return err
 }
 
 // normal draws bfloat16 numbers from a normal distribution by the 65,536 midpoints of its

@@ -71,7 +71,7 @@ func (n numbers) compareAll() []agreement {
 			all = append(all, agreement{what: what + ", bf16", against: against, ours: compare(n[ours], n[truth]), theirs: &theirs})
 		}
 	}
-	const rows, replies, long = "next-token rows", "replies of the sample", "long texts, every position"
+	const rows, replies, rewards, long = "next-token rows", "replies of the sample", "rewards of a sample", "long texts, every position"
 	f32(rows, "next f32 ours", "next f32 next", "transformers")
 	bf16(rows, "next bf16 ours", "next bf16 next", "next f32 next", "transformers, one prompt at a time")
 	bf16(rows, "next bf16 ours", "next bf16 next-batch", "next f32 next", "transformers, one batch")
@@ -80,27 +80,29 @@ func (n numbers) compareAll() []agreement {
 	bf16(replies, "sample bf16 ours", "corpus bf16 minicons", "sample f32 minicons", "minicons")
 	bf16(replies+", out of the whole corpus job", "corpus bf16 ours", "corpus bf16 minicons", "sample f32 minicons", "minicons")
 	bf16(replies+" and the line break before them", "sample bf16 ours+space", "corpus bf16 lm-eval", "sample f32 lm-eval", "lm-eval")
+	f32(rewards, "reward f32 ours", "reward f32 pipeline", "transformers")
+	bf16(rewards+", out of the whole job", "reward bf16 ours", "reward bf16 pipeline", "reward f32 pipeline", "transformers")
 	f32(long, "long f32 ours", "long f32 long", "transformers")
 	bf16(long, "long bf16 ours", "long bf16 long", "long f32 long", "transformers")
 	return all
 }
 
-// add keeps a contest's numbers under "contest side". The corpus job's are kept for the
-// sample only, those of a sample in its two halves: see work.sample.
-func (n numbers) add(contest string, t *timing, sampled []pair) error {
+// add keeps a contest's numbers under "contest side". Of a whole job those of the sampled
+// items are kept, and those of a sample of size n in its two halves: see work.sample.
+func (n numbers) add(contest string, t *timing, sampled []int, size int) error {
 	name := contest + " " + t.name
 	switch {
-	case t.name == oursName && contest == "corpus bf16":
+	case t.name == oursName && len(sampled) > 0:
 		var x []float32
-		for _, s := range sampled {
-			if s.Number >= len(t.numbers) {
-				return fmt.Errorf("%s: %d numbers, wanted one for item %d", name, len(t.numbers), s.Number)
+		for _, i := range sampled {
+			if i >= len(t.numbers) {
+				return fmt.Errorf("%s: %d numbers, wanted one for item %d", name, len(t.numbers), i)
 			}
-			x = append(x, t.numbers[s.Number])
+			x = append(x, t.numbers[i])
 		}
 		n[name] = x
-	case t.name == oursName && len(t.numbers) == 2*len(sampled) && len(sampled) > 0:
-		n[name], n[name+"+space"] = t.numbers[:len(sampled)], t.numbers[len(sampled):]
+	case t.name == oursName && len(t.numbers) == 2*size && size > 0:
+		n[name], n[name+"+space"] = t.numbers[:size], t.numbers[size:]
 	default:
 		n[name] = t.numbers
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"path/filepath"
 )
@@ -39,7 +40,7 @@ func (b *bench) contest(ctx context.Context, name string, rounds int, ours side,
 	b.times[name] = map[string]*timing{}
 	for _, t := range all {
 		b.times[name][t.name] = t
-		if err := b.numbers.add(name, t, b.task.Sample); err != nil {
+		if err := b.numbers.add(name, t, b.task.sampled(name), len(b.task.Sample)); err != nil {
 			return err
 		}
 		if t.name != oursName {
@@ -111,6 +112,7 @@ func (b *bench) rows() []versus {
 		{"the same, bf16", "next bf16", "next-batch", 1.5, false},
 		{b.words + ", bf16", "corpus bf16", "lm-eval", 25, true},
 		{"the same", "corpus bf16", "minicons", 70, true},
+		{fmt.Sprintf("%s after %d prompts, an explicit reward model, bf16", b.nouns, len(b.task.Prompts)), "reward bf16", "pipeline", 10, true},
 		{"8 texts of 1,024 tokens, every position, bf16", "long bf16", "long", 1, false},
 		{"the same, f32", "long f32", "long", 1.2, false},
 	}

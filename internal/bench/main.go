@@ -37,6 +37,7 @@ type bench struct {
 	task    *task
 	path    string // of the task's file
 	words   string // what the corpus is called
+	nouns   string // and its words, each in one form
 	exe     string // this program, which is also our worker
 	stderr  io.Writer
 	text    strings.Builder // the results
@@ -55,6 +56,7 @@ var parts = []struct {
 	{"programs", (*bench).programs},
 	{"next", (*bench).next},
 	{"corpus", (*bench).corpus},
+	{"reward", (*bench).rewards},
 	{"long", (*bench).long},
 	{"whole", (*bench).wholeProcesses},
 	{"serve", (*bench).served},
@@ -76,7 +78,7 @@ func start(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args 
 	f.DurationVar(&b.loadFor, "load", 2*time.Minute, "`time` for which the server is under load")
 	date := f.String("date", "", "`date` for the heading")
 	big := f.Bool("big", false, "also run 3 billion random parameters, which are written to .deps/models (6 GB), in 1 GiB")
-	only := f.String("only", "", "`parts` to run, with commas between them: programs, next, corpus, long, whole, serve, big")
+	only := f.String("only", "", "`parts` to run, with commas between them: programs, next, corpus, reward, long, whole, serve, big")
 	out := f.String("o", "", "`file` that the results also go to")
 	if err := f.Parse(args, stdout); err != nil {
 		return err
@@ -166,6 +168,7 @@ func (b *bench) prepare() (err error) {
 		return err
 	}
 	b.words = fmt.Sprintf("%s forms of the %s after %d prompts", figureInt(len(b.task.Forms)), name, len(b.task.Prompts))
+	b.nouns = "the " + name
 	b.path = filepath.Join(b.dir, "task.json")
 	return b.task.write(b.path)
 }

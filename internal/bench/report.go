@@ -44,7 +44,7 @@ func (b *bench) sideBySide() {
 		ratio := theirs.best() / ours.best()
 		t.add(v.job, show(ours), theirs.shown, show(theirs), both(ratio, theirs.median()/ours.median()), fmt.Sprintf("%g", v.goal), mark(ratio >= v.goal), load)
 	}
-	b.section("Side by side", "SmolLM2-135M-Instruct. Two or three processes, each with its model loaded and the job done once before, take turns; from text to numbers. The last column is how many of the %d processors others used in the rounds that count, at most: above %.2f they are disturbed. Of the corpus job the peers do a random sample of %d.", runtime.NumCPU(), quietProcessors, len(b.task.Sample))
+	b.section("Side by side", "SmolLM2-135M-Instruct. Two or three processes, each with its model loaded and the job done once before, take turns; from text to numbers. The last column is how many of the %d processors others used in the rounds that count, at most: above %.2f they are disturbed. Of the corpus job and of the reward job, whose head is random, the peers do a random sample of %d.", runtime.NumCPU(), quietProcessors, len(b.task.Sample))
 	b.table(t)
 	seen := map[string]bool{}
 	for _, v := range b.rows() {

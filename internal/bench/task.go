@@ -23,6 +23,10 @@ type task struct {
 	Sample  []pair    `json:"sample"`  // some of these
 	Long    [][]int32 `json:"long"`    // token ids of long texts, no replies
 	Pad     string    `json:"pad"`     // a special token that none of the chats holds
+
+	Reward       string       `json:"reward"`        // folder of a reward model, absolute
+	Words        []string     `json:"words"`         // replies: every one after every prompt is the reward job
+	RewardSample []transcript `json:"reward_sample"` // some of these
 }
 
 // encoded is a text with its tokens, which a peer must find too.
@@ -82,8 +86,27 @@ func makeTask(model, root string, words []string) (*task, error) {
 		}
 		t.Sample = append(t.Sample, pair{text.Rendered[:text.Start], t.Forms[f], n})
 	}
+	if err := t.rewardTask(tok, dir+"-score", words); err != nil {
+		return nil, err
+	}
 	t.Long, err = longTexts(tok, root)
 	return t, err
+}
+
+// sampled are the items of a job that the peers do, and that ours are compared with them on.
+func (t *task) sampled(contest string) []int {
+	var all []int
+	switch contest {
+	case "corpus bf16":
+		for _, s := range t.Sample {
+			all = append(all, s.Number)
+		}
+	case "reward bf16":
+		for _, s := range t.RewardSample {
+			all = append(all, s.Number)
+		}
+	}
+	return all
 }
 
 // longTexts cuts the first tokens of the repository's own text, in order of the files'

@@ -27,6 +27,7 @@ import (
 type work struct {
 	task    *task
 	model   *logprob.Model
+	rm      *cli.RM       // of the reward jobs, instead of model
 	encode  time.Duration // what the last run spent on making tokens
 	numbers []float32     // of the last run
 }
@@ -51,14 +52,14 @@ func runWork(ctx context.Context, stdin io.Reader, stdout io.Writer, args []stri
 	f := cli.NewFlags("bench work", "computes one job, as bench asks for.", "")
 	flags.Register(f)
 	path := f.String("task", "", "`file` with the task")
-	job := f.String("job", "", "`job` to do: next, corpus, sample or long")
+	job := f.String("job", "", "`job` to do: next, corpus, sample, long, reward or reward-sample")
 	if err := f.Parse(args, stdout); err != nil {
 		return err
 	}
 	w := &work{task: &task{}}
-	run := map[string]func(context.Context) error{"next": w.next, "corpus": w.corpus, "sample": w.sample, "long": w.long}[*job]
+	run := map[string]func(context.Context) error{"next": w.next, "corpus": w.corpus, "sample": w.sample, "long": w.long, "reward": w.reward, "reward-sample": w.rewardSample}[*job]
 	if run == nil {
-		return cli.Usagef("-job %q, wanted next, corpus, sample or long", *job)
+		return cli.Usagef("-job %q, wanted next, corpus, sample, long, reward or reward-sample", *job)
 	}
 	b, err := os.ReadFile(*path)
 	if err != nil {
@@ -72,7 +73,12 @@ func runWork(ctx context.Context, stdin io.Reader, stdout io.Writer, args []stri
 		return err
 	}
 	defer loader.Close()
-	if w.model, err = loader.Load(ctx, w.task.Model); err != nil {
+	if strings.HasPrefix(*job, "reward") {
+		w.rm, err = loader.RM(ctx, &cli.RMFlags{RM: w.task.Reward, Pooling: "last", As: "chat", Quiet: true, ModelFlags: flags})
+	} else {
+		w.model, err = loader.Load(ctx, w.task.Model)
+	}
+	if err != nil {
 		return err
 	}
 	out := json.NewEncoder(stdout)

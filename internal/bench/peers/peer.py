@@ -2,7 +2,7 @@
 
     python peer.py JOB DTYPE TASK.json
 
-JOB is next, next-batch, long, lm-eval or minicons; DTYPE is bf16 or f32. TASK.json is
+JOB is next, next-batch, long, lm-eval, minicons or pipeline; DTYPE is bf16 or f32. TASK.json is
 written by internal/bench (see task.go). The model is loaded once; then each line on
 standard input is a command, answered by one line of JSON on standard output:
 
@@ -148,7 +148,29 @@ class Minicons:
         return values
 
 
-JOBS = {"next": Next, "next-batch": NextBatch, "long": Long, "lm-eval": LMEval, "minicons": Minicons}
+class Pipeline:
+    """transformers' text-classification pipeline with a reward model, in order of length so that little is padded."""
+
+    packages = Transformers.packages
+    settings = "sdpa attention, text-classification pipeline, batch 32, in order of length"
+
+    def __init__(self, task, dtype):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(task["reward"])
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(task["reward"], dtype=dtype).eval()
+        self.pipeline = transformers.pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
+        self.texts = [item["text"] for item in task["reward_sample"]]
+        for item in task["reward_sample"]:
+            assert tokenizer(item["text"])["input_ids"] == item["ids"], f"{item['text']!r} has other tokens here"
+
+    def run(self):
+        order = sorted(range(len(self.texts)), key=lambda i: len(self.texts[i]))
+        scores = self.pipeline([self.texts[i] for i in order], batch_size=32, function_to_apply="none")
+        values = np.zeros(len(order))
+        values[order] = [s["score"] for s in scores]
+        return values
+
+
+JOBS = {"next": Next, "next-batch": NextBatch, "long": Long, "lm-eval": LMEval, "minicons": Minicons, "pipeline": Pipeline}
 
 
 def main():
