@@ -5,9 +5,11 @@ as OpenRLHF does, and schemathesis. Called by make accept:
 
 starts the server with MODEL as both models of the pair, the tuned one read as a chat and the
 base one raw, in float32 on a free port, prints a line for each check and fails if one does.
+For one check it makes a reward model of MODEL, with a random head, and serves that too.
 """
 import asyncio
 import json
+import math
 import os
 import pathlib
 import re
@@ -21,6 +23,7 @@ import tasks
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLOSE = 1e-3  # between lm-eval's two models, ln p of a whole text
+CLOSE_RM = 1e-4  # between the server's rewards and transformers', of the largest
 EQUAL = 2e-4  # between the server and score, sums over a reply of the same float32 model
 WINDOW = 256  # tokens that lm-eval's models read at a time, so that the long texts need several
 MINUTES_SCHEMATHESIS = 2
@@ -29,10 +32,10 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALL
 
 
 class Server:
-    def __init__(self, model, log):
+    def __init__(self, log, *models):
         self.log = open(log, "w")
         self.process = subprocess.Popen(
-            [ROOT / "bin/serve", "-tuned", model, "-base", model, "-tuned-as", "chat", "-base-as", "raw", "-dtype", "f32", "-listen", "127.0.0.1:0"],
+            [ROOT / "bin/serve", *models, "-dtype", "f32", "-listen", "127.0.0.1:0"],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("serve: "):
@@ -199,6 +202,61 @@ def check_trainer(s):
     s.row("trainer, as OpenRLHF posts", f"{len(got)} rewards of {min(want):.1f} to {max(want):.1f}, differ from score -pairs by at most {most:.1e}")
 
 
+def check_rm(s):
+    """A reward model made of the model with a random head: posts as OpenRLHF's trainer and a client of vLLM's
+    reward models do, and compares with transformers' own rewards of the same texts."""
+    import requests
+    import torch
+    import transformers
+
+    transformers.logging.set_verbosity_error()  # that the head is random
+    transformers.utils.logging.disable_progress_bar()
+    torch.manual_seed(8)
+    rm = transformers.AutoModelForSequenceClassification.from_pretrained(s.model, num_labels=1, dtype=torch.float32, attn_implementation="eager").eval()
+    rm.config.pad_token_id = None  # so that transformers reads the last token of the one text that it gets at a time
+    folder = s.folder / "rm"
+    rm.save_pretrained(folder)
+    for path in pathlib.Path(s.model).iterdir():
+        if path.name.startswith("tokenizer") or path.name.startswith("chat_template"):
+            (folder / path.name).write_bytes(path.read_bytes())
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    prompts = [[{"role": "user", "content": q}] for q in ("What is the capital of France?", "Name a colour.", "1 + 1 = ?", "Łódź 😀?")]
+    pairs = [(q, a) for q in prompts for a in ("Paris.", "I would say blue, and green too", "2", "Two!\n\nOr three")]
+    queries = [tokenizer.apply_chat_template([*q, {"role": "assistant", "content": a}], tokenize=False) for q, a in pairs]
+    begins = [tokenizer.apply_chat_template(q, tokenize=False, add_generation_prompt=True) for q, _ in pairs]
+    want = []
+    with torch.no_grad():
+        for query in queries:
+            want.append(rm(torch.tensor([tokenizer(query, add_special_tokens=False)["input_ids"]])).logits.item())
+    sigmoid = [1 / (1 + math.exp(-v)) for v in want]
+    server = Server(s.folder / "rm-log", "-rm", folder)
+    try:
+        def post(path, **data):
+            response = requests.post(server.url + path, json=data, timeout=180)
+            response.raise_for_status()
+            return response.json()
+
+        def agree(what, got, want):
+            worst = max(abs(a - b) for a, b in zip(got, want)) / max(map(abs, want))
+            assert len(got) == len(want) and worst <= CLOSE_RM, f"{what} differs from transformers by up to {worst:.2g} of the largest"
+            return worst
+
+        most = agree("/get_reward", post("/get_reward", query=queries, prompts=begins, labels=[""] * len(queries))["rewards"], want)
+        data = [post("/v1/reward", messages=q, reply=a)["data"][0]["reward"] for q, a in pairs]
+        most = max(most, agree("/v1/reward", data, want))
+        data = post("/classify", model=str(folder), input=queries, add_special_tokens=False)["data"]
+        agree("/classify", [d["probs"][0] for d in data], sigmoid)
+        assert all(d["num_classes"] == 1 and d["label"] == "LABEL_0" for d in data), data[0]
+        data = [post("/classify", messages=[*q, {"role": "assistant", "content": a}], use_activation=False)["data"][0]["probs"][0] for q, a in pairs]
+        most = max(most, agree("/classify of messages", data, want))
+        data = post("/score", text_1=[q[0]["content"] for q, _ in pairs], text_2=[a for _, a in pairs])["data"]
+        agree("/score", [d["score"] for d in data], sigmoid)
+    finally:
+        code = server.stop()
+    assert code == 0, f"the server ended with code {code}"
+    s.row("reward model, as OpenRLHF and vLLM", f"{len(want)} rewards of {min(want):.2f} to {max(want):.2f} five ways, differ from transformers by at most {most:.1e} of the largest")
+
+
 def check_schemathesis(s):
     printed = call([sys.executable, "-m", "schemathesis.cli", "run", s.url + "/openapi.json", "--checks", "not_a_server_error", "--workers", "1",
                     "--max-examples", "60", "--max-time", str(60 * MINUTES_SCHEMATHESIS), "--seed", "6", "--generation-database", "none",
@@ -235,10 +293,10 @@ def main():
         folder = pathlib.Path(folder)
         os.environ.update(HF_HOME=str(folder / "hf"), INSPECT_LOG_DIR=str(folder / "inspect"))
         tasks.write(folder)
-        server = Server(model, folder / "log")
+        server = Server(folder / "log", "-tuned", model, "-base", model, "-tuned-as", "chat", "-base-as", "raw")
         s = Session(model, folder, server.url)
         try:
-            for check in (check_lm_eval, check_openai, check_inspect, check_trainer, check_schemathesis, check_still_there):
+            for check in (check_lm_eval, check_openai, check_inspect, check_trainer, check_rm, check_schemathesis, check_still_there):
                 if only and check.__name__.removeprefix("check_") not in only:
                     continue
                 try:
