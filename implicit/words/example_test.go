@@ -114,7 +114,7 @@ func ExampleScores() {
 		fmt.Printf("%-9s %+.1f\n", category, median)
 	}
 	// Output:
-	// agency    +2.6
+	// agency    +2.7
 	// communion +0.8
 	// weather   +1.0
 }
