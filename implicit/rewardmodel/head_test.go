@@ -353,6 +353,7 @@ func FuzzHead(f *testing.F) {
 		}
 		f.Add(s.config, strings.Join(names, "\n"), "")
 	}
+	f.Add(`{"mean": 1, "std": 2, "normalize_reward": true, "pad_token_id": 3, "text_config": {"eos_token_id": [1, 3]}}`, "score.weight [1 2]", "")
 	f.Add(`{"id2label": {"0": "a"}}`, "score.0.weight [3 2]\nscore.2.weight [1 3]", "column=0")
 	f.Add(`{"tie_word_embeddings": true}`, "lm_head.weight [4 2]\nmodel.embed_tokens.weight [4 2]", "token=3")
 	f.Fuzz(func(t *testing.T, config, tensors, output string) {
@@ -380,6 +381,14 @@ func FuzzHead(f *testing.F) {
 			}
 			s.tensors[name] = fakeTensor{shape, v}
 		}
+		c := settings(s.Config())
+		if pad, err := c.pad(); err == nil && pad < -1 {
+			t.Fatalf("pad %d", pad)
+		}
+		if n, err := c.normalization(); err == nil && n.has() && !(*n.std > 0) {
+			t.Fatalf("%+v", n)
+		}
+		c.eos()
 		h, err := find(s, output)
 		if err != nil {
 			if h != nil || err.Error() == "" {

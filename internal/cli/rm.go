@@ -33,7 +33,7 @@ func (r *RMFlags) RegisterRM(f *Flags) {
 	f.Var(names{&r.RM, &r.RMAll}, "rm", "explicit reward `model`: a folder, or org/name[@revision] on the hub")
 	f.StringVar(&r.Output, "output", "", "`name` of the reward model's output that is the reward, column=N, or token=ID for the logit of a token of a causal checkpoint; default: the head's own reward")
 	f.StringVar(&r.Pooling, "pooling", "last", "`rule` for the token that the reward model's head reads: last, hf (as transformers 5) or hf-old (as transformers 4.43)")
-	f.StringVar(&r.As, "rm-as", "chat", "`rendering` for the reward model: chat, prompt and reply as the turns of its template, or raw, as they stand")
+	f.StringVar(&r.As, "rm-as", "chat", "`rendering` for the reward model: chat, prompt and reply as the turns of its template, whose BOS -bos auto leaves to the model's own way, which is printed; or raw, as they stand")
 	f.BoolVar(&r.Normalize, "normalize", false, "rewards are (r - mean) / std with the reward model's mean and std, which OpenRLHF writes in config.json")
 }
 
