@@ -8,12 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute/dtypes"
+
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
 // TestAdapters holds peft's adapters of reward models (task SEQ_CLS), by BASE+ADAPTER and on a
-// base model that is loaded already, with or without its vocabulary head, to peft's scores.
+// base model that is loaded already, with or without its vocabulary head, to peft's scores, and
+// the merged checkpoint of each.
 func TestAdapters(t *testing.T) {
 	goldens, err := filepath.Glob("testdata/adapters/*/golden.json")
 	if err != nil || len(goldens) < 14 {
@@ -60,6 +63,15 @@ func TestAdapters(t *testing.T) {
 				}
 				models = append(models, m)
 			}
+			merged := filepath.Join(t.TempDir(), "merged")
+			if _, err := logprob.Merge(t.Context(), base, dir, merged, &logprob.MergeOptions{DType: dtypes.Float32}); err != nil {
+				t.Fatal(err)
+			}
+			whole, err := load(t, merged, &Options{Output: "column=0"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			models = append(models, whole)
 			var texts []tokenize.Encoded
 			var all []float64
 			for _, text := range g.Texts {

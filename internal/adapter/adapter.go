@@ -72,6 +72,8 @@ type Applied struct {
 	// Hidden are tensors of the checkpoint that the adapter's model does not have: the
 	// vocabulary head beside a classifier's.
 	Hidden []string
+
+	by *application // for Merged
 }
 
 // application is one call of Apply.
@@ -86,6 +88,7 @@ type application struct {
 	params map[string]tensor
 	found  map[string]*found // of linear layers that the file has tensors for, by path
 	made   []checkpoint.Tensor
+	ratio  map[string][]float64 // of DoRA, by path, unrounded
 	out    *Applied
 }
 
@@ -151,7 +154,7 @@ func (p *application) apply(ctx context.Context) error {
 		return err
 	}
 	p.out.Model = p.m.Adapted(p.out.Sides, p.out.Replaced)
-	p.out.Weights = p.base.With(p.made, p.w)
+	p.out.Weights, p.out.by = p.base.With(p.made, p.w), p
 	return nil
 }
 

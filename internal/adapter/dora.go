@@ -35,7 +35,7 @@ func (p product) addRow(row []float64, i int) {
 	}
 }
 
-// matrix reads the numbers of a side.
+// product reads the numbers of a side.
 func (p *application) product(side arch.Side, in int) (product, error) {
 	out := product{r: side.R, in: in, scale: side.Scale}
 	a, _ := p.w.Get(side.A)
@@ -50,6 +50,7 @@ func (p *application) product(side arch.Side, in int) (product, error) {
 // ratios makes the tensors of DoRA's ratios: the magnitude of each row over the norm of that
 // row of W + s B A, as peft's dora.py has it, computed in float64 and rounded once.
 func (p *application) ratios(ctx context.Context, paths []string) error {
+	p.ratio = map[string][]float64{}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -58,44 +59,47 @@ func (p *application) ratios(ctx context.Context, paths []string) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			t, err := p.ratio(path)
+			t, ratios, err := p.ratioOf(path)
 			if err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			p.made = append(p.made, t)
+			p.ratio[path] = ratios
 			return nil
 		})
 	}
 	return group.Wait()
 }
 
-func (p *application) ratio(path string) (checkpoint.Tensor, error) {
+// ratioOf makes the ratios of a module, unrounded and as a tensor.
+func (p *application) ratioOf(path string) (t checkpoint.Tensor, ratios []float64, err error) {
 	to := p.params[path+".weight"]
 	side := p.out.Sides[to.key]
 	magnitude, _ := p.w.Get(p.found[path].magnitude)
 	m, err := magnitude.Float32s()
 	if err != nil {
-		return checkpoint.Tensor{}, err
+		return t, nil, err
 	}
 	w, err := p.weight(to)
 	if err != nil {
-		return checkpoint.Tensor{}, err
+		return t, nil, err
 	}
-	sums, err := p.norms(w, to, side)
+	norms, err := p.norms(w, to, side)
 	if err != nil {
-		return checkpoint.Tensor{}, err
+		return t, nil, err
 	}
 	data := make([]byte, 0, 4*len(m))
-	for i, norm := range sums {
-		ratio := float32(float64(m[i]) / norm)
-		if ratio-ratio != 0 {
-			return checkpoint.Tensor{}, fmt.Errorf("tensor %q: magnitude %g of row %d, whose norm is %g", brief(magnitude.Name), m[i], i, norm)
+	for i, norm := range norms {
+		ratio := float64(m[i]) / norm
+		if x := float32(ratio); x-x != 0 {
+			return t, nil, fmt.Errorf("tensor %q: magnitude %g of row %d, whose norm is %g", brief(magnitude.Name), m[i], i, norm)
 		}
-		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(ratio))
+		ratios = append(ratios, ratio)
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(ratio)))
 	}
-	return checkpoint.Tensor{Name: side.Ratio, DType: dtypes.Float32, Shape: []int{len(m)}, Data: data}, nil
+	return checkpoint.Tensor{Name: side.Ratio, DType: dtypes.Float32, Shape: []int{len(m)}, Data: data}, ratios, nil
 }
 
 // weight is the matrix that a side stands beside: the checkpoint's or the file's.

@@ -257,3 +257,11 @@ func (t Tensor) Forget() {
 		forget(t.Data)
 	}
 }
+
+// Raw returns the data of a tensor of any type, as the file has it.
+func (t Tensor) Raw() []byte {
+	if t.raw != nil {
+		return t.raw
+	}
+	return t.Data
+}

@@ -18,18 +18,79 @@ import (
 // They equal those of the safetensors library's writer (with at most one metadata key, since
 // it leaves their order open). Data must have the size of shape and type.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
+	for _, t := range tensors {
+		if size, ok := t.size(); ok && size != len(t.Data) {
+			return t.errorf("%d bytes of data, wanted %d for shape %v of %s", len(t.Data), size, t.Shape, storages[t.rank()].kind)
+		}
+	}
+	return WriteFrom(w, tensors, metadata, func(w io.Writer, t Tensor) error {
+		_, err := w.Write(t.Data)
+		return err
+	})
+}
+
+// rank is the place of a tensor's type in storages, -1 for a type that safetensors lacks.
+func (t Tensor) rank() int {
+	if t.DType == dtypes.InvalidDType {
+		return -1
+	}
+	return slices.IndexFunc(storages[:], func(s storage) bool { return s.dtype == t.DType })
+}
+
+// size is the number of bytes of the data by shape and type; ok is false for none.
+func (t Tensor) size() (size int, ok bool) {
+	if k := t.rank(); k >= 0 {
+		return byteSize(t.Shape, storages[k].bits)
+	}
+	return 0, false
+}
+
+// WriteFrom is Write for data that data writes, tensor by tensor, so that not all of it need be
+// in memory. It must write as many bytes as shape and type say.
+func WriteFrom(w io.Writer, tensors []Tensor, metadata map[string]string, data func(w io.Writer, t Tensor) error) error {
+	tensors = slices.Clone(tensors)
+	slices.SortFunc(tensors, func(a, b Tensor) int {
+		return cmp.Or(a.rank()-b.rank(), cmp.Compare(a.Name, b.Name))
+	})
+	header, err := headerOf(tensors, metadata)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)); err != nil {
+		return fmt.Errorf("checkpoint: write: %w", err)
+	}
+	for _, t := range tensors {
+		size, _ := t.size()
+		counted := &counter{w: w}
+		if err := data(counted, t); err != nil {
+			return fmt.Errorf("checkpoint: write: %w", err)
+		}
+		if counted.n != size {
+			return t.errorf("%d bytes written, wanted %d", counted.n, size)
+		}
+	}
+	return nil
+}
+
+// counter counts the bytes written.
+type counter struct {
+	w io.Writer
+	n int
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += n
+	return n, err
+}
+
+// headerOf is the header of a file of the tensors, whose data comes in this order.
+func headerOf(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	type entry struct {
 		Kind    string `json:"dtype"`
 		Shape   []int  `json:"shape"`
 		Offsets [2]int `json:"data_offsets"`
 	}
-	rank := func(t Tensor) int {
-		return slices.IndexFunc(storages[:], func(s storage) bool { return s.dtype == t.DType })
-	}
-	tensors = slices.Clone(tensors)
-	slices.SortFunc(tensors, func(a, b Tensor) int {
-		return cmp.Or(rank(a)-rank(b), cmp.Compare(a.Name, b.Name))
-	})
 	header := []byte("{")
 	field := func(name string, value any) error {
 		if len(header) > 1 {
@@ -45,43 +106,35 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	}
 	if len(metadata) > 0 {
 		if err := field("__metadata__", metadata); err != nil {
-			return fmt.Errorf("checkpoint: write: metadata: %w", err)
+			return nil, fmt.Errorf("checkpoint: write: metadata: %w", err)
 		}
 	}
 	at := 0
 	seen := make(map[string]bool, len(tensors))
 	for _, t := range tensors {
-		k := rank(t)
-		if k < 0 || t.DType == dtypes.InvalidDType {
-			return t.errorf("dtype %v, wanted one that safetensors has", t.DType)
+		if t.rank() < 0 {
+			return nil, t.errorf("dtype %v, wanted one that safetensors has", t.DType)
 		}
 		if t.Name == "__metadata__" || seen[t.Name] {
-			return t.errorf("a reserved name, or one that comes twice")
+			return nil, t.errorf("a reserved name, or one that comes twice")
 		}
 		seen[t.Name] = true
-		if size, ok := byteSize(t.Shape, storages[k].bits); !ok || size != len(t.Data) {
-			return t.errorf("%d bytes of data, wanted %d for shape %v of %s", len(t.Data), size, t.Shape, storages[k].kind)
+		size, ok := t.size()
+		if !ok {
+			return nil, t.errorf("shape %v of %s, which has no size", t.Shape, storages[t.rank()].kind)
 		}
 		shape := append([]int{}, t.Shape...) // not nil, which would be written as null
-		if err := field(t.Name, entry{storages[k].kind, shape, [2]int{at, at + len(t.Data)}}); err != nil {
-			return t.errorf("%w", err)
+		if err := field(t.Name, entry{storages[t.rank()].kind, shape, [2]int{at, at + size}}); err != nil {
+			return nil, t.errorf("%w", err)
 		}
-		at += len(t.Data)
+		at += size
 	}
 	header = append(header, '}')
 	for len(header)%8 != 0 {
 		header = append(header, ' ')
 	}
 	if len(header) > maxJSON {
-		return fmt.Errorf("checkpoint: write: header of %d bytes, wanted at most %d", len(header), maxJSON)
+		return nil, fmt.Errorf("checkpoint: write: header of %d bytes, wanted at most %d", len(header), maxJSON)
 	}
-	if _, err := w.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)); err != nil {
-		return fmt.Errorf("checkpoint: write: %w", err)
-	}
-	for _, t := range tensors {
-		if _, err := w.Write(t.Data); err != nil {
-			return fmt.Errorf("checkpoint: write: %w", err)
-		}
-	}
-	return nil
+	return header, nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -46,6 +47,22 @@ func hubOptions(getenv func(string) string, stderr io.Writer) *logprob.HubOption
 		o.Token = token(getenv, home)
 	}
 	return o
+}
+
+// Folder returns the folder of the model or adapter that name means, which find, logprob.Find or
+// logprob.FindAdapter, downloads if need be.
+func Folder(ctx context.Context, stderr io.Writer, name string, find func(context.Context, string, *logprob.HubOptions) (string, error)) (dir string, err error) {
+	hub := hubOptions(os.Getenv, stderr)
+	download := NewProgress(stderr, "downloading "+name, true)
+	hub.Progress = download.Set
+	if hub.CacheDir == "" {
+		if _, err := os.Stat(name); err != nil {
+			return "", fmt.Errorf("%s: no folder of that name, and none for models of the hub: wanted HOME, HF_HOME or HF_HUB_CACHE to be set", name)
+		}
+	}
+	dir, err = find(ctx, name, hub)
+	download.Done()
+	return dir, err
 }
 
 func token(getenv func(string) string, home string) string {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -91,14 +90,14 @@ func (l *Loader) Remember(prompts, answers int64) { l.promptCache, l.answerCache
 // is loaded once, and a base model once for all its adapters.
 func (l *Loader) Load(ctx context.Context, name string) (*logprob.Model, error) {
 	base, adapter := logprob.SplitAdapter(name)
-	dir, err := l.find(ctx, base, logprob.Find)
+	dir, err := Folder(ctx, l.stderr, base, logprob.Find)
 	if err != nil || adapter == "" {
 		if err != nil {
 			return nil, err
 		}
 		return l.model(ctx, name, dir, func(o *logprob.Options) (*logprob.Model, error) { return l.load(ctx, dir, o) })
 	}
-	of, err := l.find(ctx, adapter, logprob.FindAdapter)
+	of, err := Folder(ctx, l.stderr, adapter, logprob.FindAdapter)
 	if err != nil {
 		return nil, err
 	}
@@ -130,21 +129,6 @@ func (l *Loader) model(ctx context.Context, name, key string, load func(*logprob
 	}
 	l.models[key] = m
 	return m, nil
-}
-
-// find returns the folder of the model or adapter that name means, which by downloads if need be.
-func (l *Loader) find(ctx context.Context, name string, by func(context.Context, string, *logprob.HubOptions) (string, error)) (dir string, err error) {
-	hub := hubOptions(os.Getenv, l.stderr)
-	download := NewProgress(l.stderr, "downloading "+name, true)
-	hub.Progress = download.Set
-	if hub.CacheDir == "" {
-		if _, err := os.Stat(name); err != nil {
-			return "", fmt.Errorf("%s: no folder of that name, and none for models of the hub: wanted HOME, HF_HOME or HF_HUB_CACHE to be set", name)
-		}
-	}
-	dir, err = by(ctx, name, hub)
-	download.Done()
-	return dir, err
 }
 
 // open loads a model by load, on another backend where the first fails its test.

@@ -88,7 +88,7 @@ func (l *Loader) RM(ctx context.Context, r *RMFlags) (*RM, error) {
 		return nil, err
 	}
 	base, adapter := logprob.SplitAdapter(r.RM)
-	dir, err := l.find(ctx, base, logprob.Find)
+	dir, err := Folder(ctx, l.stderr, base, logprob.Find)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (l *Loader) adapterRM(ctx context.Context, base, dir, adapter string) (on *
 	if adapter == "" {
 		return nil, "", nil
 	}
-	if of, err = l.find(ctx, adapter, logprob.FindAdapter); err != nil {
+	if of, err = Folder(ctx, l.stderr, adapter, logprob.FindAdapter); err != nil {
 		return nil, "", err
 	}
 	if on = l.models[dir]; on != nil {
