@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"encoding/csv"
 	"encoding/json"
+	"maps"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -181,5 +184,104 @@ func TestWrongSeries(t *testing.T) {
 	_, stderr, code := call(t, "", "-corpus", write(t, "w.txt", "power\n"+strings.Repeat("power ", 20)+"\n"), "-prompts", prompts, "-out", out, "-rm", filepath.Join(run, "step-1"), "-rm", filepath.Join(run, "step-2"), "-format", "series")
 	if code != 1 || !strings.Contains(stderr, "score: words: series: step 2 has 1 texts, step 1 2 or others, wanted the same texts: have the checkpoints one tokenizer and template?\n") {
 		t.Errorf("exit code %d, %s", code, stderr)
+	}
+}
+
+// lora writes an adapter as peft does: on one projection of the demo's second block, from a
+// seed; for a reward model (a classifier) with a head of its own.
+func lora(t *testing.T, dir string, seed uint64, classifier bool) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(seed, 7))
+	config := `{"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 2, "lora_alpha": 4, "target_modules": ["o_proj"], "layers_to_transform": [1]}`
+	shapes := map[string][]int{
+		"base_model.model.model.layers.1.self_attn.o_proj.lora_A.weight": {2, 64},
+		"base_model.model.model.layers.1.self_attn.o_proj.lora_B.weight": {64, 2},
+	}
+	if classifier {
+		config = strings.NewReplacer("CAUSAL_LM", "SEQ_CLS", `"r": 2`, `"modules_to_save": ["classifier", "score"], "r": 2`).Replace(config)
+		shapes["base_model.model.score.weight"] = []int{1, 64}
+	}
+	header, data := map[string]any{}, []byte{}
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		from := len(data)
+		for range shapes[name][0] * shapes[name][1] {
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(random.NormFloat64()/8)))
+		}
+		header[name] = map[string]any{"dtype": "F32", "shape": shapes[name], "data_offsets": []int{from, len(data)}}
+	}
+	text, err := json.Marshal(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...), data...)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"adapter_config.json": config, "adapter_model.safetensors": string(file)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestSeriesAdapters: a series of adapters on one base model has for each what a run of its own
+// gives, to the last digit.
+func TestSeriesAdapters(t *testing.T) {
+	tuned, base := pair(t, "llama")
+	corpus := write(t, "words.txt", "power\nlove\nrain\n")
+	prompts := write(t, "p.json", onePrompt)
+	for _, test := range []struct {
+		flag string
+		on   string   // the base model
+		args []string // further ones
+	}{
+		{"-rm", rewardModel(t, "llama"), nil},
+		{"-tuned", tuned, []string{"-base", tuned, "-base-as", "chat", "-measure", "exact", "-forms", "{lower}"}},
+		{"-tuned", base, []string{"-base", base, "-tuned-as", "raw", "-measure", "exact", "-forms", " {}"}},
+	} {
+		run := t.TempDir()
+		var models []string
+		for i, name := range []string{"step-1", "checkpoint-20", "step-3"} {
+			lora(t, filepath.Join(run, name), uint64(i), test.flag == "-rm")
+			models = append(models, test.on+"+"+filepath.Join(run, name))
+		}
+		out := filepath.Join(t.TempDir(), "series.csv")
+		args := append([]string{"-corpus", corpus, "-prompts", prompts}, test.args...)
+		all := append(slices.Clone(args), "-format", "series", "-out", out)
+		for _, m := range models {
+			all = append(all, test.flag, m)
+		}
+		if _, stderr, code := call(t, "", all...); code != 0 {
+			t.Fatal(stderr)
+		}
+		rows := table(t, out)
+		if !slices.Equal(rows[0], []string{"token_decoded", "step-1", "step-3", "step-20"}) || len(rows) != 4 {
+			t.Fatalf("%v", rows)
+		}
+		for i, column := range []int{1, 3, 2} {
+			alone := filepath.Join(t.TempDir(), "r.csv")
+			if _, stderr, code := call(t, "", append(slices.Clone(args), test.flag, models[i], "-out", alone)...); code != 0 {
+				t.Fatal(stderr)
+			}
+			var want []float64
+			if test.flag == "-rm" {
+				records, _ := scores(t, alone)
+				for _, r := range records {
+					want = append(want, r.Reward)
+				}
+			} else {
+				for _, r := range rewards(t, alone) {
+					want = append(want, r.Reward)
+				}
+			}
+			for j, x := range want {
+				if got, err := strconv.ParseFloat(rows[j+1][column], 64); err != nil || got != x || x == 0 {
+					t.Errorf("%s: %s has %v, wanted %v", models[i], rows[j+1][0], got, x)
+				}
+			}
+		}
+		if rows[1][1] == rows[1][2] || rows[1][2] == rows[1][3] {
+			t.Errorf("%v: the adapters make no difference", rows[1])
+		}
 	}
 }
