@@ -77,6 +77,62 @@ func TestAdapters(t *testing.T) {
 	}
 }
 
+// TestAdaptersElsewhere holds what the other backends compute to peft too, one adapter of each
+// kind of side path, two of them on one base model at a time; and in bfloat16 within what that
+// costs the base models.
+func TestAdaptersElsewhere(t *testing.T) {
+	for _, backend := range backends(t)[1:] {
+		for _, names := range [][2]string{{"llama-plain", "llama-dora"}, {"llama-lorabias-none", "llama-embed"}, {"gemma2-alllinear", "gemma2-dora"},
+			{"gpt2-conv1d", "gpt2-dora"}, {"phi3-fused", "phi3-dora"}, {"gpt_neox-alllinear", ""}, {"llama-bf16", ""}} {
+			t.Run(logprob.BackendName(backend)+"/"+names[0], func(t *testing.T) {
+				t.Parallel() // most of it is XLA compiling
+				var models []*logprob.Model
+				var dirs []string
+				for i, name := range names {
+					if name == "" {
+						continue
+					}
+					dir := filepath.Join("testdata/adapters", name)
+					var g struct{ Base string }
+					b, err := os.ReadFile(filepath.Join(dir, "golden.json"))
+					if err == nil {
+						err = json.Unmarshal(b, &g)
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					if i == 0 {
+						models = append(models, load(t, filepath.Join("testdata", g.Base), backend, dtypes.Float32))
+					}
+					m, err := models[0].WithAdapter(t.Context(), dir, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { m.Close() })
+					models, dirs = append(models, m), append(dirs, dir)
+				}
+				for i, dir := range dirs {
+					if largest, _ := worst(t, models[i+1], readGolden(t, dir)); !(largest <= 2e-5) {
+						t.Errorf("%s differs by up to %.2g nats from peft, wanted at most 2e-5", dir, largest)
+					}
+				}
+				if names[0] != "llama-bf16" {
+					return
+				}
+				half := load(t, "testdata/families/llama-bf16", backend, dtypes.BFloat16)
+				m, err := half.WithAdapter(t.Context(), dirs[0], nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { m.Close() })
+				if largest, mean := worst(t, m, readGolden(t, dirs[0])); !(largest <= 0.1 && mean <= 0.01) { // as TestFamilies
+					t.Errorf("bf16 differs by up to %.2g nats, %.2g in the mean; wanted at most 0.1 and 0.01", largest, mean)
+				}
+			})
+		}
+	}
+}
+
 // allBits are a model's log-probabilities of golden texts, exactly.
 func allBits(t *testing.T, m *logprob.Model, g golden) string {
 	t.Helper()
