@@ -9,16 +9,10 @@ import (
 
 // check refuses flags that do not go together, before anything is loaded.
 func (o *flags) check(f *cli.Flags) error {
-	pair := o.Tuned != "" || o.Base != ""
+	if err := o.checkModels(); err != nil {
+		return err
+	}
 	switch {
-	case pair && o.model != "":
-		return cli.Usagef("wanted -tuned and -base, or -model")
-	case !pair && o.model == "" && o.rm.RM == "":
-		return cli.Usagef("wanted -tuned and -base, or -model, or -rm, alone or beside these")
-	case len(o.TunedAll) > 1 || len(o.rm.RMAll) > 1:
-		return cli.Usagef("a second -tuned or -rm, wanted one model of each kind")
-	case pair && (o.Tuned == "" || o.Base == ""):
-		return cli.Usagef("-tuned and -base belong together")
 	case o.log != "text" && o.log != "json" && o.log != "none":
 		return cli.Usagef("-log %q, wanted text, json or none", o.log)
 	case min(o.limits.Timeout, o.limits.Wait, o.grace) <= 0:
@@ -40,6 +34,22 @@ func (o *flags) check(f *cli.Flags) error {
 	}
 	if !serve.Loopback(o.listen) && o.tokenFile == "" && !o.anyone {
 		return cli.Usagef("-listen %s is reached from other machines: wanted -token-file, or -anyone to let all of them in", o.listen)
+	}
+	return nil
+}
+
+// checkModels refuses models that do not go together.
+func (o *flags) checkModels() error {
+	pair := o.Tuned != "" || o.Base != ""
+	switch {
+	case pair && o.model != "":
+		return cli.Usagef("wanted -tuned and -base, or -model")
+	case !pair && o.model == "" && o.rm.RM == "":
+		return cli.Usagef("wanted -tuned and -base, or -model, or -rm, alone or beside these")
+	case len(o.TunedAll) > 1 || len(o.rm.RMAll) > 1:
+		return cli.Usagef("a second -tuned or -rm, wanted one model of each kind")
+	case pair && (o.Tuned == "" || o.Base == ""):
+		return cli.Usagef("-tuned and -base belong together")
 	}
 	return nil
 }
