@@ -177,6 +177,12 @@ func (m *Model) ChatOptions() tokenize.ChatOptions { return *m.o.Chat }
 func (m *Model) usual() (way, error) {
 	t := m.Tokenizer()
 	if _, err := t.Raw("x", "y"); errors.Is(err, tokenize.ErrBOS) {
+		chat := *m.o.Chat
+		text, failed := t.Transcript([]tokenize.Message{{Role: "user", Content: "x"}}, "y", &chat)
+		name, _ := t.SpecialToken("bos_token")
+		if failed == nil && name != "" && strings.HasPrefix(text.Rendered, name) {
+			return way{tokenize.BOSAuto, false, "the one that the template writes, as nothing else is known of this model"}, nil
+		}
 		return way{}, fmt.Errorf("%w: wanted the choice of a BOS, as nothing is known of how this reward model is scored", err)
 	}
 	if _, ok := t.BOS(); !ok {

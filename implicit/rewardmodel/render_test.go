@@ -4,6 +4,7 @@ package rewardmodel
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -218,6 +219,24 @@ func TestBOS(t *testing.T) {
 				t.Errorf("%s %s: the reply is %q from token %d of %v", pair.Name, c.name, got, text.Reply, text.Spans)
 			}
 		}
+	}
+}
+
+// TestUnsureBOS: where versions of transformers disagree about the tokenizer's BOS, the
+// template's decides, and without one the user must.
+func TestUnsureBOS(t *testing.T) {
+	dir := demoRM(t, demo.Pairs()[0], "rm")
+	edit(t, filepath.Join(dir, "tokenizer_config.json"), "PreTrainedTokenizerFast", "GPTNeoXTokenizer")
+	m, err := load(t, dir, nil)
+	if err != nil || !strings.Contains(m.Chosen(), "BOS auto (the one that the template writes") {
+		t.Fatal(err)
+	}
+	edit(t, filepath.Join(dir, "tokenizer_config.json"), "{{- bos_token }}", "", "{{ bos_token }}", "")
+	if _, err := load(t, dir, nil); !errors.Is(err, tokenize.ErrBOS) {
+		t.Errorf("error %v, wanted ErrBOS", err)
+	}
+	if _, err := load(t, dir, &Options{Chat: &tokenize.ChatOptions{BOS: tokenize.BOSAdd}}); err != nil {
+		t.Error(err)
 	}
 }
 
