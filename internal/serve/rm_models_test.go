@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -133,7 +134,7 @@ func rendered(t testing.TB, m *rewardmodel.Model, prompt, reply string) string {
 
 // TestRMPlanted: every endpoint gives what was planted on a word, the adjective's mood and the
 // word's reward, from prompt and reply, from text as a trainer's template wrote it and from
-// token ids; prompts are remembered between calls.
+// token ids, with prompts remembered between calls.
 func TestRMPlanted(t *testing.T) {
 	for _, p := range demo.Pairs() {
 		s, m := rmServer(t, p.Name, nil)
@@ -281,6 +282,75 @@ func TestReadingOfRM(t *testing.T) {
 	for more, tokens := range map[string]int{`,"add_special_tokens":false}`: own.Tokens - 1, `,"add_special_tokens":true}`: own.Tokens, `,"bos":"extra"}`: own.Tokens, `,"bos":"none"}`: own.Tokens - 1, `,"bos":"add"}`: own.Tokens - 1} {
 		if got := object[classifyResponse](t, post(s.Handler(), "/classify", chat+more)); got.Usage.PromptTokens != tokens {
 			t.Errorf("%s: %d tokens, wanted %d", more, got.Usage.PromptTokens, tokens)
+		}
+	}
+}
+
+// TestRMHeads: the rewards of heads that weigh their outputs by the text are the goldens' of
+// package rewardmodel, and the answer's outputs and weights add up to them; a text that such a
+// head's gate cannot read is refused, and does not hold up a trainer's other queries.
+func TestRMHeads(t *testing.T) {
+	backend, err := compute.NewWithConfig("go:ops_sequential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(backend.Finalize)
+	for _, name := range []string{"armorm", "qrm-llama", "qrm-gemma", "urm"} {
+		dir := filepath.Join("../../implicit/rewardmodel/testdata/heads", name)
+		var golden struct {
+			Texts []struct {
+				Messages []struct{ Role, Content string }
+				Reply    string
+				IDs      []int32
+				Reward   float64
+			}
+		}
+		b, err := os.ReadFile(filepath.Join(dir, "golden.json"))
+		if err == nil {
+			err = json.Unmarshal(b, &golden)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := rewardmodel.Load(t.Context(), dir, &rewardmodel.Options{Model: logprob.Options{Backend: backend}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { m.Close() })
+		s := alone(t, NewRM(m, name), nil)
+		asked := 0
+		for _, want := range golden.Texts {
+			if want.Messages == nil {
+				continue
+			}
+			asked++
+			var messages []map[string]string
+			for _, m := range want.Messages {
+				messages = append(messages, map[string]string{"role": m.Role, "content": m.Content})
+			}
+			w := post(s.Handler(), "/v1/reward", `{"ids":true,"messages":`+quote(messages)+`,"reply":`+quote(want.Reply)+`}`)
+			d := object[rewarded](t, w).Data[0]
+			sum := 0.0
+			for name, v := range d.Outputs {
+				sum += v * d.Weights[name]
+			}
+			if near := 1e-4 * max(1, math.Abs(want.Reward)); math.Abs(d.Reward-want.Reward) > near || math.Abs(sum-want.Reward) > near || !slices.Equal(d.IDs, want.IDs) || len(d.Outputs) != len(m.Outputs()) {
+				t.Errorf("%s: %s, wanted %v of %v", name, w.Body, want.Reward, want.IDs)
+			}
+		}
+		if asked == 0 {
+			if name != "urm" {
+				t.Errorf("%s: no text with messages", name)
+			}
+			continue
+		}
+		if w := post(s.Handler(), "/classify", `{"input":[5,6,7],"use_activation":false}`); name != "urm" && (w.Code != 400 || !strings.Contains(w.Body.String(), "no end of a user's turn")) {
+			t.Errorf("%s: %d %s, wanted no end of a user's turn", name, w.Code, w.Body)
+		}
+		good := rendered(t, m, "What is it?", "Love")
+		got := object[trainerResponse](t, post(s.Handler(), "/get_reward?rm=raw", `{"query":`+quote([]string{"What is it? Love", good})+`}`))
+		if name != "urm" && (got.Rewards[0] != nil || got.Rewards[1] == nil || len(got.Errors) != 1 || len(got.Logs) != len(m.Outputs()) || got.Logs[m.Outputs()[0]][1] == nil) {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }
