@@ -2,6 +2,7 @@ package words_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"iter"
 	"math"
@@ -102,6 +103,19 @@ One,,A;B,scored,,2,6,0,0
 `
 	if table.String() != want {
 		t.Errorf("coverage\n%s\nwanted\n%s", table.String(), want)
+	}
+	rows := all[5].Records()
+	first, score := rows[0], all[5].Scores[0]
+	outputs, err := json.Marshal(map[string]float64{"help": score.Outputs[0], "harm": score.Outputs[1]}) // sorted: harm, help
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named map[string]float64
+	if err := json.Unmarshal([]byte(first.Outputs), &named); err != nil || !strings.HasPrefix(first.Outputs, `{"help":`) || len(named) != 2 || len(outputs) != len(first.Outputs) {
+		t.Errorf("outputs %s, wanted the members of %s (%v)", first.Outputs, outputs, err)
+	}
+	if len(rows) != 8 || first.Word != "One" || first.Category != "A;B" || first.Reward != score.Reward || first.Rank != score.Rank || first.NTokens != 3 || first.Forms != 1 || rows[6].Measure != "best" || rows[7].Forms != 6 {
+		t.Errorf("rows %+v", rows)
 	}
 }
 
