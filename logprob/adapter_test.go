@@ -1,6 +1,7 @@
 package logprob_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -152,4 +153,133 @@ func allBits(t *testing.T, m *logprob.Model, g golden) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// TestAdapterStreams: a model larger than its memory gives the bits it has in memory with an
+// adapter too, and so does one that shares nothing.
+func TestAdapterStreams(t *testing.T) {
+	const base, dir = "testdata/families/llama-sharded", "testdata/adapters/llama-layers"
+	g := readGolden(t, dir)
+	o := &logprob.Options{Backend: pureGo(t), DType: dtypes.Float32, Adapter: dir}
+	whole, err := logprob.Load(t.Context(), base, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer whole.Close()
+	want := allBits(t, whole, g)
+	for least := int64(1); ; {
+		o.MemoryLimit = least
+		m, err := logprob.Load(t.Context(), base, o)
+		if err != nil {
+			if least *= 2; least > 1<<40 {
+				t.Fatal(err)
+			}
+			continue
+		}
+		defer m.Close()
+		if allBits(t, m, g) != want {
+			t.Errorf("other bits in a memory of %d bytes", least)
+		}
+		break
+	}
+}
+
+// TestAdapterSeries: several adapters on one base model each have their own numbers, whichever
+// computes, and are closed in any order; what is stored of one is not taken for another's.
+func TestAdapterSeries(t *testing.T) {
+	const base = "testdata/families/llama-mha"
+	names := []string{"llama-plain", "llama-step-2", "llama-dora"}
+	on := load(t, base, pureGo(t), dtypes.Float32)
+	store := &shelf{values: map[[sha256.Size]byte][]byte{}}
+	hashes := map[string]bool{}
+	var models []*logprob.Model
+	for _, name := range append(names, names[0]) {
+		m, err := on.WithAdapter(t.Context(), "testdata/adapters/"+name, &logprob.Options{Store: store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		models = append(models, m)
+		meta, err := m.Meta(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := on.Meta(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if meta.Adapter != "testdata/adapters/"+name || meta.Model != base+"+"+meta.Adapter || meta.BaseHash != plain.WeightsHash || meta.WeightsHash == plain.WeightsHash || meta.AdapterHash == "" {
+			t.Errorf("%s: %+v", name, meta)
+		}
+		hashes[meta.WeightsHash] = true
+	}
+	if len(hashes) != len(names) {
+		t.Errorf("%d hashes of %d adapters, one of them twice", len(hashes), len(names))
+	}
+	for range 2 { // the second time from the store
+		for i, m := range models {
+			if largest, _ := worst(t, m, readGolden(t, "testdata/adapters/"+append(names, names[0])[i])); !(largest <= 2e-5) {
+				t.Errorf("%s differs by up to %.2g nats", names[i%len(names)], largest)
+			}
+		}
+	}
+	if _, err := models[0].WithAdapter(t.Context(), "testdata/adapters/llama-dora", nil); err == nil {
+		t.Error("an adapter on an adapter: no error")
+	}
+	for _, i := range []int{1, 3, 0} {
+		if err := models[i].Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	on.Close()
+	if largest, _ := worst(t, models[2], readGolden(t, "testdata/adapters/llama-dora")); !(largest <= 2e-5) {
+		t.Errorf("the last of them differs by up to %.2g nats", largest)
+	}
+}
+
+// TestSplitAdapter: which plus sign of a name divides it.
+func TestSplitAdapter(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, dir := range []string{"base", "a+b", "base+a", "c++", "x"} {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string][2]string{
+		"base":            {"base", ""},
+		"base+x":          {"base", "x"},
+		"base+a":          {"base+a", ""}, // a folder of that name
+		"base+a+x":        {"base+a", "x"},
+		"base+a+b":        {"base", "a+b"},
+		"c+++x":           {"c++", "x"},
+		"org/m+org/a":     {"org/m", "org/a"},
+		"org/m@v1+org/a":  {"org/m@v1", "org/a"},
+		"org/m@v1+2+x":    {"org/m@v1+2", "x"},
+		"./base+./x":      {"./base", "./x"},
+		"none+":           {"none+", ""},
+		"+none":           {"+none", ""},
+		"org/a+org/b@v+1": {"org/a", "org/b@v+1"},
+	} {
+		if base, adapter := logprob.SplitAdapter(name); base != want[0] || adapter != want[1] {
+			t.Errorf("%s: %q and %q, wanted %q", name, base, adapter, want)
+		}
+	}
+}
+
+// TestAdapterBF16: on a base model in bfloat16 the side path is computed in float32, and what
+// differs from peft's float32 is what the base's rounding costs.
+func TestAdapterBF16(t *testing.T) {
+	const base, dir = "testdata/families/llama-bf16", "testdata/adapters/llama-bf16"
+	m := load(t, base, pureGo(t), 0)
+	a, err := m.WithAdapter(t.Context(), dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if largest, mean := worst(t, a, readGolden(t, dir)); !(largest <= 2e-5) { // pure Go multiplies by bfloat16 in float32
+		t.Errorf("differs by up to %.2g nats, %.2g in the mean", largest, mean)
+	}
+	if _, err := m.WithAdapter(t.Context(), t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "no adapter_config.json") {
+		t.Errorf("an empty folder: %v", err)
+	}
 }
