@@ -42,7 +42,7 @@ func (t *task) rewardTask(tok *tokenize.Tokenizer, dir string, words []string) e
 	return nil
 }
 
-// writeReward writes a reward model to dir: the model's own files by link, and beside them
+// writeReward writes a reward model to dir, an absolute path: the model's own files by link, and beside them
 // score.weight [1 D], normal with standard deviation 0.02 as transformers initialises it.
 func writeReward(dir, model string) error {
 	c, err := readConfig(model)
@@ -53,6 +53,9 @@ func writeReward(dir, model string) error {
 		return err
 	}
 	from, err := filepath.Abs(model)
+	if err == nil {
+		from, err = filepath.Rel(dir, from)
+	}
 	if err != nil {
 		return err
 	}
