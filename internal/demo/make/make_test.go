@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path"
+	"strings"
 	"testing"
 )
 
@@ -58,6 +59,37 @@ func TestTunedDiffersInHead(t *testing.T) {
 			if same == (b.Name == "lm_head.weight") {
 				t.Errorf("%s: %s: same = %v", name, b.Name, same)
 			}
+		}
+	}
+}
+
+// A reward model is its base with a score for the output matrix, and other embeddings, outputs of blocks
+// and a last layer's attention.
+func TestRewardModelDiffers(t *testing.T) {
+	for name, f := range families {
+		v, err := f.vocabulary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := newNetwork(f, v)
+		base := map[string][]byte{}
+		for _, b := range n.base() {
+			base[b.Name] = b.Data
+		}
+		var other []string
+		for _, r := range n.rewardModel() {
+			if !bytes.Equal(r.Data, base[r.Name]) {
+				other = append(other, strings.TrimPrefix(strings.TrimSuffix(r.Name, ".weight"), "model."))
+			}
+			delete(base, r.Name)
+		}
+		want := "embed_tokens layers.0.self_attn.o_proj layers.0.mlp.down_proj layers.1.self_attn.q_proj layers.1.self_attn.k_proj " +
+			"layers.1.self_attn.v_proj layers.1.self_attn.o_proj layers.1.mlp.down_proj score"
+		if name == "gemma2" {
+			want = strings.Replace(want, " score", " layers.1.post_attention_layernorm score", 1)
+		}
+		if got := strings.Join(other, " "); got != want || len(base) != 1 || base["lm_head.weight"] == nil {
+			t.Errorf("%s: differs in %s, and lacks %d; wanted %s, and lm_head alone", name, got, len(base), want)
 		}
 	}
 }
