@@ -151,17 +151,24 @@ func (e *UnsupportedError) Error() string {
 type family func(c *config, exists func(name string) bool) *Model
 
 var families = map[string]family{
+	"arcee":       arcee,
+	"gemma":       gemma,
 	"gemma2":      gemma2,
 	"gemma3":      gemma3,
 	"gemma3_text": gemma3Text,
 	"gpt2":        gpt2,
 	"gpt_neox":    gptNeoX,
+	"granite":     granite,
 	"llama":       llama,
 	"mistral":     mistral,
+	"olmo":        olmo,
 	"olmo2":       olmo2,
+	"olmo3":       olmo3,
 	"phi3":        phi3,
 	"qwen2":       qwen2,
 	"qwen3":       qwen3,
+	"seed_oss":    seedOSS,
+	"smollm3":     smollm3,
 }
 
 // types are the model types that New accepts, sorted.

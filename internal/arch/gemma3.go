@@ -26,8 +26,7 @@ func gemma3Text(c *config, exists func(string) bool) *Model {
 	}
 	c.ignore("attn_logit_softcapping")
 	finalCap := c.cap("final_logit_softcapping", 0)
-	const global, local = 0, 1
-	d.Ropes, d.Context = gemma3Ropes(c, d.K, d.Context)
+	d.Ropes, d.Context = ropesByType{full: 1_000_000, sliding: 10_000, slidingKey: "rope_local_base_freq", truncates: true}.read(c, d.K, d.Context)
 	pattern := c.size("sliding_window_pattern", 6)
 	if c.has("layer_types") {
 		c.ignore("_sliding_window_pattern") // what the types were made from
@@ -39,16 +38,12 @@ func gemma3Text(c *config, exists func(string) bool) *Model {
 
 	d.Embed = d.embedding(float32(math.Sqrt(float64(d.D))))
 	for i, w := range windows(c, d.L, window, func(layer int) bool { return (layer+1)%pattern != 0 }) {
-		rope := global
-		if w > 0 {
-			rope = local
-		}
 		attention.Window = w
 		b := d.block(i)
 		a := d.attention(b, bias, bias, attention)
 		a.qNorm = b.gemmaNorm("self_attn.q_norm", d.K, d.eps)
 		a.kNorm = b.gemmaNorm("self_attn.k_norm", d.K, d.eps)
-		d.Blocks = append(d.Blocks, newLayer(b, rope, gemma3Block{
+		d.Blocks = append(d.Blocks, newLayer(b, ropeOfWindow(w), gemma3Block{
 			attentionNorm:     b.gemmaNorm("input_layernorm", d.D, d.eps),
 			attention:         a,
 			postAttentionNorm: b.gemmaNorm("post_attention_layernorm", d.D, d.eps),
@@ -76,39 +71,6 @@ func (l gemma3Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	x = Add(x, l.postAttentionNorm.apply(s, h))
 	h = l.mlp.apply(s, l.mlpNorm.apply(s, x))
 	return Add(x, l.postMLPNorm.apply(s, h))
-}
-
-// gemma3Ropes reads the rotary embeddings of the global and of the windowed layers, for
-// heads of width k, and what they leave of the context.
-func gemma3Ropes(c *config, k, context int) (ropes []Rope, limit int) {
-	if p := c.object("rope_parameters"); p != nil { // v5: one object for each type of layer
-		limit = context
-		for i, key := range [2]string{"full_attention", "sliding_attention"} {
-			theta := [2]float64{1_000_000, 10_000}[i]
-			rc := ropeConfig{theta: theta, partial: 1}
-			if s := p.object(key); s != nil {
-				rc = ropeConfig{theta: s.positive("rope_theta", theta), partial: 1, scaling: s}
-				only(s, "partial_rotary_factor", 1.0)
-				truncated(s)
-			}
-			r, l := rc.rope(c, k, context, scalings...)
-			ropes, limit = append(ropes, r), min(limit, l)
-		}
-		p.leftovers() // a flat object among them
-		return ropes, limit
-	}
-	rc := readRopeConfig(c, 1_000_000, "", 1)
-	truncated(rc.scaling)
-	global, limit := rc.rope(c, k, context, scalings...)
-	return []Rope{global, plainRope(c.positive("rope_local_base_freq", 10_000), k)}, limit
-}
-
-// truncated refuses yarn without truncation: transformers 5 looks for the key where
-// Gemma 3 does not have it, 4 where it has.
-func truncated(s *config) {
-	if s != nil && (s.null("truncate") || !s.bool("truncate", true)) {
-		s.refuse("truncate")
-	}
 }
 
 // gemma3 is the text part of a multimodal Gemma 3: text_config beside a vision

@@ -74,10 +74,18 @@ func (b *builder) layerNorm(name string, width int, eps float64) layerNorm {
 }
 
 func (n layerNorm) apply(s *Scope, x *Node) *Node {
+	x = bareNorm{n.eps}.apply(s, x)
+	return Add(Mul(x, s.vector(n.weight, x)), s.vector(n.bias, x))
+}
+
+// bareNorm is (x - mean) / sqrt(var + eps) over the last axis: LayerNorm without weight and
+// bias.
+type bareNorm struct{ eps float64 }
+
+func (n bareNorm) apply(s *Scope, x *Node) *Node {
 	x = s.float(x)
 	x = Sub(x, ReduceAndKeep(x, ReduceMean, -1))
-	scale := Rsqrt(AddScalar(ReduceAndKeep(Square(x), ReduceMean, -1), n.eps))
-	return Add(Mul(Mul(x, scale), s.vector(n.weight, x)), s.vector(n.bias, x))
+	return Mul(x, Rsqrt(AddScalar(ReduceAndKeep(Square(x), ReduceMean, -1), n.eps)))
 }
 
 // activation is a function under its name in config.json: a key of activations.
@@ -88,7 +96,8 @@ var activations = map[activation]func(x *Node) *Node{
 	"silu": silu, "swish": silu,
 	"gelu":     func(x *Node) *Node { return Mul(MulScalar(x, 0.5), OnePlus(Erf(MulScalar(x, math.Sqrt2/2)))) },
 	"gelu_new": geluTanh, "gelu_fast": geluTanh, "gelu_pytorch_tanh": geluTanh,
-	"relu": func(x *Node) *Node { return MaxScalar(x, 0) },
+	"relu":  func(x *Node) *Node { return MaxScalar(x, 0) },
+	"relu2": func(x *Node) *Node { return Square(MaxScalar(x, 0)) },
 }
 
 func silu(x *Node) *Node { return Mul(x, Sigmoid(x)) }
@@ -139,6 +148,7 @@ func (m *Model) scaled(window int) Attention {
 type selfAttention struct {
 	q, k, v, o   linear
 	qNorm, kNorm rmsNorm // zero for none
+	clip         float64 // bounds the values of q, k and v before heads and positions (OLMo 1); 0 for none
 	acrossHeads  bool    // the norms run over all heads together (OLMo 2), not head by head
 	n, g         int     // heads, key/value heads
 	Attention
@@ -146,7 +156,11 @@ type selfAttention struct {
 
 // apply maps the normed stream [T D] to the attention's contribution [T D].
 func (a selfAttention) apply(s *Scope, x *Node) *Node {
-	q, k, v := a.q.apply(s, x), a.k.apply(s, x), heads(a.v.apply(s, x), a.g) // [T N*K] [T G*K] [T G K]
+	q, k, v := a.q.apply(s, x), a.k.apply(s, x), a.v.apply(s, x) // [T N*K] [T G*K] [T G*K]
+	if a.clip != 0 {
+		q, k, v = clipped(q, a.clip), clipped(k, a.clip), clipped(v, a.clip)
+	}
+	v = heads(v, a.g) // [T G K]
 	normed := a.qNorm != rmsNorm{}
 	if normed && a.acrossHeads {
 		q, k = a.qNorm.apply(s, q), a.kNorm.apply(s, k)
@@ -157,6 +171,8 @@ func (a selfAttention) apply(s *Scope, x *Node) *Node {
 	}
 	return a.o.apply(s, s.Attend(s.rotate(q), s.rotate(k), v, a.Attention))
 }
+
+func clipped(x *Node, limit float64) *Node { return MinScalar(MaxScalar(x, -limit), limit) }
 
 // gatedMLP is down(act(gate x) * up x).
 type gatedMLP struct {
@@ -174,16 +190,27 @@ type logits[Norm block] struct {
 	norm    Norm
 	matrix  linear
 	softCap float64 // 0 for none
+	factor  float64 // of the logits; 0 for none
+}
+
+// newScaledLogits is newLogits with a factor in place of a soft-cap.
+func newScaledLogits[Norm block](b *builder, norm Norm, matrix linear, factor float64) Head {
+	return newHead(b, matrix, logits[Norm]{norm: norm, matrix: matrix, factor: factor})
 }
 
 func newLogits[Norm block](b *builder, norm Norm, matrix linear, softCap float64) Head {
+	return newHead(b, matrix, logits[Norm]{norm: norm, matrix: matrix, softCap: softCap})
+}
+
+func newHead[Norm block](b *builder, matrix linear, graph logits[Norm]) Head {
 	ofNorm := &builder{tensors: b.tensors[:matrix.weight-1]} // declared before the matrix
-	return Head{
-		Layer: newLayer(b, noRope, logits[Norm]{norm, matrix, softCap}),
-		Norm:  newLayer(ofNorm, noRope, norm),
-	}
+	return Head{Layer: newLayer(b, noRope, graph), Norm: newLayer(ofNorm, noRope, graph.norm)}
 }
 
 func (h logits[Norm]) apply(s *Scope, x *Node) *Node { // [S D] -> [S V]
-	return softCap(h.matrix.apply(s, h.norm.apply(s, x)), h.softCap)
+	z := h.matrix.apply(s, h.norm.apply(s, x))
+	if h.factor != 0 {
+		z = MulScalar(z, h.factor)
+	}
+	return softCap(z, h.softCap)
 }

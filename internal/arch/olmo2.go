@@ -13,20 +13,25 @@ func olmo2(c *config, exists func(string) bool) *Model {
 	d.Embed = d.embedding(1)
 	for i := range d.L {
 		b := d.block(i)
-		attention := d.attention(b, bias, bias, d.scaled(0))
-		attention.qNorm = b.rmsNorm("self_attn.q_norm", d.N*d.K, d.eps)
-		attention.kNorm = b.rmsNorm("self_attn.k_norm", d.G*d.K, d.eps)
-		attention.acrossHeads = true
-		d.Blocks = append(d.Blocks, newLayer(b, 0, olmo2Block{
-			attention:     attention,
-			attentionNorm: b.rmsNorm("post_attention_layernorm", d.D, d.eps),
-			mlp:           d.mlp(b, act, false),
-			mlpNorm:       b.rmsNorm("post_feedforward_layernorm", d.D, d.eps),
-		}))
+		d.Blocks = append(d.Blocks, newLayer(b, 0, d.olmo2Block(b, bias, act, 0)))
 	}
 	b := &builder{}
 	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
 	return d.Model
+}
+
+// olmo2Block declares a block, whose attention sees a window (0 for all).
+func (d *decoder) olmo2Block(b *builder, bias bool, act activation, window int) olmo2Block {
+	attention := d.attention(b, bias, bias, d.scaled(window))
+	attention.qNorm = b.rmsNorm("self_attn.q_norm", d.N*d.K, d.eps)
+	attention.kNorm = b.rmsNorm("self_attn.k_norm", d.G*d.K, d.eps)
+	attention.acrossHeads = true
+	return olmo2Block{
+		attention:     attention,
+		attentionNorm: b.rmsNorm("post_attention_layernorm", d.D, d.eps),
+		mlp:           d.mlp(b, act, false),
+		mlpNorm:       b.rmsNorm("post_feedforward_layernorm", d.D, d.eps),
+	}
 }
 
 type olmo2Block struct {

@@ -57,6 +57,12 @@ func (m *Model) readRope(c *config, partialKey string, partial float64, kinds ..
 	m.Ropes, m.Context = []Rope{rope}, limit
 }
 
+// readRopeFrom is readRope of a family that rotates whole heads, with its own theta by default.
+func (m *Model) readRopeFrom(c *config, theta float64) {
+	rope, limit := readRopeConfig(c, theta, "", 1).rope(c, m.K, m.Context, scalings...)
+	m.Ropes, m.Context = []Rope{rope}, limit
+}
+
 // readRopeConfig finds the settings as v4 writes them (rope_theta, rope_scaling beside
 // the other keys) or as v5 does (one object rope_parameters). partialKey is the
 // family's own v4 key for the rotated share, "" where it has none.
@@ -299,4 +305,62 @@ func longRope(c, s *config, r Rope, context int) (Rope, int) {
 		r.InvFreq[i] /= float32(f)
 	}
 	return r, min(original, context)
+}
+
+// ropesByType are the rotary embeddings of the full layers, which may be scaled, and of the
+// sliding ones, with the thetas of each by default.
+type ropesByType struct {
+	full, sliding float64
+	slidingKey    string // v4's for the theta of the sliding layers; "" where it is that of the full ones
+	truncates     bool   // yarn is computed with truncation alone: see truncated
+}
+
+// ropeOfWindow is the rope of a layer with a window (0 for none), among those that read returns.
+func ropeOfWindow(window int) int {
+	if window > 0 {
+		return 1
+	}
+	return 0
+}
+
+// read returns the ropes of full and of sliding layers, for heads of width k, and what they
+// leave of the context.
+func (t ropesByType) read(c *config, k, context int) (ropes []Rope, limit int) {
+	truncate := func(s *config) {
+		if t.truncates {
+			truncated(s)
+		}
+	}
+	if p := c.object("rope_parameters"); p != nil { // v5: one object for each type of layer
+		limit = context
+		for i, key := range [2]string{"full_attention", "sliding_attention"} {
+			theta := [2]float64{t.full, t.sliding}[i]
+			rc := ropeConfig{theta: theta, partial: 1}
+			if s := p.object(key); s != nil {
+				rc = ropeConfig{theta: s.positive("rope_theta", theta), partial: 1, scaling: s}
+				only(s, "partial_rotary_factor", 1.0)
+				truncate(s)
+			}
+			r, l := rc.rope(c, k, context, scalings...)
+			ropes, limit = append(ropes, r), min(limit, l)
+		}
+		p.leftovers() // a flat object among them
+		return ropes, limit
+	}
+	rc := readRopeConfig(c, t.full, "", 1)
+	truncate(rc.scaling)
+	full, limit := rc.rope(c, k, context, scalings...)
+	sliding := rc.theta
+	if t.slidingKey != "" {
+		sliding = c.positive(t.slidingKey, t.sliding)
+	}
+	return []Rope{full, plainRope(sliding, k)}, limit
+}
+
+// truncated refuses yarn without truncation: transformers 5 looks for the key where
+// Gemma 3 does not have it, 4 where it has.
+func truncated(s *config) {
+	if s != nil && (s.null("truncate") || !s.bool("truncate", true)) {
+		s.refuse("truncate")
+	}
 }

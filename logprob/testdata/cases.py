@@ -190,6 +190,42 @@ def olmo2(**kw):
     return llama(model_type="olmo2", vocab_size=100, num_key_value_heads=4, pad_token_id=1) | kw
 
 
+def gemma(**kw):
+    return llama(model_type="gemma", vocab_size=103, head_dim=12, num_key_value_heads=1, hidden_act="gelu_pytorch_tanh", tie_word_embeddings=True) | kw
+
+
+def olmo(**kw):
+    d = llama(model_type="olmo", vocab_size=98, pad_token_id=1)
+    del d["rms_norm_eps"]
+    return d | kw
+
+
+def olmo3(**kw):
+    d = llama(model_type="olmo3", vocab_size=98, pad_token_id=1, num_hidden_layers=4, intermediate_size=28, sliding_window=9,
+              layer_types=[SLIDE, SLIDE, SLIDE, FULL],
+              rope_parameters={FULL: YARN | {"rope_theta": 500000.0}, SLIDE: {"rope_type": "default", "rope_theta": 500000.0}})
+    return d | kw
+
+
+def smollm3(**kw):
+    return llama(model_type="smollm3", vocab_size=95, num_hidden_layers=4, intermediate_size=28, num_attention_heads=8, pad_token_id=1,
+                 bos_token_id=0, no_rope_layers=[1, 1, 1, 0], no_rope_layer_interval=4, use_sliding_window=False,
+                 tie_word_embeddings=True) | kw
+
+
+def granite(**kw):
+    return llama(model_type="granite", vocab_size=94, embedding_multiplier=3.0, attention_multiplier=0.21, residual_multiplier=0.4,
+                 logits_scaling=1.7) | kw
+
+
+def seed_oss(**kw):
+    return llama(model_type="seed_oss", vocab_size=93, head_dim=12, attention_bias=True, attention_out_bias=False) | kw
+
+
+def arcee(**kw):
+    return llama(model_type="arcee", vocab_size=92, hidden_act="relu2") | kw
+
+
 EPS = {"rms_norm_eps": put(rms_norm_eps=1e-6)}
 THETA = {"rope_theta": rope(rope_theta=10000.0)}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -383,6 +419,57 @@ CASES = [
          EPS | {"scaling": unscaled(), "factor": rope(factor=4.0)}, dtype=torch.bfloat16),
     Case("olmo2-yarn", "yarn without truncation", olmo2(rope_parameters=YARN | {"rope_theta": 100.0, "truncate": False}),
          EPS | {"scaling": unscaled(), "truncate": rope(truncate=True)}, dtype=torch.bfloat16),
+
+    # olmo: 1, and its 0424 and 0724 releases.
+    Case("olmo-clip", "LayerNorm without weights, clip_qkv, fewer key heads", olmo(clip_qkv=0.7),
+         THETA | {"clip_qkv": put(clip_qkv=None)}, dtype=torch.bfloat16),
+    Case("olmo-bias-tied", "no clip_qkv (null), attention_bias, tied head, linear rope scaling; minimal config",
+         olmo(attention_bias=True, tie_word_embeddings=True, rope_parameters={"rope_type": "linear", "factor": 2.5, "rope_theta": 5000.0}),
+         {"scaling": unscaled()}, minimal=True, dtype=torch.bfloat16),
+
+    # olmo3.
+    Case("olmo3-yarn", "windows on three layers of four, yarn on the full one alone",
+         olmo3(), EPS | {"scaling": unscaled(FULL), "window": put(sliding_window=1000), "window-1": put(sliding_window=8),
+                         "pattern": put(layer_types=[SLIDE, FULL, SLIDE, SLIDE]), "scaling everywhere": rope(SLIDE, **YARN)}, dtype=torch.bfloat16),
+    Case("olmo3-pattern", "another pattern, fewer key heads, attention_bias, no scaling, tied head",
+         olmo3(num_hidden_layers=2, layer_types=[FULL, SLIDE], attention_bias=True, num_key_value_heads=1, tie_word_embeddings=True,
+               rope_parameters={FULL: {"rope_type": "default", "rope_theta": 500000.0}, SLIDE: {"rope_type": "default", "rope_theta": 500000.0}}),
+         EPS | {"pattern": put(layer_types=[SLIDE, FULL])}, dtype=torch.bfloat16),
+
+    # gemma: 1.
+    Case("gemma-hub", "the v4 file says hidden_act gelu and means the approximation, as published; head_dim that is not hidden_size / heads, "
+         "one key head", gemma(), EPS | THETA | {"activation": put(hidden_act="gelu")}, floor={"activation": 2e-4},
+         v4={"hidden_act": "gelu", "hidden_activation": None}, dtype=torch.bfloat16),
+    Case("gemma-bias", "attention_bias, several key heads, separate output head", gemma(attention_bias=True, num_key_value_heads=2, tie_word_embeddings=False),
+         EPS | THETA, dtype=torch.bfloat16),
+
+    # smollm3.
+    Case("smollm3-nope", "no rotary positions in the last of four layers, by the interval in the minimal config",
+         smollm3(), EPS | THETA | {"all rotate": put(no_rope_layers=[1, 1, 1, 1]), "none rotates": put(no_rope_layers=[0, 0, 0, 0])},
+         minimal=True, dtype=torch.bfloat16),
+    Case("smollm3-window", "a list of its own, and windows in the layers that do not rotate",
+         smollm3(num_hidden_layers=3, no_rope_layers=[0, 1, 0], use_sliding_window=True, sliding_window=9, layer_types=[SLIDE, FULL, SLIDE],
+                 attention_bias=True, mlp_bias=True, tie_word_embeddings=False),
+         EPS | THETA | {"window": put(layer_types=[FULL] * 3), "list": put(no_rope_layers=[1, 1, 0])}, dtype=torch.bfloat16),
+
+    # granite: 3.0 to 3.3.
+    Case("granite-factors", "the four factors", granite(),
+         EPS | THETA | {"embedding": put(embedding_multiplier=1.0), "attention": put(attention_multiplier=0.35),
+                        "residual": put(residual_multiplier=1.0), "logits": put(logits_scaling=1.0)}, dtype=torch.bfloat16),
+    Case("granite-bias-tied", "attention_bias, mlp_bias and a tied head; factors left to their defaults in the minimal config",
+         granite(attention_bias=True, mlp_bias=True, tie_word_embeddings=True, embedding_multiplier=1.0, attention_multiplier=1.0,
+                 residual_multiplier=1.0, logits_scaling=1.0), EPS | THETA, minimal=True, dtype=torch.bfloat16),
+
+    # seed_oss.
+    Case("seed_oss-bias", "biases on q, k and v only", seed_oss(), EPS | THETA, dtype=torch.bfloat16),
+    Case("seed_oss-out", "a bias on o and in the MLP, none on q, k and v", seed_oss(attention_bias=False, attention_out_bias=True, mlp_bias=True),
+         EPS | THETA, dtype=torch.bfloat16),
+
+    # arcee: AFM.
+    Case("arcee-relu2", "an MLP without a gate, yarn", arcee(rope_parameters=YARN | {"rope_theta": 100.0}),
+         EPS | {"scaling": unscaled(), "activation": put(hidden_act="relu")}, dtype=torch.bfloat16),
+    Case("arcee-bias", "biases, another activation", arcee(attention_bias=True, mlp_bias=True, hidden_act="gelu", num_key_value_heads=1),
+         EPS | THETA | {"activation": put(hidden_act="relu2")}, dtype=torch.bfloat16),
 ]
 
 # Keys of the published v4 files that have no effect, or their one value that computes what is computed here.
@@ -398,4 +485,11 @@ V4_EXTRA = {
     "gpt2": {"task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}}},
     "gpt_neox": {"attention_probs_dropout_prob": 0, "hidden_dropout_prob": 0},
     "olmo2": {},
+    "olmo": {},
+    "olmo3": {},
+    "gemma": {},
+    "smollm3": {"max_window_layers": 28},
+    "granite": {},
+    "seed_oss": {"pretraining_tp": 1},
+    "arcee": {},
 }

@@ -95,6 +95,8 @@ def to_v4(d, case):
         if types == [SLIDE if (i + 1) % p else FULL for i in range(len(types))]:
             d["sliding_window_pattern"] = p
             del d["layer_types"]
+    elif kind == "olmo3":
+        d["rope_theta"], d["rope_scaling"] = whole(r[FULL]["rope_theta"]), scaling(r[FULL])
     elif kind == "gpt_neox":
         d["rotary_emb_base"], d["rotary_pct"] = whole(r["rope_theta"]), r["partial_rotary_factor"]
         if (s := scaling(r)) is not None:
@@ -149,7 +151,7 @@ def random_tensor(case, name, like):
         gemma = case.family.startswith("gemma")
         return 0.3 * x + (0.0 if gemma else 1.0)
     if kind in ("embed_tokens", "wte", "embed_in"):
-        tied = case.config.get("tie_word_embeddings", case.family in ("gpt2", "gemma2", "gemma3_text", "gemma3"))
+        tied = case.config.get("tie_word_embeddings", case.family in ("gpt2", "gemma", "gemma2", "gemma3_text", "gemma3"))
         return 0.2 * x * math.sqrt(32 / like.shape[1])
     if kind == "wpe":
         return 0.15 * x

@@ -1,0 +1,54 @@
+package arch
+
+import "slices"
+
+// smollm3 is SmolLM 3 (modeling_smollm3.py): llama without rotary positions in every fourth
+// layer, which no_rope_layers lists with a 0.
+func smollm3(c *config, exists func(string) bool) *Model {
+	d := newDecoder(c, exists, defaults{G: 4, Eps: 1e-6, Tied: true})
+	d.readRopeFrom(c, 2_000_000)
+	bias, mlpBias := c.bool("attention_bias", false), c.bool("mlp_bias", false)
+	act := c.activation("hidden_act", "silu")
+	c.ignore("max_window_layers") // of qwen2, from which it was made; layer_types decides
+	interval := c.size("no_rope_layer_interval", 4)
+	rotates := get[[]int](c, "no_rope_layers", nil, "a list of integers")
+	if rotates == nil {
+		for i := range d.L {
+			rotates = append(rotates, min(1, (i+1)%interval))
+		}
+	}
+	if len(rotates) < d.L || slices.ContainsFunc(rotates, func(r int) bool { return r != 0 && r != 1 }) {
+		c.fail("no_rope_layers is %s, wanted 0 or 1 for each of %d layers", brief(c.keys["no_rope_layers"]), d.L)
+		return d.Model
+	}
+	// Without layer_types the layers that do not rotate slide; with them only where
+	// use_sliding_window says so, as in the others.
+	window, slides := 0, c.bool("use_sliding_window", false)
+	if c.has("sliding_window") && slides {
+		window = c.size("sliding_window", 0)
+	}
+	c.ignore("sliding_window")
+	all := make([]int, d.L)
+	if window > 0 {
+		all = windows(c, d.L, window, func(i int) bool { return rotates[i] == 0 })
+	}
+	c.ignore("layer_types")
+
+	d.Embed = d.embedding(1)
+	for i, w := range all {
+		rope := 0
+		if rotates[i] == 0 {
+			rope = noRope
+		}
+		b := d.block(i)
+		d.Blocks = append(d.Blocks, newLayer(b, rope, llamaBlock{
+			attentionNorm: b.rmsNorm("input_layernorm", d.D, d.eps),
+			attention:     d.attention(b, bias, bias, d.scaled(w)),
+			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
+			mlp:           d.mlp(b, act, mlpBias),
+		}))
+	}
+	b := &builder{}
+	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	return d.Model
+}
