@@ -328,14 +328,8 @@ func (e *Engine) check(r Request) error {
 	if len(r.IDs) > e.model.Context {
 		return fmt.Errorf("%d tokens, wanted at most %d, the model's context", len(r.IDs), e.model.Context)
 	}
-	for i, id := range r.IDs {
-		if id >= 0 && int(id) < e.model.V {
-			continue
-		}
-		if name := e.tokenName(id); name != "" {
-			return fmt.Errorf("token %d is %q with id %d, which the model has no row for (config.json's vocab_size is %d)", i, name, id, e.model.V)
-		}
-		return fmt.Errorf("token %d has id %d, wanted 0 to %d", i, id, e.model.V-1)
+	if err := e.checkIDs(r.IDs); err != nil {
+		return err
 	}
 	for _, i := range r.States {
 		if i < 0 || i >= len(r.IDs) {
@@ -353,6 +347,20 @@ func (e *Engine) check(r Request) error {
 	}
 	if r.From == 0 && len(r.IDs) > 0 || r.after() && len(r.IDs) == 0 {
 		return errors.New("nothing stands before the first token that is asked for, wanted a prompt or a BOS token")
+	}
+	return nil
+}
+
+// checkIDs tells which token the model has no row for, nil if none.
+func (e *Engine) checkIDs(ids []int32) error {
+	for i, id := range ids {
+		if id >= 0 && int(id) < e.model.V {
+			continue
+		}
+		if name := e.tokenName(id); name != "" {
+			return fmt.Errorf("token %d is %q with id %d, which the model has no row for (config.json's vocab_size is %d)", i, name, id, e.model.V)
+		}
+		return fmt.Errorf("token %d has id %d, wanted 0 to %d", i, id, e.model.V-1)
 	}
 	return nil
 }

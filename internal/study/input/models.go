@@ -165,9 +165,9 @@ func findModel(user []cube.Model, name string) (cube.Model, bool) {
 // families are what the architectures of checkpoints, model_type in config.json, stand for.
 // A model of an architecture that others have taken over (SmolLM2 is "llama") needs another
 // family, which the file of models gives it.
-var families = map[string]string{"llama": "Llama", "gemma2": "Gemma", "gemma3": "Gemma", "gemma3_text": "Gemma",
+var families = map[string]string{"llama": "Llama", "gemma": "Gemma", "gemma2": "Gemma", "gemma3": "Gemma", "gemma3_text": "Gemma",
 	"qwen2": "Qwen", "qwen3": "Qwen", "mistral": "Mistral", "phi3": "Phi", "gpt2": "GPT-2", "gpt_neox": "Pythia",
-	"olmo2": "OLMo"}
+	"olmo": "OLMo", "olmo2": "OLMo", "olmo3": "OLMo", "smollm3": "SmolLM", "granite": "Granite", "seed_oss": "Seed", "arcee": "AFM"}
 
 // identify finds the model of a file by its name, or by the metadata that lie beside the
 // numbers: by the model's name among those known, else as it says itself, with the family of
