@@ -128,7 +128,7 @@ func TestWrong(t *testing.T) {
 		want string
 		code int
 	}{
-		{nil, "explain: flag -tuned is missing: tuned `model`: a folder, or org/name[@revision] on the hub\nexplain -h lists the flags\n", 2},
+		{nil, "explain: flag -tuned is missing: tuned `model`: a folder, or org/name[@revision] on the hub, or BASE+ADAPTER, each so, with a LoRA adapter\nexplain -h lists the flags\n", 2},
 		{[]string{"-tuned", "./x", "-base", "./x", "-prompt", "p", "-reply", "r"}, "explain: checkpoint: \"./x\": no such folder\n", 1},
 		{[]string{"-tuned", "./x", "-base", "./x", "-prompt", "p", "-reply", "r", "-base-as", "sung"}, "explain: -base-as \"sung\", wanted raw or chat\nexplain -h lists the flags\n", 2},
 	} {

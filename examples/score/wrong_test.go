@@ -102,7 +102,7 @@ func TestWrong(t *testing.T) {
 			return []string{"-wordlist", list, "-out", filepath.Join(dir, "r.parquet")}
 		}, "r.coverage.csv would replace the input ", 2},
 		{"no model", func(*testing.T, string) []string { return []string{"-tuned", ""} },
-			"score: flag -tuned is missing: tuned `model`: a folder, or org/name[@revision] on the hub\n" + usage, 2},
+			"score: flag -tuned is missing: tuned `model`: a folder, or org/name[@revision] on the hub, or BASE+ADAPTER, each so, with a LoRA adapter\n" + usage, 2},
 		{"both inputs", func(*testing.T, string) []string { return []string{"-pairs", "p.jsonl"} },
 			"score: wanted -corpus or -pairs, one of them\n" + usage, 2},
 		{"output ending", func(*testing.T, string) []string { return []string{"-out", "r.xlsx"} },

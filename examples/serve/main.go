@@ -57,7 +57,7 @@ type flags struct {
 func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) error {
 	f := cli.NewFlags("serve", purpose, examples)
 	var o flags
-	f.StringVar(&o.model, "model", "", "`model` for completions alone: a folder, or org/name[@revision] on the hub")
+	f.StringVar(&o.model, "model", "", "`model` for completions alone: a folder, or org/name[@revision] on the hub, or BASE+ADAPTER, each so, with a LoRA adapter")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8000", "`address` to listen on; port 0 takes a free one")
 	f.StringVar(&o.tokenFile, "token-file", "", "`file` with the bearer token that requests must bring")
 	f.BoolVar(&o.anyone, "anyone", false, "listen beyond this machine without a token: anyone who reaches the address may use it")

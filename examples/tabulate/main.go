@@ -99,7 +99,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 func parse(args []string, stdout io.Writer) (*flags, error) {
 	f := cli.NewFlags("tabulate", purpose, examples)
 	o := &flags{}
-	f.StringVar(&o.model, "model", "", "`model`: a folder, or org/name[@revision] on the hub")
+	f.StringVar(&o.model, "model", "", "`model`: a folder, or org/name[@revision] on the hub, or BASE+ADAPTER, each so, with a LoRA adapter")
 	f.StringVar(&o.prompts, "prompts", "paper", "`prompts`: paper (54 built in), or a file: JSON {\"name\": \"prompt\"}, CSV name,prompt, or YAML name: \"prompt\"; - for lines {\"name\": ..., \"prompt\": ...} from standard input")
 	f.StringVar(&o.as, "as", "raw", "`rendering` of a prompt: raw, as it stands, or chat, as the user's turn of the checkpoint's template")
 	f.StringVar(&o.out, "out", "", "`file` to write, .csv or .parquet; - for standard output")

@@ -90,7 +90,7 @@ func TestWrong(t *testing.T) {
 		want string
 		code int
 	}{
-		{nil, "tabulate: flag -model is missing: `model`: a folder, or org/name[@revision] on the hub\ntabulate -h lists the flags\n", 2},
+		{nil, "tabulate: flag -model is missing: `model`: a folder, or org/name[@revision] on the hub, or BASE+ADAPTER, each so, with a LoRA adapter\ntabulate -h lists the flags\n", 2},
 		{[]string{"-model", "m", "-out", "t.txt"}, "tabulate: output \"t.txt\", wanted a name that ends in .csv or .parquet\ntabulate -h lists the flags\n", 2},
 		{[]string{"-model", "m", "-out", "t.csv", "-as", "x"}, "tabulate: -as \"x\", wanted raw or chat\ntabulate -h lists the flags\n", 2},
 		{[]string{"-model", "m", "-out", "t.csv", "-prompts", "."}, "tabulate: prompts: open .: a folder, wanted a regular file (or paper, for the 54 built-in ones)\n", 1},

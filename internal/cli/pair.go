@@ -23,7 +23,7 @@ type PairFlags struct {
 
 // Register adds the flags, but for -beta.
 func (p *PairFlags) Register(f *Flags) {
-	f.Var(names{&p.Tuned, &p.TunedAll}, "tuned", "tuned `model`: a folder, or org/name[@revision] on the hub")
+	f.Var(names{&p.Tuned, &p.TunedAll}, "tuned", "tuned `model`: a folder, or org/name[@revision] on the hub, or BASE+ADAPTER, each so, with a LoRA adapter")
 	f.StringVar(&p.Base, "base", "", "base `model`, likewise")
 	f.StringVar(&p.TunedAs, "tuned-as", "chat", "`rendering` of a prompt for the tuned model: chat, as the user's turn of its template, or raw, as it stands")
 	as := "raw"

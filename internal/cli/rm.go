@@ -30,7 +30,7 @@ func (r *RMFlags) Register(f *Flags) {
 // RegisterRM adds the reward model's own flags alone, for a program that has those of
 // ModelFlags from PairFlags.
 func (r *RMFlags) RegisterRM(f *Flags) {
-	f.Var(names{&r.RM, &r.RMAll}, "rm", "explicit reward `model`: a folder, or org/name[@revision] on the hub")
+	f.Var(names{&r.RM, &r.RMAll}, "rm", "explicit reward `model`: a folder, or org/name[@revision] on the hub, or BASE+ADAPTER, each so, with a LoRA adapter")
 	f.StringVar(&r.Output, "output", "", "`name` of the reward model's output that is the reward, column=N, or token=ID for the logit of a token of a causal checkpoint; default: the head's own reward")
 	f.StringVar(&r.Pooling, "pooling", "last", "`rule` for the token that the reward model's head reads: last, hf (as transformers 5) or hf-old (as transformers 4.43)")
 	f.StringVar(&r.As, "rm-as", "chat", "`rendering` for the reward model: chat, prompt and reply as the turns of its template, whose BOS -bos auto leaves to the model's own way, which is printed; or raw, as they stand")
