@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -281,5 +282,36 @@ func TestAdapterBF16(t *testing.T) {
 	}
 	if _, err := m.WithAdapter(t.Context(), t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "no adapter_config.json") {
 		t.Errorf("an empty folder: %v", err)
+	}
+}
+
+// TestAdaptersXLA holds one adapter of each kind of side path to peft on the other backends too.
+func TestAdaptersXLA(t *testing.T) {
+	for _, backend := range backends(t) {
+		if backend.String() == "go" {
+			continue // see TestAdapters
+		}
+		for _, c := range adapterCases(t) {
+			name := filepath.Base(c.dir)
+			if !slices.Contains([]string{"llama-dora-bias", "llama-lorabias", "llama-lora-head", "gpt2-dora", "phi3-fused"}, name) {
+				continue
+			}
+			t.Run(logprob.BackendName(backend)+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				base := load(t, c.base, backend, dtypes.Float32)
+				alone := allBits(t, base, readGolden(t, c.base))
+				m, err := base.WithAdapter(t.Context(), c.dir, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				if largest, _ := worst(t, m, readGolden(t, c.dir)); !(largest <= 2e-5) {
+					t.Errorf("differs by up to %.2g nats from peft, wanted at most 2e-5", largest)
+				}
+				if allBits(t, base, readGolden(t, c.base)) != alone {
+					t.Error("the base model's bits differ beside its adapter")
+				}
+			})
+		}
 	}
 }

@@ -166,10 +166,12 @@ func (m *merger) tokenizer() (string, error) {
 
 // classifiers are the classes of transformers for sequence classification, by model_type.
 var classifiers = map[string]string{
-	"gemma2": "Gemma2ForSequenceClassification", "gemma3": "Gemma3ForSequenceClassification", "gemma3_text": "Gemma3TextForSequenceClassification",
-	"gpt2": "GPT2ForSequenceClassification", "gpt_neox": "GPTNeoXForSequenceClassification", "llama": "LlamaForSequenceClassification",
-	"mistral": "MistralForSequenceClassification", "olmo2": "Olmo2ForSequenceClassification", "phi3": "Phi3ForSequenceClassification",
-	"qwen2": "Qwen2ForSequenceClassification", "qwen3": "Qwen3ForSequenceClassification",
+	"arcee": "ArceeForSequenceClassification", "gemma": "GemmaForSequenceClassification", "gemma2": "Gemma2ForSequenceClassification",
+	"gemma3": "Gemma3ForSequenceClassification", "gemma3_text": "Gemma3TextForSequenceClassification", "gpt2": "GPT2ForSequenceClassification",
+	"gpt_neox": "GPTNeoXForSequenceClassification", "llama": "LlamaForSequenceClassification", "mistral": "MistralForSequenceClassification",
+	"olmo": "OlmoForSequenceClassification", "olmo2": "Olmo2ForSequenceClassification", "olmo3": "Olmo3ForSequenceClassification",
+	"phi3": "Phi3ForSequenceClassification", "qwen2": "Qwen2ForSequenceClassification", "qwen3": "Qwen3ForSequenceClassification",
+	"seed_oss": "SeedOssForSequenceClassification", "smollm3": "SmolLM3ForSequenceClassification",
 }
 
 // configure makes the merged config.json of the base's.
@@ -217,6 +219,9 @@ func (m *merger) configureHead(keys map[string]json.RawMessage, kind, tokenizer 
 		if err := errors.Join(m.set("id2label", names), m.set("label2id", ids)); err != nil {
 			return err
 		}
+	}
+	if classifiers[kind] == "" {
+		return fmt.Errorf("model_type %s, of which transformers has no ForSequenceClassification", kind)
 	}
 	if err := m.set("architectures", []string{classifiers[kind]}); err != nil {
 		return err
