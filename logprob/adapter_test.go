@@ -11,7 +11,10 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 
+	"github.com/implicitreward/implicitreward/internal/checkpoint"
+	"github.com/implicitreward/implicitreward/internal/demo"
 	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
 )
 
 // adapterCase is a folder of testdata/adapters, made by adapters.py.
@@ -313,5 +316,122 @@ func TestAdaptersXLA(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestAdapterCertified: the definition of a model with an adapter in float64 agrees with what the
+// engine computes.
+func TestAdapterCertified(t *testing.T) {
+	for _, name := range []string{"llama-dora-bias", "gpt2-dora", "llama-lora-head"} {
+		for _, c := range adapterCases(t) {
+			if filepath.Base(c.dir) != name {
+				continue
+			}
+			m, err := logprob.Load(t.Context(), c.base, &logprob.Options{Backend: pureGo(t), DType: dtypes.Float32, Adapter: c.dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			if got, err := m.Certify(t.Context(), nil); err != nil || !got.Holds || got.Found.Largest > 2e-5 {
+				t.Errorf("%s: %+v, %v", name, got, err)
+			}
+		}
+	}
+}
+
+// TestAdapterTokenizer: the adapter's tokenizer and chat template are used if they are of the
+// base model's tokens; another tokenizer is an error, and an adapter without one reads by the
+// base model's.
+func TestAdapterTokenizer(t *testing.T) {
+	if !tokenize.Available {
+		t.Skip("needs the Rust tokenizers")
+	}
+	base, dir := t.TempDir(), t.TempDir()
+	link := func(from, to string, names ...string) {
+		for _, name := range names {
+			b, err := os.ReadFile(filepath.Join(from, name))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(to, name), b, 0o666)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	demoBase, _, err := demo.Pairs()[0].Extract(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	link(demoBase, base, "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+	m := load(t, base, pureGo(t), dtypes.Float32)
+	writeAdapter(t, m, dir)
+	with := func() (*logprob.Model, error) {
+		a, err := m.WithAdapter(t.Context(), dir, nil)
+		if err == nil {
+			t.Cleanup(func() { a.Close() })
+		}
+		return a, err
+	}
+	a, err := with()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Tokenizer().Template() != m.Tokenizer().Template() {
+		t.Error("without a tokenizer of its own the adapter has another template")
+	}
+	link(base, dir, "tokenizer.json", "tokenizer_config.json")
+	const template = "{{ messages[0].content }}"
+	if err := os.WriteFile(filepath.Join(dir, "chat_template.jinja"), []byte(template), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if a, err = with(); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := m.Meta(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta, err := a.Meta(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Tokenizer().Template() != template || meta.Template == "" || meta.TokenizerHash != plain.TokenizerHash || len(a.Warnings()) <= len(m.Warnings()) {
+		t.Errorf("template %q, %+v, %v, wanted the adapter's template, told and recorded", a.Tokenizer().Template(), meta, a.Warnings())
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "tokenizer.json"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "tokenizer.json"), []byte(strings.Replace(string(b), `"pre_tokenizer"`, `"pre_tokenizer":null,"x"`, 1)), 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := with(); err == nil || !strings.Contains(err.Error(), "the adapter's tokenizer is not the base model's") {
+		t.Errorf("another tokenizer: %v", err)
+	}
+}
+
+// writeAdapter writes an adapter of rank 1 for q_proj of a model's first block.
+func writeAdapter(t *testing.T, m *logprob.Model, dir string) {
+	t.Helper()
+	shape, _, err := m.Tensor("model.layers.0.self_attn.q_proj.weight")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "base_model.model.model.layers.0.self_attn.q_proj.lora_"
+	f, err := os.Create(filepath.Join(dir, "adapter_model.safetensors"))
+	if err == nil {
+		err = checkpoint.Write(f, []checkpoint.Tensor{
+			{Name: name + "A.weight", DType: dtypes.Float32, Shape: []int{1, shape[1]}, Data: make([]byte, 4*shape[1])},
+			{Name: name + "B.weight", DType: dtypes.Float32, Shape: []int{shape[0], 1}, Data: make([]byte, 4*shape[0])},
+		}, nil)
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "adapter_config.json"), []byte(`{"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["layers.0.self_attn.q_proj"]}`), 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
