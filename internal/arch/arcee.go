@@ -16,9 +16,11 @@ func arcee(c *config, exists func(string) bool) *Model {
 			attentionNorm: b.rmsNorm("input_layernorm", d.D, d.eps),
 			attention:     d.attention(b, bias, bias, d.scaled(0)),
 			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
-			up:            b.linear("mlp.up_proj", d.D, d.F, mlpBias),
-			down:          b.linear("mlp.down_proj", d.F, d.D, mlpBias),
-			act:           act,
+			mlp: plainMLP{
+				up:   b.linear("mlp.up_proj", d.D, d.F, mlpBias),
+				down: b.linear("mlp.down_proj", d.F, d.D, mlpBias),
+				act:  act,
+			},
 		}))
 	}
 	b := &builder{}
@@ -30,11 +32,10 @@ type arceeBlock struct {
 	attentionNorm rmsNorm
 	attention     selfAttention
 	mlpNorm       rmsNorm
-	up, down      linear
-	act           activation
+	mlp           plainMLP
 }
 
 func (l arceeBlock) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	x = Add(x, l.attention.apply(s, l.attentionNorm.apply(s, x)))
-	return Add(x, l.down.apply(s, l.act.apply(l.up.apply(s, l.mlpNorm.apply(s, x)))))
+	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
 }

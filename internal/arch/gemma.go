@@ -1,10 +1,6 @@
 package arch
 
-import (
-	"math"
-
-	. "github.com/gomlx/gomlx/core/graph"
-)
+import "math"
 
 // gemma is Gemma 1 (modeling_gemma.py): llama with embeddings scaled by sqrt(D) and norms whose
 // weights are stored less 1.
@@ -24,7 +20,7 @@ func gemma(c *config, exists func(string) bool) *Model {
 	d.Embed = d.embedding(float32(math.Sqrt(float64(d.D))))
 	for i := range d.L {
 		b := d.block(i)
-		d.Blocks = append(d.Blocks, newLayer(b, 0, gemmaBlock{
+		d.Blocks = append(d.Blocks, newLayer(b, 0, llamaBlock{
 			attentionNorm: b.gemmaNorm("input_layernorm", d.D, d.eps),
 			attention:     d.attention(b, bias, bias, d.scaled(0)),
 			mlpNorm:       b.gemmaNorm("post_attention_layernorm", d.D, d.eps),
@@ -34,16 +30,4 @@ func gemma(c *config, exists func(string) bool) *Model {
 	b := &builder{}
 	d.Head = newLogits(b, b.gemmaNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
 	return d.Model
-}
-
-type gemmaBlock struct {
-	attentionNorm rmsNorm
-	attention     selfAttention
-	mlpNorm       rmsNorm
-	mlp           gatedMLP
-}
-
-func (l gemmaBlock) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
-	x = Add(x, l.attention.apply(s, l.attentionNorm.apply(s, x)))
-	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
 }

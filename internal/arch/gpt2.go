@@ -61,9 +61,8 @@ func gpt2(c *config, exists func(string) bool) *Model {
 			qkv:           b.conv1d("attn.c_attn", m.D, 3*m.D),
 			o:             b.conv1d("attn.c_proj", m.D, m.D),
 			mlpNorm:       b.layerNorm("ln_2", m.D, eps),
-			up:            b.conv1d("mlp.c_fc", m.D, f),
-			down:          b.conv1d("mlp.c_proj", f, m.D),
-			act:           act, n: m.N, Attention: attention,
+			mlp:           plainMLP{up: b.conv1d("mlp.c_fc", m.D, f), down: b.conv1d("mlp.c_proj", f, m.D), act: act},
+			n:             m.N, Attention: attention,
 		}))
 	}
 	b := &builder{}
@@ -80,8 +79,7 @@ type gpt2Block struct {
 	attentionNorm layerNorm
 	qkv, o        linear
 	mlpNorm       layerNorm
-	up, down      linear
-	act           activation
+	mlp           plainMLP
 	n             int // heads
 	Attention
 }
@@ -90,5 +88,5 @@ func (l gpt2Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	h := l.qkv.apply(s, l.attentionNorm.apply(s, x)) // [T 3D]
 	q, k, v := heads(third(h, 0), l.n), heads(third(h, 1), l.n), heads(third(h, 2), l.n)
 	x = Add(x, l.o.apply(s, s.Attend(q, k, v, l.Attention)))
-	return Add(x, l.down.apply(s, l.act.apply(l.up.apply(s, l.mlpNorm.apply(s, x)))))
+	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
 }

@@ -41,9 +41,12 @@ func gptNeoX(c *config, exists func(string) bool) *Model {
 			qkv:           b.linear("attention.query_key_value", m.D, 3*m.D, bias),
 			o:             b.linear("attention.dense", m.D, m.D, bias),
 			mlpNorm:       b.layerNorm("post_attention_layernorm", m.D, eps),
-			up:            b.linear("mlp.dense_h_to_4h", m.D, f, true),
-			down:          b.linear("mlp.dense_4h_to_h", f, m.D, true),
-			act:           act, n: m.N, parallel: parallel,
+			mlp: plainMLP{
+				up:   b.linear("mlp.dense_h_to_4h", m.D, f, true),
+				down: b.linear("mlp.dense_4h_to_h", f, m.D, true),
+				act:  act,
+			},
+			n: m.N, parallel: parallel,
 			Attention: m.scaled(0),
 		}))
 	}
@@ -65,8 +68,7 @@ type neoxBlock struct {
 	attentionNorm layerNorm
 	qkv, o        linear
 	mlpNorm       layerNorm
-	up, down      linear
-	act           activation
+	mlp           plainMLP
 	n             int  // heads
 	parallel      bool // attention and MLP both see x, side by side
 	Attention
@@ -77,12 +79,8 @@ func (l neoxBlock) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	q, k, v := s.rotate(third(h, 0)), s.rotate(third(h, 1)), third(h, 2)
 	attended := l.o.apply(s, s.Attend(q, k, v, l.Attention))
 	if l.parallel {
-		return Add(x, Add(attended, l.mlp(s, x)))
+		return Add(x, Add(attended, l.mlp.apply(s, l.mlpNorm.apply(s, x))))
 	}
 	x = Add(x, attended)
-	return Add(x, l.mlp(s, x))
-}
-
-func (l neoxBlock) mlp(s *Scope, x *Node) *Node { // [T D] -> [T D]
-	return l.down.apply(s, l.act.apply(l.up.apply(s, l.mlpNorm.apply(s, x))))
+	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
 }

@@ -185,6 +185,17 @@ func (m gatedMLP) apply(s *Scope, x *Node) *Node {
 	return m.down.apply(s, Mul(m.act.apply(m.gate.apply(s, x)), m.up.apply(s, x)))
 }
 
+// plainMLP is down(act(up x)).
+type plainMLP struct {
+	up, down linear
+	act      activation
+}
+
+// apply maps x [T D] to [T D], through [T F].
+func (m plainMLP) apply(s *Scope, x *Node) *Node {
+	return m.down.apply(s, m.act.apply(m.up.apply(s, x)))
+}
+
 // logits is the head over the vocabulary.
 type logits[Norm block] struct {
 	norm    Norm

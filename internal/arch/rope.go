@@ -57,12 +57,6 @@ func (m *Model) readRope(c *config, partialKey string, partial float64, kinds ..
 	m.Ropes, m.Context = []Rope{rope}, limit
 }
 
-// readRopeFrom is readRope of a family that rotates whole heads, with its own theta by default.
-func (m *Model) readRopeFrom(c *config, theta float64) {
-	rope, limit := readRopeConfig(c, theta, "", 1).rope(c, m.K, m.Context, scalings...)
-	m.Ropes, m.Context = []Rope{rope}, limit
-}
-
 // readRopeConfig finds the settings as v4 writes them (rope_theta, rope_scaling beside
 // the other keys) or as v5 does (one object rope_parameters). partialKey is the
 // family's own v4 key for the rotated share, "" where it has none.

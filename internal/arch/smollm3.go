@@ -6,7 +6,8 @@ import "slices"
 // layer, which no_rope_layers lists with a 0.
 func smollm3(c *config, exists func(string) bool) *Model {
 	d := newDecoder(c, exists, defaults{G: 4, Eps: 1e-6, Tied: true})
-	d.readRopeFrom(c, 2_000_000)
+	rope, limit := readRopeConfig(c, 2_000_000, "", 1).rope(c, d.K, d.Context, scalings...)
+	d.Ropes, d.Context = []Rope{rope}, limit
 	bias, mlpBias := c.bool("attention_bias", false), c.bool("mlp_bias", false)
 	act := c.activation("hidden_act", "silu")
 	c.ignore("max_window_layers") // of qwen2, from which it was made; layer_types decides
