@@ -130,9 +130,8 @@ func (r *corpusRun) write(ctx context.Context, w io.Writer) error {
 	progress := cli.NewProgress(r.stderr, "scoring", false)
 	defer progress.Done()
 	r.loader.Track(progress, 0, 2)
-	records := r.records(words.Rewards(ctx, r.pair, r.corpus, r.after, &words.Options{
-		Forms: r.forms, Measures: r.measures, Progress: progress.SetItems,
-	}))
+	scored := words.Rewards(ctx, r.pair, r.corpus, r.after, &words.Options{Forms: r.forms, Measures: r.measures, Progress: progress.SetItems})
+	records := lines(scored, r.summary.add, func(w words.Word) []words.Record { return w.Records(r.Beta) }, &r.summary.rows)
 	var err error
 	if r.format == "parquet" {
 		err = words.WriteParquet(w, records, r.meta)
@@ -155,17 +154,18 @@ func (r *corpusRun) write(ctx context.Context, w io.Writer) error {
 	return r.writeRanks(ctx)
 }
 
-// records turns words into lines of the output, and counts them.
-func (r *corpusRun) records(scored iter.Seq2[words.Word, error]) iter.Seq2[words.Record, error] {
-	return func(yield func(words.Record, error) bool) {
-		for w, err := range counted(scored, r.summary.add) {
+// lines turns words into the lines of the output that of makes, calls add with each word, and
+// counts the lines.
+func lines[W, L any](scored iter.Seq2[W, error], add func(W), of func(W) []L, count *int) iter.Seq2[L, error] {
+	return func(yield func(L, error) bool) {
+		for w, err := range counted(scored, add) {
 			if err != nil {
-				yield(words.Record{}, err)
+				yield(*new(L), err)
 				return
 			}
-			for _, record := range w.Records(r.Beta) {
-				r.summary.rows++
-				if !yield(record, nil) {
+			for _, line := range of(w) {
+				*count++
+				if !yield(line, nil) {
 					return
 				}
 			}

@@ -50,14 +50,15 @@ func (r *rmCorpus) write(ctx context.Context, w io.Writer) error {
 	defer progress.Done()
 	r.loader.Track(progress, 0, 1)
 	scored := words.Scores(ctx, r.rm, r.corpus, r.after, &words.ScoreOptions{Forms: r.forms, Measures: r.scoreMeasures, Progress: progress.SetItems})
+	records := lines(scored, r.summary.addScored, words.ScoredWord.Records, &r.summary.rows)
 	var err error
 	switch r.format {
 	case "parquet":
-		err = words.WriteScoresParquet(w, r.records(scored), r.meta)
+		err = words.WriteScoresParquet(w, records, r.meta)
 	case paper:
 		err = r.writeTable(w, scored)
 	default:
-		err = words.WriteScoresCSV(w, r.records(scored))
+		err = words.WriteScoresCSV(w, records)
 	}
 	if progress.Done(); err != nil {
 		return err
@@ -70,24 +71,6 @@ func (r *rmCorpus) write(ctx context.Context, w io.Writer) error {
 		return nil
 	}
 	return r.coverage.Write(r.summary.coverage.WriteScoresCSV)
-}
-
-// records turns words into lines of the output, and counts them.
-func (r *rmCorpus) records(scored iter.Seq2[words.ScoredWord, error]) iter.Seq2[words.ScoreRecord, error] {
-	return func(yield func(words.ScoreRecord, error) bool) {
-		for w, err := range counted(scored, r.summary.addScored) {
-			if err != nil {
-				yield(words.ScoreRecord{}, err)
-				return
-			}
-			for _, record := range w.Records() {
-				r.summary.rows++
-				if !yield(record, nil) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // writeTable writes the paper's file.
