@@ -109,6 +109,7 @@ func TestReadmeCommands(t *testing.T) {
 func readmeCommand(t, all *testing.T, folder, address, command string) {
 	for _, need := range []struct{ word, path, name string }{
 		{".deps/models/", ".deps/models/smollm2-135m-instruct", "the real model (make real)"},
+		{"curl -s http://127.0.0.1:8000/", ".deps/models/smollm2-135m-instruct", "the real model (make real)"}, // which the server before it serves
 		{"paper/", "../shared/data/paper", "../shared"},
 		{"-data paper", "../shared/data/paper", "../shared"},
 		{"study.yaml", "../shared/data/paper", "../shared"},
