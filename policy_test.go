@@ -31,12 +31,14 @@ var arrows = map[string][]string{
 	"internal/arch":           {},
 	"internal/adapter":        {"internal/arch", "internal/checkpoint", "internal/regular", "internal/strictjson"},
 	"internal/engine":         {"internal/arch", "internal/checkpoint", "internal/prefix"},
-	"logprob":                 {"tokenize", "internal/adapter", "internal/arch", "internal/checkpoint", "internal/engine", "internal/table", "internal/regular", "internal/strictjson"},
+	"internal/gradient":       {"internal/arch", "internal/checkpoint", "internal/engine"},
+	"logprob":                 {"tokenize", "internal/adapter", "internal/arch", "internal/checkpoint", "internal/engine", "internal/gradient", "internal/table", "internal/regular", "internal/strictjson"},
 	"implicit/lexicon":        {"internal/table", "internal/strictjson"},
 	"implicit":                {"tokenize", "logprob", "internal/table"},
 	"implicit/rewardmodel":    {"tokenize", "logprob", "implicit", "internal/strictjson"},
 	"implicit/words":          {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "implicit/lexicon", "stats", "internal/table", "internal/strictjson"},
 	"implicit/preference":     {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "stats", "internal/table", "internal/regular", "internal/strictjson"},
+	"implicit/train":          {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "implicit/preference", "internal/table", "internal/regular", "internal/strictjson"},
 	"implicit/implicittest":   {"tokenize", "logprob", "implicit", "implicit/words", "implicit/rewardmodel"},
 	"stats":                   {},
 	"internal/plot":           {"stats"},
@@ -56,7 +58,7 @@ var arrows = map[string][]string{
 }
 
 // examples may import everything but the machinery behind logprob.
-var machinery = []string{"internal/adapter", "internal/arch", "internal/engine", "internal/checkpoint"}
+var machinery = []string{"internal/adapter", "internal/arch", "internal/engine", "internal/gradient", "internal/checkpoint"}
 
 // source is a parsed file that is no test.
 type source struct {
