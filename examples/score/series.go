@@ -7,12 +7,8 @@ import (
 	"iter"
 
 	"github.com/implicitreward/implicitreward/implicit"
-	"github.com/implicitreward/implicitreward/implicit/lexicon"
-	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
 	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/cli"
-	"github.com/implicitreward/implicitreward/internal/strictjson"
-	"github.com/implicitreward/implicitreward/logprob"
 )
 
 // inSeries is the format of a training run: a row a text, a column a checkpoint.
@@ -40,23 +36,9 @@ type seriesRun struct {
 	corpusFiles
 	loader  *cli.Loader
 	series  words.Series
-	meta    seriesMeta
+	meta    words.SeriesProvenance
 	base    *implicit.Policy // nil under reward models; it scores every text once
 	summary *summary
-}
-
-// seriesMeta says how the file was made.
-type seriesMeta struct {
-	Tuned    []logprob.Meta     `json:"tuned,omitempty"` // of the checkpoints, in the order of the command line
-	Base     *logprob.Meta      `json:"base,omitempty"`
-	Beta     float64            `json:"beta,omitempty"`
-	RM       []rewardmodel.Meta `json:"rm,omitempty"` // likewise
-	Steps    []int              `json:"steps"`
-	Prompt   lexicon.Prompt     `json:"prompt"`
-	Corpus   string             `json:"corpus"`
-	WordList string             `json:"word_list,omitempty"`
-	Forms    []lexicon.Form     `json:"forms"`
-	Measure  string             `json:"measure"`
 }
 
 func scoreSeries(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr io.Writer) error {
@@ -74,7 +56,7 @@ func scoreSeries(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 	if len(r.after) != 1 {
 		return cli.Usagef("-format series with %d prompts, wanted one: the file has one number a text and checkpoint", len(r.after))
 	}
-	r.meta = seriesMeta{Steps: r.steps, Prompt: r.after[0], Corpus: r.hash, WordList: r.listHash, Forms: r.forms}
+	r.meta = words.SeriesProvenance{Steps: r.steps, Prompt: r.after[0], Corpus: r.hash, WordList: r.listHash, Forms: r.forms}
 	var err error
 	if r.loader, err = o.Loader(stderr); err != nil {
 		return err
@@ -89,8 +71,7 @@ func scoreSeries(ctx context.Context, o *flags, stdin io.Reader, stdout, stderr 
 		}
 		return r.series.WriteCSV(w)
 	}
-	provenance := func(w io.Writer) error { return strictjson.Write(w, r.meta, "  ") }
-	if err := r.create(write, provenance); err != nil {
+	if err := r.create(write, func(w io.Writer) error { return r.meta.WriteJSON(w) }); err != nil {
 		return err
 	}
 	name := o.out

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/implicitreward/implicitreward/implicit/words"
 )
 
 // trained makes a folder of checkpoints, copies of folders under names.
@@ -101,7 +103,7 @@ func TestSeriesRM(t *testing.T) {
 	if a, b := rows[1][1], rows[1][2]; "-"+a != b || a == "0" {
 		t.Errorf("rewards %s and %s, wanted the negative", a, b)
 	}
-	var meta seriesMeta
+	var meta words.SeriesProvenance
 	if b, err := os.ReadFile(out + ".meta.json"); err != nil || json.Unmarshal(b, &meta) != nil || len(meta.RM) != 2 || meta.RM[0].Model != late || meta.RM[0].WeightsHash == meta.RM[1].WeightsHash || !slices.Equal(meta.Steps, []int{10, 5}) || meta.Measure != "exact" || meta.Prompt.Name != "best" || meta.Base != nil {
 		t.Errorf("%v, %+v", err, meta)
 	}

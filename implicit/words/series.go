@@ -7,6 +7,11 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+
+	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
+	"github.com/implicitreward/implicitreward/internal/strictjson"
+	"github.com/implicitreward/implicitreward/logprob"
 )
 
 // Series is the file of a training run that the paper's figures 4 and 5 are made from: the
@@ -87,4 +92,26 @@ func (s *Series) WriteCSV(w io.Writer) error {
 		names = append(names, "step-"+strconv.Itoa(c.step))
 	}
 	return writeWide(w, "token_decoded", names, s.Texts, func(row, column int) float64 { return columns[column].values[row] })
+}
+
+// SeriesProvenance says how the file of a Series was made.
+type SeriesProvenance struct {
+	Tuned    []logprob.Meta     `json:"tuned,omitempty"` // of the checkpoints, in the order in which they were scored
+	Base     *logprob.Meta      `json:"base,omitempty"`
+	Beta     float64            `json:"beta,omitempty"`
+	RM       []rewardmodel.Meta `json:"rm,omitempty"` // of reward models, likewise
+	Steps    []int              `json:"steps"`        // of training, likewise
+	Prompt   lexicon.Prompt     `json:"prompt"`
+	Corpus   string             `json:"corpus"`              // SHA-256 of the corpus file, hex
+	WordList string             `json:"word_list,omitempty"` // SHA-256 of the list that wildcards were matched against
+	Forms    []lexicon.Form     `json:"forms"`
+	Measure  string             `json:"measure"`
+}
+
+// WriteJSON writes p as indented JSON with a fixed order of keys.
+func (p SeriesProvenance) WriteJSON(w io.Writer) error {
+	if err := strictjson.Write(w, p, "  "); err != nil {
+		return fmt.Errorf("words: provenance: %w", err)
+	}
+	return nil
 }

@@ -64,14 +64,51 @@ func (l *Loader) other(err error) bool {
 	if !errors.As(err, &fault) || !l.auto || fault.Backend == "go" || len(l.models)+len(l.rms) > 0 {
 		return false
 	}
-	b, err := newBackend("go:ops_sequential")
-	if err != nil {
+	b := instead(l.backend, fault, l.stderr)
+	if b == nil {
 		return false
 	}
-	fmt.Fprintf(l.stderr, "backend %s fails its test on this machine (%v): computing on the pure-Go backend, which is slower\n", fault.Backend, fault.Err)
-	l.backend.Finalize()
 	l.backend = b
 	return true
+}
+
+// instead frees a backend that fails its test and returns the pure-Go one, with a line on stderr;
+// nil if there is none.
+func instead(of compute.Backend, fault *logprob.BackendError, stderr io.Writer) compute.Backend {
+	b, err := newBackend("go:ops_sequential")
+	if err != nil {
+		return nil
+	}
+	fmt.Fprintf(stderr, "backend %s fails its test on this machine (%v): computing on the pure-Go backend, which is slower\n", fault.Backend, fault.Err)
+	of.Finalize()
+	return b
+}
+
+// CheckedBackend is Backend for a program that loads no model by a Loader: a backend that fails
+// its test in the dtype, f32 or bf16, is replaced by the pure-Go one where it was not asked for,
+// and an error otherwise.
+func CheckedBackend(name, dtype string, stderr io.Writer) (compute.Backend, error) {
+	kind, err := parseDType(dtype)
+	if err != nil {
+		return nil, err
+	}
+	b, err := Backend(name, stderr)
+	if err != nil {
+		return nil, err
+	}
+	err = logprob.CheckBackend(b, kind)
+	var fault *logprob.BackendError
+	if errors.As(err, &fault) && fault.Backend != "go" && (name == "" || name == "auto") {
+		if other := instead(b, fault, stderr); other != nil {
+			b = other
+			err = logprob.CheckBackend(b, kind)
+		}
+	}
+	if err != nil {
+		b.Finalize()
+		return nil, inFlags(err)
+	}
+	return b, nil
 }
 
 // inFlags says what is wrong with a backend in the programs' words.

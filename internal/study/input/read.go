@@ -57,6 +57,9 @@ func Read(c *Config, kinds cube.Kind, compat bool) (*cube.Inputs, error) {
 	if in.Series, err = readAll(c.Series, models, ReadSeries); err != nil {
 		return nil, err
 	}
+	if err := oneEach(in.Series); err != nil {
+		return nil, err
+	}
 	ablation := func(path string, _ []cube.Model) (*cube.Ablation, error) { return ReadAblation(path) }
 	if in.Ablations, err = readAll(c.Ablations, models, ablation); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,16 +136,22 @@ func rewardsAsScores(r *cube.RewardFile) (*cube.Scores, error) {
 }
 
 // ReadSeries reads a series: a column token_decoded and one a checkpoint, named
-// step-<number>, in any order.
+// step-<number>, in any order. The run is found by the file's name among models, or by the
+// metadata beside the file (of CSV: file.csv.meta.json), whose architecture gives its family: it
+// then has the name of its last model, without the step.
 func ReadSeries(path string, models []cube.Model) (*cube.Series, error) {
 	s, err := readValues(path, layout{words: []string{"token_decoded"}, ignore: []string{"token_id", "token_name"},
 		what: "checkpoint (step-<number>)"})
 	if err != nil {
 		return nil, err
 	}
-	model, ok := findModel(models, stem(path))
-	if !ok || model.Family == "" {
-		return nil, errNoFamily(path, "series", stem(path), "")
+	meta, err := runOf(path)
+	if err != nil {
+		return nil, err
+	}
+	model := identify(models, stem(path), "", meta)
+	if model.Family == "" {
+		return nil, errNoFamily(path, "series", model.Name, "")
 	}
 	s.Models = []cube.Model{model}
 	at := map[int]int{}
@@ -168,6 +175,40 @@ func ReadSeries(path string, models []cube.Model) (*cube.Series, error) {
 	}
 	s.Prompts, s.Values[0] = cube.Pick(s.Prompts, order), cube.Pick(s.Values[0], order)
 	return &cube.Series{Steps: steps, Scores: *s}, nil
+}
+
+// oneEach refuses a run twice, such as after several prompts: figures have a line a run.
+func oneEach(all []*cube.Series) error {
+	for i, a := range all {
+		for _, b := range all[:i] {
+			if a.Models[0].ID == b.Models[0].ID {
+				return fmt.Errorf("%s and %s: series of one run, %s, wanted a run once, after one prompt", b.Files[0], a.Files[0], a.Models[0].ID)
+			}
+		}
+	}
+	return nil
+}
+
+// stepName is what names of checkpoints end in.
+var stepName = regexp.MustCompile(`[/+_-]*(step|checkpoint)[-_]?[0-9]+/*$`)
+
+// runOf returns the provenance of the last model of a series, under the name of the run: empty
+// where none lies beside the file.
+func runOf(path string) (of logprob.Meta, err error) {
+	var meta words.SeriesProvenance
+	if strings.HasSuffix(path, ".parquet") {
+		return of, nil // score writes series as CSV
+	}
+	if err := table.ReadMeta(path, &meta); err != nil {
+		return of, err
+	}
+	if n := len(meta.RM); n > 0 {
+		of = meta.RM[n-1].Meta
+	} else if n := len(meta.Tuned); n > 0 {
+		of = meta.Tuned[n-1]
+	}
+	of.Model = stepName.ReplaceAllString(of.Model, "")
+	return of, nil
 }
 
 // ReadLogProbs reads a table, CSV or Parquet by the name's ending, with its metadata

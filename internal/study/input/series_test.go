@@ -62,3 +62,40 @@ func TestWrongSeries(t *testing.T) {
 		}
 	}
 }
+
+// TestSeriesRuns: a series that score or train wrote says itself which run it is of; a run twice
+// is refused.
+func TestSeriesRuns(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"a.csv":           "token_decoded,step-0,step-9\none,1,2\ntwo,2,1\n",
+		"a.csv.meta.json": `{"rm": [{"model": "base+run/checkpoint-0", "model_type": "gemma2"}, {"model": "base+run/checkpoint-9/", "model_type": "gemma2"}], "steps": [0, 9]}`,
+		"b.csv":           "token_decoded,step-0\none,1\ntwo,2\n",
+		"b.csv.meta.json": `{"tuned": [{"model": "base+run/step-0", "model_type": "llama"}], "steps": [0]}`,
+		"c.csv":           "token_decoded,step-0\none,1\ntwo,2\n",
+		"c.csv.meta.json": `{"rm": [{"model": "mine", "model_type": "unheard of"}], "steps": [0]}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{"a": "Gemma", "b": "Llama"} {
+		s, err := ReadSeries(filepath.Join(dir, name+".csv"), nil)
+		if err != nil || s.Models[0].ID != "base+run" || s.Models[0].Family != want {
+			t.Errorf("%s: %+v, %v, wanted base+run of family %s", name, s, err, want)
+		}
+	}
+	if _, err := ReadSeries(filepath.Join(dir, "c.csv"), nil); err == nil || !strings.Contains(err.Error(), `series "mine" without a family`) {
+		t.Errorf("%v, wanted an error about the family of mine", err)
+	}
+	named := []cube.Model{{Name: "mine", Family: "X"}, {Name: "a", Family: "Y"}}
+	for name, want := range map[string]string{"a": "Y", "c": "X"} {
+		if s, err := ReadSeries(filepath.Join(dir, name+".csv"), named); err != nil || s.Models[0].Family != want {
+			t.Errorf("%s: %+v, %v, wanted family %s", name, s, err, want)
+		}
+	}
+	_, err := Read(&Config{Series: []string{filepath.Join(dir, "a.csv"), filepath.Join(dir, "b.csv")}}, cube.SeriesFiles, false)
+	if want := "a.csv and " + filepath.Join(dir, "b.csv") + ": series of one run, base+run, wanted a run once, after one prompt"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, wanted %s", err, want)
+	}
+}
