@@ -130,6 +130,9 @@ func (s *Scope) beside(weight param, x, y *Node) *Node {
 		return y
 	}
 	x = s.float(x)
+	if s.Drop != nil {
+		x = s.Drop(int(path.a-1), x)
+	}
 	low := MulScalar(Product(x, s.float(s.Weights[path.a-1]), 1), path.scale) // [.. r]
 	y = Add(y, Product(low, s.float(s.Weights[path.b-1]), 1))
 	if path.bias != 0 {

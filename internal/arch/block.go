@@ -75,6 +75,12 @@ type Scope struct {
 	// Attend computes softmax(mask(cap(scale*q.k)))v; q [T N K], k and v [T G K],
 	// all of type DType; the result is [T N*K].
 	Attend func(q, k, v *Node, a Attention) *Node
+	// Wide computes products in DType whatever type the weights have, and rounds nothing to
+	// theirs: the adjoints of products in bfloat16 would be rounded too.
+	Wide bool
+	// Drop, if not nil, is applied to the input of the side path whose matrix A is number a of
+	// the layer's Tensors.
+	Drop func(a int, x *Node) *Node
 
 	sides map[param]sidePath // of an adapted layer
 }

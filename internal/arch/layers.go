@@ -29,7 +29,7 @@ func (b *builder) conv1d(name string, in, out int) linear {
 // apply maps x [.. in] to [.. out].
 func (l linear) apply(s *Scope, x *Node) *Node {
 	w, axis := s.Weights[l.weight-1], 1
-	if s.DType == dtypes.Float64 {
+	if s.DType == dtypes.Float64 || s.Wide {
 		w = s.float(w)
 	}
 	if s.InOut[l.weight-1] {

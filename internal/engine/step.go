@@ -54,7 +54,7 @@ func (e *Engine) step(ctx context.Context, p *step, results []Result) error {
 	}
 	var head *head // once the blocks are done
 	defer func() { head.release() }()
-	err := e.store.each(ctx, func(shard *shard) error {
+	err := e.store.each(ctx, false, func(shard *shard) error {
 		if shard.layer != e.model.Head.Layer && shard.layer != e.model.Head.Norm {
 			return e.block(ctx, shard, all, p)
 		}
@@ -141,8 +141,17 @@ func padded(v []int32, n int) []int32 {
 	return out
 }
 
-// embed looks the tokens up in the mapped table: x = Scale*Table[id] + Positions[depth].
+// embed puts the tokens' residual stream on the device.
 func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
+	x, err := e.embedded(ids, depth)
+	if err != nil {
+		return nil, err
+	}
+	return tensors.FromFlatDataAndDimensions(x, len(ids), e.model.D), nil
+}
+
+// embedded looks the tokens up in the mapped table: x = Scale*Table[id] + Positions[depth].
+func (e *Engine) embedded(ids, depth []int32) ([]float32, error) {
 	d := e.model.D
 	x := make([]float32, len(ids)*d)
 	itemSize := len(e.table.Data) / (e.model.V * d)
@@ -163,7 +172,7 @@ func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
 			}
 		}
 	}
-	return tensors.FromFlatDataAndDimensions(x, len(ids), d), nil
+	return x, nil
 }
 
 // block takes all batches through one block. Keys and values that stand before a batch come

@@ -273,10 +273,15 @@ func (s *store) readTensor(p *shard, t arch.Tensor) (weight, error) {
 	return loaded, err
 }
 
-// each calls use with every shard in turn, on the device while it is used.
-func (s *store) each(ctx context.Context, use func(*shard) error) (err error) {
+// each calls use with every shard in turn, or backward, on the device while it is used.
+func (s *store) each(ctx context.Context, backward bool, use func(*shard) error) (err error) {
+	shards := s.shards
+	if backward {
+		shards = slices.Clone(shards)
+		slices.Reverse(shards)
+	}
 	var coming []*shard
-	for _, p := range s.shards {
+	for _, p := range shards {
 		if !p.stays {
 			coming = append(coming, p)
 		}
@@ -294,7 +299,7 @@ func (s *store) each(ctx context.Context, use func(*shard) error) (err error) {
 			coming[0].release()
 		}
 	}()
-	for _, p := range s.shards {
+	for _, p := range shards {
 		if s.ahead {
 			start()
 		}

@@ -138,7 +138,7 @@ func TestStreamedErrors(t *testing.T) {
 		whole.store.ahead = ahead
 		ctx, cancel := context.WithCancel(t.Context())
 		calls := 0
-		err := whole.store.each(ctx, func(p *shard) error {
+		err := whole.store.each(ctx, false, func(p *shard) error {
 			if calls++; calls == 2 {
 				cancel()
 			}
@@ -148,7 +148,7 @@ func TestStreamedErrors(t *testing.T) {
 			t.Errorf("ahead %v: error %v, wanted %v", ahead, err, context.Canceled)
 		}
 		stop := fmt.Errorf("enough")
-		if err := whole.store.each(t.Context(), func(p *shard) error { return stop }); err != stop {
+		if err := whole.store.each(t.Context(), false, func(p *shard) error { return stop }); err != stop {
 			t.Errorf("ahead %v: error %v, wanted %v", ahead, err, stop)
 		}
 		for i, p := range whole.store.shards {

@@ -1,0 +1,36 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+)
+
+// Shard is a layer with its weights on the device: a block, the final norm, or the head with
+// rows From to To of the vocabulary.
+type Shard struct {
+	*arch.Layer
+	Block    int // its number; of the norm and the head the number of blocks
+	From, To int // of the head; else 0
+	Weights  []*tensors.Tensor
+	InOut    []bool // see arch.Scope
+}
+
+// Walk calls use with every shard in the order of a forward pass, or backward. Weights that do
+// not stay on the device are there while use runs. Nothing else is computed meanwhile.
+func (e *Engine) Walk(ctx context.Context, backward bool, use func(Shard) error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return errors.New("engine: closed")
+	}
+	return e.store.each(ctx, backward, func(p *shard) error {
+		return use(Shard{Layer: p.layer, Block: p.block, From: p.from, To: p.to, Weights: p.tensors(), InOut: p.inOut()})
+	})
+}
+
+// Embed looks tokens up at their positions: Scale*Table[id] + Positions[position], [len(ids) D].
+func (e *Engine) Embed(ids, positions []int32) ([]float32, error) { return e.embedded(ids, positions) }

@@ -1,0 +1,22 @@
+// Package gradient computes log-probabilities and final states of token sequences, and the
+// gradient of a loss with respect to weights.
+//
+// The texts of one training example are a group: what they have in common, the prompt, is
+// computed once, as a tree whose tokens lie depth first (layout.go). Groups are packed into
+// rows of one length L; R rows are a pass. A token sees those that lead to it and no other:
+// key j of its row exactly if j <= i < exit[j].
+//
+// A pass goes through the model layer by layer, forward and, once the caller has said what the
+// derivatives of its loss with respect to the outputs are, backward (pass.go). Between the two
+// only the blocks' inputs are kept; what lies within a block is computed again
+// (graphs.go), in the same graph as its vector-Jacobian product. Blocks that are alike share
+// one executable. The head takes the vocabulary a slice at a time, in both directions
+// (head.go): with g the derivative of the loss by ln p(t), that by the logit z_v is
+// g (1[v=t] - p_v), which a slice computes from the log-sum-exp over all of them.
+//
+// Frozen weights are the engine's, shared with scoring. Trained ones, the matrices of an
+// adapter's side paths or all weights, are float32 (params.go), in main memory and on the
+// device; the adjoints of products are computed in float32 whatever type frozen weights have.
+//
+// Legend, beside arch's: R rows, L tokens of a row, T = R*L.
+package gradient

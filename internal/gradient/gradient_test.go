@@ -1,0 +1,248 @@
+package gradient
+
+import (
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	_ "github.com/gomlx/compute/gobackend"
+
+	"github.com/implicitreward/implicitreward/internal/adapter"
+	"github.com/implicitreward/implicitreward/internal/arch"
+	"github.com/implicitreward/implicitreward/internal/checkpoint"
+	"github.com/implicitreward/implicitreward/internal/engine"
+)
+
+const testdata = "../../logprob/testdata/"
+
+// families has one checkpoint of each, or of each kind of block.
+var families = []string{"gemma2-base", "gemma3-hub", "gpt2-plain", "gpt_neox-serial", "gpt_neox-parallel", "llama-llama3", "llama-gqa-tied",
+	"mistral-window", "olmo2-gqa-bias", "phi3-partial", "qwen2-window", "qwen3-bias-window", "olmo-clip", "olmo3-yarn", "gemma-bias",
+	"smollm3-window", "granite-factors", "seed_oss-out", "arcee-bias"}
+
+// adapters has a LoRA of each family, and of each place that one can have.
+var adapters = []string{"llama-alllinear", "gemma2-alllinear", "gpt2-conv1d", "qwen3-alllinear", "gpt_neox-alllinear", "phi3-fused",
+	"mistral-alllinear", "olmo2-alllinear", "qwen2-alllinear", "gemma3_text-alllinear", "llama-lora-head", "llama-lorabias"}
+
+func goBackend(t *testing.T) compute.Backend {
+	t.Helper()
+	backend, err := compute.NewWithConfig("go:ops_sequential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return backend
+}
+
+func open(t *testing.T, dir string) (*arch.Model, *checkpoint.Weights) {
+	t.Helper()
+	keys, err := checkpoint.ReadConfig(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := checkpoint.OpenWeights(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	m, err := arch.New(keys, func(name string) bool { _, ok := w.Get(name); return ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, w
+}
+
+// groupsOf makes groups whose texts begin alike.
+func groupsOf(rng *rand.Rand, context, vocabulary int) [][]Text {
+	ids := func(n int) []int32 {
+		all := make([]int32, n)
+		for i := range all {
+			all[i] = int32(rng.IntN(vocabulary))
+		}
+		return all
+	}
+	var groups [][]Text
+	for range 3 {
+		prompt := ids(2 + rng.IntN(8))
+		var group []Text
+		for range 2 {
+			t := Text{IDs: append(append([]int32(nil), prompt...), ids(1+rng.IntN(min(12, context-10)))...)}
+			t.From = 1 + rng.IntN(len(prompt))
+			t.States = []int{len(t.IDs) - 1, rng.IntN(len(t.IDs))}
+			group = append(group, t)
+		}
+		groups = append(groups, group)
+	}
+	return groups
+}
+
+// loss weighs every number differently; with it come its derivatives.
+func loss(outputs [][]Outputs) (sum float64, derivatives [][]Outputs) {
+	i := 0.0
+	weight := func() float64 { i++; return math.Sin(i) }
+	for _, group := range outputs {
+		var of []Outputs
+		for _, o := range group {
+			var d Outputs
+			for _, x := range o.LogProbs {
+				w := weight()
+				sum += w * x
+				d.LogProbs = append(d.LogProbs, w)
+			}
+			for _, state := range o.States {
+				var ds []float64
+				for _, x := range state {
+					w := weight()
+					sum += w * x
+					ds = append(ds, w)
+				}
+				d.States = append(d.States, ds)
+			}
+			of = append(of, d)
+		}
+		derivatives = append(derivatives, of)
+	}
+	return sum, derivatives
+}
+
+// holdGradients compares, in float64, gradients with central differences: of every parameter
+// the element with the largest gradient, and of some another one.
+func holdGradients(t *testing.T, m *Model) {
+	t.Helper()
+	m.wide = true
+	t.Cleanup(m.Close)
+	rng := rand.New(rand.NewPCG(7, 11))
+	groups := groupsOf(rng, m.arch.Context, m.arch.V)
+	compute := func(backward bool) float64 {
+		m.Skip(3) // the same dropout
+		p, err := m.Forward(t.Context(), groups)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		sum, derivatives := loss(p.Outputs)
+		if backward {
+			if err := p.Backward(t.Context(), derivatives); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return sum
+	}
+	compute(true)
+	nonzero := 0
+	for _, p := range m.Params() {
+		largest := 0
+		for i, g := range p.Grad {
+			if math.Abs(float64(g)) > math.Abs(float64(p.Grad[largest])) {
+				largest = i
+			}
+		}
+		elements := []int{largest}
+		if len(p.Shape) == 1 || p.Name == m.arch.Embed.Table.Name {
+			elements = append(elements, rng.IntN(len(p.Value)))
+		}
+		for _, at := range elements {
+			x := p.Value[at]
+			const step = 1.0 / (1 << 17)
+			p.Value[at] = x + step
+			above := p.Value[at]
+			m.Update()
+			high := compute(false)
+			p.Value[at] = x - step
+			below := p.Value[at]
+			m.Update()
+			low := compute(false)
+			p.Value[at] = x
+			got, want := float64(p.Grad[at]), (high-low)/(float64(above)-float64(below))
+			if got != 0 {
+				nonzero++
+			}
+			if !(math.Abs(got-want) <= 2e-5*max(1, math.Abs(want))) {
+				t.Errorf("%s %v, element %d: gradient %g, central difference %g", p.Name, p.Shape, at, got, want)
+			}
+		}
+	}
+	if nonzero < len(m.Params()) {
+		t.Errorf("%d of %d gradients are not 0, wanted one of each parameter or more", nonzero, len(m.Params()))
+	}
+}
+
+// TestFull: all weights of every family, embeddings, positions and tied matrices among them.
+func TestFull(t *testing.T) {
+	for _, family := range families {
+		t.Run(family, func(t *testing.T) {
+			t.Parallel()
+			m, w := open(t, testdata+"families/"+family)
+			g, err := Full(goBackend(t), m, w, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			holdGradients(t, g)
+		})
+	}
+}
+
+// baseOf is the checkpoint that an adapter was made for.
+func baseOf(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(testdata + "adapters/" + name + "/golden.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g struct{ Base string }
+	if err := json.Unmarshal(data, &g); err != nil {
+		t.Fatal(err)
+	}
+	return testdata + g.Base
+}
+
+// TestAdapter: the side paths of every family, with and without dropout.
+func TestAdapter(t *testing.T) {
+	for _, name := range adapters {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			family, _, _ := strings.Cut(name, "-")
+			base := baseOf(t, name)
+			if !strings.HasPrefix(filepath.Base(base), family) {
+				t.Fatal(base)
+			}
+			m, w := open(t, base)
+			a, err := adapter.Open(testdata + "adapters/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Close()
+			applied, err := a.Apply(t.Context(), m, w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { applied.Weights.Close() })
+			backend := goBackend(t)
+			e, err := engine.New(t.Context(), backend, m, w, engine.Options{DType: dtypes.Float32})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(e.Close)
+			e, err = e.Adapted(t.Context(), applied.Model, applied.Weights, engine.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(e.Close)
+			for _, dropout := range []float64{0, 0.3} {
+				if dropout > 0 && !strings.HasPrefix(name, "llama") {
+					continue // it is the same in all families
+				}
+				g, err := Adapter(backend, e, applied.Model, applied.Weights, Options{Dropout: dropout, Seed: 5})
+				if err != nil {
+					t.Fatal(err)
+				}
+				holdGradients(t, g)
+			}
+		})
+	}
+}

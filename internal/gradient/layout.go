@@ -1,0 +1,230 @@
+package gradient
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Text is a sequence of tokens and what is asked about it.
+type Text struct {
+	IDs    []int32
+	From   int   // the log-probabilities of IDs[From:], each after those before it; at least 1
+	States []int // the final states after IDs[:i+1] of each of these i
+}
+
+// Outputs are the numbers of a text, or the derivatives of a loss with respect to them.
+type Outputs struct {
+	LogProbs []float64
+	States   [][]float64 // [D] each
+}
+
+// layout is where the tokens of some groups lie: R rows of L.
+type layout struct {
+	R, L int
+	ids  []int32 // [T]; 0 for padding
+	// depth is the number of tokens that lead to one; a token is seen by itself and those that
+	// follow in its row, until exit. Padding is seen by itself alone.
+	depth, exit []int32
+	used        []bool
+	at          [][][]int // of each group, text and token of the text, its place
+}
+
+// branch is a token of a group's tree.
+type branch struct {
+	id       int32
+	depth    int
+	children []*branch
+	place    int // depth first, in the group
+}
+
+// grow enters a text and returns its tokens.
+func grow(root *branch, ids []int32) []*branch {
+	path := make([]*branch, len(ids))
+	at := root
+	for i, id := range ids {
+		k := slices.IndexFunc(at.children, func(b *branch) bool { return b.id == id })
+		if k < 0 {
+			k = len(at.children)
+			at.children = append(at.children, &branch{id: id, depth: i})
+		}
+		at = at.children[k]
+		path[i] = at
+	}
+	return path
+}
+
+// grown is a group's tree.
+type grown struct {
+	order []*branch // depth first
+	exits []int     // of each, the place after its last descendant
+	paths [][]*branch
+}
+
+func growAll(group []Text) *grown {
+	g := &grown{}
+	root := &branch{}
+	for _, t := range group {
+		g.paths = append(g.paths, grow(root, t.IDs))
+	}
+	// Iterative, since texts are deeper than stacks like.
+	type visit struct {
+		*branch
+		next int
+	}
+	stack := []visit{{root, 0}}
+	for len(stack) > 0 {
+		top := &stack[len(stack)-1]
+		if top.next < len(top.children) {
+			child := top.children[top.next]
+			top.next++
+			child.place = len(g.order)
+			g.order, g.exits = append(g.order, child), append(g.exits, 0)
+			stack = append(stack, visit{child, 0})
+			continue
+		}
+		if top.branch != root {
+			g.exits[top.place] = len(g.order)
+		}
+		stack = stack[:len(stack)-1]
+	}
+	return g
+}
+
+// rowLengths are what L is rounded up to, so that few shapes are compiled.
+func rowLength(n int) int {
+	size := 64
+	for size < n {
+		if size >= 128 && size+size/2 >= n {
+			return size + size/2
+		}
+		size *= 2
+	}
+	return size
+}
+
+// pack puts sizes into rows of L, the largest first, each into the first row with room; row and
+// offset of each.
+func pack(sizes []int, length int) (rows, offsets []int, n int) {
+	order := make([]int, len(sizes))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return sizes[b] - sizes[a] })
+	rows, offsets = make([]int, len(sizes)), make([]int, len(sizes))
+	var filled []int
+	for _, i := range order {
+		r := slices.IndexFunc(filled, func(n int) bool { return n+sizes[i] <= length })
+		if r < 0 {
+			r = len(filled)
+			filled = append(filled, 0)
+		}
+		rows[i], offsets[i] = r, filled[r]
+		filled[r] += sizes[i]
+	}
+	return rows, offsets, len(filled)
+}
+
+// size is the number of tokens that a group takes.
+func size(group []Text) int { return len(growAll(group).order) }
+
+// Split says which groups go through the model together, as their numbers: within Options.Tokens
+// where a group is not longer by itself. Those of about the same length go together.
+func (m *Model) Split(groups [][]Text) [][]int {
+	sizes := make([]int, len(groups))
+	order := make([]int, len(groups))
+	for i, g := range groups {
+		sizes[i], order[i] = size(g), i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return sizes[b] - sizes[a] })
+	var all [][]int
+	for len(order) > 0 {
+		length := rowLength(sizes[order[0]])
+		room := max(1, m.o.Tokens/length) // rows
+		taken, filled, rest := []int(nil), make([]int, 0, room), []int(nil)
+		for _, i := range order {
+			r := slices.IndexFunc(filled, func(n int) bool { return n+sizes[i] <= length })
+			switch {
+			case r >= 0:
+				filled[r] += sizes[i]
+			case len(filled) < room:
+				filled = append(filled, sizes[i])
+			default:
+				rest = append(rest, i)
+				continue
+			}
+			taken = append(taken, i)
+		}
+		slices.Sort(taken)
+		all, order = append(all, taken), rest
+	}
+	return all
+}
+
+// lay places groups.
+func (m *Model) lay(groups [][]Text) (*layout, error) {
+	if err := m.check(groups); err != nil {
+		return nil, err
+	}
+	trees := make([]*grown, len(groups))
+	sizes := make([]int, len(groups))
+	longest := 0
+	for i, g := range groups {
+		trees[i] = growAll(g)
+		sizes[i] = len(trees[i].order)
+		longest = max(longest, sizes[i])
+	}
+	l := &layout{L: rowLength(longest)}
+	rows, offsets, n := pack(sizes, l.L)
+	l.R = n
+	l.ids, l.depth, l.exit, l.used = make([]int32, n*l.L), make([]int32, n*l.L), make([]int32, n*l.L), make([]bool, n*l.L)
+	for i := range l.exit {
+		l.exit[i] = int32(i%l.L + 1)
+	}
+	for i, tree := range trees {
+		first := rows[i]*l.L + offsets[i]
+		for k, b := range tree.order {
+			l.ids[first+k], l.depth[first+k], l.exit[first+k], l.used[first+k] = b.id, int32(b.depth), int32(offsets[i]+tree.exits[k]), true
+		}
+		var places [][]int
+		for _, path := range tree.paths {
+			of := make([]int, len(path))
+			for k, b := range path {
+				of[k] = first + b.place
+			}
+			places = append(places, of)
+		}
+		l.at = append(l.at, places)
+	}
+	return l, nil
+}
+
+// check tells which text cannot be computed.
+func (m *Model) check(groups [][]Text) error {
+	for i, group := range groups {
+		for j, t := range group {
+			fail := func(format string, args ...any) error {
+				return fmt.Errorf("gradient: group %d, text %d: %s", i, j, fmt.Sprintf(format, args...))
+			}
+			if len(t.IDs) == 0 || len(t.IDs) > m.arch.Context {
+				return fail("%d tokens, wanted 1 to %d, the model's context", len(t.IDs), m.arch.Context)
+			}
+			for _, id := range t.IDs {
+				if id < 0 || int(id) >= m.arch.V {
+					return fail("token id %d, wanted 0 to %d", id, m.arch.V-1)
+				}
+			}
+			if t.From < 1 || t.From > len(t.IDs) {
+				return fail("log-probabilities from token %d of %d, wanted 1 or more, with a token before it", t.From, len(t.IDs))
+			}
+			if t.From < len(t.IDs) && m.arch.Head.Layer == nil {
+				return fail("log-probabilities of a model without its vocabulary head")
+			}
+			for _, s := range t.States {
+				if s < 0 || s >= len(t.IDs) {
+					return fail("a state after token %d of %d", s, len(t.IDs))
+				}
+			}
+		}
+	}
+	return nil
+}

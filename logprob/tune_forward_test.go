@@ -1,0 +1,113 @@
+package logprob_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/implicitreward/implicitreward/logprob"
+)
+
+// TestTuneForward: what training computes forward is what scoring does, for texts that share
+// what they begin with and for rows of several groups.
+func TestTuneForward(t *testing.T) {
+	for _, c := range []struct{ base, adapter string }{
+		{"gemma2-base", ""}, {"gpt2-plain", ""}, {"mistral-window", ""}, {"gpt_neox-serial", ""},
+		{"", "llama-rslora"}, {"", "qwen3-alllinear"}, {"", "gpt2-conv1d"},
+	} {
+		t.Run(c.base+c.adapter, func(t *testing.T) {
+			t.Parallel()
+			for _, backend := range backends(t) {
+				dir := filepath.Join("testdata/families", c.base)
+				if c.adapter != "" {
+					for _, a := range adapterCases(t) {
+						if filepath.Base(a.dir) == c.adapter {
+							dir = a.base
+						}
+					}
+				}
+				m := load(t, dir, backend, dtypes.Float32)
+				if c.adapter != "" {
+					var err error
+					if m, err = m.WithAdapter(t.Context(), filepath.Join("testdata/adapters", c.adapter), nil); err != nil {
+						t.Fatal(err)
+					}
+					defer m.Close()
+				}
+				tuning, err := m.Tune(t.Context(), &logprob.TuneOptions{Tokens: 192})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer tuning.Close()
+				groups := tuneGroups(rand.New(rand.NewPCG(1, 2)), m)
+				seen := 0
+				for _, numbers := range tuning.Split(groups) {
+					var together [][]logprob.Request
+					for _, n := range numbers {
+						together = append(together, groups[n])
+					}
+					holdForward(t, m, tuning, together)
+					seen += len(numbers)
+				}
+				if seen != len(groups) {
+					t.Errorf("%d groups in all passes, wanted %d", seen, len(groups))
+				}
+			}
+		})
+	}
+}
+
+// tuneGroups are pairs of texts with a common prompt, of one token or longer.
+func tuneGroups(rng *rand.Rand, m *logprob.Model) [][]logprob.Request {
+	ids := func(n int) []int32 {
+		all := make([]int32, n)
+		for i := range all {
+			all[i] = int32(rng.IntN(m.VocabSize()))
+		}
+		return all
+	}
+	var groups [][]logprob.Request
+	for range 12 {
+		prompt := ids(1 + rng.IntN(20))
+		var group []logprob.Request
+		for range 2 {
+			r := logprob.Request{IDs: append(append([]int32(nil), prompt...), ids(1+rng.IntN(20))...), From: len(prompt)}
+			r.States = []int{len(r.IDs) - 1, rng.IntN(len(r.IDs))}
+			group = append(group, r)
+		}
+		groups = append(groups, group)
+	}
+	return groups
+}
+
+func holdForward(t *testing.T, m *logprob.Model, tuning *logprob.Tuning, groups [][]logprob.Request) {
+	t.Helper()
+	p, err := tuning.Forward(t.Context(), groups)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for g, group := range groups {
+		for k, want := range states(t, m, group...) {
+			got := p.Outputs[g][k]
+			if len(got.LogProbs) != len(want.LogProbs) || len(got.States) != len(want.States) {
+				t.Fatalf("group %d, text %d: %d log-probabilities and %d states, wanted %d and %d", g, k, len(got.LogProbs), len(got.States), len(want.LogProbs), len(want.States))
+			}
+			for i, w := range want.LogProbs {
+				if !(math.Abs(got.LogProbs[i]-float64(w)) <= 2e-5*max(1, math.Abs(float64(w)))) {
+					t.Errorf("group %d, text %d, token %d: %g, wanted %g", g, k, i, got.LogProbs[i], w)
+				}
+			}
+			for i, state := range want.States {
+				for j, w := range state {
+					if !(math.Abs(got.States[i][j]-float64(w)) <= 5e-5*max(1, math.Abs(float64(w)))) {
+						t.Errorf("group %d, text %d, state %d, channel %d: %g, wanted %g", g, k, i, j, got.States[i][j], w)
+					}
+				}
+			}
+		}
+	}
+}
