@@ -21,7 +21,8 @@ losses are those of TRL: of RewardTrainer (the state of a text's last token; mar
 beta times the sum of the reply's log-probs less that of the initial weights; mean over pairs), and for sft the mean over all
 tokens of the step from `from` on. AdamW as torch's, weight decay of tensors with two dimensions, clipping by
 torch.nn.utils.clip_grad_norm_, the learning rate by transformers' get_cosine_schedule_with_warmup. lr of a record is that of
-its update; its other numbers are from before it.
+its update; its other numbers are from before it. There is no accuracy where rounding decides of it, as long as dpo's policy
+is its reference.
 
 Before anything is written, the program checks that
   - no gradient of a parameter is small (norm above 1e-6), but where mathematics says 0: the bias of gpt2's keys moves all scores
@@ -169,7 +170,9 @@ def step_loss(case, model, rows, reference):
         value = lambda r, side: BETA * (logprobs(model, r[side], r["from"]).sum() - reference[tuple(r[side])])
     chosen, rejected = (torch.stack([value(r, side) for r in rows]) for side in ("chosen", "rejected"))
     margin = torch.tensor([r["margin"] if case.task == "reward" else 0 for r in rows], dtype=chosen.dtype)
-    more = {"accuracy": (chosen > rejected).double().mean(), "margin": (chosen - rejected).mean(), "reward_mean": torch.cat([chosen, rejected]).mean()}
+    more = {"margin": (chosen - rejected).mean(), "reward_mean": torch.cat([chosen, rejected]).mean()}
+    if (chosen - rejected).abs().min() > 1e-4:
+        more["accuracy"] = (chosen > rejected).double().mean()
     return -logsigmoid(chosen - rejected - margin).mean(), {k: v.item() for k, v in more.items()}
 
 
