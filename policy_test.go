@@ -38,7 +38,7 @@ var arrows = map[string][]string{
 	"implicit/rewardmodel":    {"tokenize", "logprob", "implicit", "internal/strictjson"},
 	"implicit/words":          {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "implicit/lexicon", "stats", "internal/table", "internal/strictjson"},
 	"implicit/preference":     {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "stats", "internal/table", "internal/regular", "internal/strictjson"},
-	"implicit/train":          {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "implicit/preference", "internal/table", "internal/regular", "internal/strictjson"},
+	"implicit/train":          {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "implicit/preference", "internal/checkpoint", "internal/output", "internal/table", "internal/regular", "internal/strictjson"},
 	"implicit/implicittest":   {"tokenize", "logprob", "implicit", "implicit/words", "implicit/rewardmodel"},
 	"stats":                   {},
 	"internal/plot":           {"stats"},

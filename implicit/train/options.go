@@ -19,11 +19,11 @@ const (
 // LoRA says which low-rank paths are trained beside the frozen weights, as peft's LoraConfig
 // does. Zero fields mean the paper's recipe: rank 32, alpha twice the rank, q, k, v and o.
 type LoRA struct {
-	R       int
-	Alpha   float64
-	Targets []string // names of linear layers, or all-linear; nil: those of the family's attention
-	Dropout float64
-	RSLoRA  bool // alpha/sqrt(r) in place of alpha/r
+	R       int      `json:"r"`
+	Alpha   float64  `json:"alpha"`
+	Targets []string `json:"targets"` // names of linear layers, or all-linear; nil: those of the family's attention
+	Dropout float64  `json:"dropout"`
+	RSLoRA  bool     `json:"rslora"` // alpha/sqrt(r) in place of alpha/r
 }
 
 // Options say how a model is trained. Zero fields mean what their comments say.
@@ -75,6 +75,17 @@ type Options struct {
 type Cadence struct {
 	Pow2  bool // 1, 2, 4, 8 ...
 	Every int  // multiples of it; 0: none
+}
+
+// saves tells whether a checkpoint is saved after a step.
+func (c Cadence) saves(step, last int) bool {
+	switch {
+	case step == 0 || step == last:
+		return true
+	case c.Pow2 && step&(step-1) == 0:
+		return true
+	}
+	return c.Every > 0 && step%c.Every == 0
 }
 
 // Record is a line of log.jsonl: a step, with numbers from before its update.

@@ -1,0 +1,189 @@
+package train
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"strings"
+
+	"github.com/implicitreward/implicitreward/internal/regular"
+	"github.com/implicitreward/implicitreward/internal/strictjson"
+)
+
+// manifest is train.json: what was done with what, and how far it is.
+type manifest struct {
+	Version    string   `json:"version"` // of this library
+	Settings   settings `json:"settings"`
+	Base       string   `json:"model"` // Options.Model
+	Init       string   `json:"init,omitempty"`
+	DataFile   string   `json:"data_file_sha256,omitempty"`
+	EvalFile   string   `json:"eval_file_sha256,omitempty"`
+	Dropped    int      `json:"dropped"` // rows too long
+	Cut        int      `json:"cut"`     // texts too long
+	Steps      int      `json:"steps"`
+	Checkpoint int      `json:"checkpoint"` // the step of the last one
+	Complete   bool     `json:"complete"`
+	Warnings   []string `json:"warnings,omitempty"` // at the end
+}
+
+// settings are all that the numbers of a run depend on: a run that goes on must have the same.
+type settings struct {
+	Task        Task    `json:"task"`
+	LoRA        *LoRA   `json:"lora"`
+	LR          float64 `json:"lr"`
+	Schedule    string  `json:"schedule"`
+	Warmup      float64 `json:"warmup"`
+	Batch       int     `json:"batch"`
+	MicroBatch  int     `json:"micro_batch"`
+	Steps       int     `json:"steps"`
+	Clip        float64 `json:"clip"`
+	WeightDecay float64 `json:"weight_decay"`
+	Beta1       float64 `json:"beta1"`
+	Beta2       float64 `json:"beta2"`
+	Epsilon     float64 `json:"epsilon"`
+	Seed        uint64  `json:"seed"`
+	Order       string  `json:"order_sha256"`
+	Beta        float64 `json:"beta"`
+	Center      float64 `json:"center"`
+	SFT         float64 `json:"sft"`
+	Pow2        bool    `json:"checkpoints_pow2"`
+	Every       int     `json:"checkpoints_every"`
+	DType       string  `json:"dtype"`
+	Backend     string  `json:"backend"`
+	Model       string  `json:"model_sha256"` // what training begins with: see hashFolder
+	Init        string  `json:"init_sha256"`
+	Rows        string  `json:"rows_sha256"` // in tokens
+	Held        string  `json:"eval_rows_sha256"`
+}
+
+// readManifest returns the folder's, nil for none.
+func (f *folder) readManifest() (*manifest, error) {
+	data, err := regular.Read(f.join(manifestFile), regular.Text)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	m := &manifest{}
+	if err == nil {
+		err = strictjson.Unmarshal(data, m)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.join(manifestFile), err)
+	}
+	return m, nil
+}
+
+// same holds what a run began with to what it goes on with.
+func (s settings) same(now settings) error {
+	was, err := fields(s)
+	if err != nil {
+		return err
+	}
+	is, err := fields(now)
+	if err != nil {
+		return err
+	}
+	for i, m := range is {
+		if i >= len(was) || was[i].Key != m.Key {
+			return fmt.Errorf("%s is new: the run began with another version of this program", m.Key)
+		}
+		if !bytes.Equal(was[i].Value, m.Value) {
+			return fmt.Errorf("%s is %s, and the run began with %s: wanted the same, or another folder", m.Key, m.Value, was[i].Value)
+		}
+	}
+	return nil
+}
+
+func fields(s settings) ([]strictjson.Member, error) {
+	data, err := strictjson.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	return strictjson.Members(data, "")
+}
+
+// hashRows is the SHA-256 of rows in tokens, in hex.
+func hashRows(examples []*example) string {
+	h := sha256.New()
+	put := func(x uint64) { h.Write(binary.LittleEndian.AppendUint64(nil, x)) }
+	for _, e := range examples {
+		put(math.Float64bits(e.margin))
+		put(uint64(len(e.texts)))
+		for _, t := range e.texts {
+			put(uint64(t.from))
+			put(uint64(len(t.ids)))
+			for _, id := range t.ids {
+				put(uint64(id))
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// hashOrder is the SHA-256 of a given order, in hex.
+func hashOrder(order []int) string {
+	if order == nil {
+		return ""
+	}
+	h := sha256.New()
+	for _, row := range order {
+		h.Write(binary.LittleEndian.AppendUint64(nil, uint64(row)))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// open makes the folder ready, and returns the state to go on from, nil for a run from its
+// beginning.
+func (f *folder) open(now *manifest, resume bool) (*state, error) {
+	entries, err := os.ReadDir(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := os.MkdirAll(f.path, 0o777); err != nil {
+			return nil, err
+		}
+		return nil, f.writeJSON(f.join(manifestFile), now)
+	case err != nil:
+		return nil, err
+	case !resume:
+		return nil, fmt.Errorf("%s exists, wanted a new folder, or to resume", f.path)
+	}
+	was, err := f.readManifest()
+	if err != nil {
+		return nil, err
+	}
+	if was == nil {
+		for _, e := range entries {
+			if !strings.HasPrefix(e.Name(), "."+manifestFile+".") {
+				return nil, fmt.Errorf("%s has %s and no %s, wanted the folder of a run", f.path, e.Name(), manifestFile)
+			}
+		}
+		return nil, f.writeJSON(f.join(manifestFile), now)
+	}
+	if err := was.Settings.same(now.Settings); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.join(manifestFile), err)
+	}
+	s, err := f.readState()
+	if err != nil {
+		return nil, err
+	}
+	if s.complete(now.Steps) {
+		now.Complete, now.Warnings = true, was.Warnings
+	}
+	if err := f.sweep(s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// warned returns the warnings of a run that is complete.
+func (m *manifest) warned() (all []error) {
+	for _, w := range m.Warnings {
+		all = append(all, errors.New(w))
+	}
+	return all
+}
