@@ -13,13 +13,13 @@ import (
 //	-ln sigmoid(b(chosen) - b(rejected))
 type preferred struct{ beta float64 }
 
-func (preferred) requests(e *example) []logprob.Request {
+func (preferred) requests(e *sample) []logprob.Request {
 	return []logprob.Request{e.texts[0].scored(), e.texts[1].scored()}
 }
 
-func (preferred) weight(*example) float64 { return 1 }
+func (preferred) weight(*sample) float64 { return 1 }
 
-func (p preferred) of(e *example, out []logprob.Outputs, scale float64) (outcome, []logprob.Outputs) {
+func (p preferred) of(e *sample, out []logprob.Outputs, scale float64) (outcome, []logprob.Outputs) {
 	chosen := p.beta * (sum(out[0].LogProbs) - e.reference[0])
 	rejected := p.beta * (sum(out[1].LogProbs) - e.reference[1])
 	margin := chosen - rejected
@@ -35,7 +35,7 @@ func (preferred) params() []*logprob.Param { return nil }
 func (preferred) settle() {}
 
 // refer sets the reference of examples: what the model says of their texts.
-func refer(ctx context.Context, m logprob.LM, examples []*example) error {
+func refer(ctx context.Context, m logprob.LM, examples []*sample) error {
 	var requests []logprob.Request
 	for _, e := range examples {
 		requests = append(requests, preferred{}.requests(e)...)

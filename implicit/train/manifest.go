@@ -108,7 +108,7 @@ func fields(s settings) ([]strictjson.Member, error) {
 }
 
 // hashRows is the SHA-256 of rows in tokens, in hex.
-func hashRows(examples []*example) string {
+func hashRows(examples []*sample) string {
 	h := sha256.New()
 	put := func(x uint64) { h.Write(binary.LittleEndian.AppendUint64(nil, x)) }
 	for _, e := range examples {

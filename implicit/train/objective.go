@@ -6,8 +6,8 @@ import (
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// example is a row with what a task knows of it beforehand.
-type example struct {
+// sample is a row with what a task knows of it beforehand.
+type sample struct {
 	row
 	reference []float64 // of dpo: ln p_ref of each text's tokens from text.from on, summed
 }
@@ -15,23 +15,23 @@ type example struct {
 // objective is what a task minimises: the sum of the losses of a step's rows, divided by the sum
 // of their weights.
 type objective interface {
-	// requests are what is computed of an example's texts.
-	requests(e *example) []logprob.Request
-	// weight is what an example counts: a pair 1, a text the number of its trained tokens.
-	weight(e *example) float64
-	// of returns what the outputs of an example's texts amount to. Unless scale is 0 it also
+	// requests are what is computed of a row's texts.
+	requests(e *sample) []logprob.Request
+	// weight is what a row counts: a pair 1, a text the number of its trained tokens.
+	weight(e *sample) float64
+	// of returns what the outputs of a row's texts amount to. Unless scale is 0 it also
 	// returns the derivatives of scale times its loss with respect to them, and adds up those
 	// with respect to params.
-	of(e *example, out []logprob.Outputs, scale float64) (outcome, []logprob.Outputs)
+	of(e *sample, out []logprob.Outputs, scale float64) (outcome, []logprob.Outputs)
 	// params are the parameters that are not the model's.
 	params() []*logprob.Param
 	// settle sets the gradients of params to what was added up, and begins anew.
 	settle()
 }
 
-// outcome is what an example amounts to.
+// outcome is what a row amounts to.
 type outcome struct {
-	loss    float64   // times the example's weight
+	loss    float64   // times the row's weight
 	rewards []float64 // of pairs: of chosen and rejected
 }
 

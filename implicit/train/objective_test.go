@@ -69,8 +69,8 @@ func outputsOf(rng *rand.Rand, requests []logprob.Request, width int) []logprob.
 	return out
 }
 
-func testPair() *example {
-	return &example{row: row{number: 1, margin: 0.25, texts: []text{{[]int32{1, 2, 3, 4, 5}, 2}, {[]int32{1, 2, 6}, 2}}}, reference: []float64{-3, -1.5}}
+func testPair() *sample {
+	return &sample{row: row{number: 1, margin: 0.25, texts: []text{{[]int32{1, 2, 3, 4, 5}, 2}, {[]int32{1, 2, 6}, 2}}}, reference: []float64{-3, -1.5}}
 }
 
 // TestAdjoints: derivatives equal central differences of the loss, with respect to every
@@ -170,12 +170,12 @@ func TestObjectivesByHand(t *testing.T) {
 func TestRefer(t *testing.T) {
 	m := &implicittest.Fake{Seed: 1}
 	a, b := testPair(), testPair()
-	for _, e := range []*example{a, b} {
+	for _, e := range []*sample{a, b} {
 		e.texts = []text{{[]int32{1, 2, 0}, 1}, {[]int32{1, 1}, 1}}
 	}
 	b.texts = slices.Clone(b.texts)
 	b.texts[0].from = 2
-	if err := refer(t.Context(), m, []*example{a, b}); err != nil {
+	if err := refer(t.Context(), m, []*sample{a, b}); err != nil {
 		t.Fatal(err)
 	}
 	for i, text := range []text{a.texts[0], a.texts[1], b.texts[0]} {

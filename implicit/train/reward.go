@@ -25,7 +25,7 @@ func newBradleyTerry(o *Options, score *logprob.Param) *bradleyTerry {
 	return &bradleyTerry{center: o.Center, sft: o.SFT, score: score, grad: make([]float64, len(score.Value))}
 }
 
-func (b *bradleyTerry) requests(e *example) []logprob.Request {
+func (b *bradleyTerry) requests(e *sample) []logprob.Request {
 	out := make([]logprob.Request, 2)
 	for i, t := range e.texts {
 		n := len(t.ids)
@@ -37,9 +37,9 @@ func (b *bradleyTerry) requests(e *example) []logprob.Request {
 	return out
 }
 
-func (*bradleyTerry) weight(*example) float64 { return 1 }
+func (*bradleyTerry) weight(*sample) float64 { return 1 }
 
-func (b *bradleyTerry) of(e *example, out []logprob.Outputs, scale float64) (outcome, []logprob.Outputs) {
+func (b *bradleyTerry) of(e *sample, out []logprob.Outputs, scale float64) (outcome, []logprob.Outputs) {
 	rewards := []float64{b.reward(out[0]), b.reward(out[1])}
 	x, total := rewards[0]-rewards[1]-e.margin, rewards[0]+rewards[1]
 	loss := (1 - b.sft) * -logSigmoid(x)

@@ -6,7 +6,7 @@ import "github.com/implicitreward/implicitreward/logprob"
 // a step's is the loss, as transformers has it since it counts num_items_in_batch.
 type likelihood struct{}
 
-func (likelihood) requests(e *example) []logprob.Request {
+func (likelihood) requests(e *sample) []logprob.Request {
 	out := make([]logprob.Request, len(e.texts))
 	for i, t := range e.texts {
 		out[i] = t.scored()
@@ -14,14 +14,14 @@ func (likelihood) requests(e *example) []logprob.Request {
 	return out
 }
 
-func (likelihood) weight(e *example) (n float64) {
+func (likelihood) weight(e *sample) (n float64) {
 	for _, t := range e.texts {
 		n += float64(len(t.ids) - t.from)
 	}
 	return n
 }
 
-func (likelihood) of(_ *example, out []logprob.Outputs, scale float64) (outcome, []logprob.Outputs) {
+func (likelihood) of(_ *sample, out []logprob.Outputs, scale float64) (outcome, []logprob.Outputs) {
 	var o outcome
 	adjoints := make([]logprob.Outputs, len(out))
 	for i, text := range out {

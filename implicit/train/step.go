@@ -37,7 +37,7 @@ type total struct {
 // compute takes examples through the model. With gradients it adds to those of the parameters
 // that of the loss, a mean over all of them: those of the passes add up, whose number does not
 // show but in rounding.
-func (t *trainer) compute(ctx context.Context, step int, examples []*example, gradients bool) (*total, error) {
+func (t *trainer) compute(ctx context.Context, step int, examples []*sample, gradients bool) (*total, error) {
 	groups := make([][]logprob.Request, len(examples))
 	out := &total{outcomes: make([]outcome, len(examples))}
 	for i, e := range examples {
@@ -58,7 +58,7 @@ func (t *trainer) compute(ctx context.Context, step int, examples []*example, gr
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		var some []*example
+		var some []*sample
 		var requests [][]logprob.Request
 		for _, i := range together {
 			some, requests = append(some, examples[i]), append(requests, groups[i])
@@ -75,7 +75,7 @@ func (t *trainer) compute(ctx context.Context, step int, examples []*example, gr
 }
 
 // computeTogether is compute of one pass.
-func (t *trainer) computeTogether(ctx context.Context, step int, examples []*example, requests [][]logprob.Request, scale float64) ([]outcome, error) {
+func (t *trainer) computeTogether(ctx context.Context, step int, examples []*sample, requests [][]logprob.Request, scale float64) ([]outcome, error) {
 	p, err := t.model.forward(ctx, requests, scale == 0)
 	if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func (t *trainer) computeTogether(ctx context.Context, step int, examples []*exa
 func finite(x float64) bool { return x-x == 0 }
 
 // notFinite is the error that ends a run.
-func notFinite(step int, e *example, format string, args ...any) error {
+func notFinite(step int, e *sample, format string, args ...any) error {
 	return fmt.Errorf("step %d: row %d: "+format, append([]any{step, e.number}, args...)...)
 }
 
@@ -131,7 +131,7 @@ func (t *total) pairs() (accuracy, margin, reward *float64) {
 
 // step takes one step, from 1, and tells of it.
 func (t *trainer) step(ctx context.Context, step int) (Record, error) {
-	var examples []*example
+	var examples []*sample
 	for _, i := range t.order.step(step) {
 		examples = append(examples, t.examples[i])
 	}
@@ -166,14 +166,14 @@ func (t *trainer) params() []*logprob.Param {
 }
 
 // blame says which row's gradient is not finite, or that all are and their sum is not.
-func (t *trainer) blame(ctx context.Context, step int, examples []*example) error {
+func (t *trainer) blame(ctx context.Context, step int, examples []*sample) error {
 	params := t.params()
 	var numbers []string
 	for _, e := range examples {
 		for _, p := range params {
 			clear(p.Grad)
 		}
-		if _, err := t.compute(ctx, step, []*example{e}, true); err != nil {
+		if _, err := t.compute(ctx, step, []*sample{e}, true); err != nil {
 			return err
 		}
 		t.objective.settle()

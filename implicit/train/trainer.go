@@ -13,8 +13,8 @@ type trainer struct {
 	o         Options // complete
 	model     tuner
 	objective objective
-	examples  []*example // to train on
-	held      []*example // to evaluate
+	examples  []*sample // to train on
+	held      []*sample // to evaluate
 	order     *order
 	schedule  schedule
 	adamw     *adamW

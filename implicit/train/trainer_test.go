@@ -19,10 +19,10 @@ import (
 const testVocab, testWidth = 7, 4
 
 // testExamples draws pairs, or texts alone.
-func testExamples(task Task, n int) (all []*example) {
+func testExamples(task Task, n int) (all []*sample) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for i := range n {
-		e := &example{row: row{number: i + 1, margin: 0.1 * float64(i%3)}, reference: []float64{-4, -4.5}}
+		e := &sample{row: row{number: i + 1, margin: 0.1 * float64(i%3)}, reference: []float64{-4, -4.5}}
 		for range 2 {
 			t := text{from: 2}
 			for range 4 + rng.IntN(4) {
@@ -222,7 +222,7 @@ func TestLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var examples []*example
+		var examples []*sample
 		var tokens int64
 		for _, i := range tr.order.step(1) {
 			examples = append(examples, tr.examples[i])
