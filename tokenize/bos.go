@@ -60,6 +60,9 @@ type front struct {
 	ids []int32
 	bos bool // a model that has a BOS must find it in front, these tokens included
 	own bool // the text may begin with its own BOS, after these tokens
+	// ended: the text ends with an EOS, which can be the BOS too; no token need stand before
+	// the reply.
+	ended bool
 }
 
 // rawFront returns what stands before a raw text.

@@ -195,6 +195,34 @@ func (t *Tokenizer) RawBOS(prompt, reply string, bos BOS) (Encoded, error) {
 	return text, nil
 }
 
+// Ended is RawBOS of a text that ends with the EOS, by its name in the checkpoint's files
+// (eos_token), put there unless reply ends with it: TRL's text of a prompt and a reply that are
+// strings. No token need stand before the reply.
+func (t *Tokenizer) Ended(prompt, reply string, bos BOS) (Encoded, error) {
+	if err := cmp.Or(valid("prompt", prompt), valid("reply", reply)); err != nil {
+		return Encoded{}, fmt.Errorf("tokenize: %w", err)
+	}
+	name, ok := t.SpecialToken("eos_token")
+	if !ok || name == "" {
+		return Encoded{}, errors.New("tokenize: the checkpoint names no eos_token, wanted one to end a text with")
+	}
+	end := name
+	if strings.HasSuffix(reply, name) {
+		end = ""
+	}
+	front, err := t.rawFront(bos)
+	if err != nil {
+		return Encoded{}, fmt.Errorf("tokenize: %w", err)
+	}
+	front.ended = true
+	text, err := t.text(prompt+reply+end, len(prompt), front)
+	if err != nil {
+		return Encoded{}, fmt.Errorf("tokenize: %w", err)
+	}
+	text.Special = t.special.count(prompt + strings.TrimSuffix(reply, name))
+	return text, nil
+}
+
 // text encodes a text whose reply begins at byte start, with front before it.
 func (t *Tokenizer) text(s string, start int, front front) (Encoded, error) {
 	ids, spans, err := t.encode(s)
@@ -220,6 +248,9 @@ func (t *Tokenizer) text(s string, start int, front front) (Encoded, error) {
 	text.Reply, text.Straddle = boundary(spans, start)
 	if !front.own {
 		own = ids
+	}
+	if front.ended {
+		return text, t.checkBOS(own[:len(own)-1], front.bos)
 	}
 	if err := t.checkBOS(own, front.bos); err != nil {
 		return Encoded{}, err
