@@ -54,7 +54,7 @@ func TestWrongUse(t *testing.T) {
 		{"a rendering alone", []string{"-tuned", "", "-base", "", "-rm", "x", "-tuned-as", "raw"}, "prefer: -tuned-as without -tuned, wanted both\n" + usage, 2},
 		{"a reward model's flag alone", []string{"-pooling", "hf"}, "prefer: -pooling is about a reward model, wanted -rm\n" + usage, 2},
 		{"pooling", []string{"-rm", "x", "-pooling", "first"}, "prefer: -pooling \"first\", wanted last, hf or hf-old\n" + usage, 2},
-		{"rendering of the reward model", []string{"-rm", "x", "-rm-as", "same"}, "prefer: -rm-as \"same\", wanted raw or chat\n" + usage, 2},
+		{"rendering of the reward model", []string{"-rm", "x", "-rm-as", "same"}, "prefer: -rm-as \"same\", wanted chat, raw or ended\n" + usage, 2},
 		{"a system message for raw text", []string{"-tuned", "", "-base", "", "-rm", "x", "-rm-as", "raw", "-system", "y"}, "prefer: -system is about chats, and every prompt is read raw: wanted a rendering as chat\n" + usage, 2},
 		{"no such reward model", []string{"-rm", "no/such/model"}, "prefer: ", 1},
 		{"a reward model without a head", []string{"-rm", tuned}, "wanted score.weight [n 64] or another head of a reward model", 1},

@@ -261,7 +261,7 @@ func TestWrongRM(t *testing.T) {
 		{"measure twice", []string{"-measure", "mean,mean"}, "score: -measure: words: measure \"mean\" stands twice, wanted each once\n" + usage, 2},
 		{"form", []string{"-forms", "word"}, "score: -forms: lexicon: form \"word\", wanted one of {}, {lower}, {title}, {upper} in it, where the word goes\n" + usage, 2},
 		{"pooling", []string{"-pooling", "first"}, "score: -pooling \"first\", wanted last, hf or hf-old\n" + usage, 2},
-		{"rendering", []string{"-rm-as", "chatty"}, "score: -rm-as \"chatty\", wanted raw or chat\n" + usage, 2},
+		{"rendering", []string{"-rm-as", "chatty"}, "score: -rm-as \"chatty\", wanted chat, raw or ended\n" + usage, 2},
 		{"system of raw text", []string{"-rm-as", "raw", "-system", "x"}, "score: -system is about chats, and every prompt is read raw: wanted a rendering as chat\n" + usage, 2},
 		{"no output", []string{"-out", ""}, "score: flag -out is missing: `file` to write: .csv or .parquet with -corpus, .jsonl with -pairs; - for standard output\n" + usage, 2},
 		{"no input", []string{"-corpus", ""}, "score: wanted -corpus or -pairs, one of them\n" + usage, 2},

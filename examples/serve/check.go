@@ -23,6 +23,9 @@ func (o *flags) check(f *cli.Flags) error {
 	if err := o.sizes(); err != nil {
 		return err
 	}
+	if o.rm.As == "ended" {
+		return cli.Usagef("-rm-as ended, wanted chat or raw: requests have a text end as it does")
+	}
 	if err := o.rm.Check(f); err != nil {
 		return err
 	}

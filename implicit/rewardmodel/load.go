@@ -29,8 +29,9 @@ type Options struct {
 	// Normalize makes the reward (r - mean) / std with mean and std of config.json, as
 	// OpenRLHF does with normalize_reward. It is an error if config.json has none.
 	Normalize bool
-	// Raw reads prompt and reply as one plain text, without the chat template.
-	Raw bool
+	// Raw reads prompt and reply as one plain text, without the chat template. With Ended the
+	// tokenizer's EOS ends it, as TRL and package train read rows of text.
+	Raw, Ended bool
 	// Chat says how a conversation is rendered; its BOS also counts for raw text. BOSAuto is
 	// the model's own way (see Model.Chosen).
 	Chat *tokenize.ChatOptions
@@ -109,6 +110,9 @@ func (m *Model) open(ctx context.Context, name string) (dir string, err error) {
 func (m *Model) load(name, dir string) error {
 	if err := m.options(); err != nil {
 		return err
+	}
+	if m.o.Ended && !m.o.Raw {
+		return errors.New("an EOS to end chats, which their template ends, wanted it with Raw")
 	}
 	if m.o.Pooling < Last || m.o.Pooling > HFOld {
 		return fmt.Errorf("%v, wanted Last, HF or HFOld", m.o.Pooling)

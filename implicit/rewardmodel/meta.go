@@ -60,12 +60,12 @@ func (m *Model) Facts() Meta {
 	if m.Tokenizer() == nil {
 		return meta
 	}
-	meta.Rendering, meta.BOS = "raw", m.way.String()
+	meta.Rendering, meta.BOS = m.rendering(), m.way.String()
 	if m.o.Raw {
 		return meta
 	}
 	chat := m.o.Chat
-	meta.Rendering, meta.System, meta.Vars = "chat", chat.System, chat.Vars
+	meta.System, meta.Vars = chat.System, chat.Vars
 	if !chat.Date.IsZero() {
 		meta.Date = chat.Date.Format(time.DateOnly)
 	}

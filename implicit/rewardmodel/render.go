@@ -157,7 +157,7 @@ func (m *Model) render() error {
 // models are one on the device, and Close of either closes it.
 func (m *Model) Reading(raw bool, chat *tokenize.ChatOptions) (*Model, error) {
 	other := *m
-	other.o.Raw = raw
+	other.o.Raw, other.o.Ended = raw, raw && m.o.Ended
 	if chat != nil {
 		options := *chat
 		other.o.Chat = &options
@@ -204,6 +204,9 @@ func (m *Model) Encode(it implicit.Item) (tokenize.Encoded, error) {
 	if m.o.Raw {
 		it.EndTurn = false
 		text, err = implicit.RawBOS(m.lm, m.way.bos).Encode(it)
+		if err == nil && m.o.Ended {
+			text, err = m.Tokenizer().Ended(it.Conversation()[0].Content, it.Reply, m.way.bos)
+		}
 	} else {
 		chat := *m.o.Chat
 		chat.BOS = m.way.bos
@@ -262,6 +265,17 @@ func endOfTurn(t *tokenize.Tokenizer, chat tokenize.ChatOptions) ([]int32, error
 	return ids, nil
 }
 
+// rendering is how the model reads texts, in a word.
+func (m *Model) rendering() string {
+	switch {
+	case m.o.Ended:
+		return "ended"
+	case m.o.Raw:
+		return "raw"
+	}
+	return "chat"
+}
+
 // Chosen says in one line which head, output, pooled token, rendering and BOS were chosen.
 func (m *Model) Chosen() string {
 	a := m.head.facts()
@@ -275,13 +289,9 @@ func (m *Model) Chosen() string {
 	if m.o.Normalize {
 		reward += fmt.Sprintf(", normalised by mean %g and std %g", *m.norm.mean, *m.norm.std)
 	}
-	rendering := "chat"
-	if m.o.Raw {
-		rendering = "raw"
-	}
 	s := fmt.Sprintf("%s head (%s), %s; pooling %s", a.kind, a.tensors, reward, m.o.Pooling)
 	if m.Tokenizer() != nil {
-		s += fmt.Sprintf("; %s, BOS %s (%s)", rendering, m.way, m.way.why)
+		s += fmt.Sprintf("; %s, BOS %s (%s)", m.rendering(), m.way, m.way.why)
 	}
 	if len(a.leftOut) > 0 {
 		s += "; left out: " + list(a.leftOut)

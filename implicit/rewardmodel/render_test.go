@@ -344,3 +344,41 @@ func TestChat(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// TestEnded: a raw text that is ended has the EOS after it, which the head reads; a chat has its
+// template's end.
+func TestEnded(t *testing.T) {
+	for _, pair := range demo.Pairs() {
+		dir := demoRM(t, pair, "rm")
+		it := implicit.Item{Prompt: "What is it? ", Reply: "Love"}
+		var ids [2][]int32
+		for i, ended := range []bool{false, true} {
+			m, err := load(t, dir, &Options{Raw: true, Ended: ended})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := m.Encode(it)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids[i] = text.IDs
+			if want := map[bool]string{false: "raw", true: "ended"}[ended]; m.Facts().Rendering != want || !strings.Contains(m.Chosen(), "; "+want+", BOS") {
+				t.Errorf("%s: %s, %s, wanted %s", pair.Name, m.Facts().Rendering, m.Chosen(), want)
+			}
+			if !ended {
+				continue
+			}
+			name, _ := m.Tokenizer().SpecialToken("eos_token")
+			end, _, err := m.Tokenizer().Encode(name)
+			if err != nil || !slices.Equal(ids[1], append(ids[0], end...)) {
+				t.Errorf("%s: ids %v, wanted %v and %v", pair.Name, ids[1], ids[0], end)
+			}
+			if places, err := m.Places(text.IDs); err != nil || places.Pooled != len(text.IDs)-1 {
+				t.Errorf("%s: %+v, %v, wanted the last of %d", pair.Name, places, err, len(text.IDs))
+			}
+		}
+		if _, err := load(t, dir, &Options{Ended: true}); err == nil || !strings.Contains(err.Error(), "an EOS to end chats") {
+			t.Errorf("%s: %v, wanted an error about chats", pair.Name, err)
+		}
+	}
+}

@@ -15,7 +15,7 @@ type RMFlags struct {
 	RMAll     []string // all values of -rm, of which RM is the last
 	Output    string   // what is the reward: see rewardmodel.Options
 	Pooling   string   // last, hf or hf-old
-	As        string   // rendering: chat or raw
+	As        string   // rendering: chat, raw or ended
 	Normalize bool
 	Quiet     bool // says nothing of what was chosen, in a program that leaves no choice
 	ModelFlags
@@ -33,7 +33,7 @@ func (r *RMFlags) RegisterRM(f *Flags) {
 	f.Var(names{&r.RM, &r.RMAll}, "rm", "explicit reward `model`: a folder, or org/name[@revision] on the hub, or BASE+ADAPTER, each so, with a LoRA adapter")
 	f.StringVar(&r.Output, "output", "", "`name` of the reward model's output that is the reward, column=N, or token=ID for the logit of a token of a causal checkpoint; default: the head's own reward")
 	f.StringVar(&r.Pooling, "pooling", "last", "`rule` for the token that the reward model's head reads: last, hf (as transformers 5) or hf-old (as transformers 4.43)")
-	f.StringVar(&r.As, "rm-as", "chat", "`rendering` for the reward model: chat, prompt and reply as the turns of its template, whose BOS -bos auto leaves to the model's own way, which is printed; or raw, as they stand")
+	f.StringVar(&r.As, "rm-as", "chat", "`rendering` for the reward model: chat, prompt and reply as the turns of its template, whose BOS -bos auto leaves to the model's own way, which is printed; raw, as they stand; or ended, raw and the EOS, as TRL trains on texts")
 	f.BoolVar(&r.Normalize, "normalize", false, "rewards are (r - mean) / std with the reward model's mean and std, which OpenRLHF writes in config.json")
 }
 
@@ -47,8 +47,8 @@ func (r *RMFlags) Check(f *Flags) error {
 	if _, err := rewardmodel.ParsePooling(r.Pooling); err != nil {
 		return Usagef("-pooling %q, wanted last, hf or hf-old", r.Pooling)
 	}
-	if err := CheckRendering("rm-as", r.As); err != nil {
-		return err
+	if r.As != "ended" && CheckRendering("rm-as", r.As) != nil {
+		return Usagef("-rm-as %q, wanted chat, raw or ended", r.As)
 	}
 	if f.Lookup("tuned-as") != nil {
 		return nil
@@ -101,7 +101,7 @@ func (l *Loader) RM(ctx context.Context, r *RMFlags) (*RM, error) {
 		o.Adapter = of
 		m.Model, err = rewardmodel.Load(ctx, dir, &rewardmodel.Options{
 			Base: on, Model: *o, Output: r.Output, Pooling: pooling, Normalize: r.Normalize,
-			Raw: r.As == "raw", Chat: l.texts.options("rm-as"), Template: l.texts.template,
+			Raw: r.As != "chat", Ended: r.As == "ended", Chat: l.texts.options("rm-as"), Template: l.texts.template,
 		})
 		return err
 	})

@@ -25,7 +25,7 @@ func TestRMFlags(t *testing.T) {
 		{"-pooling hf", "-pooling is about a reward model, wanted -rm"},
 		{"-normalize", "-normalize is about a reward model, wanted -rm"},
 		{"-rm m -pooling first", `-pooling "first", wanted last, hf or hf-old`},
-		{"-rm m -rm-as text", `-rm-as "text", wanted raw or chat`},
+		{"-rm m -rm-as text", `-rm-as "text", wanted chat, raw or ended`},
 		{"-rm m -rm-as raw -system x", "-system is about chats, and every prompt is read raw: wanted a rendering as chat"},
 	} {
 		f := NewFlags("p", "", "")

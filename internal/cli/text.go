@@ -33,6 +33,22 @@ func (t *textFlags) register(f *Flags) {
 	f.StringVar(&t.Date, "date", "", "`date` (2006-01-02) that a chat template is given; default: the template's own fixed date")
 }
 
+// RegisterTexts adds the flags about texts alone, for a program whose other flags of models are its
+// own.
+func (m *ModelFlags) RegisterTexts(f *Flags) { m.register(f) }
+
+// ChatOptions are how the flags let a model with that tokenizer read chats; their BOS is also that
+// of plain text.
+func (m *ModelFlags) ChatOptions(t *tokenize.Tokenizer) (*tokenize.ChatOptions, error) {
+	c, err := m.check()
+	if err != nil {
+		return nil, err
+	}
+	o := c.options("")
+	o.Template, err = c.template(t)
+	return o, err
+}
+
 // CheckChat is a UsageError where the command line sets a flag that is about chats and none
 // of the renderings is one.
 func (t *textFlags) CheckChat(f *Flags, renderings ...string) error {
