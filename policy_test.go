@@ -49,6 +49,7 @@ var arrows = map[string][]string{
 	"internal/study":          {"internal/study/cube", "internal/study/input", "internal/study/analysis", "internal/study/report", "internal/output", "internal/regular"},
 	"internal/demo":           {},
 	"internal/demo/make":      {"internal/checkpoint", "internal/demo", "internal/strictjson"},
+	"internal/replicate":      {"implicit/lexicon", "internal/strictjson"},
 	"internal/cli/home":       {},
 	"internal/cli":            {"implicit/words", "implicit/lexicon", "implicit/rewardmodel", "tokenize", "logprob", "implicit", "internal/cli/home", "internal/output", "internal/regular", "internal/strictjson", "internal/table"},
 	"internal/serve":          {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "internal/prefix", "internal/strictjson"},
