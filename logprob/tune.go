@@ -134,7 +134,15 @@ type Pass struct {
 // log-probabilities of IDs[From:], none if From is the number of IDs, and final states. What
 // the texts of a group begin with in common is computed once. The pass is to be closed.
 func (t *Tuning) Forward(ctx context.Context, groups [][]Request) (*Pass, error) {
-	p, err := t.g.Forward(ctx, texts(groups))
+	return passOf(t.g.Forward(ctx, texts(groups)))
+}
+
+// Evaluate is Forward without dropout, and is not counted by Passes.
+func (t *Tuning) Evaluate(ctx context.Context, groups [][]Request) (*Pass, error) {
+	return passOf(t.g.Evaluate(ctx, texts(groups)))
+}
+
+func passOf(p *gradient.Pass, err error) (*Pass, error) {
 	if err != nil {
 		return nil, tuningError(err)
 	}

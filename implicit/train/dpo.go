@@ -34,15 +34,15 @@ func (preferred) params() []*logprob.Param { return nil }
 
 func (preferred) settle() {}
 
-// refer sets the reference of examples: what the model says of their texts.
-func refer(ctx context.Context, m logprob.LM, examples []*sample) error {
+// refer sets the reference of samples: what the model says of their texts.
+func refer(ctx context.Context, m logprob.LM, samples []*sample) error {
 	var requests []logprob.Request
-	for _, e := range examples {
+	for _, e := range samples {
 		requests = append(requests, preferred{}.requests(e)...)
 		e.reference = make([]float64, 2)
 	}
 	err := logprob.Collect(ctx, m, requests, func(i int, r logprob.Result) error {
-		examples[i/2].reference[i%2] = r.Sum()
+		samples[i/2].reference[i%2] = r.Sum()
 		return nil
 	})
 	if err != nil {

@@ -108,10 +108,10 @@ func fields(s settings) ([]strictjson.Member, error) {
 }
 
 // hashRows is the SHA-256 of rows in tokens, in hex.
-func hashRows(examples []*sample) string {
+func hashRows(samples []*sample) string {
 	h := sha256.New()
 	put := func(x uint64) { h.Write(binary.LittleEndian.AppendUint64(nil, x)) }
-	for _, e := range examples {
+	for _, e := range samples {
 		put(math.Float64bits(e.margin))
 		put(uint64(len(e.texts)))
 		for _, t := range e.texts {

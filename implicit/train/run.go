@@ -16,7 +16,7 @@ type Summary struct {
 
 // begin makes what follows from options and rows.
 func (t *trainer) begin() (err error) {
-	if t.order, err = newOrder(&t.o, len(t.examples)); err != nil {
+	if t.order, err = newOrder(&t.o, len(t.samples)); err != nil {
 		return err
 	}
 	t.steps = t.order.steps(t.o.Steps, t.o.Epochs)
@@ -44,7 +44,7 @@ func (t *trainer) run(ctx context.Context, s *state) (*Summary, error) {
 	}
 	m := t.manifest
 	return &Summary{
-		Steps: t.steps, Tokens: t.tokens, Rows: len(t.examples), Dropped: m.Dropped, Cut: m.Cut, Checkpoints: t.saved, Warnings: m.warned(),
+		Steps: t.steps, Tokens: t.tokens, Rows: len(t.samples), Dropped: m.Dropped, Cut: m.Cut, Checkpoints: t.saved, Warnings: m.warned(),
 	}, nil
 }
 

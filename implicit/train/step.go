@@ -27,20 +27,20 @@ type pass interface {
 	Close()
 }
 
-// total is what the examples of a step or of an evaluation come to.
+// total is what the samples of a step or of an evaluation come to.
 type total struct {
 	outcomes []outcome
 	weight   float64
 	tokens   int64
 }
 
-// compute takes examples through the model. With gradients it adds to those of the parameters
+// compute takes samples through the model. With gradients it adds to those of the parameters
 // that of the loss, a mean over all of them: those of the passes add up, whose number does not
 // show but in rounding.
-func (t *trainer) compute(ctx context.Context, step int, examples []*sample, gradients bool) (*total, error) {
-	groups := make([][]logprob.Request, len(examples))
-	out := &total{outcomes: make([]outcome, len(examples))}
-	for i, e := range examples {
+func (t *trainer) compute(ctx context.Context, step int, samples []*sample, gradients bool) (*total, error) {
+	groups := make([][]logprob.Request, len(samples))
+	out := &total{outcomes: make([]outcome, len(samples))}
+	for i, e := range samples {
 		groups[i] = t.objective.requests(e)
 		out.weight += t.objective.weight(e)
 		for _, text := range e.texts {
@@ -61,7 +61,7 @@ func (t *trainer) compute(ctx context.Context, step int, examples []*sample, gra
 		var some []*sample
 		var requests [][]logprob.Request
 		for _, i := range together {
-			some, requests = append(some, examples[i]), append(requests, groups[i])
+			some, requests = append(some, samples[i]), append(requests, groups[i])
 		}
 		outcomes, err := t.computeTogether(ctx, step, some, requests, scale)
 		if err != nil {
@@ -75,18 +75,21 @@ func (t *trainer) compute(ctx context.Context, step int, examples []*sample, gra
 }
 
 // computeTogether is compute of one pass.
-func (t *trainer) computeTogether(ctx context.Context, step int, examples []*sample, requests [][]logprob.Request, scale float64) ([]outcome, error) {
+func (t *trainer) computeTogether(ctx context.Context, step int, samples []*sample, requests [][]logprob.Request, scale float64) ([]outcome, error) {
 	p, err := t.model.forward(ctx, requests, scale == 0)
+	if bad := (*logprob.NotFiniteError)(nil); errors.As(err, &bad) {
+		return nil, notFinite(step, samples[bad.Group], "%w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
-	outcomes := make([]outcome, len(examples))
-	adjoints := make([][]logprob.Outputs, len(examples))
+	outcomes := make([]outcome, len(samples))
+	adjoints := make([][]logprob.Outputs, len(samples))
 	for i, out := range p.outputs() {
-		outcomes[i], adjoints[i] = t.objective.of(examples[i], out, scale)
+		outcomes[i], adjoints[i] = t.objective.of(samples[i], out, scale)
 		if !finite(outcomes[i].loss) {
-			return nil, notFinite(step, examples[i], "the loss is %v", outcomes[i].loss)
+			return nil, notFinite(step, samples[i], "the loss is %v", outcomes[i].loss)
 		}
 	}
 	if scale == 0 {
@@ -131,22 +134,22 @@ func (t *total) pairs() (accuracy, margin, reward *float64) {
 
 // step takes one step, from 1, and tells of it.
 func (t *trainer) step(ctx context.Context, step int) (Record, error) {
-	var examples []*sample
+	var samples []*sample
 	for _, i := range t.order.step(step) {
-		examples = append(examples, t.examples[i])
+		samples = append(samples, t.samples[i])
 	}
 	params := t.params()
 	for _, p := range params {
 		clear(p.Grad)
 	}
-	sums, err := t.compute(ctx, step, examples, true)
+	sums, err := t.compute(ctx, step, samples, true)
 	if err != nil {
 		return Record{}, err
 	}
 	t.objective.settle()
 	size := norm(params)
 	if !finite(size) {
-		return Record{}, t.blame(ctx, step, examples)
+		return Record{}, t.blame(ctx, step, samples)
 	}
 	rate := t.schedule.rate(step)
 	t.adamw.update(params, rate, clipScale(size, t.o.Clip))
@@ -166,10 +169,10 @@ func (t *trainer) params() []*logprob.Param {
 }
 
 // blame says which row's gradient is not finite, or that all are and their sum is not.
-func (t *trainer) blame(ctx context.Context, step int, examples []*sample) error {
+func (t *trainer) blame(ctx context.Context, step int, samples []*sample) error {
 	params := t.params()
 	var numbers []string
-	for _, e := range examples {
+	for _, e := range samples {
 		for _, p := range params {
 			clear(p.Grad)
 		}

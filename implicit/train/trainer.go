@@ -13,7 +13,7 @@ type trainer struct {
 	o         Options // complete
 	model     tuner
 	objective objective
-	examples  []*sample // to train on
+	samples   []*sample // to train on
 	held      []*sample // to evaluate
 	order     *order
 	schedule  schedule

@@ -50,7 +50,7 @@ func fakeOptions(task Task, out string) Options {
 func fakeTrainer(o Options, event func(string)) (*trainer, error) {
 	m := newBigram(testVocab, testWidth)
 	f := &folder{path: o.Out, event: event}
-	t := &trainer{o: o, model: m, folder: f, examples: testExamples(o.Task, 10), held: testExamples(o.Task, 3)}
+	t := &trainer{o: o, model: m, folder: f, samples: testExamples(o.Task, 10), held: testExamples(o.Task, 3)}
 	switch o.Task {
 	case Reward:
 		score := &logprob.Param{Name: "score.weight", Shape: []int{1, testWidth}, Value: []float32{0.1, -0.2, 0.3, 0.1}, Grad: make([]float32, testWidth)}
@@ -98,7 +98,7 @@ func fakeRun(ctx context.Context, o Options, event func(string)) (*Summary, erro
 
 // fakeRun is what Run does around a trainer.
 func (t *trainer) fakeRun(ctx context.Context) (*Summary, error) {
-	m := &manifest{Steps: t.steps, Settings: settings{Task: t.o.Task, LR: t.o.LR, Rows: hashRows(t.examples)}}
+	m := &manifest{Steps: t.steps, Settings: settings{Task: t.o.Task, LR: t.o.LR, Rows: hashRows(t.samples)}}
 	s, err := t.folder.open(m, t.o.Resume)
 	if err != nil {
 		return nil, err
@@ -169,13 +169,13 @@ func TestGradients(t *testing.T) {
 			}
 			tr.model.(*bigram).tokens = tokens
 			loss := func() float64 {
-				sums, err := tr.compute(t.Context(), 1, tr.examples, false)
+				sums, err := tr.compute(t.Context(), 1, tr.samples, false)
 				if err != nil {
 					t.Fatal(err)
 				}
 				return sums.loss()
 			}
-			sums, err := tr.compute(t.Context(), 1, tr.examples, true)
+			sums, err := tr.compute(t.Context(), 1, tr.samples, true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -222,15 +222,15 @@ func TestLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var examples []*sample
+		var samples []*sample
 		var tokens int64
 		for _, i := range tr.order.step(1) {
-			examples = append(examples, tr.examples[i])
-			for _, text := range tr.examples[i].texts {
+			samples = append(samples, tr.samples[i])
+			for _, text := range tr.samples[i].texts {
 				tokens += int64(len(text.ids))
 			}
 		}
-		first, err := tr.compute(t.Context(), 1, examples, false)
+		first, err := tr.compute(t.Context(), 1, samples, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -276,7 +276,7 @@ func TestNotFinite(t *testing.T) {
 			t.Fatal(err)
 		}
 		tr.held = nil
-		bad := tr.examples[tr.order.step(2)[1]]
+		bad := tr.samples[tr.order.step(2)[1]]
 		tr.model.(*bigram).spoil = func(group []logprob.Request, out []logprob.Outputs) {
 			if slices.Equal(group[0].IDs, bad.texts[0].ids) {
 				for _, numbers := range append(out[0].States, out[0].LogProbs) {
@@ -298,7 +298,7 @@ func TestNotFinite(t *testing.T) {
 		t.Fatal(err)
 	}
 	tr.held = nil
-	bad := tr.examples[tr.order.step(1)[2]]
+	bad := tr.samples[tr.order.step(1)[2]]
 	tr.model.(*bigram).spoil = func(group []logprob.Request, out []logprob.Outputs) {
 		if slices.Equal(group[0].IDs, bad.texts[0].ids) {
 			out[0].States[0][0], out[0].States[0][1] = 2e40, 1e40 // 0.1 and -0.2 of the score row

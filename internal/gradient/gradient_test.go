@@ -1,7 +1,9 @@
 package gradient
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -242,7 +244,38 @@ func TestAdapter(t *testing.T) {
 					t.Fatal(err)
 				}
 				holdGradients(t, g)
+				if dropout > 0 {
+					plain, err := Adapter(backend, e, applied.Model, applied.Weights, Options{Seed: 5})
+					if err != nil {
+						t.Fatal(err)
+					}
+					plain.wide = g.wide
+					holdEvaluate(t, g, plain)
+				}
 			}
 		})
+	}
+}
+
+// holdEvaluate holds an evaluation by a model with dropout to a pass of one without, and sees
+// that it is not counted, and that a pass is none.
+func holdEvaluate(t *testing.T, g, plain *Model) {
+	t.Helper()
+	groups := [][]Text{{{IDs: []int32{1, 2, 3, 4}, From: 2, States: []int{3}}, {IDs: []int32{1, 2, 5}, From: 2}}}
+	before := g.Passes()
+	outputs := map[string]string{}
+	for name, compute := range map[string]func(context.Context, [][]Text) (*Pass, error){"plain": plain.Forward, "evaluate": g.Evaluate, "dropout": g.Forward} {
+		p, err := compute(t.Context(), groups)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outputs[name] = fmt.Sprint(p.Outputs)
+		p.Close()
+	}
+	if outputs["evaluate"] != outputs["plain"] || outputs["evaluate"] == outputs["dropout"] {
+		t.Errorf("an evaluation gives %s, wanted %s and not %s", outputs["evaluate"], outputs["plain"], outputs["dropout"])
+	}
+	if n := g.Passes() - before; n != 1 {
+		t.Errorf("%d passes, wanted 1: an evaluation does not count", n)
 	}
 }

@@ -110,8 +110,9 @@ func (m *Model) call(name string, build func([]*Node) []*Node, in []*tensors.Ten
 }
 
 // masks are what the inputs of a layer's side paths are multiplied by in a pass, [T in] each of
-// 0 and 1/(1-Dropout): the same forward and backward.
-func (m *Model) masks(l *layer, pass uint64, t int) []*tensors.Tensor {
+// 0 and 1/(1-Dropout), or of 1 in an evaluation: the same forward and backward.
+func (p *Pass) masks(l *layer, t int) []*tensors.Tensor {
+	m := p.m
 	if m.o.Dropout == 0 {
 		return nil
 	}
@@ -120,11 +121,14 @@ func (m *Model) masks(l *layer, pass uint64, t int) []*tensors.Tensor {
 		if !tensor.Side || tensor.Rows {
 			continue
 		}
-		random := rand.NewChaCha8(key(m.o.Seed, pass, uint64(l.Block), uint64(l.From), uint64(i)))
+		random := rand.NewChaCha8(key(m.o.Seed, p.number, uint64(l.Block), uint64(l.From), uint64(i)))
 		in := tensor.Shape[1]
 		mask := make([]float32, t*in)
 		limit := uint64(m.o.Dropout * (1 << 32))
 		kept := float32(1 / (1 - m.o.Dropout))
+		if p.plain {
+			limit, kept = 0, 1
+		}
 		for k := 0; k < len(mask); k += 2 {
 			bits := random.Uint64()
 			if bits&0xffffffff >= limit {

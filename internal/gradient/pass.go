@@ -15,6 +15,7 @@ type Pass struct {
 	m      *Model
 	groups [][]Text
 	number uint64
+	plain  bool // without dropout
 	*layout
 	where []*tensors.Tensor   // depth, exit [R L]
 	ropes [][]*tensors.Tensor // cos and sin [T R/2] of each of the model's ropes
@@ -32,6 +33,20 @@ func (m *Model) Forward(ctx context.Context, groups [][]Text) (*Pass, error) {
 	}
 	p := &Pass{m: m, groups: groups, number: m.passes, layout: l}
 	m.passes++
+	return p.computed(ctx)
+}
+
+// Evaluate is Forward without dropout, and no pass that counts.
+func (m *Model) Evaluate(ctx context.Context, groups [][]Text) (*Pass, error) {
+	l, err := m.lay(groups)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pass{m: m, groups: groups, plain: true, layout: l}
+	return p.computed(ctx)
+}
+
+func (p *Pass) computed(ctx context.Context) (*Pass, error) {
 	if err := p.forward(ctx); err != nil {
 		p.Close()
 		return nil, err
@@ -106,7 +121,7 @@ func (p *Pass) call(what string, l *layer, build graph, first []*tensors.Tensor,
 			in = append(in, p.ropes[l.Rope]...)
 		}
 	}
-	masks := p.m.masks(l, p.number, t)
+	masks := p.masks(l, t)
 	defer release(masks)
 	in = append(append(in, masks...), l.Weights...)
 	return p.m.call(p.m.name(what, l), build, in)
