@@ -12,8 +12,9 @@ import (
 	"github.com/implicitreward/implicitreward/internal/table"
 )
 
-// readParquet reads rows as if they were lines of JSON.
-func readParquet(in io.Reader, use func(Row) bool) error {
+// readParquet reads rows as if they were lines of JSON. pairs refuses files without replies,
+// and leaves out the values that Row does not read.
+func readParquet(in io.Reader, pairs bool, use func(Object) bool) error {
 	b, err := io.ReadAll(io.LimitReader(in, maxParquet+1))
 	if err != nil {
 		return err
@@ -30,7 +31,7 @@ func readParquet(in io.Reader, use func(Row) bool) error {
 		columns = append(columns, f.Name())
 	}
 	for _, names := range [][]string{chosenNames, rejectedNames} {
-		if !slices.ContainsFunc(names, func(name string) bool { return slices.Contains(columns, name) }) {
+		if pairs && !slices.ContainsFunc(names, func(name string) bool { return slices.Contains(columns, name) }) {
 			return fmt.Errorf("no column %s, wanted prompt, chosen, rejected, found %q", names[0], columns)
 		}
 	}
@@ -42,49 +43,53 @@ func readParquet(in io.Reader, use func(Row) bool) error {
 		if n++; n > maxRows {
 			return fmt.Errorf("more than %d rows, wanted preferences", maxRows)
 		}
-		object, ok := values.(map[string]any)
+		row, ok := values.(map[string]any)
 		if !ok {
 			return fmt.Errorf("damaged Parquet file: a row is %T, wanted columns", values)
 		}
-		row := parseValues(object, columns)
-		if row.Number = n; !use(row) {
+		text, err := marshal(row, columns, pairs)
+		o := Object{Number: n, err: err}
+		if err == nil {
+			o = object(n, text)
+		}
+		if !use(o) {
 			return nil
 		}
 	}
 	return nil
 }
 
-// parseValues makes a row of the values of its columns, converting those that are read to
-// JSON.
-func parseValues(values map[string]any, columns []string) Row {
+// marshal makes JSON of a row's columns. Those that Row does not read are null if pairs is set, or
+// if they have no JSON.
+func marshal(values map[string]any, columns []string, pairs bool) ([]byte, error) {
 	object := []byte{'{'}
-	var unread []string
 	for _, name := range columns {
 		v := values[name]
-		if !slices.Contains(knownNames, name) {
-			unread = append(unread, name)
+		known := slices.Contains(knownNames, name)
+		if !known && pairs {
 			v = nil
-		}
-		v, err := plain(v)
-		if err != nil {
-			return Row{Err: fmt.Errorf("column %s: %w", name, err)}
 		}
 		key, err := json.Marshal(name)
 		if err != nil {
-			return Row{Err: fmt.Errorf("column %q: %w", name, err)}
+			return nil, fmt.Errorf("column %q: %w", name, err)
 		}
-		b, err := json.Marshal(v)
-		if err != nil {
-			return Row{Err: fmt.Errorf("column %s: %w", name, err)}
+		v, err = plain(v)
+		var b []byte
+		if err == nil {
+			b, err = json.Marshal(v)
+		}
+		switch {
+		case err != nil && known:
+			return nil, fmt.Errorf("column %s: %w", name, err)
+		case err != nil:
+			b = []byte("null")
 		}
 		if len(object) > 1 {
 			object = append(object, ',')
 		}
 		object = append(append(append(object, key...), ':'), b...)
 	}
-	row := parse(append(object, '}'))
-	row.Unread = unread
-	return row
+	return append(object, '}'), nil
 }
 
 // plain converts byte arrays that are not marked as text, and refuses text that is not

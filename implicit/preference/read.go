@@ -11,7 +11,6 @@ import (
 	"io"
 	"iter"
 
-	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -41,17 +40,14 @@ type Row struct {
 // blocked read, such as of a terminal; that read is abandoned.
 func Read(ctx context.Context, r io.Reader) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		n, stopped := 0, false
-		err := read(regular.Until(ctx, r), true, func(row Row) bool {
-			n++
-			stopped = !yield(row, nil)
-			return !stopped
-		})
-		if err == nil && n == 0 {
-			err = errors.New("empty, wanted rows " + wanted)
-		}
-		if err != nil && !stopped {
-			yield(Row{}, fmt.Errorf("preference: %w", err))
+		for o, err := range objects(ctx, r, true) {
+			if err != nil {
+				yield(Row{}, err)
+				return
+			}
+			if !yield(o.Row(), nil) {
+				return
+			}
 		}
 	}
 }
@@ -69,8 +65,14 @@ var others = []struct{ magic, name string }{
 	{"version https://git-lfs", "a pointer of Git LFS, wanted the file itself"},
 }
 
-// read calls use with rows until it returns false. packed reports that gzip was unpacked.
-func read(r io.Reader, packed bool, use func(Row) bool) error {
+// form is how a file is read.
+type form struct {
+	pairs  bool // of rows that Read wants: members that it does not read are not kept
+	packed bool // gzip may be unpacked
+}
+
+// read calls use with rows until it returns false.
+func read(r io.Reader, form form, use func(Object) bool) error {
 	in := bufio.NewReaderSize(r, 1<<16)
 	head, err := in.Peek(24)
 	if err != nil && err != io.EOF {
@@ -83,13 +85,14 @@ func read(r io.Reader, packed bool, use func(Row) bool) error {
 	}
 	switch {
 	case bytes.HasPrefix(head, []byte("PAR1")):
-		return readParquet(in, use)
-	case bytes.HasPrefix(head, []byte("\x1f\x8b")) && packed:
+		return readParquet(in, form.pairs, use)
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")) && form.packed:
 		unpacked, err := gzip.NewReader(in)
 		if err != nil {
 			return fmt.Errorf("gzip: %w", err)
 		}
-		return read(unpacked, false, use)
+		form.packed = false
+		return read(unpacked, form, use)
 	case bytes.HasPrefix(head, []byte("\ufeff")):
 		in.Discard(3)
 	}
@@ -127,7 +130,7 @@ func isArray(in *bufio.Reader) (bool, error) {
 	return false, nil
 }
 
-func readLines(in io.Reader, use func(Row) bool) error {
+func readLines(in io.Reader, use func(Object) bool) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxRow)
 	n := 0
@@ -137,8 +140,7 @@ func readLines(in io.Reader, use func(Row) bool) error {
 		if len(text) == 0 {
 			continue
 		}
-		row := parse(text)
-		if row.Number = n; !use(row) {
+		if !use(object(n, text)) {
 			return nil
 		}
 	}
@@ -148,7 +150,7 @@ func readLines(in io.Reader, use func(Row) bool) error {
 	return nil
 }
 
-func readArray(in io.Reader, use func(Row) bool) error {
+func readArray(in io.Reader, use func(Object) bool) error {
 	bound := &bounded{r: in, left: maxRow}
 	d := json.NewDecoder(bound)
 	if _, err := d.Token(); err != nil {
@@ -160,8 +162,7 @@ func readArray(in io.Reader, use func(Row) bool) error {
 		if err := d.Decode(&text); err != nil {
 			return fmt.Errorf("row %d of the array: %w", n, noEOF(err))
 		}
-		row := parse(text)
-		if row.Number = n; !use(row) {
+		if !use(object(n, text)) {
 			return nil
 		}
 	}

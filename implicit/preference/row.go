@@ -56,14 +56,14 @@ func slip(name, of string) bool {
 // fields are the non-empty members of a row, by name.
 type fields map[string]json.RawMessage
 
-// parse makes a row of a JSON object, or sets its Err.
-func parse(text []byte) (row Row) {
-	members, err := strictjson.Members(text, wanted)
-	if err != nil {
-		return Row{Err: err}
+// Row reads the object as a preference, or sets the row's Err.
+func (o Object) Row() Row {
+	row := Row{Number: o.Number, Err: o.err}
+	if row.Err != nil {
+		return row
 	}
 	f := fields{}
-	for _, m := range members {
+	for _, m := range o.members {
 		folded := strings.ToLower(m.Key)
 		switch {
 		case slices.Contains(knownNames, m.Key):
@@ -88,7 +88,7 @@ func parse(text []byte) (row Row) {
 		row.Err = err
 	}
 	if row.Err == nil {
-		row.Messages, row.Chosen, row.Rejected, row.Err = f.conversation(members)
+		row.Messages, row.Chosen, row.Rejected, row.Err = f.conversation(o.members)
 	}
 	if row.Err != nil {
 		row.Messages, row.Chosen, row.Rejected = nil, nil, nil
