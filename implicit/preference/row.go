@@ -64,26 +64,14 @@ func (o Object) Row() Row {
 	}
 	f := fields{}
 	for _, m := range o.members {
-		folded := strings.ToLower(m.Key)
 		switch {
-		case slices.Contains(knownNames, m.Key):
-			if !strictjson.Null(m.Value) || slices.Contains(chosenNames, m.Key) || slices.Contains(rejectedNames, m.Key) {
-				f[m.Key] = m.Value
-			}
-		case slices.Contains(knownNames, folded):
-			if row.Err == nil {
-				row.Err = fmt.Errorf("%q, wanted %q in small letters", m.Key, folded)
-			}
-		default:
+		case !slices.Contains(knownNames, m.Key):
 			row.Unread = append(row.Unread, m.Key)
-			if strings.ContainsFunc(m.Key, unicode.IsControl) && row.Err == nil {
-				row.Err = fmt.Errorf("%.40q holds a control character, wanted a name", m.Key)
-			}
-			if i := slices.IndexFunc(missedNames, func(name string) bool { return slip(folded, name) }); i >= 0 && row.Err == nil {
-				row.Err = fmt.Errorf("%.40q, wanted %q, or another name for what is not read", m.Key, missedNames[i])
-			}
+		case !strictjson.Null(m.Value) || slices.Contains(chosenNames, m.Key) || slices.Contains(rejectedNames, m.Key):
+			f[m.Key] = m.Value
 		}
 	}
+	row.Err = o.Misspelt()
 	if err := f.name(&row); row.Err == nil {
 		row.Err = err
 	}
@@ -94,6 +82,28 @@ func (o Object) Row() Row {
 		row.Messages, row.Chosen, row.Rejected = nil, nil, nil
 	}
 	return row
+}
+
+// Misspelt returns an error for a member that is not read and whose name is nearly that of one
+// that would change the conversation, or of more: with another case, or a letter changed,
+// omitted or added.
+func (o Object) Misspelt(more ...string) error {
+	missed := slices.Concat(missedNames, more)
+	for _, m := range o.members {
+		folded := strings.ToLower(m.Key)
+		switch {
+		case slices.Contains(knownNames, m.Key) || slices.Contains(more, m.Key):
+			continue
+		case slices.Contains(knownNames, folded) || slices.Contains(more, folded):
+			return fmt.Errorf("%q, wanted %q in small letters", m.Key, folded)
+		case strings.ContainsFunc(m.Key, unicode.IsControl):
+			return fmt.Errorf("%.40q holds a control character, wanted a name", m.Key)
+		}
+		if i := slices.IndexFunc(missed, func(name string) bool { return slip(folded, name) }); i >= 0 {
+			return fmt.Errorf("%.40q, wanted %q, or another name for what is not read", m.Key, missed[i])
+		}
+	}
+	return nil
 }
 
 // name reads id and subset.

@@ -3,6 +3,8 @@ package train
 import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
+
+	"github.com/implicitreward/implicitreward/tokenize"
 )
 
 // Task is what is trained for: see the package documentation.
@@ -47,6 +49,11 @@ type Options struct {
 	Beta1       float64 // of AdamW; 0: 0.9
 	Beta2       float64 // 0: 0.999
 	Epsilon     float64 // 0: 1e-8
+
+	// Chat says how conversations are rendered; nil is TRL's way, the ids of the checkpoint's own
+	// template. Its BOS also counts for rows of text.
+	Chat  *tokenize.ChatOptions
+	Turns bool // prompt and replies that are texts are messages, of the user and the assistant
 
 	MaxTokens int    // of a text; 0: 1,024
 	Long      string // what becomes of longer ones: "drop" (""), or "cut" on the right
