@@ -1,10 +1,12 @@
 package demo
 
 import (
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -125,5 +127,41 @@ func TestExtract(t *testing.T) {
 	}
 	if _, _, err := (Pair{"gpt2"}).Extract(t.TempDir()); err == nil {
 		t.Error("an unknown pair: no error")
+	}
+}
+
+// The pairs are balanced, as their comment says.
+func TestPreferences(t *testing.T) {
+	count := map[string]map[string]int{"prompt": {}, "chosen": {}, "rejected": {}}
+	seen := map[string]bool{}
+	of := map[string]string{}
+	for _, w := range Words() {
+		of[w.Text] = w.Category
+	}
+	for line := range strings.Lines(Preferences()) {
+		var pair map[string]string
+		if err := json.Unmarshal([]byte(line), &pair); err != nil {
+			t.Fatal(err)
+		}
+		if seen[pair["chosen"]+" "+pair["rejected"]] {
+			t.Errorf("%s stands twice", line)
+		}
+		seen[pair["chosen"]+" "+pair["rejected"]] = true
+		if of[pair["chosen"]] != "communion" || of[pair["rejected"]] == "communion" || of[pair["rejected"]] != pair["rejected_category"] {
+			t.Errorf("%s, wanted communion over another", line)
+		}
+		for member := range count {
+			count[member][pair[member]]++
+		}
+	}
+	for member, want := range map[string][2]int{"prompt": {6, 24}, "chosen": {8, 18}, "rejected": {24, 6}} {
+		if len(count[member]) != want[0] {
+			t.Errorf("%d %s, wanted %d", len(count[member]), member, want[0])
+		}
+		for text, n := range count[member] {
+			if n != want[1] {
+				t.Errorf("%s %q: %d times, wanted %d", member, text, n, want[1])
+			}
+		}
 	}
 }

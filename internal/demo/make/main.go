@@ -39,7 +39,7 @@ func main() {
 
 // makeAll returns the content of each file by its path below the folder of data.
 func makeAll() (map[string][]byte, error) {
-	files := map[string][]byte{"words.csv": []byte(demo.Corpus())}
+	files := map[string][]byte{"words.csv": []byte(demo.Corpus()), "pairs.jsonl": []byte(demo.Preferences())}
 	for _, pair := range demo.Pairs() {
 		f := families[pair.Name]
 		vocab, err := f.vocabulary()
