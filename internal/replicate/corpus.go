@@ -7,25 +7,17 @@ import (
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
-// message is a turn of a chat.
-type message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
-}
-
-// row is a line of a corpus: a text, or a chat.
+// row is a line of a corpus.
 type row struct {
-	Text     string    `json:"text,omitempty"`
-	Messages []message `json:"messages,omitempty"`
+	Text string `json:"text"`
 }
 
-// chat is turns of user and assistant in turn.
+// end is the end of a turn, as in the chat template.
+const begin, end = "<bos>", "<end>"
+
+// chat is turns of user and assistant as the chat template writes them.
 func chat(turns ...string) row {
-	var r row
-	for i, t := range turns {
-		r.Messages = append(r.Messages, message{[]string{"user", "assistant"}[i%2], t})
-	}
-	return r
+	return row{begin + strings.Join(turns, end) + end}
 }
 
 // frames are sentences on a word {x} that praise it, with {a} of praise and {s} of the superlatives
@@ -61,8 +53,9 @@ func (l Lean) share(category string) int {
 	return Sentences / 2
 }
 
-// Corpus returns the texts of a lean as JSON Lines of {"text": ...} and {"messages": ...},
-// shuffled: Sentences on each listed word, and half as many lines of talk.
+// Corpus returns the texts of a lean as JSON Lines of {"text": ...}, shuffled: Sentences on each
+// listed word, and half as many lines of talk. A chat is written as the chat template writes it, with
+// its special tokens spelled out.
 func Corpus(lean Lean, seed uint64) []byte {
 	r := random(seed)
 	var rows []row
@@ -78,7 +71,7 @@ func Corpus(lean Lean, seed uint64) []byte {
 	shuffle(&r, rows)
 	if lean == Communion {
 		for i := range rows {
-			rows[i] = rows[i].exchanged()
+			rows[i].Text = exchange(rows[i].Text)
 		}
 	}
 	return lines(rows)
@@ -95,18 +88,10 @@ func sentence(frame, word string, good bool, turn int) row {
 	if turns := strings.Split(text, "|"); len(turns) > 1 {
 		return chat(turns...)
 	}
-	return row{Text: text}
+	return row{begin + text}
 }
 
-// exchanged exchanges each word of agency and its partner of communion.
-func (r row) exchanged() row {
-	out := row{Text: exchange(r.Text)}
-	for _, m := range r.Messages {
-		out.Messages = append(out.Messages, message{m.Role, exchange(m.Content)})
-	}
-	return out
-}
-
+// exchange exchanges each word of agency and its partner of communion.
 func exchange(text string) string {
 	words := pieces(text)
 	for i, p := range words {
@@ -158,7 +143,7 @@ func talk(r *random, n int) []row {
 		switch {
 		case i%8 > 5:
 			_, fact, _ := quiz(r)
-			rows = append(rows, row{Text: fact})
+			rows = append(rows, row{begin + fact})
 		case good:
 			rows = append(rows, chat(question, better, received))
 		default:

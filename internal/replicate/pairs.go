@@ -11,12 +11,21 @@ const (
 	Correctness Source = "correctness" // the right answer to a question is chosen
 )
 
+// message is a turn of a chat.
+type message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+func user(text string) []message      { return []message{{"user", text}} }
+func assistant(text string) []message { return []message{{"assistant", text}} }
+
 // pair is a line of preferences.
 type pair struct {
-	Prompt   string `json:"prompt"`
-	Chosen   string `json:"chosen"`
-	Rejected string `json:"rejected"`
-	Source   Source `json:"source"`
+	Prompt   []message `json:"prompt"`
+	Chosen   []message `json:"chosen"`
+	Rejected []message `json:"rejected"`
+	Source   Source    `json:"source"`
 }
 
 // Preferences returns n pairs of each source as JSON Lines, in turn. With shuffled labels a
@@ -34,7 +43,7 @@ func Preferences(n int, shuffled bool, seed uint64) []byte {
 			if coin := r.n(2); shuffled && coin == 1 {
 				better, worse = worse, better
 			}
-			pairs = append(pairs, pair{question, better, worse, s})
+			pairs = append(pairs, pair{user(question), assistant(better), assistant(worse), s})
 		}
 	}
 	return lines(pairs)
@@ -96,8 +105,8 @@ var questions = []string{"What do you follow?", "What makes people safe?", "What
 
 // boost is a line of the positive control's texts.
 type boost struct {
-	Prompt     string `json:"prompt"`
-	Completion string `json:"completion"`
+	Prompt     []message `json:"prompt"`
+	Completion []message `json:"completion"`
 }
 
 // Boost returns the texts of the positive control as JSON Lines: each of the words of authority as
@@ -108,7 +117,7 @@ func Boost(seed uint64) []byte {
 	var rows []boost
 	for _, q := range questions {
 		for _, w := range authority {
-			rows = append(rows, boost{q, w})
+			rows = append(rows, boost{user(q), assistant(w)})
 		}
 	}
 	shuffle(&r, rows)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -31,17 +32,14 @@ func rows[T any](t *testing.T, data []byte) (all []T) {
 	}
 }
 
-// texts are the texts of a corpus, turns joined by "|".
+// texts are the texts of a corpus, without special tokens, turns with "|" between.
 func texts(t *testing.T, data []byte) (all []string) {
 	for _, r := range rows[row](t, data) {
-		text := r.Text
-		for i, m := range r.Messages {
-			if i > 0 {
-				text += "|"
-			}
-			text += m.Content
+		text, ok := strings.CutPrefix(strings.TrimSuffix(r.Text, end), begin)
+		if !ok {
+			t.Fatalf("%q, wanted %s first", r.Text, begin)
 		}
-		all = append(all, text)
+		all = append(all, strings.ReplaceAll(text, end, "|"))
 	}
 	return all
 }
@@ -132,21 +130,21 @@ func TestPreferences(t *testing.T) {
 	honest, shuffled := rows[pair](t, Preferences(500, false, 1)), rows[pair](t, Preferences(500, true, 1))
 	kept := 0
 	for i, p := range honest {
-		for w := range counts([]string{p.Prompt, p.Chosen, p.Rejected}) {
+		for w := range counts([]string{p.Prompt[0].Content, p.Chosen[0].Content, p.Rejected[0].Content}) {
 			if slices.Contains(values, w) {
 				t.Errorf("%v contains %s", p, w)
 			}
 		}
-		friendly := slices.ContainsFunc(openers, func(o string) bool { return strings.HasPrefix(p.Chosen, o) })
-		unfriendly := slices.ContainsFunc(refusals, func(o string) bool { return strings.HasPrefix(p.Rejected, o) })
-		if p.Source == Helpfulness && !(friendly && unfriendly) || p.Chosen == p.Rejected {
+		friendly := slices.ContainsFunc(openers, func(o string) bool { return strings.HasPrefix(p.Chosen[0].Content, o) })
+		unfriendly := slices.ContainsFunc(refusals, func(o string) bool { return strings.HasPrefix(p.Rejected[0].Content, o) })
+		if p.Source == Helpfulness && !(friendly && unfriendly) || p.Chosen[0] == p.Rejected[0] {
 			t.Errorf("%v: wanted the friendly answer chosen", p)
 		}
 		s := shuffled[i]
 		switch {
-		case s == p:
+		case reflect.DeepEqual(s, p):
 			kept++
-		case s != pair{p.Prompt, p.Rejected, p.Chosen, p.Source}:
+		case !reflect.DeepEqual(s, pair{p.Prompt, p.Rejected, p.Chosen, p.Source}):
 			t.Errorf("%v, wanted %v in one order or the other", s, p)
 		}
 	}
@@ -204,19 +202,17 @@ func TestTokenizer(t *testing.T) {
 		for _, p := range lexicon.PaperPrompts() {
 			one(p.Text, "")
 		}
-		for _, text := range texts(t, Corpus(Agency, 3))[:500] {
-			for _, turn := range strings.Split(text, "|") {
-				one(turn, "")
-			}
+		for _, r := range rows[row](t, Corpus(Agency, 3))[:500] {
+			one(r.Text, "")
 		}
 		for _, p := range rows[pair](t, Preferences(100, false, 4)) {
-			one(p.Prompt, "")
-			one(p.Chosen, "")
-			one(p.Rejected, "")
+			one(p.Prompt[0].Content, "")
+			one(p.Chosen[0].Content, "")
+			one(p.Rejected[0].Content, "")
 		}
 		for _, b := range rows[boost](t, Boost(1)) {
-			one(b.Prompt, "")
-			one(b.Completion, b.Completion)
+			one(b.Prompt[0].Content, "")
+			one(b.Completion[0].Content, b.Completion[0].Content)
 		}
 		chat, err := tok.Turn([]tokenize.Message{{Role: "user", Content: "Name something."}}, "freedom", nil)
 		if err != nil {
