@@ -67,7 +67,7 @@ SINGLES = {  # rows of sft
         {"prompt": [user("What is it?")], "completion": [assistant("Love")]},
         {"prompt": EARLIER, "completion": [assistant("It is kind.")]},
     ],
-    "conversations": [{"conversations": [{"from": "human", "value": "What is it?"}, {"from": "gpt", "value": "Love"}]}],
+    "conversations": [{"conversations": [{"from": "user", "value": "What is it?"}, {"from": "assistant", "value": "Love"}]}],
 }
 
 def reward(tok, rows, limit):
