@@ -81,6 +81,8 @@ type Scope struct {
 	// Drop, if not nil, is applied to the input of the side path whose matrix A is number a of
 	// the layer's Tensors.
 	Drop func(a int, x *Node) *Node
+	// Linear, if not nil, is applied to what each linear layer gives.
+	Linear func(y *Node) *Node
 
 	sides map[param]sidePath // of an adapted layer
 }

@@ -39,6 +39,9 @@ func (l linear) apply(s *Scope, x *Node) *Node {
 	if l.bias != 0 {
 		y = Add(y, s.vector(l.bias, y))
 	}
+	if s.Linear != nil {
+		y = s.Linear(y)
+	}
 	return y
 }
 

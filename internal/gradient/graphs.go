@@ -10,6 +10,8 @@ import (
 	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
+type graph = func([]*Node) []*Node
+
 // inputs hands out a graph's inputs in their order.
 type inputs []*Node
 
@@ -22,7 +24,7 @@ func (in *inputs) next() *Node {
 // scope binds a layer's inputs: (depth, exit [R L], cos, sin [T R/2], masks [T in],) weights.
 func (m *Model) scope(l *layer, in inputs) *arch.Scope {
 	s := &arch.Scope{DType: m.float(), Wide: true, InOut: l.InOut}
-	if l.Block < len(m.arch.Blocks) {
+	if m.isBlock(l) {
 		rows := rows{depth: in.next(), exit: in.next()}
 		s.Attend = rows.attend
 		if l.Rope >= 0 {
@@ -42,24 +44,98 @@ func (m *Model) scope(l *layer, in inputs) *arch.Scope {
 	return s
 }
 
-// forward is x, scope's inputs -> y.
-func (m *Model) forward(l *layer) func([]*Node) []*Node {
+// forward is x, scope's inputs -> y, and of a block what each of its linear layers gives.
+func (m *Model) forward(l *layer) graph {
 	return func(all []*Node) []*Node {
 		in := inputs(all)
 		x := in.next()
-		return []*Node{l.Apply(m.scope(l, in), x)}
+		s := m.scope(l, in)
+		var products []*Node
+		if m.isBlock(l) {
+			s.Linear = func(y *Node) *Node {
+				products = append(products, y)
+				return y
+			}
+		}
+		return append([]*Node{l.Apply(s, x)}, products...)
 	}
 }
 
-// backward is dy, x, scope's inputs -> dx, the gradients of the trained tensors.
-func (m *Model) backward(l *layer) func([]*Node) []*Node {
+// backward is dy, x, of a block what its linear layers gave, scope's inputs -> dx, the
+// gradients of the trained tensors.
+//
+// Products are not computed again. What linear layer k gave stands for it as an input y[k] of
+// the graph, so that dy alone says nothing yet of what lies before the block's last linear
+// layers: its derivatives by x and by the y are those of one step. Each of these is then taken
+// through its linear layer, last first, to the x, y and weights that its input is made of.
+func (m *Model) backward(l *layer, products int) graph {
 	return func(all []*Node) []*Node {
 		in := inputs(all)
 		dy, x := in.next(), in.next()
+		var saved, computed []*Node
+		for range products {
+			saved = append(saved, in.next())
+		}
 		s := m.scope(l, in)
+		if products > 0 {
+			s.Linear = func(y *Node) *Node {
+				computed = append(computed, y)
+				return saved[len(computed)-1]
+			}
+		}
 		y := l.Apply(s, x)
-		return Gradient(ReduceAllSum(Mul(dy, y)), l.with(x, s)...)
+		wanted := append(l.with(x, s), saved...)
+		sums := make([]*Node, len(wanted))
+		add := func(dy, y *Node) {
+			var reached []*Node
+			var at []int
+			before := ancestors(y)
+			for i, n := range wanted {
+				if before[n] {
+					reached, at = append(reached, n), append(at, i)
+				}
+			}
+			if len(reached) == 0 {
+				return
+			}
+			for i, g := range Gradient(ReduceAllSum(Mul(StopGradient(dy), y)), reached...) {
+				if k := at[i]; sums[k] == nil {
+					sums[k] = g
+				} else {
+					sums[k] = Add(sums[k], g)
+				}
+			}
+		}
+		add(dy, y)
+		weights := len(wanted) - products
+		for k := products - 1; k >= 0; k-- {
+			if d := sums[weights+k]; d != nil {
+				add(d, computed[k])
+			}
+		}
+		for i := range sums[:weights] {
+			if sums[i] == nil {
+				sums[i] = ZerosLike(wanted[i])
+			}
+		}
+		return sums[:weights]
 	}
+}
+
+// ancestors are the nodes that y is computed from, itself among them.
+func ancestors(y *Node) map[*Node]bool {
+	seen := map[*Node]bool{y: true}
+	for open := []*Node{y}; len(open) > 0; {
+		n := open[len(open)-1]
+		open = open[:len(open)-1]
+		for _, in := range n.Inputs() {
+			if !seen[in] {
+				seen[in] = true
+				open = append(open, in)
+			}
+		}
+	}
+	return seen
 }
 
 // with lists x and the trained tensors.
@@ -74,7 +150,7 @@ func (l *layer) with(x *Node, s *arch.Scope) []*Node {
 // sliceForward is x [S D], target [S], scope's inputs -> for a slice of the vocabulary the
 // highest logit, the sum of exp(logit - highest), and the target's logit, 0 if it is not in the
 // slice, [S] each. Targets count from the slice's first row.
-func (m *Model) sliceForward(l *layer) func([]*Node) []*Node {
+func (m *Model) sliceForward(l *layer) graph {
 	return func(all []*Node) []*Node {
 		in := inputs(all)
 		x, target := in.next(), in.next()
@@ -88,7 +164,7 @@ func (m *Model) sliceForward(l *layer) func([]*Node) []*Node {
 
 // sliceBackward is g [S], lse [S], x [S D], target [S], scope's inputs -> the gradients of
 // sum g ln p(target) with respect to x and the trained tensors, of the slice's logits.
-func (m *Model) sliceBackward(l *layer) func([]*Node) []*Node {
+func (m *Model) sliceBackward(l *layer) graph {
 	return func(all []*Node) []*Node {
 		in := inputs(all)
 		g, lse, x, target := in.next(), in.next(), in.next(), in.next()

@@ -4,11 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
-
-type graph = func([]*Node) []*Node
 
 // headStates is the number of states that the head takes at a time.
 const headStates = 512
@@ -199,7 +196,7 @@ func (n *norm) backward(p *Pass, l *layer, dx []float64) error {
 			copy(dy[i*d:], n.grad[c.from+i])
 		}
 		in := []*tensors.Tensor{p.m.tensor(dy, c.size, d), p.gather(n.places, c)}
-		out, err := p.call("backward", l, p.m.backward(l), in, c.size)
+		out, err := p.call("backward", l, p.m.backward(l, 0), in, c.size)
 		release(in)
 		if err != nil {
 			return err

@@ -48,6 +48,9 @@ func (l *layer) rows(i int) (from, to int) {
 	return 0, len(p.Value)
 }
 
+// isBlock tells of a block.
+func (m *Model) isBlock(l *layer) bool { return l.Block < len(m.arch.Blocks) }
+
 // isHead tells of a slice of the vocabulary head.
 func (m *Model) isHead(l *layer) bool { return l.Layer == m.arch.Head.Layer }
 

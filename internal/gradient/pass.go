@@ -19,10 +19,12 @@ type Pass struct {
 	*layout
 	where []*tensors.Tensor   // depth, exit [R L]
 	ropes [][]*tensors.Tensor // cos and sin [T R/2] of each of the model's ropes
-	x     []*tensors.Tensor   // the residual stream before each block [T D]
-	final []float64           // and after the last
-	head  head
-	norm  norm
+	x     []*tensors.Tensor   // the residual stream before each block, and after the last [T D]
+	// products are what the linear layers of each block gave, in their order.
+	products [][]*tensors.Tensor
+	final    []float64 // and after the last
+	head     head
+	norm     norm
 }
 
 // Forward computes groups together. The pass is to be closed.
@@ -61,7 +63,10 @@ func (p *Pass) Close() {
 	for _, r := range p.ropes {
 		release(r)
 	}
-	p.x, p.where, p.ropes = nil, nil, nil
+	for _, all := range p.products {
+		release(all)
+	}
+	p.x, p.where, p.ropes, p.products = nil, nil, nil, nil
 }
 
 func release(all []*tensors.Tensor) {
@@ -91,10 +96,10 @@ func (p *Pass) forward(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if l.Block < len(m.arch.Blocks) {
+		if m.isBlock(l) {
 			out, err := p.call("forward", l, m.forward(l), []*tensors.Tensor{p.x[l.Block]}, p.R*p.L)
 			if err == nil {
-				p.x = append(p.x, out[0])
+				p.x, p.products = append(p.x, out[0]), append(p.products, out[1:])
 			}
 			return err
 		}
@@ -115,7 +120,7 @@ func (p *Pass) forward(ctx context.Context) error {
 // call runs a layer's executable on first, the layer's own inputs, and its weights, for t rows.
 func (p *Pass) call(what string, l *layer, build graph, first []*tensors.Tensor, t int) ([]*tensors.Tensor, error) {
 	in := first
-	if l.Block < len(p.m.arch.Blocks) {
+	if p.m.isBlock(l) {
 		in = append(in, p.where...)
 		if l.Rope >= 0 {
 			in = append(in, p.ropes[l.Rope]...)
@@ -154,7 +159,8 @@ func (p *Pass) Backward(ctx context.Context, adjoints [][]Outputs) error {
 		if stream == nil {
 			stream = m.tensor(dx, p.R*p.L, m.arch.D)
 		}
-		out, err := p.call("backward", l, m.backward(l), []*tensors.Tensor{stream, p.x[l.Block]}, p.R*p.L)
+		products := p.products[l.Block]
+		out, err := p.call("backward", l, m.backward(l, len(products)), append([]*tensors.Tensor{stream, p.x[l.Block]}, products...), p.R*p.L)
 		if err != nil {
 			return err
 		}
