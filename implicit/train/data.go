@@ -104,6 +104,9 @@ func Read(ctx context.Context, r io.Reader, task Task) (*Data, error) {
 // Len returns the number of rows that can be used.
 func (d *Data) Len() int { return len(d.rows) }
 
+// Form is what the rows are, all of them: "text", "a conversation" or "token ids".
+func (d *Data) Form() string { return d.rows[0].kind.String() }
+
 // SHA256 is the hash of the file, in hex.
 func (d *Data) SHA256() string { return d.hash }
 
