@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
@@ -27,6 +28,15 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 		_, err := w.Write(t.Data)
 		return err
 	})
+}
+
+// Float32 returns a tensor of float32 numbers, with a copy of them.
+func Float32(name string, values []float32, shape ...int) Tensor {
+	data := make([]byte, 0, 4*len(values))
+	for _, x := range values {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
+	}
+	return Tensor{Name: name, DType: dtypes.Float32, Shape: shape, Data: data}
 }
 
 // rank is the place of a tensor's type in storages, -1 for a type that safetensors lacks.

@@ -25,6 +25,23 @@ func Marshal(value any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
+// MarshalMembers returns an object of members in order, one a line, with a line end.
+func MarshalMembers(members []Member) ([]byte, error) {
+	text := []byte("{")
+	for i, m := range members {
+		key, err := Marshal(m.Key)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(append(append(text, "\n  "...), key...), ": "...)
+		text = append(text, m.Value...)
+	}
+	return append(text, "\n}\n"...), nil
+}
+
 // AppendFloat appends a number of 32 or 64 bits with the fewest digits that restore it, and
 // null for infinity, which JSON lacks. x must not be NaN.
 func AppendFloat(dst []byte, x float64, bits int) []byte {
