@@ -189,9 +189,10 @@ func goldenTrainer(t *testing.T, dir string, g *golden, tensors *checkpoint.Weig
 	default:
 		tr.objective = likelihood{}
 	}
-	if err := tr.begin(); err != nil {
+	if err := tr.plan(); err != nil {
 		t.Fatal(err)
 	}
+	tr.adamw = newAdamW(&tr.o, tr.params())
 	return tr
 }
 
@@ -208,7 +209,7 @@ func goldenSamples(t *testing.T, task Task) (samples []*sample, order []int) {
 	}
 	readJSON(t, "testdata/golden/rows.json", &data)
 	for i, r := range data.Rows {
-		s := &sample{row: row{number: i + 1, margin: r.Margin, texts: []text{{r.Chosen, r.From}, {r.Rejected, r.From}}}}
+		s := &sample{row: row{index: i, number: i + 1, margin: r.Margin, texts: []text{{r.Chosen, r.From}, {r.Rejected, r.From}}}}
 		if task == SFT {
 			s.texts = s.texts[:1]
 		}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -10,30 +11,32 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 
+	"github.com/implicitreward/implicitreward/internal/checkpoint"
 	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/strictjson"
+	"github.com/implicitreward/implicitreward/logprob"
 )
 
 // manifest is train.json: what was done with what, and how far it is.
 type manifest struct {
-	Version    string   `json:"version"` // of this library
 	Settings   settings `json:"settings"`
-	Base       string   `json:"model"` // Options.Model
-	Init       string   `json:"init,omitempty"`
-	DataFile   string   `json:"data_file_sha256,omitempty"`
-	EvalFile   string   `json:"eval_file_sha256,omitempty"`
-	Dropped    int      `json:"dropped"` // rows too long
-	Cut        int      `json:"cut"`     // texts too long
-	Steps      int      `json:"steps"`
+	Model      string   `json:"model"` // Options.Model
+	Init       string   `json:"init"`
+	Data       string   `json:"data_sha256"` // of the file
+	Eval       string   `json:"eval_sha256"`
+	Rows       Counts   `json:"rows"`
+	Held       Counts   `json:"eval_rows"`
 	Checkpoint int      `json:"checkpoint"` // the step of the last one
 	Complete   bool     `json:"complete"`
-	Warnings   []string `json:"warnings,omitempty"` // at the end
+	Warnings   []string `json:"warnings"` // at the end
 }
 
 // settings are all that the numbers of a run depend on: a run that goes on must have the same.
 type settings struct {
+	Version     string  `json:"version"` // of this library
 	Task        Task    `json:"task"`
 	LoRA        *LoRA   `json:"lora"`
 	LR          float64 `json:"lr"`
@@ -60,6 +63,57 @@ type settings struct {
 	Init        string  `json:"init_sha256"`
 	Rows        string  `json:"rows_sha256"` // in tokens
 	Held        string  `json:"eval_rows_sha256"`
+}
+
+// settings are the run's.
+func (t *trainer) settings(ctx context.Context) (settings, error) {
+	o := &t.o
+	s := settings{
+		Version: logprob.Version, Task: o.Task, LoRA: o.LoRA, LR: o.LR, Schedule: o.Schedule, Warmup: o.Warmup, Batch: o.Batch, MicroBatch: o.MicroBatch,
+		Steps: t.steps, Clip: o.Clip, WeightDecay: o.WeightDecay, Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, Seed: o.Seed,
+		Order: hashOrder(o.Order), Beta: o.Beta, Center: o.Center, SFT: o.SFT, Pow2: o.Checkpoints.Pow2, Every: o.Checkpoints.Every,
+		DType: logprob.DTypeName(o.DType), Rows: hashRows(t.samples), Held: hashRows(t.held),
+	}
+	if o.Backend != nil {
+		s.Backend = o.Backend.Name()
+	}
+	var err error
+	if s.Model, err = hashFolder(ctx, o.Model); err == nil && o.Init != "" {
+		s.Init, err = hashFolder(ctx, o.Init)
+	}
+	return s, err
+}
+
+// hashFolder is the SHA-256, in hex, of what a model or an adapter computes with: its config and
+// weights. Of a model that is to begin with random weights there are none.
+func hashFolder(ctx context.Context, dir string) (string, error) {
+	h := sha256.New()
+	for _, name := range []string{"config.json", "adapter_config.json"} {
+		data, err := regular.Read(filepath.Join(dir, name), regular.Text)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		fmt.Fprintf(h, "%s %d\n%s", name, len(data), data)
+	}
+	open := checkpoint.OpenWeights
+	if path := filepath.Join(dir, "adapter_model.safetensors"); exists(path) {
+		open = func(string) (*checkpoint.Weights, error) { return checkpoint.OpenFile(path) }
+	} else if !exists(filepath.Join(dir, "model.safetensors")) && !exists(filepath.Join(dir, "model.safetensors.index.json")) {
+		return hex.EncodeToString(h.Sum(nil)), nil
+	}
+	w, err := open(dir)
+	if err != nil {
+		return "", err
+	}
+	defer w.Close()
+	sum, err := w.Hash(ctx)
+	fmt.Fprintf(h, "weights %s\n", sum)
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // readManifest returns the folder's, nil for none.
@@ -171,7 +225,7 @@ func (f *folder) open(now *manifest, resume bool) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.complete(now.Steps) {
+	if s.complete(now.Settings.Steps) {
 		now.Complete, now.Warnings = true, was.Warnings
 	}
 	if err := f.sweep(s); err != nil {

@@ -72,6 +72,9 @@ type Options struct {
 	DType       dtypes.DType    // of the products' operands, Float32 (0) or BFloat16
 	MemoryLimit int64           // as in logprob.Options
 
+	rows  int               // of Data, for Order
+	event func(what string) // of the folder, for tests
+
 	// Step, if not nil, is told of every step; Saved of every checkpoint, once its folder is
 	// complete: a folder that rewardmodel.Load or logprob.Load takes, an adapter's beside Model.
 	Step  func(Record)

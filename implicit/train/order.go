@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -17,17 +18,30 @@ type order struct {
 	at    []int // nil at first
 }
 
-// newOrder checks a given order against the number of rows.
-func newOrder(o *Options, rows int) (*order, error) {
+// newOrder makes the order of the rows that are there. Of a given one those that are not, as they
+// are too long, are left out.
+func newOrder(o *Options, samples []*sample) (*order, error) {
+	out := &order{rows: len(samples), batch: o.Batch, seed: o.Seed}
+	if o.Order == nil {
+		return out, nil
+	}
+	places, rows := map[int]int{}, 0
+	for place, s := range samples {
+		places[s.index] = place
+		rows = max(rows, s.index+1)
+	}
 	for i, row := range o.Order {
-		if row < 0 || row >= rows {
-			return nil, fmt.Errorf("order: place %d has row %d, wanted one of 0 to %d", i, row, rows-1)
+		if row < 0 || row >= max(rows, o.rows) {
+			return nil, fmt.Errorf("order: place %d has row %d, wanted one of 0 to %d", i, row, max(rows, o.rows)-1)
+		}
+		if place, ok := places[row]; ok {
+			out.given = append(out.given, place)
 		}
 	}
-	if o.Order != nil && len(o.Order) == 0 || rows == 0 {
-		return nil, fmt.Errorf("no rows to train on")
+	if len(out.given) == 0 {
+		return nil, errors.New("order: no row to train on")
 	}
-	return &order{rows: rows, batch: o.Batch, seed: o.Seed, given: o.Order}, nil
+	return out, nil
 }
 
 // perEpoch is the number of steps of an epoch.
@@ -58,6 +72,17 @@ func (o *order) step(step int) []int {
 		o.at, o.epoch = permutation(o.rows, o.seed, uint64(epoch)), epoch
 	}
 	return o.at[place*o.batch : min((place+1)*o.batch, len(o.at))]
+}
+
+// uses tells of each row whether it comes in the first steps.
+func (o *order) uses(steps int) []bool {
+	used := make([]bool, o.rows)
+	for step := range min(steps, o.perEpoch()) {
+		for _, row := range o.step(step + 1) {
+			used[row] = true
+		}
+	}
+	return used
 }
 
 // permutation is 0 to n-1 in an order that depends on the arguments alone, and on no release of

@@ -6,7 +6,7 @@ import (
 )
 
 func TestOrder(t *testing.T) {
-	o, err := newOrder(&Options{Batch: 4, Seed: 7}, 10)
+	o, err := newOrder(&Options{Batch: 4, Seed: 7}, testSamples(Reward, 10))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestOrder(t *testing.T) {
 		t.Error("two epochs in the same order")
 	}
 	// A run that goes on begins anywhere. The order must never change: runs depend on it.
-	again, _ := newOrder(&Options{Batch: 4, Seed: 7}, 10)
+	again, _ := newOrder(&Options{Batch: 4, Seed: 7}, testSamples(Reward, 10))
 	if got := again.step(5); !slices.Equal(got, epochs[1][4:8]) {
 		t.Errorf("step 5 has %v, wanted %v", got, epochs[1][4:8])
 	}
@@ -57,18 +57,23 @@ func TestOrderUniform(t *testing.T) {
 }
 
 func TestGivenOrder(t *testing.T) {
-	o, err := newOrder(&Options{Batch: 2, Order: []int{3, 3, 1}}, 4)
+	rows := testSamples(Reward, 5)
+	rows = append(rows[:2], rows[3:]...) // row 2 was too long
+	o, err := newOrder(&Options{Batch: 2, Order: []int{4, 4, 2, 1}}, rows)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := o.step(1); !slices.Equal(got, []int{3, 3}) {
+	if got := o.step(1); !slices.Equal(got, []int{3, 3}) { // its place
 		t.Errorf("step 1 has %v", got)
 	}
 	if got := o.step(4); !slices.Equal(got, []int{1}) { // of the second epoch
 		t.Errorf("step 4 has %v", got)
 	}
-	for _, bad := range [][]int{{4}, {-1}, {}} {
-		if _, err := newOrder(&Options{Batch: 2, Order: bad}, 4); err == nil {
+	if got := o.uses(9); !slices.Equal(got, []bool{false, true, false, true}) {
+		t.Errorf("rows %v are used", got)
+	}
+	for _, bad := range [][]int{{5}, {-1}, {}, {2}} {
+		if _, err := newOrder(&Options{Batch: 2, Order: bad}, rows); err == nil {
 			t.Errorf("order %v, and no error", bad)
 		}
 	}

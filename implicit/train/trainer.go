@@ -25,6 +25,8 @@ type trainer struct {
 	initial func(name string) ([]float32, error)
 
 	manifest *manifest
+	doubts   []error        // so far
+	closers  []func() error // what frees what is on the device
 
 	steps     int    // of the whole run
 	tokens    int64  // so far
@@ -151,4 +153,50 @@ func (t *trainer) resume(s *state) error {
 		}
 	}
 	return t.describe()
+}
+
+// plan makes what follows from options and rows.
+func (t *trainer) plan() (err error) {
+	if t.order, err = newOrder(&t.o, t.samples); err != nil {
+		return err
+	}
+	t.steps = t.order.steps(t.o.Steps, t.o.Epochs)
+	t.schedule, err = newSchedule(&t.o, t.steps)
+	return err
+}
+
+// run trains from a state, nil for the beginning, to the end.
+func (t *trainer) run(ctx context.Context, s *state) (*Summary, error) {
+	if s != nil {
+		if err := t.resume(s); err != nil {
+			return nil, err
+		}
+	}
+	if !s.complete(t.steps) {
+		if err := t.train(ctx); err != nil {
+			return nil, err
+		}
+		if err := t.complete(); err != nil {
+			return nil, err
+		}
+	}
+	m := t.manifest
+	return &Summary{Steps: t.steps, Tokens: t.tokens, Rows: m.Rows, Held: m.Held, Checkpoints: t.saved, Warnings: m.warned()}, nil
+}
+
+// complete ends a run: doubts go into train.json, and the moments, which nothing needs any more,
+// go away.
+func (t *trainer) complete() error {
+	doubts, err := unlearnt(t.params(), t.initial)
+	if err != nil {
+		return err
+	}
+	for _, doubt := range append(t.doubts, doubts...) {
+		t.manifest.Warnings = append(t.manifest.Warnings, doubt.Error())
+	}
+	t.manifest.Complete = true
+	if err := t.describe(); err != nil {
+		return err
+	}
+	return t.folder.saveState(t.state(t.steps), nil, nil)
 }

@@ -18,11 +18,11 @@ import (
 
 const testVocab, testWidth = 7, 4
 
-// testExamples draws pairs, or texts alone.
-func testExamples(task Task, n int) (all []*sample) {
+// testSamples draws pairs, or texts alone.
+func testSamples(task Task, n int) (all []*sample) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for i := range n {
-		e := &sample{row: row{number: i + 1, margin: 0.1 * float64(i%3)}, reference: []float64{-4, -4.5}}
+		e := &sample{row: row{index: i, number: i + 1, margin: 0.1 * float64(i%3)}, reference: []float64{-4, -4.5}}
 		for range 2 {
 			t := text{from: 2}
 			for range 4 + rng.IntN(4) {
@@ -50,7 +50,7 @@ func fakeOptions(task Task, out string) Options {
 func fakeTrainer(o Options, event func(string)) (*trainer, error) {
 	m := newBigram(testVocab, testWidth)
 	f := &folder{path: o.Out, event: event}
-	t := &trainer{o: o, model: m, folder: f, samples: testExamples(o.Task, 10), held: testExamples(o.Task, 3)}
+	t := &trainer{o: o, model: m, folder: f, samples: testSamples(o.Task, 10), held: testSamples(o.Task, 3)}
 	switch o.Task {
 	case Reward:
 		score := &logprob.Param{Name: "score.weight", Shape: []int{1, testWidth}, Value: []float32{0.1, -0.2, 0.3, 0.1}, Grad: make([]float32, testWidth)}
@@ -84,7 +84,11 @@ func fakeTrainer(o Options, event func(string)) (*trainer, error) {
 		}
 		return os.Rename(dir+".part", dir)
 	}
-	return t, t.begin()
+	if err := t.plan(); err != nil {
+		return nil, err
+	}
+	t.adamw = newAdamW(&o, t.params())
+	return t, nil
 }
 
 // fakeRun runs it to its end.
@@ -98,13 +102,14 @@ func fakeRun(ctx context.Context, o Options, event func(string)) (*Summary, erro
 
 // fakeRun is what Run does around a trainer.
 func (t *trainer) fakeRun(ctx context.Context) (*Summary, error) {
-	m := &manifest{Steps: t.steps, Settings: settings{Task: t.o.Task, LR: t.o.LR, Rows: hashRows(t.samples)}}
+	m := &manifest{Settings: settings{Steps: t.steps, Task: t.o.Task, LR: t.o.LR, Rows: hashRows(t.samples)}}
 	s, err := t.folder.open(m, t.o.Resume)
 	if err != nil {
 		return nil, err
 	}
 	if s == nil {
-		if err := t.folder.begun(func(dir string) error { return t.write(ctx, dir, t.params()) }); err != nil {
+		dir := t.folder.checkpoint(0)
+		if err := t.folder.writeFolder(dir, func() error { return t.write(ctx, dir, t.params()) }); err != nil {
 			return nil, err
 		}
 	}
