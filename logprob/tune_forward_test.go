@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
@@ -109,5 +110,53 @@ func holdForward(t *testing.T, m *logprob.Model, tuning *logprob.Tuning, groups 
 				}
 			}
 		}
+	}
+}
+
+// TestTuneStreams: the gradients of a model larger than its memory, whose blocks are read
+// forward and backward, have the bits that they have in memory.
+func TestTuneStreams(t *testing.T) {
+	const base, dir = "testdata/families/llama-sharded", "testdata/adapters/llama-layers"
+	gradients := func(m *logprob.Model) []float32 {
+		tuning, err := m.Tune(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tuning.Close()
+		groups := tuneGroups(rand.New(rand.NewPCG(3, 4)), m)
+		p, err := tuning.Forward(t.Context(), groups)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if err := p.Backward(t.Context(), p.Outputs); err != nil { // any derivatives
+			t.Fatal(err)
+		}
+		var all []float32
+		for _, param := range tuning.Params() {
+			all = append(all, param.Grad...)
+		}
+		return all
+	}
+	o := &logprob.Options{Backend: pureGo(t), DType: dtypes.Float32, Adapter: dir}
+	whole, err := logprob.Load(t.Context(), base, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer whole.Close()
+	want := gradients(whole)
+	for o.MemoryLimit = 1; ; o.MemoryLimit *= 2 {
+		m, err := logprob.Load(t.Context(), base, o)
+		if err != nil {
+			if o.MemoryLimit > 1<<40 {
+				t.Fatal(err)
+			}
+			continue
+		}
+		defer m.Close()
+		if !slices.Equal(gradients(m), want) {
+			t.Errorf("other gradients in a memory of %d bytes", o.MemoryLimit)
+		}
+		break
 	}
 }

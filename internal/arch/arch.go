@@ -25,8 +25,7 @@
 // float32 (bf16 x bf16 -> f32 for a bf16 checkpoint).
 //
 // Dense runs the same layers in float64 or float32, each text alone under a plain causal
-// mask. It is the reference that the engine's numbers are held to, and the trunk that
-// training differentiates.
+// mask. It is the reference that the engine's numbers are held to.
 //
 // # Where new things go
 //
@@ -37,8 +36,8 @@
 //     Trunk, whose Head has the final norm alone.
 //   - Another kind of adapter: beside Side in adapted.go, which is LoRA and DoRA for every linear
 //     layer of every family. An adapter that is merged into the weights needs nothing here.
-//   - Training: the gradient of Layer.dense (dense.go) with respect to its inputs, which
-//     every family has (TestGradient).
+//   - Training: internal/gradient, which differentiates Layer.Apply; every operation must have
+//     a gradient (TestGradient).
 //
 // Legend of the shapes in comments: T positions of a batch, S scored positions, D hidden
 // width, N heads, G key/value heads, K width of a head, R rotated part of a head, F width of

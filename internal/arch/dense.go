@@ -15,7 +15,7 @@ import (
 
 // Dense computes a model as its definition reads, as a reference for the engine's numbers:
 // each text alone, all its positions at once, without prefix tree or KV cache, and rounding
-// nothing to less than DType. Its graphs (Layer.dense) are what training differentiates.
+// nothing to less than DType.
 //
 // In float64 the weights are those of the checkpoint, which float64 holds exactly, and
 // everything is computed in float64: embeddings, norms, products, attention, activations,

@@ -2,7 +2,9 @@ package gradient
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -19,10 +21,10 @@ type Pass struct {
 	*layout
 	where []*tensors.Tensor   // depth, exit [R L]
 	ropes [][]*tensors.Tensor // cos and sin [T R/2] of each of the model's ropes
-	x     []*tensors.Tensor   // the residual stream before each block, and after the last [T D]
+	x     []*tensors.Tensor   // the residual stream before each block, and after the last [T D]; of an evaluation the latest alone
 	// products are what the linear layers of each block gave, in their order.
 	products [][]*tensors.Tensor
-	final    []float64 // and after the last
+	final    []float64 // the stream after the last block
 	head     head
 	norm     norm
 }
@@ -38,7 +40,7 @@ func (m *Model) Forward(ctx context.Context, groups [][]Text) (*Pass, error) {
 	return p.computed(ctx)
 }
 
-// Evaluate is Forward without dropout, and no pass that counts.
+// Evaluate is Forward without dropout, and no pass that counts: nothing is kept for Backward.
 func (m *Model) Evaluate(ctx context.Context, groups [][]Text) (*Pass, error) {
 	l, err := m.lay(groups)
 	if err != nil {
@@ -97,14 +99,20 @@ func (p *Pass) forward(ctx context.Context) error {
 			return err
 		}
 		if m.isBlock(l) {
-			out, err := p.call("forward", l, m.forward(l), []*tensors.Tensor{p.x[l.Block]}, p.R*p.L)
-			if err == nil {
-				p.x, p.products = append(p.x, out[0]), append(p.products, out[1:])
+			out, err := p.call("forward", l, m.forward(l), p.x[len(p.x)-1:], p.R*p.L)
+			if err != nil {
+				return err
 			}
-			return err
+			if p.plain {
+				release(append(p.x, out[1:]...))
+				p.x = out[:1]
+				return nil
+			}
+			p.x, p.products = append(p.x, out[0]), append(p.products, out[1:])
+			return nil
 		}
 		if p.final == nil {
-			p.final = floats(p.x[len(m.arch.Blocks)])
+			p.final = floats(p.x[len(p.x)-1])
 		}
 		if m.isNorm(l) {
 			return p.norm.forward(p, l)
@@ -119,7 +127,7 @@ func (p *Pass) forward(ctx context.Context) error {
 
 // call runs a layer's executable on first, the layer's own inputs, and its weights, for t rows.
 func (p *Pass) call(what string, l *layer, build graph, first []*tensors.Tensor, t int) ([]*tensors.Tensor, error) {
-	in := first
+	in := slices.Clone(first)
 	if p.m.isBlock(l) {
 		in = append(in, p.where...)
 		if l.Rope >= 0 {
@@ -136,6 +144,9 @@ func (p *Pass) call(what string, l *layer, build graph, first []*tensors.Tensor,
 // the Outputs are adjoints; LogProbs or States that it does not depend on may be nil.
 func (p *Pass) Backward(ctx context.Context, adjoints [][]Outputs) error {
 	m := p.m
+	if p.plain || p.x == nil {
+		return errors.New("gradient: backward of an evaluation, or of a closed pass")
+	}
 	dx := make([]float64, len(p.final)) // of the stream after the last block
 	if err := p.adjoin(adjoints); err != nil {
 		return err
