@@ -40,6 +40,7 @@ PAIRS = {  # rows of reward and dpo
         {"chosen": "The quick brown fox", "rejected": "The quick brown dog"},
         {"chosen": "What is it? It is freedom.", "rejected": "What is it? It is fear."},
         {"chosen": "été", "rejected": "étude"},
+        {"chosen": "It is 3 days", "rejected": "It is 7 days"},  # the space is a token
         {"chosen": "Love", "rejected": "Hatred"},
         {"chosen": "Love", "rejected": "Love is the best"},  # one begins the other
     ],
