@@ -251,7 +251,7 @@ func idsOf(name string, raw json.RawMessage) (list []int32, err error) {
 	if raw == nil {
 		return nil, fmt.Errorf("no %q, wanted token ids", name)
 	}
-	if err := json.Unmarshal(raw, &list); err != nil {
+	if list, err = integers(raw); err != nil {
 		return nil, fmt.Errorf("%s: wanted a list of token ids, whole numbers from 0 to %d", name, math.MaxInt32)
 	}
 	for _, id := range list {
@@ -263,6 +263,22 @@ func idsOf(name string, raw json.RawMessage) (list []int32, err error) {
 		return nil, fmt.Errorf("%s: empty, wanted token ids", name)
 	}
 	return list, nil
+}
+
+// integers reads a list of whole numbers. encoding/json alone would read null as 0.
+func integers(raw json.RawMessage) ([]int32, error) {
+	var list []*int32
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, err
+	}
+	numbers := make([]int32, len(list))
+	for i, n := range list {
+		if n == nil {
+			return nil, errors.New("null")
+		}
+		numbers[i] = *n
+	}
+	return numbers, nil
 }
 
 // single reads a row of sft or lm.
@@ -389,8 +405,8 @@ func idsText(o preference.Object, raw json.RawMessage) (e example, err error) {
 	if labels != nil {
 		name, not, mask = "labels", -100, labels
 	}
-	var marks []int32
-	if err := json.Unmarshal(mask, &marks); err != nil || len(marks) != len(t.ids) {
+	marks, err := integers(mask)
+	if err != nil || len(marks) != len(t.ids) {
 		return e, fmt.Errorf("%s: wanted as many whole numbers as input_ids, %d", name, len(t.ids))
 	}
 	for t.from < len(marks) && marks[t.from] == not {
