@@ -113,38 +113,41 @@ func holdForward(t *testing.T, m *logprob.Model, tuning *logprob.Tuning, groups 
 	}
 }
 
+// gradients are those of every parameter, of a loss of all numbers.
+func gradients(t *testing.T, m *logprob.Model) []float32 {
+	t.Helper()
+	tuning, err := m.Tune(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tuning.Close()
+	groups := tuneGroups(rand.New(rand.NewPCG(3, 4)), m)
+	p, err := tuning.Forward(t.Context(), groups)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := p.Backward(t.Context(), p.Outputs); err != nil { // any derivatives
+		t.Fatal(err)
+	}
+	var all []float32
+	for _, param := range tuning.Params() {
+		all = append(all, param.Grad...)
+	}
+	return all
+}
+
 // TestTuneStreams: the gradients of a model larger than its memory, whose blocks are read
 // forward and backward, have the bits that they have in memory.
 func TestTuneStreams(t *testing.T) {
 	const base, dir = "testdata/families/llama-sharded", "testdata/adapters/llama-layers"
-	gradients := func(m *logprob.Model) []float32 {
-		tuning, err := m.Tune(t.Context(), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer tuning.Close()
-		groups := tuneGroups(rand.New(rand.NewPCG(3, 4)), m)
-		p, err := tuning.Forward(t.Context(), groups)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer p.Close()
-		if err := p.Backward(t.Context(), p.Outputs); err != nil { // any derivatives
-			t.Fatal(err)
-		}
-		var all []float32
-		for _, param := range tuning.Params() {
-			all = append(all, param.Grad...)
-		}
-		return all
-	}
 	o := &logprob.Options{Backend: pureGo(t), DType: dtypes.Float32, Adapter: dir}
 	whole, err := logprob.Load(t.Context(), base, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer whole.Close()
-	want := gradients(whole)
+	want := gradients(t, whole)
 	for o.MemoryLimit = 1; ; o.MemoryLimit *= 2 {
 		m, err := logprob.Load(t.Context(), base, o)
 		if err != nil {
@@ -154,9 +157,34 @@ func TestTuneStreams(t *testing.T) {
 			continue
 		}
 		defer m.Close()
-		if !slices.Equal(gradients(m), want) {
+		if !slices.Equal(gradients(t, m), want) {
 			t.Errorf("other gradients in a memory of %d bytes", o.MemoryLimit)
 		}
 		break
+	}
+}
+
+// TestTuneBFloat16: with frozen weights in bfloat16, which hold the checkpoint's exactly,
+// gradients are those with weights in float32: no adjoint is rounded.
+func TestTuneBFloat16(t *testing.T) {
+	const base, dir = "testdata/families/llama-bf16", "testdata/adapters/llama-bf16"
+	for _, backend := range backends(t) {
+		var want []float32
+		for _, dtype := range []dtypes.DType{dtypes.Float32, dtypes.BFloat16} {
+			m, err := load(t, base, backend, dtype).WithAdapter(t.Context(), dir, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			got := gradients(t, m)
+			if want == nil {
+				want = got
+			}
+			for i, w := range want {
+				if !(math.Abs(float64(got[i]-w)) <= 1e-4*max(1, math.Abs(float64(w)))) { // an adjoint in bfloat16 would be off by 4e-3
+					t.Fatalf("gradient %d: %g, wanted %g", i, got[i], w)
+				}
+			}
+		}
 	}
 }
