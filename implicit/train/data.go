@@ -33,8 +33,8 @@ type row struct {
 	texts  []text
 }
 
-// text is a text in tokens. Those from from on are trained by dpo, sft and lm; reward reads the
-// state of the last.
+// text is a text in tokens. Those from from on are trained by dpo, sft and lm, and by GRM's
+// regulariser; reward reads the state of the last.
 type text struct {
 	ids  []int32
 	from int

@@ -80,7 +80,8 @@ func (d *Data) encode(ctx context.Context, tok *tokenize.Tokenizer, o Options) (
 	if (o.Task == Reward || o.Task == DPO) != (d.task == Reward || d.task == DPO) {
 		return nil, total, fmt.Errorf("train: rows read for %s, wanted for %s", d.task, o.Task)
 	}
-	enc := encoder{tok: tok, task: o.Task, limit: o.MaxTokens, cut: o.Long == "cut", turns: o.Turns}
+	whole := o.Task == Reward && o.SFT == 0 // GRM's regulariser reads the reply
+	enc := encoder{tok: tok, task: o.Task, whole: whole, pairs: o.Task == DPO || o.Task == Reward && !whole, limit: o.MaxTokens, cut: o.Long == "cut", turns: o.Turns}
 	if enc.limit == 0 {
 		enc.limit = 1024
 	}
@@ -127,6 +128,8 @@ func (d *Data) encode(ctx context.Context, tok *tokenize.Tokenizer, o Options) (
 type encoder struct {
 	tok   *tokenize.Tokenizer // nil for rows of token ids
 	task  Task
+	whole bool // the reply of a text does not matter, but its end
+	pairs bool // it does, of pairs
 	limit int
 	cut   bool
 	turns bool
@@ -177,7 +180,7 @@ func (c *encoder) fit(r *encoded) error {
 	texts := r.row.texts
 	for i := range texts {
 		t := &texts[i]
-		if c.task == Reward {
+		if c.whole {
 			t.from = 0
 		} else if t.from = max(t.from, 1); t.from >= len(t.ids) { // nothing predicts the first token
 			return errors.New("no token to train, wanted one after the first or the prompt")
@@ -237,7 +240,7 @@ func (c *encoder) chats(e *example, r *encoded) error {
 		r.mark(t)
 		r.row.texts = append(r.row.texts, text{ids: t.IDs})
 	}
-	if c.task == Reward || !e.split {
+	if c.whole || !e.split {
 		return nil
 	}
 	prompt, err := c.tok.Conversation(e.messages, "", &c.chat)
@@ -251,7 +254,7 @@ func (c *encoder) chats(e *example, r *encoded) error {
 // plain encodes a row of strings.
 func (c *encoder) plain(e *example, r *encoded) error {
 	prompt, replies := e.prompt, e.replies
-	if c.task == DPO && !e.split {
+	if c.pairs && !e.split {
 		prompt, replies = common(replies[0], replies[1])
 	}
 	front := 0
@@ -267,7 +270,7 @@ func (c *encoder) plain(e *example, r *encoded) error {
 		r.row.texts = append(r.row.texts, text{ids: t.IDs})
 	}
 	switch {
-	case c.task == Reward || c.task != DPO && !e.split:
+	case c.whole || !c.pairs && !e.split:
 		return nil
 	case prompt == "": // the tokenizer's BOS alone
 		r.divide(slices.Clone(r.row.texts[0].ids[:front]))

@@ -1,0 +1,318 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+
+	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
+	"github.com/implicitreward/implicitreward/internal/strictjson"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// tiny are checkpoints of four families with random weights.
+var tiny = map[string]string{
+	"llama": "../../logprob/testdata/families/llama-mha", "gpt2": "../../logprob/testdata/families/gpt2-plain",
+	"gemma2": "../../logprob/testdata/families/gemma2-base", "qwen3": "../../logprob/testdata/families/qwen3-headdim",
+}
+
+// idRows are rows of token ids for a task, read as from a file.
+func idRows(t *testing.T, task Task, n int) *Data {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(5, 6))
+	ids := func(n int) []int32 {
+		all := make([]int32, n)
+		for i := range all {
+			all[i] = int32(3 + rng.IntN(80))
+		}
+		return all
+	}
+	var file bytes.Buffer
+	for range n {
+		prompt, chosen, rejected := ids(4+rng.IntN(4)), ids(2+rng.IntN(3)), ids(2+rng.IntN(3))
+		row := map[string]any{}
+		switch task {
+		case Reward:
+			row["chosen_ids"], row["rejected_ids"] = slices.Concat(prompt, chosen), slices.Concat(prompt, rejected)
+		case DPO:
+			row["prompt_ids"], row["chosen_ids"], row["rejected_ids"] = prompt, chosen, rejected
+		default:
+			row["input_ids"] = slices.Concat(prompt, chosen)
+		}
+		if err := strictjson.Write(&file, row, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := Read(t.Context(), &file, task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func goBackend(t *testing.T) compute.Backend {
+	t.Helper()
+	b, err := compute.NewWithConfig("go:ops_sequential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Finalize)
+	return b
+}
+
+// runOptions are options of a short run of LoRA, with dropout.
+func runOptions(t *testing.T, family string, task Task) Options {
+	return Options{
+		Task: task, Model: tiny[family], Out: filepath.Join(t.TempDir(), "run"), LoRA: &LoRA{R: 4, Dropout: 0.1}, LR: 1e-2, Warmup: 0.1, Batch: 4,
+		MicroBatch: 40, Epochs: 2, Seed: 7, Checkpoints: Cadence{Pow2: true}, Eval: idRows(t, task, 3), Backend: goBackend(t),
+	}
+}
+
+// held is the last line of eval.jsonl.
+func lastEvaluation(t *testing.T, dir string) Evaluation {
+	t.Helper()
+	all := lines[Evaluation](t, filepath.Join(dir, evalFile))
+	return all[len(all)-1]
+}
+
+// TestRunReward: what a run says of its held-out pairs is what package rewardmodel says of them
+// with the adapter that it leaves.
+func TestRunReward(t *testing.T) {
+	for family, base := range tiny {
+		t.Run(family, func(t *testing.T) {
+			o := runOptions(t, family, Reward)
+			summary, err := Run(t.Context(), idRows(t, Reward, 10), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if summary.Steps != 6 || !slices.Equal(summary.Checkpoints, []int{0, 1, 2, 4, 6}) || summary.Rows.Rows != 10 {
+				t.Errorf("%+v", summary)
+			}
+			last := fmt.Sprintf("%s+%s/checkpoint-6", base, o.Out)
+			m, err := rewardmodel.Load(t.Context(), last, &rewardmodel.Options{Model: logprob.Options{Backend: o.Backend}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			rows, _, err := o.Eval.encode(t.Context(), nil, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var margin, mean float64
+			for _, r := range rows {
+				for i, text := range r.texts {
+					score := rewardOf(t, m, text.ids)
+					mean += score / float64(2*len(rows))
+					margin += score * float64(1-2*i) / float64(len(rows))
+				}
+			}
+			e := lastEvaluation(t, o.Out)
+			near(t, "mean reward", *e.Reward, mean, 1e-5)
+			near(t, "margin", *e.Margin, margin, 1e-4)
+		})
+	}
+}
+
+// TestRunDPO: the implicit reward of the adapter that a run leaves is what the run says.
+func TestRunDPO(t *testing.T) {
+	o := runOptions(t, "llama", DPO)
+	if _, err := Run(t.Context(), idRows(t, DPO, 10), o); err != nil {
+		t.Fatal(err)
+	}
+	base, err := logprob.Load(t.Context(), o.Model, &logprob.Options{Backend: o.Backend})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Close()
+	tuned, err := base.WithAdapter(t.Context(), filepath.Join(o.Out, "checkpoint-6"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tuned.Close()
+	rows, _, err := o.Eval.encode(t.Context(), nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var samples [2][]*sample
+	for i, m := range []*logprob.Model{tuned, base} {
+		for _, r := range rows {
+			samples[i] = append(samples[i], &sample{row: r})
+		}
+		if err := refer(t.Context(), m, samples[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	margin := 0.0
+	for i := range rows {
+		a, b := samples[0][i].reference, samples[1][i].reference
+		margin += 0.1 * ((a[0] - b[0]) - (a[1] - b[1])) / float64(len(rows))
+	}
+	e := lastEvaluation(t, o.Out)
+	near(t, "margin", *e.Margin, margin, 1e-4)
+	first := lines[Evaluation](t, filepath.Join(o.Out, evalFile))[0]
+	if math.Abs(first.Loss-math.Ln2) > 1e-6 {
+		t.Errorf("the loss of step 0 is %v, wanted ln 2: the model is its own reference", first.Loss)
+	}
+}
+
+// TestRunSFT: the loss of a run's held-out texts is the mean of -ln p of what it leaves.
+func TestRunSFT(t *testing.T) {
+	o := runOptions(t, "gpt2", SFT)
+	o.Clip, o.Schedule = -1, "constant"
+	if _, err := Run(t.Context(), idRows(t, SFT, 10), o); err != nil {
+		t.Fatal(err)
+	}
+	m, err := logprob.Load(t.Context(), o.Model, &logprob.Options{Backend: o.Backend, Adapter: filepath.Join(o.Out, "checkpoint-6")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	rows, _, err := o.Eval.encode(t.Context(), nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var requests []logprob.Request
+	for _, r := range rows {
+		requests = append(requests, r.texts[0].scored())
+	}
+	var total, n float64
+	err = logprob.Collect(t.Context(), m, requests, func(_ int, r logprob.Result) error {
+		total, n = total-r.Sum(), n+float64(len(r.LogProbs))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "loss", lastEvaluation(t, o.Out).Loss, total/n, 1e-6)
+	log := lines[Record](t, filepath.Join(o.Out, logFile))
+	if log[5].Loss >= log[0].Loss {
+		t.Errorf("the loss went from %v to %v", log[0].Loss, log[5].Loss)
+	}
+}
+
+// TestRunGRM: the regulariser's share of the loss, and the score row is saved with the adapter.
+func TestRunGRM(t *testing.T) {
+	o := runOptions(t, "llama", Reward)
+	plain, err := Run(t.Context(), idRows(t, Reward, 10), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := o
+	g.Out, g.SFT = filepath.Join(t.TempDir(), "grm"), 0.5
+	if _, err := Run(t.Context(), idRows(t, Reward, 10), g); err != nil {
+		t.Fatal(err)
+	}
+	a, b := lines[Record](t, filepath.Join(o.Out, logFile))[0], lines[Record](t, filepath.Join(g.Out, logFile))[0]
+	if near(t, "margin", *b.Margin, *a.Margin, 1e-6); b.Loss <= a.Loss || plain.Steps != 6 {
+		t.Errorf("losses %v and, with the regulariser, %v", a.Loss, b.Loss)
+	}
+	m, err := rewardmodel.Load(t.Context(), o.Model+"+"+filepath.Join(g.Out, "checkpoint-6"), &rewardmodel.Options{Model: logprob.Options{Backend: o.Backend}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Close()
+}
+
+func rewardOf(t *testing.T, m *rewardmodel.Model, ids []int32) float64 {
+	t.Helper()
+	for r, err := range m.Run(t.Context(), slices.Values([]tokenize.Encoded{{IDs: ids}})) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Reward
+	}
+	t.Fatal("no reward")
+	return 0
+}
+
+// TestRunResumed: a run that is interrupted after every step, with dropout, ends with the same
+// bytes, whatever the memory limit.
+func TestRunResumed(t *testing.T) {
+	for _, task := range []Task{Reward, DPO} {
+		o := runOptions(t, "llama", task)
+		data := idRows(t, task, 10)
+		if _, err := Run(t.Context(), data, o); err != nil {
+			t.Fatal(err)
+		}
+		want := contents(t, o.Out)
+		o.Out, o.Resume, o.MemoryLimit = filepath.Join(t.TempDir(), "run"), true, 128<<20
+		for i := 0; ; i++ {
+			ctx, cancel := context.WithCancel(t.Context())
+			o.Step = func(Record) { cancel() }
+			_, err := Run(ctx, data, o)
+			cancel()
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, context.Canceled) || i > 12 {
+				t.Fatal(err)
+			}
+		}
+		compare(t, string(task), contents(t, o.Out), want)
+	}
+}
+
+// TestRunRefused: options that do not go together, and rows that the model cannot read.
+func TestRunRefused(t *testing.T) {
+	base := runOptions(t, "llama", Reward)
+	for want, change := range map[string]func(*Options){
+		`task "rl"`:                       func(o *Options) { o.Task = "rl" },
+		"no Model":                        func(o *Options) { o.Model = "" },
+		"no Out":                          func(o *Options) { o.Out = "" },
+		"LR is NaN":                       func(o *Options) { o.LR = math.NaN() },
+		"Warmup is 1.5":                   func(o *Options) { o.Warmup = 1.5 },
+		`schedule "steps"`:                func(o *Options) { o.Schedule = "steps" },
+		"wanted float32 or bfloat16":      func(o *Options) { o.DType = 9 },
+		"lm begins with random weights":   func(o *Options) { o.Task = LM },
+		"Center and SFT are parts":        func(o *Options) { o.Task, o.Center = DPO, 0.1 },
+		"GRM's regulariser":               func(o *Options) { o.SFT, o.LoRA = 0.1, nil },
+		"rows read for reward":            func(o *Options) { o.Task = SFT },
+		"order: place 1 has row 10":       func(o *Options) { o.Order = []int{0, 10} },
+		"LoRA.Dropout is 1":               func(o *Options) { o.LoRA = &LoRA{Dropout: 1} },
+		"wanted a number from 1 and less": func(o *Options) { o.Batch = -1 },
+	} {
+		o := base
+		o.Out = filepath.Join(t.TempDir(), "run")
+		change(&o)
+		_, err := Run(t.Context(), idRows(t, Reward, 10), o)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, wanted %q", err, want)
+		}
+		if _, err := os.Stat(o.Out); o.Out != "" && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: a folder was made", want)
+		}
+	}
+}
+
+// TestUnlearnt: one step of warm-up changes nothing, and the run says so.
+func TestUnlearnt(t *testing.T) {
+	o := runOptions(t, "llama", SFT)
+	o.Steps = 1
+	summary, err := Run(t.Context(), idRows(t, SFT, 10), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(summary.Warnings) != 1 || !strings.Contains(summary.Warnings[0].Error(), "8 of the adapter's 8 matrices B are zero still") {
+		t.Errorf("warnings %v", summary.Warnings)
+	}
+	initial := func(string) ([]float32, error) { return []float32{1, 0.5, 2, 3}, nil }
+	doubts, err := unlearnt([]*logprob.Param{{Name: "w", Value: []float32{1.001, 0.5005, 2.5, 3}}}, initial)
+	if err != nil || len(doubts) != 1 || !strings.Contains(doubts[0].Error(), "of 3 weights that training has changed 2 are") {
+		t.Errorf("%v, %v", doubts, err)
+	}
+	if doubts, _ := unlearnt([]*logprob.Param{{Name: "w", Value: []float32{1.01, 0.5005, 2.5, 3}}}, initial); len(doubts) > 0 {
+		t.Errorf("%v, though most are learnt", doubts)
+	}
+}
