@@ -6,7 +6,7 @@ ifneq ($(SIMD),)
 export GOEXPERIMENT := $(if $(GOEXPERIMENT),$(GOEXPERIMENT),simd)
 endif
 
-.PHONY: help deps build man check test demo real fuzz bench accept clean distclean
+.PHONY: help deps build man check test demo real fuzz bench replicate accept clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ bench: build ## measure beside transformers, lm-eval and minicons, into internal
 	@setup/peers.sh || echo "bench: going on without the peers"
 	@go run ./internal/bench $(if $(BIG),-big) -date "$$(date +%F)" -o internal/bench/RESULTS.md
 
+replicate: build ## the paper in a box: tiny bases, reward models and policies from nothing, into replicate.out and examples/replicate/RESULTS.md
+	@setup/replicate.sh
+
 accept: build ## hold bin/serve to lm-eval, openai, inspect_ai, a trainer and schemathesis as they are (4 minutes and more)
 	@setup/real.sh
 	@setup/accept.sh
@@ -55,5 +58,5 @@ accept: build ## hold bin/serve to lm-eval, openai, inspect_ai, a trainer and sc
 clean: ## remove bin/
 	@rm -rf bin
 
-distclean: clean ## remove .deps/ too: libraries, tools and models (the XLA plugin in the home folder stays)
-	@rm -rf .deps
+distclean: clean ## remove replicate.out/ and .deps/ too: libraries, tools and models (the XLA plugin in the home folder stays)
+	@rm -rf .deps replicate.out
