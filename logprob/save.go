@@ -40,6 +40,22 @@ type savedTensor struct {
 	write func(ctx context.Context, w io.Writer) error
 }
 
+// add adds a float32 tensor, whose numbers are made when it is written.
+func (f *folder) add(name string, shape []int, values func() ([]float32, error)) {
+	t := checkpoint.Tensor{Name: name, DType: dtypes.Float32, Shape: shape}
+	f.tensors = append(f.tensors, savedTensor{t, func(ctx context.Context, w io.Writer) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		all, err := values()
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(checkpoint.Float32(name, all, shape...).Data)
+		return err
+	}})
+}
+
 // readConfig begins with a folder's config.json.
 func (f *folder) readConfig(dir string) error {
 	data, err := regular.Read(filepath.Join(dir, "config.json"), regular.Text)

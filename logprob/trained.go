@@ -3,9 +3,17 @@ package logprob
 import (
 	"context"
 	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
 
 	"github.com/implicitreward/implicitreward/internal/adapter"
+	"github.com/implicitreward/implicitreward/internal/arch"
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
 )
 
@@ -44,11 +52,10 @@ func writeAdapter(ctx context.Context, from, out string, params []*Param) error 
 		case !slices.Equal(p.Shape, tensors[i].Shape):
 			return fmt.Errorf("tensor %s has shape %v, wanted %v", p.Name, p.Shape, tensors[i].Shape)
 		}
-		t, err := p.tensor()
-		if err != nil {
+		if err := p.check(); err != nil {
 			return err
 		}
-		tensors[i], trained[p.Name] = t, true
+		tensors[i], trained[p.Name] = checkpoint.Float32(p.Name, p.Value, p.Shape...), true
 	}
 	return whole(out, func(part string) error {
 		if err := ctx.Err(); err != nil {
@@ -61,19 +68,185 @@ func writeAdapter(ctx context.Context, from, out string, params []*Param) error 
 	})
 }
 
-// tensor is the param's value, checked.
-func (p *Param) tensor() (checkpoint.Tensor, error) {
+// check tells what is wrong with a param's value.
+func (p *Param) check() error {
 	n := 1
 	for _, size := range p.Shape {
 		n *= size
 	}
 	if n != len(p.Value) {
-		return checkpoint.Tensor{}, fmt.Errorf("tensor %s has %d numbers, wanted %d for shape %v", p.Name, len(p.Value), n, p.Shape)
+		return fmt.Errorf("tensor %s has %d numbers, wanted %d for shape %v", p.Name, len(p.Value), n, p.Shape)
 	}
 	for i, x := range p.Value {
 		if x-x != 0 {
-			return checkpoint.Tensor{}, fmt.Errorf("tensor %s has %g at %d, wanted finite numbers", p.Name, x, i)
+			return fmt.Errorf("tensor %s has %g at %d, wanted finite numbers", p.Name, x, i)
 		}
 	}
-	return checkpoint.Float32(p.Name, p.Value, p.Shape...), nil
+	return nil
+}
+
+// CheckpointOptions change what WriteCheckpoint writes. The zero value is a good default.
+type CheckpointOptions struct {
+	// Classifier makes it a reward model's (ForSequenceClassification with one label): with
+	// score.weight, without a vocabulary head. The score row is that of params, else the base's
+	// own, else drawn by Seed as NewAdapter draws it.
+	Classifier bool
+	Seed       uint64
+}
+
+// WriteCheckpoint writes a checkpoint in float32 of the one in the folder base, with the values
+// of params in the place of its tensors of their names; others stay what they are. transformers
+// loads it: config.json is the base's but for its dtype and, of a classifier, its class, id2label
+// and pad_token_id; tied weights are there once, masks that older releases saved not at all, and
+// the tokenizer's files are copied. The same arguments give the same bytes. The folder out must
+// be new, and appears only when complete.
+//
+// The warnings are doubts that did not stop the work: no tokenizer, no pad token. A name that the
+// checkpoint does not have, another shape, a number that is not finite and a tensor that the
+// class does not have are errors.
+func WriteCheckpoint(ctx context.Context, base, out string, params []*Param, o *CheckpointOptions) (warnings []error, err error) {
+	if o == nil {
+		o = &CheckpointOptions{}
+	}
+	if warnings, err = writeCheckpoint(ctx, base, out, params, o); err != nil {
+		return nil, fmt.Errorf("logprob: write checkpoint %s: %w", out, err)
+	}
+	return warnings, nil
+}
+
+func writeCheckpoint(ctx context.Context, base, out string, params []*Param, o *CheckpointOptions) (warnings []error, err error) {
+	if err := checkNew(out); err != nil {
+		return nil, err
+	}
+	c, err := openPlan(base, o.Classifier)
+	if err != nil {
+		return nil, err
+	}
+	defer c.weights.Close()
+	f := &folder{out: out}
+	if _, err := os.Stat(filepath.Join(base, "tokenizer.json")); err == nil {
+		f.tokenizer = base
+	} else {
+		f.warnings = append(f.warnings, fmt.Errorf("logprob: %s: no tokenizer.json to copy", base))
+	}
+	if err := f.readConfig(base); err != nil {
+		return nil, err
+	}
+	if err := f.setDType(dtypes.Float32); err != nil {
+		return nil, err
+	}
+	if err := c.save(f, params, o); err != nil {
+		return nil, err
+	}
+	if o.Classifier {
+		err = f.classify(c.keys, c.model.Type, 1)
+	} else {
+		f.generation = base
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f.warnings, f.write(ctx)
+}
+
+// save adds the checkpoint's tensors to a folder, with the values of params.
+func (c *plan) save(f *folder, params []*Param, o *CheckpointOptions) error {
+	trained := map[string]*Param{}
+	for _, p := range params {
+		if trained[p.Name] != nil {
+			return fmt.Errorf("tensor %s twice", p.Name)
+		}
+		if err := p.check(); err != nil {
+			return err
+		}
+		trained[p.Name] = p
+	}
+	needed := map[string]bool{}
+	for _, t := range c.model.Tensors() {
+		needed[t.Name] = true
+		if err := c.checkTensor(t); err != nil {
+			return err
+		}
+	}
+	for _, name := range c.weights.Names() {
+		t, _ := c.weights.Get(name)
+		p := trained[name]
+		switch head := slices.Contains(c.model.Names.Head, strings.TrimSuffix(name, ".weight")); {
+		case needed[name]:
+		case o.Classifier && name == "score.weight":
+			continue // below
+		case c.model.Copies[name] != "", o.Classifier && head:
+			continue
+		case c.model.Ignored(name) && c.model.Type != "gemma3":
+			continue // a buffer of older releases, which newer ones warn of
+		case !c.model.Ignored(name):
+			return fmt.Errorf("tensor %s of %s, which the model does not have", name, c.dir)
+		}
+		delete(trained, name)
+		switch {
+		case p != nil && !slices.Equal(p.Shape, t.Shape):
+			return fmt.Errorf("tensor %s has shape %v, wanted %v", name, p.Shape, t.Shape)
+		case p != nil:
+			f.add(c.savedName(name, o), t.Shape, func() ([]float32, error) { return p.Value, nil })
+		case needed[name]:
+			f.add(c.savedName(name, o), t.Shape, func() ([]float32, error) {
+				defer t.Forget()
+				if err := t.CheckFinite(); err != nil {
+					return nil, err
+				}
+				return t.Float32s()
+			})
+		default: // a tower that texts do not pass
+			f.tensors = append(f.tensors, savedTensor{t, func(_ context.Context, w io.Writer) error {
+				_, err := w.Write(t.Raw())
+				return err
+			}})
+		}
+	}
+	if o.Classifier {
+		if err := c.saveScore(f, trained["score.weight"], o.Seed); err != nil {
+			return err
+		}
+		delete(trained, "score.weight")
+	}
+	for _, name := range slices.Sorted(maps.Keys(trained)) {
+		return fmt.Errorf("tensor %s, which %s does not have", name, c.dir)
+	}
+	return nil
+}
+
+// checkTensor holds the checkpoint to a tensor that the model has.
+func (c *plan) checkTensor(want arch.Tensor) error {
+	switch t, ok := c.weights.Get(want.Name); {
+	case !ok:
+		return fmt.Errorf("%s has no tensor %s", c.dir, want.Name)
+	case !slices.Equal(t.Shape, want.Shape):
+		return fmt.Errorf("tensor %s of %s has shape %v, wanted %v by config.json", want.Name, c.dir, t.Shape, want.Shape)
+	default:
+		return t.Usable()
+	}
+}
+
+// saveScore adds a classifier's score row.
+func (c *plan) saveScore(f *folder, p *Param, seed uint64) error {
+	shape := []int{1, c.model.D}
+	if p != nil {
+		if !slices.Equal(p.Shape, shape) {
+			return fmt.Errorf("tensor %s has shape %v, wanted %v", p.Name, p.Shape, shape)
+		}
+		f.add(p.Name, shape, func() ([]float32, error) { return p.Value, nil })
+		return nil
+	}
+	row, err := c.scoreRow(seed)
+	f.add("score.weight", shape, func() ([]float32, error) { return row, nil })
+	return err
+}
+
+// savedName is a tensor's name in a new checkpoint: a classifier's has the names of its class,
+// also where the base's have none before the blocks'.
+func (c *plan) savedName(name string, o *CheckpointOptions) string {
+	if o.Classifier && c.model.Names.Prefix == "" {
+		return c.model.Names.Trunk[0] + name
+	}
+	return name
 }

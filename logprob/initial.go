@@ -1,0 +1,127 @@
+package logprob
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
+	"github.com/implicitreward/implicitreward/internal/checkpoint"
+	"github.com/implicitreward/implicitreward/internal/strictjson"
+)
+
+// NewCheckpoint writes a checkpoint with random weights, float32, of the model that config.json
+// in the folder from describes, with that folder's tokenizer; weights there are not read. They
+// are what transformers' from_config draws from: embeddings and matrices N(0, initializer_range),
+// gpt2's two c_proj N(0, initializer_range / sqrt(2 blocks)), biases 0, norms 1 (0 in gemma's
+// families, which add 1), and the embedding of pad_token_id 0, but in gpt2 and gpt_neox.
+//
+// A tensor's numbers depend on seed, its name and its shape alone. The folder out must be new,
+// and appears only when complete. A multimodal config (gemma3) is an error: its vision tower is
+// not known here.
+func NewCheckpoint(ctx context.Context, from, out string, seed uint64) error {
+	if err := newCheckpoint(ctx, from, out, seed); err != nil {
+		return fmt.Errorf("logprob: new checkpoint of %s: %w", from, err)
+	}
+	return nil
+}
+
+func newCheckpoint(ctx context.Context, from, out string, seed uint64) error {
+	if err := checkNew(out); err != nil {
+		return err
+	}
+	keys, err := checkpoint.ReadConfig(from)
+	if err != nil {
+		return err
+	}
+	// The names of a checkpoint that its class has saved: gpt2's without a head differ.
+	m, err := arch.New(keys, func(name string) bool { return name == "transformer.wte.weight" })
+	if err != nil {
+		return err
+	}
+	if m.Type == "gemma3" {
+		return fmt.Errorf("model_type gemma3, multimodal, wanted a language model alone (gemma3_text)")
+	}
+	first := &initial{m: m, seed: seed}
+	if first.std, err = initializerRange(keys); err == nil {
+		first.pad, err = paddingRow(keys, m)
+	}
+	if err != nil {
+		return err
+	}
+	f := &folder{out: out, generation: from}
+	if _, err := os.Stat(filepath.Join(from, "tokenizer.json")); err == nil {
+		f.tokenizer = from
+	}
+	if err := f.readConfig(from); err != nil {
+		return err
+	}
+	if err := f.setDType(dtypes.Float32); err != nil {
+		return err
+	}
+	tensors := slices.SortedFunc(slices.Values(m.Tensors()), func(a, b arch.Tensor) int { return strings.Compare(a.Name, b.Name) })
+	for _, t := range tensors {
+		f.add(t.Name, t.Shape, func() ([]float32, error) { return first.values(t), nil })
+	}
+	return f.write(ctx)
+}
+
+// initial are a model's first weights.
+type initial struct {
+	m    *arch.Model
+	seed uint64
+	std  float64
+	pad  int // row of the embeddings that is 0; -1 for none
+}
+
+// values are a tensor's.
+func (i *initial) values(t arch.Tensor) []float32 {
+	n := 1
+	for _, size := range t.Shape {
+		n *= size
+	}
+	embedding := t.Name == i.m.Embed.Table.Name
+	switch {
+	case t.Linear, embedding, i.m.Embed.Positions != nil && t.Name == i.m.Embed.Positions.Name:
+		std := i.std
+		if i.m.Type == "gpt2" && strings.HasSuffix(t.Name, ".c_proj.weight") {
+			std /= math.Sqrt(2 * float64(len(i.m.Blocks)))
+		}
+		values := normal(draw(i.seed, t.Name), n, std)
+		if embedding && i.pad >= 0 {
+			clear(values[i.pad*i.m.D : (i.pad+1)*i.m.D])
+		}
+		return values
+	case strings.HasSuffix(t.Name, ".bias"), strings.HasPrefix(i.m.Type, "gemma"):
+		return make([]float32, n)
+	}
+	values := make([]float32, n)
+	for k := range values {
+		values[k] = 1
+	}
+	return values
+}
+
+// paddingRow is the row of the embeddings that begins as 0: torch.nn.Embedding's padding_idx,
+// which counts from the end where it is negative. -1 for none.
+func paddingRow(keys map[string]json.RawMessage, m *arch.Model) (int, error) {
+	raw := keys["pad_token_id"]
+	if strictjson.Null(raw) || m.Type == "gpt2" || m.Type == "gpt_neox" {
+		return -1, nil
+	}
+	var row int
+	if err := json.Unmarshal(raw, &row); err != nil || row < -m.V || row >= m.V {
+		return 0, fmt.Errorf("config.json: pad_token_id is %s, wanted a row of the vocabulary of %d", raw, m.V)
+	}
+	if row < 0 {
+		row += m.V
+	}
+	return row, nil
+}
