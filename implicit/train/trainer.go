@@ -146,7 +146,10 @@ func (t *trainer) resume(s *state) error {
 		}
 		t.model.Update()
 	}
-	t.adamw.step, t.tokens, t.passes, t.evaluated = s.Step, s.Tokens, s.Passes, s.Eval
+	if t.adamw != nil { // of a run that is complete, nothing is loaded
+		t.adamw.step = s.Step
+	}
+	t.tokens, t.passes, t.evaluated = s.Tokens, s.Passes, s.Eval
 	for step := 0; step <= s.Checkpoint; step++ {
 		if t.o.Checkpoints.saves(step, t.steps) {
 			t.saved = append(t.saved, step)
