@@ -27,9 +27,11 @@ type lab struct {
 	date    string
 	args    []string
 	workers int
-	backend compute.Backend
-	stderr  io.Writer
-	mu      sync.Mutex // of stderr
+
+	pretraining, backend compute.Backend
+
+	stderr io.Writer
+	mu     sync.Mutex // of stderr
 
 	words, listed  *lexicon.Corpus  // of agency and communion; of all categories
 	prompts        []lexicon.Prompt // of the paper
@@ -141,11 +143,15 @@ func (l *lab) all(ctx context.Context) error {
 		return err
 	}
 	rest = nil
-	for _, t := range l.runs {
-		rest = append(rest, func(ctx context.Context) error { return l.train(ctx, t) })
-	}
 	for _, b := range l.boosts {
 		rest = append(rest, func(ctx context.Context) error { return l.boost(ctx, b) })
+	}
+	for again := 1; again <= l.o.Repeats; again++ { // so that -resume with fewer repeats can take what there is
+		for _, t := range l.runs {
+			if t.Seed == again {
+				rest = append(rest, func(ctx context.Context) error { return l.train(ctx, t) })
+			}
+		}
 	}
 	if err := l.parallel(ctx, rest); err != nil {
 		return err

@@ -43,14 +43,15 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 	flags := cli.NewFlags("replicate", purpose, examples)
 	l := &lab{stderr: stderr}
 	var resume bool
-	var backend string
+	var backend, baseBackend string
 	flags.StringVar(&l.dir, "out", "", "`folder` to write")
 	flags.BoolVar(&resume, "resume", false, "goes on with a folder that a run with the same flags left")
 	flags.StringVar(&l.date, "date", "", "`date` for the page of results; the machine and the command come with it")
-	flags.StringVar(&backend, "backend", "go", "`backend` that computes: go, which for models so small needs no compiling, xla:cpu or auto")
+	flags.StringVar(&baseBackend, "base-backend", "auto", "`backend` that pretrains: auto, xla:cpu or go")
+	flags.StringVar(&backend, "backend", "go", "`backend` of all else, auto, xla:cpu or go: runs so short are over before XLA has compiled them")
 	flags.IntVar(&l.workers, "workers", 2, "`number` of runs at a time")
 	flags.IntVar(&l.o.Pretraining, "pretraining", 1000, "`steps` of pretraining, of 16 texts each")
-	flags.IntVar(&l.o.Pairs, "pairs", 1024, "`number` of preferences of each source")
+	flags.IntVar(&l.o.Pairs, "pairs", 512, "`number` of preferences of each source")
 	flags.IntVar(&l.o.Seeds, "seeds", 2, "`number` of base models of each family and lean")
 	flags.IntVar(&l.o.Repeats, "repeats", 2, "`number` of reward models of each base and source")
 	if err := flags.Parse(args, stdout); err != nil {
@@ -71,6 +72,13 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 		return err
 	}
 	defer l.backend.Finalize()
+	l.pretraining = l.backend
+	if baseBackend != backend {
+		if l.pretraining, err = cli.CheckedBackend(baseBackend, "f32", stderr); err != nil {
+			return err
+		}
+		defer l.pretraining.Finalize()
+	}
 	if err := l.all(ctx); err != nil {
 		return err
 	}
