@@ -72,7 +72,7 @@ func (o *Options) checkTask() error {
 	case o.Out == "":
 		return errors.New("no Out, wanted a folder to write")
 	case (o.Center != 0 || o.SFT != 0) && o.Task != Reward:
-		return fmt.Errorf("Center and SFT are parts of the loss of reward, and the task is %s", o.Task)
+		return fmt.Errorf("task %s, and Center or SFT, which are parts of the loss of reward", o.Task)
 	case o.SFT > 0 && (o.LoRA == nil || o.Init != ""):
 		return errors.New("GRM's regulariser (SFT) needs the vocabulary head beside the score row: wanted a new adapter, LoRA without Init")
 	}

@@ -9,8 +9,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -264,6 +266,49 @@ func TestRunResumed(t *testing.T) {
 	}
 }
 
+// TestKilledRun is the run that TestKillRun has killed: with TRAIN_KILL_RUN=EVENT,FOLDER.
+func TestKilledRun(t *testing.T) {
+	event, dir, ok := strings.Cut(os.Getenv("TRAIN_KILL_RUN"), ",")
+	if !ok {
+		t.Skip("a part of TestKillRun")
+	}
+	at, err := strconv.Atoi(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := runOptions(t, "llama", DPO)
+	o.Out, o.Resume, o.event = dir, true, killer(at)
+	if _, err := Run(t.Context(), idRows(t, DPO, 10), o); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestKillRun: TestKill of a model with an adapter and dropout, at some of its events.
+func TestKillRun(t *testing.T) {
+	o := runOptions(t, "llama", DPO)
+	events := 0
+	o.event = func(string) { events++ }
+	if _, err := Run(t.Context(), idRows(t, DPO, 10), o); err != nil {
+		t.Fatal(err)
+	}
+	want := contents(t, o.Out)
+	for at := 2; at < events; at += 11 {
+		dir := filepath.Join(t.TempDir(), "run")
+		child := exec.Command(os.Args[0], "-test.run=^TestKilledRun$")
+		child.Env = append(os.Environ(), fmt.Sprintf("TRAIN_KILL_RUN=%d,%s", at, dir))
+		out, err := child.CombinedOutput()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != -1 {
+			t.Fatalf("event %d: the run was not killed: %v: %s", at, err, out)
+		}
+		o.Out, o.Resume, o.event = dir, true, nil
+		if _, err := Run(t.Context(), idRows(t, DPO, 10), o); err != nil {
+			t.Fatalf("event %d: %v", at, err)
+		}
+		compare(t, fmt.Sprint("event ", at), contents(t, dir), want)
+	}
+}
+
 // TestRunRefused: options that do not go together, and rows that the model cannot read.
 func TestRunRefused(t *testing.T) {
 	base := runOptions(t, "llama", Reward)
@@ -276,7 +321,7 @@ func TestRunRefused(t *testing.T) {
 		`schedule "steps"`:                func(o *Options) { o.Schedule = "steps" },
 		"wanted float32 or bfloat16":      func(o *Options) { o.DType = 9 },
 		"lm begins with random weights":   func(o *Options) { o.Task = LM },
-		"Center and SFT are parts":        func(o *Options) { o.Task, o.Center = DPO, 0.1 },
+		"or SFT, which are parts":         func(o *Options) { o.Task, o.Center = DPO, 0.1 },
 		"GRM's regulariser":               func(o *Options) { o.SFT, o.LoRA = 0.1, nil },
 		"rows read for reward":            func(o *Options) { o.Task = SFT },
 		"order: place 1 has row 10":       func(o *Options) { o.Order = []int{0, 10} },
