@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,14 +81,7 @@ func (d *Data) encode(ctx context.Context, tok *tokenize.Tokenizer, o Options) (
 	if (o.Task == Reward || o.Task == DPO) != (d.task == Reward || d.task == DPO) {
 		return nil, total, fmt.Errorf("train: rows read for %s, wanted for %s", d.task, o.Task)
 	}
-	whole := o.Task == Reward && o.SFT == 0 // GRM's regulariser reads the reply
-	enc := encoder{tok: tok, task: o.Task, whole: whole, pairs: o.Task == DPO || o.Task == Reward && !whole, limit: o.MaxTokens, cut: o.Long == "cut", turns: o.Turns}
-	if enc.limit == 0 {
-		enc.limit = 1024
-	}
-	if o.Chat != nil {
-		enc.chat = *o.Chat
-	}
+	enc := newEncoder(tok, &o)
 	done := make([]encoded, len(d.rows))
 	var workers sync.WaitGroup
 	n := runtime.GOMAXPROCS(0)
@@ -141,6 +135,16 @@ type encoded struct {
 	row    row
 	counts Counts
 	err    error
+}
+
+func newEncoder(tok *tokenize.Tokenizer, o *Options) encoder {
+	c := encoder{tok: tok, task: o.Task, limit: cmp.Or(o.MaxTokens, 1024), cut: o.Long == "cut", turns: o.Turns}
+	c.whole = o.Task == Reward && o.SFT == 0 // GRM's regulariser reads the reply
+	c.pairs = o.Task == DPO || o.Task == Reward && !c.whole
+	if o.Chat != nil {
+		c.chat = *o.Chat
+	}
+	return c
 }
 
 // row makes a row tokens.

@@ -12,6 +12,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
@@ -31,7 +32,8 @@ type manifest struct {
 	Held       Counts   `json:"eval_rows"`
 	Checkpoint int      `json:"checkpoint"` // the step of the last one
 	Complete   bool     `json:"complete"`
-	Warnings   []string `json:"warnings"` // at the end
+	Warnings   []string `json:"warnings"`
+	AtEnd      []string `json:"warnings_at_end"` // about what was trained
 }
 
 // settings are all that the numbers of a run depend on: a run that goes on must have the same.
@@ -225,8 +227,11 @@ func (f *folder) open(now *manifest, resume bool) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s != nil {
+		now.Warnings = was.Warnings
+	}
 	if s.complete(now.Settings.Steps) {
-		now.Complete, now.Warnings = true, was.Warnings
+		now.Complete, now.AtEnd = true, was.AtEnd
 	}
 	if err := f.sweep(s); err != nil {
 		return nil, err
@@ -236,7 +241,7 @@ func (f *folder) open(now *manifest, resume bool) (*state, error) {
 
 // warned returns the warnings of a run that is complete.
 func (m *manifest) warned() (all []error) {
-	for _, w := range m.Warnings {
+	for _, w := range slices.Concat(m.Warnings, m.AtEnd) {
 		all = append(all, errors.New(w))
 	}
 	return all

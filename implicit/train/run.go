@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,8 +130,12 @@ func (t *trainer) start(ctx context.Context, dir string) error {
 		return logprob.WriteAdapter(ctx, o.Init, dir, nil)
 	case o.LoRA != nil:
 		return t.newAdapter(ctx, dir, o.Task == Reward)
+	case o.Task == LM:
+		return logprob.NewCheckpoint(ctx, o.Model, dir, o.Seed)
 	}
-	return errors.New("all weights: not yet")
+	warnings, err := logprob.WriteCheckpoint(ctx, cmp.Or(o.Init, o.Model), dir, nil, &logprob.CheckpointOptions{Classifier: o.Task == Reward, Seed: o.Seed})
+	t.doubts = append(t.doubts, warnings...)
+	return err
 }
 
 // newAdapter writes an adapter whose B is zero. It draws the same A for a classifier and for none.
@@ -271,5 +276,6 @@ func (t *trainer) save(ctx context.Context, dir string, params []*logprob.Param)
 	if t.o.LoRA != nil {
 		return logprob.WriteAdapter(ctx, t.folder.checkpoint(0), dir, params)
 	}
-	return errors.New("all weights: not yet")
+	_, err := logprob.WriteCheckpoint(ctx, t.folder.checkpoint(0), dir, params, &logprob.CheckpointOptions{Classifier: t.o.Task == Reward})
+	return err // start has told the warnings
 }

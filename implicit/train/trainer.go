@@ -25,7 +25,7 @@ type trainer struct {
 	initial func(name string) ([]float32, error)
 
 	manifest *manifest
-	doubts   []error        // so far
+	doubts   []error        // before the first step
 	closers  []func() error // what frees what is on the device
 
 	steps     int    // of the whole run
@@ -174,6 +174,8 @@ func (t *trainer) run(ctx context.Context, s *state) (*Summary, error) {
 		if err := t.resume(s); err != nil {
 			return nil, err
 		}
+	} else {
+		t.manifest.Warnings = inWords(t.doubts)
 	}
 	if !s.complete(t.steps) {
 		if err := t.train(ctx); err != nil {
@@ -194,12 +196,18 @@ func (t *trainer) complete() error {
 	if err != nil {
 		return err
 	}
-	for _, doubt := range append(t.doubts, doubts...) {
-		t.manifest.Warnings = append(t.manifest.Warnings, doubt.Error())
-	}
+	t.manifest.AtEnd = inWords(doubts)
 	t.manifest.Complete = true
 	if err := t.describe(); err != nil {
 		return err
 	}
 	return t.folder.saveState(t.state(t.steps), nil, nil)
+}
+
+func inWords(doubts []error) []string {
+	words := []string{}
+	for _, doubt := range doubts {
+		words = append(words, doubt.Error())
+	}
+	return words
 }
