@@ -127,6 +127,81 @@ func TestRunReward(t *testing.T) {
 	}
 }
 
+// TestRunFull: the same of all weights, in a checkpoint by itself.
+func TestRunFull(t *testing.T) {
+	for _, family := range []string{"gpt2", "gemma2"} {
+		o := runOptions(t, family, Reward)
+		o.LoRA, o.LR = nil, 1e-3
+		summary, err := Run(t.Context(), idRows(t, Reward, 10), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := rewardmodel.Load(t.Context(), filepath.Join(o.Out, "checkpoint-6"), &rewardmodel.Options{Model: logprob.Options{Backend: o.Backend}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		rows, _, err := o.Eval.encode(t.Context(), nil, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mean := 0.0
+		for _, r := range rows {
+			for _, text := range r.texts {
+				mean += rewardOf(t, m, text.ids) / float64(2*len(rows))
+			}
+		}
+		near(t, family+": mean reward", *lastEvaluation(t, o.Out).Reward, mean, 1e-5)
+		if len(summary.Warnings) == 0 || !strings.Contains(summary.Warnings[0].Error(), "no tokenizer.json") {
+			t.Errorf("warnings %v", summary.Warnings)
+		}
+		// Going on after the end changes nothing.
+		want := contents(t, o.Out)
+		o.Resume = true
+		again, err := Run(t.Context(), idRows(t, Reward, 10), o)
+		if err != nil || fmt.Sprint(again) != fmt.Sprint(summary) {
+			t.Errorf("once more: %+v, %v, wanted %+v", again, err, summary)
+		}
+		compare(t, "once more", contents(t, o.Out), want)
+	}
+}
+
+// TestRunLM: a model with random weights learns, and another run goes on with what it leaves.
+func TestRunLM(t *testing.T) {
+	o := runOptions(t, "llama", LM)
+	o.LoRA, o.Epochs, o.LR, o.Checkpoints = nil, 10, 5e-3, Cadence{Every: 10}
+	summary, err := Run(t.Context(), idRows(t, LM, 10), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(summary.Checkpoints, []int{0, 10, 20, 30}) {
+		t.Errorf("checkpoints %v", summary.Checkpoints)
+	}
+	log := lines[Record](t, filepath.Join(o.Out, logFile))
+	uniform := math.Log(float64(vocabOf(t, o.Model)))
+	if near(t, "first loss", log[0].Loss, uniform, 0.05); log[29].Loss > 0.7*uniform {
+		t.Errorf("the loss went from %v to %v, wanted less", log[0].Loss, log[29].Loss)
+	}
+	next := runOptions(t, "llama", SFT)
+	next.LoRA, next.Init, next.LR, next.Eval = nil, filepath.Join(o.Out, "checkpoint-30"), 1e-5, nil
+	if _, err := Run(t.Context(), idRows(t, SFT, 10), next); err != nil {
+		t.Fatal(err)
+	}
+	if got := lines[Record](t, filepath.Join(next.Out, logFile))[0].Loss; got > 1.1*log[29].Loss {
+		t.Errorf("the loss of what goes on is %v, of the last step %v", got, log[29].Loss)
+	}
+}
+
+func vocabOf(t *testing.T, dir string) int {
+	t.Helper()
+	m, err := logprob.Load(t.Context(), dir, &logprob.Options{Backend: goBackend(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	return m.VocabSize()
+}
+
 // TestRunDPO: the implicit reward of the adapter that a run leaves is what the run says.
 func TestRunDPO(t *testing.T) {
 	o := runOptions(t, "llama", DPO)

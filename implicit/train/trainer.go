@@ -140,22 +140,23 @@ func (t *trainer) state(step int) state {
 
 // resume goes back to a state that was kept.
 func (t *trainer) resume(s *state) error {
-	if s.Tensors != "" {
-		if err := t.folder.loadState(s, t.params(), t.adamw); err != nil {
-			return fmt.Errorf("state of step %d: %w", s.Step, err)
-		}
-		t.model.Update()
-	}
-	if t.adamw != nil { // of a run that is complete, nothing is loaded
-		t.adamw.step = s.Step
-	}
 	t.tokens, t.passes, t.evaluated = s.Tokens, s.Passes, s.Eval
 	for step := 0; step <= s.Checkpoint; step++ {
 		if t.o.Checkpoints.saves(step, t.steps) {
 			t.saved = append(t.saved, step)
 		}
 	}
-	return t.describe()
+	if err := t.describe(); err != nil || s.complete(t.steps) {
+		return err
+	}
+	t.adamw.step = s.Step
+	if s.Tensors != "" {
+		if err := t.folder.loadState(s, t.params(), t.adamw); err != nil {
+			return fmt.Errorf("state of step %d: %w", s.Step, err)
+		}
+		t.model.Update()
+	}
+	return nil
 }
 
 // plan makes what follows from options and rows.
