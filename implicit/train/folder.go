@@ -27,7 +27,8 @@ const (
 // folder is the folder of a run. What it holds is complete at any moment, or is not what
 // state/state.json, which is written last, says that there is.
 type folder struct {
-	path string
+	path  string
+	claim *os.File // see output.Claim
 	// event, if not nil, is called between changes of the folder: where a test ends the process.
 	event func(what string)
 }

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
+	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/logprob"
@@ -194,37 +195,38 @@ func hashOrder(order []int) string {
 }
 
 // open makes the folder ready, and returns the state to go on from, nil for a run from its
-// beginning.
-func (f *folder) open(now *manifest, resume bool) (*state, error) {
-	entries, err := os.ReadDir(f.path)
-	switch {
+// beginning. It is this process's until close.
+func (f *folder) open(now *manifest, resume bool) (s *state, err error) {
+	switch _, err := os.Stat(f.path); {
 	case errors.Is(err, fs.ErrNotExist):
-		if err := os.MkdirAll(f.path, 0o777); err != nil {
+		if err := os.MkdirAll(filepath.Dir(f.path), 0o777); err != nil {
 			return nil, err
 		}
-		return nil, f.writeJSON(f.join(manifestFile), now)
+		if err := os.Mkdir(f.path, 0o777); err != nil {
+			return nil, err
+		}
 	case err != nil:
 		return nil, err
 	case !resume:
 		return nil, fmt.Errorf("%s exists, wanted a new folder, or to resume", f.path)
+	}
+	if f.claim, err = output.Claim(f.path); err != nil {
+		return nil, err
 	}
 	was, err := f.readManifest()
 	if err != nil {
 		return nil, err
 	}
 	if was == nil {
-		for _, e := range entries {
-			if !strings.HasPrefix(e.Name(), "."+manifestFile+".") {
-				return nil, fmt.Errorf("%s has %s and no %s, wanted the folder of a run", f.path, e.Name(), manifestFile)
-			}
+		if err := f.foreign(); err != nil {
+			return nil, err
 		}
 		return nil, f.writeJSON(f.join(manifestFile), now)
 	}
 	if err := was.Settings.same(now.Settings); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.join(manifestFile), err)
 	}
-	s, err := f.readState()
-	if err != nil {
+	if s, err = f.readState(); err != nil {
 		return nil, err
 	}
 	if s != nil {
@@ -233,10 +235,28 @@ func (f *folder) open(now *manifest, resume bool) (*state, error) {
 	if s.complete(now.Settings.Steps) {
 		now.Complete, now.AtEnd = true, was.AtEnd
 	}
-	if err := f.sweep(s); err != nil {
-		return nil, err
+	return s, f.sweep(s)
+}
+
+// close lets others have the folder.
+func (f *folder) close() {
+	if f.claim != nil {
+		f.claim.Close()
 	}
-	return s, nil
+}
+
+// foreign is an error of a file that no run has written.
+func (f *folder) foreign() error {
+	entries, err := os.ReadDir(f.path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), "."+manifestFile+".") { // what is left of one that was killed
+			return fmt.Errorf("%s has %s and no %s, wanted the folder of a run", f.path, e.Name(), manifestFile)
+		}
+	}
+	return nil
 }
 
 // warned returns the warnings of a run that is complete.

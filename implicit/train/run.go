@@ -33,7 +33,8 @@ type Summary struct {
 //	eval.jsonl     an Evaluation a checkpoint, with Eval
 //	train.json     what was done with what, the last checkpoint, and at the end the warnings
 //	state/         where a run goes on, with Resume, after it was stopped at any moment: it ends
-//	               with the same bytes in all files. At most 50 steps are done again
+//	               with the same bytes in all files. At most 50 steps are done again, and
+//	               Options.Step and Saved told of them once more
 //
 // Each of data's rows is trained on once an epoch. A step's loss is the mean over its rows, of sft
 // and lm over all their trained tokens, whatever is computed at a time. The first update's
@@ -66,6 +67,7 @@ func run(ctx context.Context, data *Data, o Options) (*Summary, error) {
 	if t.manifest.Settings, err = t.settings(ctx); err != nil {
 		return nil, err
 	}
+	defer t.folder.close()
 	s, err := t.folder.open(t.manifest, o.Resume)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
 
 	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
 	"github.com/implicitreward/implicitreward/internal/strictjson"
@@ -338,6 +339,32 @@ func TestRunResumed(t *testing.T) {
 			}
 		}
 		compare(t, string(task), contents(t, o.Out), want)
+	}
+}
+
+// TestRunBFloat16: products in bfloat16 move the first loss a little; what is trained and saved is
+// float32.
+func TestRunBFloat16(t *testing.T) {
+	wide := runOptions(t, "llama", Reward)
+	narrow := wide
+	narrow.Out, narrow.DType = filepath.Join(t.TempDir(), "bf16"), dtypes.BFloat16
+	var first [2]float64
+	for i, o := range []Options{wide, narrow} {
+		if _, err := Run(t.Context(), idRows(t, Reward, 10), o); err != nil {
+			t.Fatal(err)
+		}
+		first[i] = lines[Record](t, filepath.Join(o.Out, logFile))[0].Loss
+	}
+	if d := math.Abs(first[0] - first[1]); d == 0 || d > 0.02 {
+		t.Errorf("the first loss is %v in float32, %v in bfloat16", first[0], first[1])
+	}
+	a, err := os.Stat(filepath.Join(wide.Out, "checkpoint-6", "adapter_model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.Stat(filepath.Join(narrow.Out, "checkpoint-6", "adapter_model.safetensors"))
+	if err != nil || a.Size() != b.Size() {
+		t.Errorf("%v: adapters of %d and %d bytes", err, a.Size(), b.Size())
 	}
 }
 

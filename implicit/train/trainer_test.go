@@ -103,6 +103,7 @@ func fakeRun(ctx context.Context, o Options, event func(string)) (*Summary, erro
 // fakeRun is what Run does around a trainer.
 func (t *trainer) fakeRun(ctx context.Context) (*Summary, error) {
 	m := &manifest{Settings: settings{Steps: t.steps, Task: t.o.Task, LR: t.o.LR, Rows: hashRows(t.samples)}}
+	defer t.folder.close()
 	s, err := t.folder.open(m, t.o.Resume)
 	if err != nil {
 		return nil, err
