@@ -40,6 +40,12 @@
 // says so, texts of at most 192 tokens with a reply that begins before token 128 give the
 // same bits in any batch (TestCompany).
 //
+// # Training
+//
+// NewAdapter and NewCheckpoint write what training begins with, Model.Tune computes a loss's
+// gradients, and WriteAdapter and WriteCheckpoint write what training comes to: folders that Load
+// and WithAdapter read, and peft and transformers as well. Package train is the loop over them.
+//
 // # Where new things go
 //
 // The forward passes are in internal/arch, whose package comment names the place of a dense

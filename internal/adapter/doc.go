@@ -1,9 +1,11 @@
-// Package adapter reads the LoRA adapters that peft writes, adapter_config.json and
+// Package adapter reads and writes LoRA adapters as peft does, adapter_config.json and
 // adapter_model.safetensors, and says what they change of a model:
 //
 //	folder -> Open -> Adapter       the config read strictly, the tensors mapped
 //	Adapter, model -> Apply         arch.Model with sides, and the tensors it needs
-//	Applied -> Merge                the weights of a checkpoint that needs no adapter
+//	Applied -> Merged               the weights of a checkpoint that needs no adapter
+//	Fresh, model -> Write           the adapter that training begins with
+//	Adapter, tensors -> Write       the same adapter with other values
 //
 // It computes what peft 0.21 does for task CAUSAL_LM and SEQ_CLS: LoRA on any linear layer, the
 // vocabulary head among them, DoRA, rslora, patterns of ranks and alphas, biases, and whole
