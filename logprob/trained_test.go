@@ -319,3 +319,33 @@ func TestCheckpointsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestNewAdapterScore: the adapter of a model that has a score row begins with it, and of one with
+// several labels is refused.
+func TestNewAdapterScore(t *testing.T) {
+	dir := t.TempDir()
+	row := &logprob.Param{Name: "score.weight", Shape: []int{1, 32}, Value: make([]float32, 32)}
+	for i := range row.Value {
+		row.Value[i] = float32(i)
+	}
+	const base = "testdata/families/llama-mha"
+	if _, err := logprob.WriteCheckpoint(t.Context(), base, dir+"/rm", []*logprob.Param{row}, &logprob.CheckpointOptions{Classifier: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := logprob.NewAdapter(t.Context(), dir+"/rm", dir+"/adapter", &logprob.AdapterOptions{R: 1, Classifier: true}); err != nil {
+		t.Fatal(err)
+	}
+	var got []float32
+	for _, p := range params(t, dir+"/adapter/adapter_model.safetensors") {
+		if p.Name == "base_model.model.score.weight" {
+			got = p.Value
+		}
+	}
+	if !slices.Equal(got, row.Value) {
+		t.Errorf("the score row is %v, wanted the base's", got)
+	}
+	err := logprob.NewAdapter(t.Context(), "../implicit/rewardmodel/testdata/families/llama-three", dir+"/three", &logprob.AdapterOptions{R: 1, Classifier: true})
+	if err == nil || !strings.Contains(err.Error(), "score.weight has shape [3 ") {
+		t.Errorf("three labels: %v", err)
+	}
+}
