@@ -20,4 +20,9 @@
 // (internal/arch), block by block with what lies between recomputed. Texts of one row share the
 // computation of what they have in common. The same options, data and machine give the same
 // bytes, also after a resumed run, whatever the memory limit.
+//
+// Where all weights are trained, the embedding of a token is trained wherever the token stands.
+// transformers' is not where config.json names the token as pad_token_id (padding_idx of
+// torch.nn.Embedding), so that a chat's <|im_end|>, SmolLM2's padding too, keeps its embedding
+// there, but for what the vocabulary head gives it if the two are tied.
 package train
