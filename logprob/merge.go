@@ -48,7 +48,7 @@ func Merge(ctx context.Context, base, dir, out string, o *MergeOptions) (warning
 	if o == nil {
 		o = &MergeOptions{}
 	}
-	m := &merger{dir: dir, base: base, o: *o, folder: folder{out: out, shard: o.ShardSize, progress: o.Progress}}
+	m := &merger{dir: dir, base: base, o: *o, folder: folder{out: out, rendering: dir, shard: o.ShardSize, progress: o.Progress}}
 	if err := m.merge(ctx); err != nil {
 		return nil, fmt.Errorf("logprob: merge %s+%s: %w", base, dir, err)
 	}

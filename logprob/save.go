@@ -28,10 +28,10 @@ type folder struct {
 	tensors  []savedTensor
 	shard    int64 // bytes of a weights file at most; 0: 5e9
 	progress func(done, total int64)
-	// tokenizer and generation are the folders whose tokenizer and generation_config.json are
-	// copied; "" for none.
-	tokenizer, generation string
-	warnings              []error
+	// tokenizer, generation and rendering are the folders whose tokenizer, generation_config.json
+	// and rendering.json (how a reward model was trained to read texts) are copied; "" for none.
+	tokenizer, generation, rendering string
+	warnings                         []error
 }
 
 // savedTensor is a tensor without data, and what writes its data.
@@ -232,7 +232,11 @@ func (f *folder) fill(ctx context.Context, dir string) (names []string, err erro
 		return nil, err
 	}
 	generation, err := copyFiles(f.generation, dir, "generation_config.json")
-	return slices.Concat(names, []string{"config.json"}, tokenizer, generation), err
+	if err != nil {
+		return nil, err
+	}
+	rendering, err := copyFiles(f.rendering, dir, "rendering.json")
+	return slices.Concat(names, []string{"config.json"}, tokenizer, generation, rendering), err
 }
 
 // replace puts the files in the place of an existing folder's.

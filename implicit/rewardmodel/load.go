@@ -42,16 +42,17 @@ type Options struct {
 
 // Model is a reward model on a device. It is an RM.
 type Model struct {
-	lm     *logprob.Model
-	head   head
-	column int // of the outputs, the reward; -1: the head's own reward
-	norm   normalization
-	o      Options
-	known  known   // by its name
-	way    way     // how it renders
-	pad    int32   // pad_token_id, -1 for none
-	turn   []int32 // what the template writes between the user's message and the reply; only of gated heads
-	doubts []error
+	lm      *logprob.Model
+	head    head
+	column  int // of the outputs, the reward; -1: the head's own reward
+	norm    normalization
+	o       Options
+	known   known   // by its name
+	trained *way    // as its folder says that it was trained; nil if it does not
+	way     way     // how it renders
+	pad     int32   // pad_token_id, -1 for none
+	turn    []int32 // what the template writes between the user's message and the reply; only of gated heads
+	doubts  []error
 }
 
 var _ RM = (*Model)(nil)
@@ -63,6 +64,8 @@ var _ RM = (*Model)(nil)
 // class: linear heads and MLPs (score, v_head, value_head, regression_head, score_head, or
 // what value_head_prefix names), the gated heads of ArmoRM, QRM-Llama and QRM-Gemma, and
 // URM's. Every tensor is used, or the error names it.
+//
+// A model that package train trained reads texts as it did then: see Trained.
 //
 // A folder without tokenizer.json loads too, unless its head has a gate, and scores token ids.
 func Load(ctx context.Context, name string, o *Options) (*Model, error) {
@@ -108,6 +111,7 @@ func (m *Model) open(ctx context.Context, name string) (dir string, err error) {
 }
 
 func (m *Model) load(name, dir string) error {
+	chosen := m.o.Chat != nil || m.o.Template != nil
 	if err := m.options(); err != nil {
 		return err
 	}
@@ -124,6 +128,13 @@ func (m *Model) load(name, dir string) error {
 	if adapter := m.o.Model.Adapter; adapter != "" { // the adapter's authors made the reward model
 		_, name = logprob.SplitAdapter(name)
 		dir = adapter
+	}
+	trained, err := readTrained(dir)
+	if err == nil && trained != nil {
+		err = m.asTrained(trained, chosen)
+	}
+	if err != nil {
+		return err
 	}
 	m.known = knownModel(name, dir)
 	m.known.label(m.head.facts())

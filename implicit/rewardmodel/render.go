@@ -127,6 +127,8 @@ func (m *Model) render() error {
 	switch {
 	case m.o.Chat.BOS != tokenize.BOSAuto:
 		m.way = way{bos: m.o.Chat.BOS, why: "as chosen"}
+	case m.trained != nil:
+		m.way = *m.trained
 	case m.o.Raw:
 		m.way = way{why: "plain text begins as the tokenizer begins it"}
 	case m.known.why != "":
@@ -158,6 +160,9 @@ func (m *Model) render() error {
 func (m *Model) Reading(raw bool, chat *tokenize.ChatOptions) (*Model, error) {
 	other := *m
 	other.o.Raw, other.o.Ended = raw, raw && m.o.Ended
+	if raw != m.o.Raw {
+		other.trained = nil
+	}
 	if chat != nil {
 		options := *chat
 		other.o.Chat = &options
@@ -203,9 +208,10 @@ func (m *Model) Encode(it implicit.Item) (tokenize.Encoded, error) {
 	}
 	if m.o.Raw {
 		it.EndTurn = false
-		text, err = implicit.RawBOS(m.lm, m.way.bos).Encode(it)
-		if err == nil && m.o.Ended {
-			text, err = m.Tokenizer().Ended(it.Conversation()[0].Content, it.Reply, m.way.bos)
+		if c := it.Conversation(); m.o.Ended && len(c) == 1 && c[0].Role == "user" && len(c[0].Extra) == 0 {
+			text, err = m.Tokenizer().Ended(c[0].Content, it.Reply, m.way.bos)
+		} else { // or the error of a conversation
+			text, err = implicit.RawBOS(m.lm, m.way.bos).Encode(it)
 		}
 	} else {
 		chat := *m.o.Chat

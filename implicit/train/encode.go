@@ -11,6 +11,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -116,6 +117,16 @@ func (d *Data) encode(ctx context.Context, tok *tokenize.Tokenizer, o Options) (
 		return nil, total, fmt.Errorf("train: no row of %d is left: %d are longer than %d tokens, %d refused", len(d.rows), total.Long, enc.limit, total.Refused)
 	}
 	return rows, total, nil
+}
+
+// trained says how o has the texts of a reward model rendered; nil for rows of token ids.
+func (d *Data) trained(o Options) (*rewardmodel.Trained, error) {
+	first := &d.rows[0]
+	if first.kind == ids {
+		return nil, nil
+	}
+	t, err := rewardmodel.NewTrained(first.kind == plain && !o.Turns, o.Chat)
+	return &t, err
 }
 
 // encoder makes rows tokens.

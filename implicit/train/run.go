@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
@@ -58,6 +59,11 @@ func run(ctx context.Context, data *Data, o Options) (*Summary, error) {
 	o.rows = data.Len()
 	t := &trainer{o: o, folder: &folder{path: o.Out, event: o.event}, manifest: &manifest{Model: o.Model, Init: o.Init}}
 	t.write, t.initial = t.save, t.first
+	if o.Task == Reward {
+		if t.trained, err = data.trained(o); err != nil {
+			return nil, err
+		}
+	}
 	if err := t.read(ctx, data); err != nil {
 		return nil, err
 	}
@@ -74,7 +80,7 @@ func run(ctx context.Context, data *Data, o Options) (*Summary, error) {
 	}
 	if s == nil {
 		dir := t.folder.checkpoint(0)
-		if err := t.folder.writeFolder(dir, func() error { return t.start(ctx, dir) }); err != nil {
+		if err := t.folder.writeFolder(dir, func() error { return errors.Join(t.start(ctx, dir), t.record(dir)) }); err != nil {
 			return nil, fmt.Errorf("checkpoint 0: %w", err)
 		}
 	}
@@ -271,6 +277,15 @@ func (t *trainer) first(name string) ([]float32, error) {
 	}
 	values, err := tensor.Float32s()
 	return slices.Clone(values), err
+}
+
+// record writes how a reward model's texts were rendered beside its weights, for package
+// rewardmodel to read texts so.
+func (t *trainer) record(dir string) error {
+	if t.trained == nil {
+		return nil
+	}
+	return t.folder.writeJSON(filepath.Join(dir, rewardmodel.TrainedFile), t.trained)
 }
 
 // save writes a checkpoint into a new folder.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -21,6 +22,8 @@ type trainer struct {
 	folder    *folder
 	// write writes a checkpoint into a new folder.
 	write func(ctx context.Context, dir string, params []*logprob.Param) error
+	// trained is how the texts of a reward model are rendered; nil for rows of token ids.
+	trained *rewardmodel.Trained
 	// initial is a parameter's value at step 0.
 	initial func(name string) ([]float32, error)
 
@@ -85,7 +88,7 @@ func (t *trainer) after(ctx context.Context, step int) error {
 func (t *trainer) checkpoint(ctx context.Context, step int) error {
 	dir := t.folder.checkpoint(step)
 	if step > 0 { // that of step 0 is where the run began
-		if err := t.folder.writeFolder(dir, func() error { return t.write(ctx, dir, t.params()) }); err != nil {
+		if err := t.folder.writeFolder(dir, func() error { return errors.Join(t.write(ctx, dir, t.params()), t.record(dir)) }); err != nil {
 			return fmt.Errorf("checkpoint %d: %w", step, err)
 		}
 	}

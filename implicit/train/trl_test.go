@@ -38,6 +38,9 @@ func trlCases(t testing.TB) (cases []trlCase) {
 
 // tokenizers loads the test tokenizers.
 func tokenizers(t testing.TB) func(name string) *tokenize.Tokenizer {
+	if !tokenize.Available {
+		t.Skip("needs the Rust tokenizers")
+	}
 	loaded := map[string]*tokenize.Tokenizer{}
 	return func(name string) *tokenize.Tokenizer {
 		t.Helper()
