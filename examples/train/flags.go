@@ -18,12 +18,13 @@ import (
 // folders.
 type flags struct {
 	train.Options
-	model, init         string
-	file, eval, order   string
-	selection           train.Select
-	corpus, prompts, as string
-	models              cli.ModelFlags
-	aboutChats          string // a flag that is given and is about chats
+	model, init       string
+	file, eval, order string
+	selection         train.Select
+	corpus, prompts   string
+	as, measure       string
+	models            cli.ModelFlags
+	aboutChats        string // a flag that is given and is about chats
 
 	data *train.Data
 }
@@ -62,6 +63,7 @@ func parse(args []string, stdout io.Writer) (*flags, error) {
 	f.StringVar(&o.models.Memory, "memory", "", "`size` that weights and buffers may take on the device, such as 2GiB: a larger model is read block by block; default: what the machine has")
 	f.StringVar(&o.corpus, "corpus", "", "`file` of words, as score takes, to score at every checkpoint")
 	f.StringVar(&o.prompts, "prompts", "paper", "`prompts` of -corpus, as score takes")
+	f.StringVar(&o.measure, "measure", "", "`measure` of the words of -corpus, as score has them: of reward exact (the word in lower case), best or mean; else pooled, ended, exact or paper; default: exact, else pooled")
 	f.StringVar(&o.as, "as", "", "`rendering` of the prompts of -corpus: chat, raw, or ended, raw with an EOS at the end; default: as the rows of -data are read")
 	o.models.RegisterTexts(f)
 	if err := f.Parse(args, stdout); err != nil {
@@ -151,7 +153,7 @@ func (o *flags) together(f *cli.Flags) error {
 		{o.Task == train.Reward, []string{"center", "sft"}, "wanted it with -task reward"},
 		{o.LoRA != nil && o.init == "", []string{"sft"}, "wanted it with a new adapter, without -full and -init: the score row is trained beside the vocabulary head"},
 		{o.Task != train.LM, []string{"corpus"}, "lm has no model that training began with, wanted score -tuned with -base"},
-		{o.corpus != "", []string{"prompts", "as"}, "wanted it with -corpus, whose words follow the prompts"},
+		{o.corpus != "", []string{"prompts", "as", "measure"}, "wanted it with -corpus, whose words follow the prompts"},
 		{f.Given("steps") == "", []string{"epochs"}, "-steps is given too, wanted one of them"},
 	} {
 		if name := f.Given(of.names...); name != "" && !of.ok {

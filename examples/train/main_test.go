@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"io/fs"
@@ -14,8 +15,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/demo"
+	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
@@ -166,22 +169,29 @@ func scored(t *testing.T, model, as, pairs string) (accuracy, margin float64) {
 	return math.Round(accuracy*n) / n, margin
 }
 
-// TestTexts: rows of texts are trained, and words scored, as texts that an EOS ends; the base
-// model needs no chat template.
+// TestTexts: rows of texts are trained, and words scored, as texts that an EOS ends, with an
+// adapter and with all weights; the base model needs no chat template.
 func TestTexts(t *testing.T) {
 	base, _ := demonstration(t, "gemma2")
-	done(t, "-task", "reward", "-model", base, "-data", "pairs.jsonl", "-eval", "held.jsonl", "-out", "rm",
-		"-steps", "4", "-lr", "1e-3", "-checkpoints", "none", "-corpus", "words.csv", "-prompts", "one.json")
-	held, err := records("rm/eval.jsonl")
-	if err != nil || len(held) != 2 {
-		t.Fatalf("%v, %v", held, err)
-	}
-	accuracy, margin := scored(t, base+"+rm/checkpoint-4", "ended", "held.jsonl")
-	if last := held[1]; accuracy != *last.Accuracy || math.Abs(margin-*last.Margin) > 1e-4 {
-		t.Errorf("the saved checkpoint has accuracy %v and margin %v, held-out rows %v and %v", accuracy, margin, *last.Accuracy, *last.Margin)
-	}
-	if b, err := os.ReadFile("rm/words/best.csv.meta.json"); err != nil || !strings.Contains(string(b), `"rendering": "ended"`) {
-		t.Errorf("%s, %v, wanted the rendering", b, err)
+	for model, args := range map[string][]string{base + "+rm/checkpoint-3": nil, "full/checkpoint-3": {"-full", "-out", "full"}} {
+		done(t, append([]string{"-task", "reward", "-model", base, "-data", "pairs.jsonl", "-eval", "held.jsonl", "-out", "rm",
+			"-steps", "3", "-batch", "8", "-lr", "1e-3", "-checkpoints", "none", "-corpus", "words.csv", "-prompts", "one.json"}, args...)...)
+		_, dir := logprob.SplitAdapter(model)
+		dir = filepath.Dir(cmp.Or(dir, model))
+		held, err := records(dir + "/eval.jsonl")
+		if err != nil || len(held) != 2 {
+			t.Fatalf("%v, %v", held, err)
+		}
+		accuracy, margin := scored(t, model, "ended", "held.jsonl")
+		if last := held[1]; accuracy != *last.Accuracy || math.Abs(margin-*last.Margin) > 1e-4 || last.Loss == held[0].Loss {
+			t.Errorf("%s has accuracy %v and margin %v, held-out rows %+v, %v and %v", model, accuracy, margin, last, *last.Accuracy, *last.Margin)
+		}
+		if b, err := os.ReadFile(dir + "/words/best.csv.meta.json"); err != nil || !strings.Contains(string(b), `"rendering": "ended"`) {
+			t.Errorf("%s, %v, wanted the rendering", b, err)
+		}
+		if _, values := series(t, dir+"/words/best.csv"); len(values) != 32 || values["love"][0] == values["love"][1] {
+			t.Errorf("%s: %v", model, values)
+		}
 	}
 }
 
@@ -197,8 +207,8 @@ func TestNoBOS(t *testing.T) {
 	}
 }
 
-// TestPolicies: a policy that is trained for communion implies rewards for it: of nothing at
-// first, exactly.
+// TestPolicies: policies imply rewards for words, of nothing at first, exactly. That of dpo has
+// the margin on held-out pairs that the library gives the saved checkpoint's whole messages.
 func TestPolicies(t *testing.T) {
 	base, tuned := demonstration(t, "llama")
 	var texts strings.Builder
@@ -209,23 +219,67 @@ func TestPolicies(t *testing.T) {
 	}
 	write(t, "texts.jsonl", texts.String())
 	for _, args := range [][]string{
-		{"-task", "dpo", "-model", tuned, "-data", "pairs.jsonl", "-turns", "-lr", "1e-2", "-steps", "12"},
-		{"-task", "sft", "-model", base, "-data", "texts.jsonl", "-lr", "1e-2", "-steps", "12", "-batch", "8"},
+		{"-task", "dpo", "-model", tuned, "-data", "pairs.jsonl", "-turns", "-eval", "held.jsonl", "-lr", "5e-3", "-steps", "8", "-measure", "ended"},
+		{"-task", "sft", "-model", base, "-data", "texts.jsonl", "-lr", "1e-2", "-steps", "8"},
 	} {
 		out := args[1]
-		done(t, append(args, "-out", out, "-checkpoints", "none", "-corpus", "words.csv", "-prompts", "one.json")...)
+		done(t, append(args, "-out", out, "-batch", "8", "-checkpoints", "none", "-corpus", "words.csv", "-prompts", "one.json")...)
 		header, values := series(t, out+"/words/best.csv")
-		if !slices.Equal(header, []string{"token_decoded", "step-0", "step-12"}) || len(values) != 32 {
+		if !slices.Equal(header, []string{"token_decoded", "step-0", "step-8"}) || len(values) != 32 {
 			t.Errorf("%s: %v, %d words", out, header, len(values))
 		}
 		for word, v := range values {
-			if v[0] != 0 {
-				t.Errorf("%s: %s has the reward %v before any step, wanted 0", out, word, v[0])
+			if v[0] != 0 || v[1] == 0 {
+				t.Errorf("%s: %s has the reward %v before any step and %v after them, wanted 0 and another", out, word, v[0], v[1])
 			}
 		}
-		if p := preferred(values); !(p[1] > 0.01) {
-			t.Errorf("%s: words of communion lie over the others by %v, wanted more", out, p)
+		if p := preferred(values); out == "sft" && !(p[1] > 0.01) {
+			t.Errorf("words of communion lie over the others by %v, wanted more", p)
 		}
+	}
+	held, err := records("dpo/eval.jsonl")
+	if err != nil || len(held) != 2 {
+		t.Fatalf("%v, %v", held, err)
+	}
+	flags := cli.PairFlags{Tuned: tuned + "+dpo/checkpoint-8", Base: tuned, TunedAs: "chat", BaseAs: "chat", Beta: 0.1, ModelFlags: cli.ModelFlags{DType: "f32", Backend: "go"}}
+	loader, err := flags.Loader(os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer loader.Close()
+	pair, err := flags.Load(t.Context(), loader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	items := pairItems(t, "held.jsonl")
+	for i := range items {
+		items[i].EndTurn = true
+	}
+	margin, sign := 0., 2./float64(len(items))
+	for r, err := range implicit.Rewards(t.Context(), pair.Policies(), slices.Values(items)) {
+		if err != nil || r.Err != nil {
+			t.Fatal(err, r.Err)
+		}
+		margin += sign * r.Value()
+		sign = -sign
+	}
+	if want := *held[1].Margin; math.Abs(margin-want) > 1e-4 || !(want > 0.1) {
+		t.Errorf("the saved checkpoint has the margin %v, held-out rows %v", margin, want)
+	}
+}
+
+// TestLM: a model is trained from random weights, whose loss is about the logarithm of the
+// vocabulary's size at first, and falls.
+func TestLM(t *testing.T) {
+	base, _ := demonstration(t, "llama")
+	write(t, "corpus.jsonl", strings.Repeat(`{"text": "The best thing ever is love, and the worst thing ever is fog."}`+"\n", 20))
+	stdout, _ := done(t, "-task", "lm", "-model", base, "-data", "corpus.jsonl", "-out", "lm", "-steps", "20", "-batch", "4", "-lr", "1e-2", "-checkpoints", "none")
+	log, err := records("lm/log.jsonl")
+	if err != nil || len(log) != 20 || !(log[0].Loss > 4) || !(log[19].Loss < log[0].Loss/2) || log[0].Accuracy != nil {
+		t.Errorf("%v, %v", log, err)
+	}
+	if !strings.Contains(stdout, "trained: all weights\n") {
+		t.Errorf("said %s", stdout)
 	}
 }
 
@@ -356,6 +410,8 @@ func TestWrongData(t *testing.T) {
 		{[]string{"-corpus", "none.csv"}, "none.csv: no such file", 1},
 		{[]string{"-corpus", "words.csv", "-prompts", "names.json"}, `prompt "a/b": its scores are a file of that name, wanted a name without / \ : and a dot at the beginning`, 2},
 		{[]string{"-corpus", "words.csv", "-as", "chat"}, base + " has no chat template, wanted -template, or rows of texts", 1},
+		{[]string{"-corpus", "words.csv", "-measure", "pooled"}, `-measure: words: measure "pooled", wanted exact, best or mean`, 2},
+		{[]string{"-task", "dpo", "-corpus", "words.csv", "-measure", "pooled,exact"}, "-measure pooled,exact, wanted one", 2},
 		{[]string{"-lora-targets", "no_proj"}, "no_proj", 1},
 		{[]string{"-backend", "tpu"}, `-backend "tpu", wanted auto, xla:cpu, xla:cuda or go`, 2},
 	} {

@@ -44,6 +44,9 @@ func (o *flags) readWords(ctx context.Context, stdin io.Reader, stderr io.Writer
 	if o.Task == train.Reward {
 		v.meta.Forms, v.meta.Measure = []lexicon.Form{"{lower}"}, string(words.ExactForm)
 	}
+	if err := v.choose(o.measure); err != nil {
+		return nil, err
+	}
 	if v.after, err = cli.Prompts(ctx, o.prompts, stdin); err != nil {
 		return nil, err
 	}
@@ -99,6 +102,29 @@ func (v *values) score(ctx context.Context, stderr io.Writer) (err error) {
 	return v.loader.DiscardJournal()
 }
 
+// choose reads the flag -measure: of a reward model measures of all forms but exact, which is of
+// one.
+func (v *values) choose(name string) error {
+	var err error
+	switch {
+	case name == "":
+		return nil
+	case strings.Contains(name, ","):
+		return cli.Usagef("-measure %s, wanted one", name)
+	case v.Task == train.Reward:
+		if _, err = words.ParseScoreMeasures(name); err == nil && name != string(words.ExactForm) {
+			v.meta.Forms = lexicon.AllForms()
+		}
+	default:
+		_, err = words.ParseMeasures(name)
+	}
+	if err != nil {
+		return cli.Usagef("-measure: %v", err)
+	}
+	v.meta.Measure = name
+	return nil
+}
+
 // once is a writer of lines about checkpoints that writes what is said of one alone.
 type once struct {
 	w    io.Writer
@@ -149,7 +175,7 @@ func (v *values) complete() bool {
 		if _, err := os.Stat(v.path(p)); err != nil || table.ReadMeta(v.path(p), &there) != nil {
 			return false
 		}
-		if there.Prompt != p || there.Corpus != v.hash || !slices.Equal(there.Steps, v.meta.Steps) {
+		if there.Prompt != p || there.Measure != v.meta.Measure || there.Corpus != v.hash || !slices.Equal(there.Steps, v.meta.Steps) {
 			return false
 		}
 	}
@@ -177,7 +203,7 @@ func (v *values) addRM(ctx context.Context, dir string, step int) error {
 	v.meta.RM = append(v.meta.RM, meta)
 	progress := v.progress(step, 1)
 	defer progress.Done()
-	scored := words.Scores(ctx, rm, v.corpus, v.after, &words.ScoreOptions{Forms: v.meta.Forms, Progress: progress.SetItems})
+	scored := words.Scores(ctx, rm, v.corpus, v.after, &words.ScoreOptions{Forms: v.meta.Forms, Measures: []words.ScoreMeasure{words.ScoreMeasure(v.meta.Measure)}, Progress: progress.SetItems})
 	byPrompt, err := split(scored, func(w words.ScoredWord) string { v.coverage.AddScored(w); return w.PromptName })
 	if err != nil {
 		return err

@@ -26,6 +26,9 @@ var values = map[string][]string{
 	"completion": {"bash", "zsh", "fish"},
 	"log":        {"text", "json", "none"},
 	"compat":     {"paper"},
+	"task":       {"reward", "dpo", "sft", "lm"},
+	"schedule":   {"constant", "linear", "cosine"},
+	"long":       {"drop", "cut"},
 }
 
 func (f *Flags) options() []option {
