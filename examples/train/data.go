@@ -96,8 +96,7 @@ func (o *flags) rendering(stderr io.Writer) error {
 		}
 	}
 	if chats && o.Task == train.Reward && o.Chat.BOS == tokenize.BOSAuto && beginsPlain(t, o.Chat) {
-		o.models.BOS = "none" // for the words, which a reward model of which nothing is known reads after a BOS
-		fmt.Fprintln(stderr, "the chat template writes no BOS: rows are trained without it, as TRL does, and score -rm wants -bos none with this reward model (or -bos add here)")
+		fmt.Fprintln(stderr, "the chat template writes no BOS: rows are trained without it, as TRL does, and the reward model is scored without it (-bos add trains with one)")
 	}
 	return nil
 }

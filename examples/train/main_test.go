@@ -202,7 +202,7 @@ func TestNoBOS(t *testing.T) {
 	write(t, "plain.jinja", "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
 	_, stderr := done(t, "-task", "reward", "-model", tuned, "-template", "plain.jinja", "-data", "pairs.jsonl", "-eval", "held.jsonl", "-turns", "-out", "rm",
 		"-steps", "1", "-batch", "2", "-lora-r", "2", "-checkpoints", "none", "-corpus", "words.csv", "-prompts", "one.json")
-	if !strings.HasPrefix(stderr, "the chat template writes no BOS: rows are trained without it") || !strings.Contains(stderr, "chat, BOS none (as chosen)") {
+	if !strings.HasPrefix(stderr, "the chat template writes no BOS: rows are trained without it") || !strings.Contains(stderr, "chat, BOS auto (as it was trained: rendering.json)") {
 		t.Errorf("said %s", stderr)
 	}
 }
