@@ -77,6 +77,8 @@ type Options struct {
 
 	// Step, if not nil, is told of every step; Saved of every checkpoint, once its folder is
 	// complete: a folder that rewardmodel.Load or logprob.Load takes, an adapter's beside Model.
+	// A run that goes on tells again of what was done after the state that it goes on from. An
+	// error of Saved ends the run.
 	Step  func(Record)
 	Saved func(step int, dir string) error
 }
