@@ -18,13 +18,13 @@ mkdir -p .deps
 tmp=$(mktemp -d .deps/making.XXXXXX)
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
-echo "peers: setting up Python in $venv: torch, transformers, lm-eval, minicons (3 GB to fetch) ..."
+echo "peers: setting up Python in $venv: torch, transformers, lm-eval, minicons, trl (3 GB to fetch) ..."
 rm -rf $venv
 $python -m venv $venv >"$tmp/log" 2>&1 ||
 	die "Python's venv module is missing: install it (Debian, Ubuntu: apt install python3-venv) and run make bench again."
 # word2number is published as source only.
 $venv/bin/python -m pip --disable-pip-version-check --quiet --retries 1 install --no-cache-dir --no-deps -r setup/peers.txt >"$tmp/log" 2>&1 ||
 	die "pip could not install the programs to compare with ($(grep -m 1 ERROR "$tmp/log")): go online and run make bench again."
-$venv/bin/python -c 'import torch, transformers, lm_eval.models.huggingface, minicons.scorer' 2>"$tmp/log" ||
+$venv/bin/python -c 'import torch, transformers, lm_eval.models.huggingface, minicons.scorer; from trl import RewardTrainer' 2>"$tmp/log" ||
 	die "the programs to compare with do not start: $(tail -n 1 "$tmp/log")"
 cp setup/peers.txt $venv/made

@@ -32,6 +32,7 @@ type timing struct {
 	encode  []float64 // what ours spent making tokens
 	others  float64   // processors that others used in a counted round, at most
 	numbers []float32 // of the last run
+	peak    int64     // most resident memory, bytes; 0 where there is no /proc
 }
 
 // best and median are of the seconds that one item takes.
@@ -87,6 +88,9 @@ func (c *contest) hold(ctx context.Context, n int, dir string, stderr io.Writer)
 			all[i].encode = append(all[i].encode, r.answers[i].Encode)
 			all[i].others = max(all[i].others, r.others)
 		}
+	}
+	for i, pid := range pids {
+		all[i].peak, _ = memory(pid)
 	}
 	return all, collectNumbers(workers, all, dir)
 }

@@ -1,6 +1,6 @@
 // Bench measures this library side by side with the programs that do the same work:
-// transformers, lm-eval and minicons, each in a process of its own with its model
-// loaded, taking turns (contest.go, peers/). It compares their numbers, too
+// transformers, lm-eval, minicons and trl, each in a process of its own with its model
+// loaded, taking turns (contest.go, train.go, peers/). It compares their numbers, too
 // (compare.go): a disagreement is reported and makes bench fail. It also times the
 // programs of bin/ as whole processes (programs.go), and with -big a model that is larger
 // than the memory it is given (big.go).
@@ -58,6 +58,7 @@ var parts = []struct {
 	{"corpus", (*bench).corpus},
 	{"reward", (*bench).rewards},
 	{"long", (*bench).long},
+	{"train", (*bench).trained},
 	{"whole", (*bench).wholeProcesses},
 	{"serve", (*bench).served},
 	{"big", (*bench).big},
@@ -66,6 +67,9 @@ var parts = []struct {
 func start(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) error {
 	if len(args) > 0 && args[0] == "work" {
 		return runWork(ctx, stdin, stdout, args[1:])
+	}
+	if len(args) > 0 && args[0] == "train" {
+		return runTrain(ctx, stdin, stdout, args[1:])
 	}
 	if len(args) == 2 && args[0] == "first" {
 		return runFirst(ctx, stdout, args[1])
@@ -78,7 +82,7 @@ func start(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args 
 	f.DurationVar(&b.loadFor, "load", 2*time.Minute, "`time` for which the server is under load")
 	date := f.String("date", "", "`date` for the heading")
 	big := f.Bool("big", false, "also run 3 billion random parameters, which are written to .deps/models (6 GB), in 1 GiB")
-	only := f.String("only", "", "`parts` to run, with commas between them: programs, next, corpus, reward, long, whole, serve, big")
+	only := f.String("only", "", "`parts` to run, with commas between them: programs, next, corpus, reward, long, train, whole, serve, big")
 	out := f.String("o", "", "`file` that the results also go to")
 	if err := f.Parse(args, stdout); err != nil {
 		return err
@@ -150,7 +154,7 @@ func choose(only string, big bool) ([]string, error) {
 // prepare looks for what the parts need and makes the task.
 func (b *bench) prepare() (err error) {
 	if _, err := os.Stat(b.python); err != nil {
-		b.leftOut("transformers, lm-eval and minicons: there is no %s (setup/peers.sh makes it)", b.python)
+		b.leftOut("transformers, lm-eval, minicons and trl: there is no %s (setup/peers.sh makes it)", b.python)
 		b.python = ""
 	}
 	if _, err := os.Stat(b.model); err != nil {
