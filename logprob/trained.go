@@ -151,15 +151,9 @@ func writeCheckpoint(ctx context.Context, base, out string, params []*Param, o *
 
 // save adds the checkpoint's tensors to a folder, with the values of params.
 func (c *plan) save(f *folder, params []*Param, o *CheckpointOptions) error {
-	trained := map[string]*Param{}
-	for _, p := range params {
-		if trained[p.Name] != nil {
-			return fmt.Errorf("tensor %s twice", p.Name)
-		}
-		if err := p.check(); err != nil {
-			return err
-		}
-		trained[p.Name] = p
+	trained, err := byName(params)
+	if err != nil {
+		return err
 	}
 	needed := map[string]bool{}
 	for _, t := range c.model.Tensors() {
@@ -189,13 +183,7 @@ func (c *plan) save(f *folder, params []*Param, o *CheckpointOptions) error {
 		case p != nil:
 			f.add(c.savedName(name, o), t.Shape, func() ([]float32, error) { return p.Value, nil })
 		case needed[name]:
-			f.add(c.savedName(name, o), t.Shape, func() ([]float32, error) {
-				defer t.Forget()
-				if err := t.CheckFinite(); err != nil {
-					return nil, err
-				}
-				return t.Float32s()
-			})
+			f.add(c.savedName(name, o), t.Shape, func() ([]float32, error) { return finiteFloats(t) })
 		default: // a tower that texts do not pass
 			f.tensors = append(f.tensors, savedTensor{t, func(_ context.Context, w io.Writer) error {
 				_, err := w.Write(t.Raw())
@@ -225,6 +213,30 @@ func (c *plan) checkTensor(want arch.Tensor) error {
 	default:
 		return t.Usable()
 	}
+}
+
+// finiteFloats are a tensor's numbers, which it need not keep in memory.
+func finiteFloats(t checkpoint.Tensor) ([]float32, error) {
+	defer t.Forget()
+	if err := t.CheckFinite(); err != nil {
+		return nil, err
+	}
+	return t.Float32s()
+}
+
+// byName are params by their names, checked.
+func byName(params []*Param) (map[string]*Param, error) {
+	all := map[string]*Param{}
+	for _, p := range params {
+		if all[p.Name] != nil {
+			return nil, fmt.Errorf("tensor %s twice", p.Name)
+		}
+		if err := p.check(); err != nil {
+			return nil, err
+		}
+		all[p.Name] = p
+	}
+	return all, nil
 }
 
 // saveScore adds a classifier's score row.
