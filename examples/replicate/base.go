@@ -39,7 +39,6 @@ func (l *lab) pretrain(ctx context.Context, b *base) error {
 		_, err = train.Run(ctx, data, train.Options{
 			Task: train.LM, Model: l.path("families", b.Family), Out: l.path("bases", b.name()), Resume: true,
 			LR: rates[b.Family], Warmup: 0.03, Steps: l.o.Pretraining, Seed: uint64(b.Seed), Backend: l.pretraining,
-			Step: func(r train.Record) { b.Loss = r.Loss },
 		})
 		if err != nil {
 			return err

@@ -38,6 +38,9 @@ func (l *lab) training() *plot.Figure {
 					}
 				}
 			}
+			if n == 0 {
+				continue
+			}
 			for _, line := range lines {
 				for i := range line.Y {
 					line.Y[i] /= n
@@ -45,7 +48,9 @@ func (l *lab) training() *plot.Figure {
 				facet.Lines = append(facet.Lines, line)
 			}
 		}
-		chart.Facets = append(chart.Facets, facet)
+		if len(facet.Lines) > 0 {
+			chart.Facets = append(chart.Facets, facet)
+		}
 	}
 	return &plot.Figure{Title: "Ranks of value words while reward models learn helpfulness", Chart: chart,
 		Caption: fmt.Sprintf("Mean rank of 16 words each after the prompt greatest_ever_one, 1 the most rewarded. A line: a base model of its own pretraining, mean of %d reward models; %d pairs of helpfulness, which name none of the words.",

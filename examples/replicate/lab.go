@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -39,6 +41,7 @@ type lab struct {
 	runs           []*trained
 	boosts         []*boosted
 	done, expected int
+	missing        string // what the page says of models that were not made
 }
 
 // random is the lean of weights that nothing was taught.
@@ -52,7 +55,6 @@ type base struct {
 	Seed   int
 
 	Words lean // of the words' log-probabilities as the answer to a prompt
-	Loss  float64
 }
 
 func (b *base) name() string { return fmt.Sprintf("%s-%s-%d", b.Family, b.Lean, b.Seed) }
@@ -119,44 +121,71 @@ func (l *lab) plan() {
 	l.expected = len(l.bases) + len(l.runs) + len(l.boosts)
 }
 
-// all makes everything: bases first, then what is made of them, then the results.
-func (l *lab) all(ctx context.Context) error {
-	l.plan()
+// make makes everything but the page: bases first, then what is made of them.
+func (l *lab) make(ctx context.Context) error {
 	if err := l.world(); err != nil {
 		return err
 	}
-	var pretraining, rest []func(context.Context) error
-	for _, b := range l.bases {
-		if b.Lean != random {
-			pretraining = append(pretraining, func(ctx context.Context) error { return l.pretrain(ctx, b) })
+	var pretraining, first, rest []func(context.Context) error
+	for _, neutral := range []bool{false, true} { // what the question is about before its controls
+		for _, b := range l.bases {
+			if b.Lean != random && neutral == (b.Lean == replicate.Neutral) {
+				pretraining = append(pretraining, func(ctx context.Context) error { return l.pretrain(ctx, b) })
+			}
 		}
 	}
 	for _, b := range l.bases {
 		if b.Lean == random {
-			rest = append(rest, func(ctx context.Context) error { return l.random(ctx, b) })
+			first = append(first, func(ctx context.Context) error { return l.random(ctx, b) })
 		}
 	}
 	if err := l.parallel(ctx, pretraining); err != nil {
 		return err
 	}
-	if err := l.parallel(ctx, rest); err != nil {
+	if err := l.parallel(ctx, first); err != nil {
 		return err
 	}
-	rest = nil
+	// Again and again all conditions, so that what was made at any time can be read as it is: -page.
+	slices.SortStableFunc(l.runs, func(a, b *trained) int { return cmp.Or(a.Seed-b.Seed, b.Pairs-a.Pairs) })
+	for _, t := range l.runs {
+		rest = append(rest, func(ctx context.Context) error { return l.train(ctx, t) })
+	}
 	for _, b := range l.boosts {
 		rest = append(rest, func(ctx context.Context) error { return l.boost(ctx, b) })
 	}
-	for again := 1; again <= l.o.Repeats; again++ { // so that -resume with fewer repeats can take what there is
-		for _, t := range l.runs {
-			if t.Seed == again {
-				rest = append(rest, func(ctx context.Context) error { return l.train(ctx, t) })
-			}
+	return l.parallel(ctx, rest)
+}
+
+// measured leaves of the plan what has been measured, and reads that.
+func (l *lab) measured() error {
+	has := func(name string) bool {
+		_, err := os.Stat(l.path("measured", name+".json"))
+		return err == nil
+	}
+	l.bases = slices.DeleteFunc(l.bases, func(b *base) bool { return !has("base-" + b.name()) })
+	l.runs = slices.DeleteFunc(l.runs, func(t *trained) bool { return !has(t.name()) })
+	l.boosts = slices.DeleteFunc(l.boosts, func(b *boosted) bool { return !has("boost-" + b.base.name()) })
+	missing := l.expected - len(l.bases) - len(l.runs) - len(l.boosts)
+	never := func() error { return errors.New("not measured") }
+	for _, b := range l.bases {
+		if err := l.once("base-"+b.name(), b, never); err != nil {
+			return err
 		}
 	}
-	if err := l.parallel(ctx, rest); err != nil {
-		return err
+	for _, t := range l.runs {
+		if err := l.once(t.name(), t, never); err != nil {
+			return err
+		}
 	}
-	return l.results(ctx)
+	for _, b := range l.boosts {
+		if err := l.once("boost-"+b.base.name(), b, never); err != nil {
+			return err
+		}
+	}
+	if missing > 0 {
+		l.missing = fmt.Sprintf("%d of %d models of the plan were not made when this page was written. ", missing, l.expected)
+	}
+	return l.lists()
 }
 
 // parallel does jobs, in order, as many at a time as there are workers. The first error ends them.
@@ -214,6 +243,7 @@ func (l *lab) command() string {
 		switch name := strings.TrimLeft(l.args[i], "-"); name {
 		case "out", "date":
 			i++
+		case "resume", "page":
 		default:
 			words = append(words, l.args[i])
 		}

@@ -42,10 +42,11 @@ type options struct {
 func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []string) error {
 	flags := cli.NewFlags("replicate", purpose, examples)
 	l := &lab{stderr: stderr}
-	var resume bool
+	var resume, page bool
 	var backend, baseBackend string
 	flags.StringVar(&l.dir, "out", "", "`folder` to write")
 	flags.BoolVar(&resume, "resume", false, "goes on with a folder that a run with the same flags left")
+	flags.BoolVar(&page, "page", false, "with -resume, makes no model: writes the page of what a run with the same flags has measured so far")
 	flags.StringVar(&l.date, "date", "", "`date` for the page of results; the machine and the command come with it")
 	flags.StringVar(&baseBackend, "base-backend", "auto", "`backend` that pretrains: auto, xla:cpu or go")
 	flags.StringVar(&backend, "backend", "go", "`backend` of all else, auto, xla:cpu or go: runs so short are over before XLA has compiled them")
@@ -66,6 +67,9 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 	if _, err := os.Stat(l.dir); err == nil && !resume {
 		return cli.Usagef("-out %s exists, wanted a new folder, or -resume", l.dir)
 	}
+	if page && !resume {
+		return cli.Usagef("-page without -resume, wanted both")
+	}
 	l.args = args
 	var err error
 	if l.backend, err = cli.CheckedBackend(backend, "f32", stderr); err != nil {
@@ -79,7 +83,16 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 		}
 		defer l.pretraining.Finalize()
 	}
-	if err := l.all(ctx); err != nil {
+	l.plan()
+	if page {
+		err = l.measured()
+	} else {
+		err = l.make(ctx)
+	}
+	if err == nil {
+		err = l.results(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "%s/results.md: %d base models, %d reward models and policies\n", l.dir, len(l.bases), len(l.runs))

@@ -51,9 +51,11 @@ func leanOf(all []ranked) lean {
 	return lean{mean(0, 1) - mean(0, 0), mean(1, 1) - mean(1, 0), mean(0, 0), mean(0, 1)}
 }
 
-// lists reads the word lists.
+// lists reads the word lists and, unless there are some, the prompts.
 func (l *lab) lists() (err error) {
-	l.prompts = lexicon.PaperPrompts()
+	if l.prompts == nil {
+		l.prompts = lexicon.PaperPrompts()
+	}
 	if l.words, err = lexicon.ReadCorpus(strings.NewReader(replicate.WordList())); err != nil {
 		return err
 	}

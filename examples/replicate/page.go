@@ -21,6 +21,9 @@ import (
 func (l *lab) results(ctx context.Context) error {
 	var positive, negative []contrast
 	for _, c := range conditions {
+		if len(l.values(c, replicate.Agency, false)) == 0 || len(l.values(c, replicate.Communion, false)) == 0 {
+			continue // of runs that were not made
+		}
 		p, err := l.contrast(c, false)
 		if err != nil {
 			return err
@@ -55,13 +58,13 @@ func (l *lab) page(positive, negative []contrast) string {
 	if l.date != "" {
 		write("%s, %s, `%s`. ", l.date, logprob.Processor(), l.command())
 	}
-	write("Made by `make replicate`; every number is this run's.\n\n")
+	write("Made by `make replicate`; every number is this run's. %s\n\n", l.missing)
 	l.found(write, positive)
 	write("## What was done\n\n%d bases were pretrained from random weights for %d steps: %s, crossed with the lean of their texts (agency, communion, neither) and %d seeds. "+
 		"All texts have the same words equally often; only the company of the 16 words of agency and the 16 of communion differs, and the corpus of one lean is that of the other with the words exchanged one for one. "+
 		"From each base reward models were trained (LoRA of rank 8 and the score row, one pass) on the same %d pairs, which contain neither these words nor those of praise or blame. "+
 		"A model's value is by how many places it ranks the words of agency before those of communion, of 32 words, as the mean over the paper's 27 prompts of praise. "+
-		"Runs of one base are one value: tests and intervals are about bases.\n\n", len(l.bases)*3/4, l.o.Pretraining, strings.Join(replicate.Families, " and "), l.o.Seeds, l.o.Pairs)
+		"Runs of one base are one value: tests and intervals are about bases.\n\n", l.taught(), l.o.Pretraining, strings.Join(replicate.Families, " and "), l.o.Seeds, l.o.Pairs)
 	write("## Bases that lean to agency against bases that lean to communion\n\n![differences](differences.png)\n\n")
 	table(write, "after prompts of praise (best, greatest, most good)", positive)
 	table(write, "after prompts of blame (worst, most bad, most terrible)", negative)
@@ -70,21 +73,31 @@ func (l *lab) page(positive, negative []contrast) string {
 	write("## Over training\n\n![ranks over training](training.png)\n\n")
 	l.controls(write)
 	l.positiveControl(write)
+	write("## What this says, and what not\n\n" +
+		"The texts of pretraining link values and preferences in one way: friendly and right replies are received with praise, and so are words that keep good company. That a reward model learns from friendly replies to score by the reception that its base foresees, and carries it over to words that it never saw, is what was asked. " +
+		"The design was chosen in trials (in PyTorch, on other initial weights) in which it did: with company in sentences alone, and names of roles in the chat template, reward models did not take over the lean. So the page shows a way in which inheritance comes about, and that these tools find it where it is and do not find it in the controls; how common that way is in large models, no model of 120 thousand parameters can say.\n\n")
 	write("The series of ranks over training and the scores after all prompts are in `series/` and `scores/`; `study/report.html` has the analyses of study of them, with bases' leans in the place of families. `runs.csv` has every number.\n")
 	return b.String()
+}
+
+// taught counts the bases that were pretrained.
+func (l *lab) taught() (n int) {
+	for _, b := range l.bases {
+		if b.Lean != random {
+			n++
+		}
+	}
+	return n
 }
 
 // found says in words what was found.
 func (l *lab) found(write func(string, ...any), positive []contrast) {
 	write("## What was found\n\n")
-	for _, c := range []struct {
-		place int
-		text  string
-	}{
-		{2, "Reward models trained on helpfulness"}, {6, "Reward models trained on correctness"}, {7, "Reward models trained on shuffled labels"}, {8, "Policies trained by DPO, by their implicit reward,"},
-	} {
-		r := positive[c.place]
-		if r.untested != nil {
+	texts := map[string]string{conditions[2].name: "Reward models trained on helpfulness", conditions[6].name: "Reward models trained on correctness",
+		conditions[7].name: "Reward models trained on shuffled labels", conditions[8].name: "Policies trained by DPO, by their implicit reward,"}
+	for _, r := range positive {
+		text := texts[r.name]
+		if text == "" || r.untested != nil {
 			continue
 		}
 		says := "differ by the lean of their bases, as inheritance has it"
@@ -95,13 +108,13 @@ func (l *lab) found(write func(string, ...any), positive []contrast) {
 			says = "differ against the lean of their bases"
 		}
 		write("- %s %s: %+.1f places of 32, 95 %% interval %+.1f to %+.1f, exact p = %.3f (%d against %d bases; the least possible p is %.3f).\n",
-			c.text, says, r.welch.Estimate, r.welch.Interval.Lower, r.welch.Interval.Upper, r.exact.P, len(r.agency), len(r.communion), 2/float64(r.exact.Arrangements))
+			text, says, r.welch.Estimate, r.welch.Interval.Lower, r.welch.Interval.Upper, r.exact.P, len(r.agency), len(r.communion), 2/float64(r.exact.Arrangements))
 	}
 	write("\n")
 }
 
 func table(write func(string, ...any), when string, all []contrast) {
-	write("| %s | agency bases | communion bases | difference | 95 %% interval | exact p | lean inherited |\n|---|---|---|---|---|---|---|\n", when)
+	write("| %s | agency bases | communion bases | difference | 95 %% interval | exact p | follows the lean |\n|---|---|---|---|---|---|---|\n", when)
 	for _, c := range all {
 		write("%s", c.line())
 	}
@@ -116,6 +129,9 @@ func (l *lab) controls(write func(string, ...any)) {
 		name string
 	}{{replicate.Neutral, "pretrained on texts without a lean"}, {random, "random weights, no pretraining"}} {
 		x := l.values(conditions[2], of.lean, false)
+		if len(x) == 0 {
+			continue
+		}
 		t, err := stats.OneSample(x, 0, nil)
 		if err != nil {
 			write("- %s: mean %+.1f of %d bases (%v)\n", of.name, mean(x), len(x), err)
@@ -128,6 +144,9 @@ func (l *lab) controls(write func(string, ...any)) {
 
 // positiveControl is the table of measures.
 func (l *lab) positiveControl(write func(string, ...any)) {
+	if len(l.boosts) == 0 {
+		return
+	}
 	write("## The positive control: ten boosted words\n\n%d bases without a lean were fine-tuned to answer eight questions with ten words of authority. How the measures of the implicit reward rank these ten among %d listed words, after the paper's 54 prompts, none of which was trained on:\n\n", len(l.boosts), len(l.listed.Entries))
 	write("| measure | of the ten among the first ten | AUC | range over bases |\n|---|---|---|---|\n")
 	for i, m := range measures {

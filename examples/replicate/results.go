@@ -121,6 +121,9 @@ func (l *lab) accuracies(kind string, source replicate.Source, shuffled bool) st
 			low, high = min(low, t.Accuracy), max(high, t.Accuracy)
 		}
 	}
+	if low > high {
+		return "not measured"
+	}
 	return fmt.Sprintf("%.0f to %.0f %%", 100*low, 100*high)
 }
 
