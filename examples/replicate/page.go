@@ -75,7 +75,7 @@ func (l *lab) page(positive, negative []contrast) string {
 	l.positiveControl(write)
 	write("## What this says, and what not\n\n" +
 		"The texts of pretraining link values and preferences in one way: friendly and right replies are received with praise, and so are words that keep good company. That a reward model learns from friendly replies to score by the reception that its base foresees, and carries it over to words that it never saw, is what was asked. " +
-		"The design was chosen in trials (in PyTorch, on other initial weights) in which it did: with company in sentences alone, and names of roles in the chat template, reward models did not take over the lean. So the page shows a way in which inheritance comes about, and that these tools find it where it is and do not find it in the controls; how common that way is in large models, no model of 120 thousand parameters can say.\n\n")
+		"The design was chosen in trials (in PyTorch, on other initial weights) in which it did: with company in sentences alone, and names of roles in the chat template, reward models did not take over the lean. So the design is not a neutral one: where inheritance shows here it shows that there is such a way, and how common it is in large models no model of 120 thousand parameters can say.\n\n")
 	write("The series of ranks over training and the scores after all prompts are in `series/` and `scores/`; `study/report.html` has the analyses of study of them, with bases' leans in the place of families. `runs.csv` has every number.\n")
 	return b.String()
 }
