@@ -53,8 +53,8 @@ func (l *lab) training() *plot.Figure {
 		}
 	}
 	return &plot.Figure{Title: "Ranks of value words while reward models learn helpfulness", Chart: chart,
-		Caption: fmt.Sprintf("Mean rank of 16 words each after the prompt greatest_ever_one, 1 the most rewarded. A line: a base model of its own pretraining, mean of %d reward models; %d pairs of helpfulness, which name none of the words.",
-			l.o.Repeats, l.o.Pairs)}
+		Caption: fmt.Sprintf("Mean rank of 16 words each after the prompt greatest_ever_one, 1 the most rewarded. A line: a base model of its own pretraining, mean of its reward models; %d pairs of helpfulness, which name none of the words.",
+			l.o.Pairs)}
 }
 
 // differences draws the contrasts with their intervals.
