@@ -1,11 +1,9 @@
 package gradient
 
 import (
-	"fmt"
 	"math/rand/v2"
 
 	"github.com/gomlx/compute"
-	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/implicitreward/implicitreward/internal/arch"
@@ -23,10 +21,11 @@ type Model struct {
 	params []*Param
 	byName map[string]*Param
 	device map[place]*tensors.Tensor
-	execs  map[string]*Exec
 	o      Options
 	passes uint64
 	wide   bool // compute in float64, for tests
+
+	executables *executables // nil before the first is needed
 }
 
 // Options change what is computed.
@@ -67,7 +66,7 @@ func newModel(backend compute.Backend, m *arch.Model, o Options) *Model {
 	if o.Tokens == 0 {
 		o.Tokens = defaultTokens
 	}
-	return &Model{arch: m, backend: backend, o: o, byName: map[string]*Param{}, device: map[place]*tensors.Tensor{}, execs: map[string]*Exec{}}
+	return &Model{arch: m, backend: backend, o: o, byName: map[string]*Param{}, device: map[place]*tensors.Tensor{}}
 }
 
 // Params are the parameters, in the order of a forward pass.
@@ -82,31 +81,10 @@ func (m *Model) Passes() uint64 { return m.passes }
 // Close frees what is on the device but for the engine's.
 func (m *Model) Close() {
 	m.Update()
-	for _, e := range m.execs {
-		e.Finalize()
+	if m.executables != nil {
+		m.executables.release()
+		m.executables = nil
 	}
-}
-
-// call runs the executable of that name, made from build at its first use.
-func (m *Model) call(name string, build func([]*Node) []*Node, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
-	exec := m.execs[name]
-	if exec == nil {
-		var err error
-		if exec, err = NewExec(m.backend, build); err != nil {
-			return nil, fmt.Errorf("gradient: %s: %w", name, err)
-		}
-		exec.SetMaxCache(-1) // of shapes; by default the 33rd is an error
-		m.execs[name] = exec
-	}
-	args := make([]any, len(in))
-	for i, t := range in {
-		args[i] = t
-	}
-	out, err := exec.Call(args...)
-	if err != nil {
-		return nil, fmt.Errorf("gradient: %s: %w", name, err)
-	}
-	return out, nil
 }
 
 // masks are what the inputs of a layer's side paths are multiplied by in a pass, [T in] each of
