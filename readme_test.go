@@ -38,6 +38,7 @@ func readmeBlocks(t *testing.T) (blocks []block, rest string) {
 // instead, if anything, and why. A command begins as its entry does.
 var notAsWritten = []struct{ begins, instead, why string }{
 	{"make demo", "bin/quickstart", "the programs are built already"},
+	{"make replicate", "", "takes too long; TestMake of examples/replicate runs all of its parts, each small"},
 	{"bin/score -tuned HuggingFaceTB/", "", "needs the hub itself"},
 	{"git clone https://github.com/brchristian/", "", "../shared holds a part of it, which stands at paper"},
 	{"go get github.com/implicitreward/", "", "setup's TestImport does, from a packed copy"},

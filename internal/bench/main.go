@@ -65,15 +65,19 @@ var parts = []struct {
 }
 
 func start(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) error {
-	if len(args) > 0 && args[0] == "work" {
+	switch {
+	case len(args) > 0 && args[0] == "work":
 		return runWork(ctx, stdin, stdout, args[1:])
-	}
-	if len(args) > 0 && args[0] == "train" {
+	case len(args) > 0 && args[0] == "train":
 		return runTrain(ctx, stdin, stdout, args[1:])
-	}
-	if len(args) == 2 && args[0] == "first" {
+	case len(args) == 2 && args[0] == "first":
 		return runFirst(ctx, stdout, args[1])
 	}
+	return measure(ctx, stdout, stderr, args)
+}
+
+// measure runs the parts that are asked for, each side of a contest in a process of its own.
+func measure(ctx context.Context, stdout, stderr io.Writer, args []string) error {
 	f := cli.NewFlags("bench", "measures the library and its programs, beside others that do the same.", "")
 	b := &bench{stderr: stderr, numbers: numbers{}, times: map[string]map[string]*timing{}, peers: map[string]string{}}
 	f.IntVar(&b.rounds, "n", 3, "`number` of counted runs of each job")
