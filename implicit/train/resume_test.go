@@ -38,7 +38,7 @@ func killer(at int) func(string) {
 func TestKilled(t *testing.T) {
 	job := strings.SplitN(os.Getenv("TRAIN_KILL"), ",", 3)
 	if len(job) < 3 {
-		t.Skip("a part of TestKill")
+		return // a part of TestKill
 	}
 	at, err := strconv.Atoi(job[1])
 	if err != nil {

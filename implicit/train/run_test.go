@@ -372,7 +372,7 @@ func TestRunBFloat16(t *testing.T) {
 func TestKilledRun(t *testing.T) {
 	event, dir, ok := strings.Cut(os.Getenv("TRAIN_KILL_RUN"), ",")
 	if !ok {
-		t.Skip("a part of TestKillRun")
+		return // a part of TestKillRun
 	}
 	at, err := strconv.Atoi(event)
 	if err != nil {
