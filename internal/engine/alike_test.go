@@ -16,7 +16,7 @@ import (
 // TestRows: an invariant batch takes the usual number of rows where that is alike the largest,
 // and otherwise the next one that is.
 func TestRows(t *testing.T) {
-	e := &Engine{executables: &executables{}}
+	e := &Engine{executables: &Executables{}}
 	e.executables.alike.verdicts = map[string]bool{}
 	for _, size := range rowSizes { // as measured on a processor with AVX2 alone
 		e.executables.alike.verdicts[fmt.Sprint(false, " ", size)] = size == 96 || size > 128

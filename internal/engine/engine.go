@@ -27,7 +27,7 @@ type Engine struct {
 	positions []float32         // learned positions [Context D], nil without
 
 	mu          sync.Mutex
-	executables *executables
+	executables *Executables
 	sides       string // the sizes of products, where they are not those of all engines that share executables
 	tree        *tree
 	computed    int // tokens so far, for tests
@@ -109,7 +109,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 		o.sliceRows = defaultSliceRows
 	}
 	e := &Engine{model: m, backend: backend, dtype: dtype, w: w, sliceRows: o.sliceRows}
-	e.executables = share(likeness{backend, dtype, m.Signature()})
+	e.executables = Share(backend, fmt.Sprint(dtype, " ", m.Signature()))
 	return e.load(ctx, nil, o)
 }
 
@@ -148,7 +148,7 @@ func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, err
 		e.store, err = newStore(ctx, e.backend, m, w, e.dtype, e.workBytes(), base, o)
 	}
 	if err != nil {
-		e.executables.release()
+		e.executables.Release()
 		return nil, err
 	}
 	if base != nil {
@@ -215,7 +215,7 @@ func (e *Engine) Close() {
 	}
 	e.closed = true
 	e.store.release()
-	e.executables.release()
+	e.executables.Release()
 }
 
 // Request is a token sequence and what is asked about it: the log-probabilities of IDs[From:],

@@ -5,63 +5,63 @@ import (
 	"sync"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
-// executables are those of all engines of a process whose models are alike, by name, each
+// Executables are those of all engines of a process whose models are alike, by name, each
 // compiled once for each combination of shapes. Weights are inputs, so that the two models of
 // a pair, or the checkpoints of a training run, compile once.
-type executables struct {
+type Executables struct {
 	likeness
-	engines int // that use them; under shared.mu
+	users int // under shared.mu
 
 	mu    sync.Mutex
 	execs map[string]*Exec
 	alike alike
 }
 
-// likeness is what engines have in common that share executables.
+// likeness is what those have in common that share executables.
 type likeness struct {
-	backend   compute.Backend
-	dtype     dtypes.DType
-	signature string // of the model, without what adapters add
+	backend compute.Backend
+	what    string // of an engine its dtype and its model's signature, without what adapters add
 }
 
 var shared = struct {
 	mu  sync.Mutex
-	all map[likeness]*executables
-}{all: map[likeness]*executables{}}
+	all map[likeness]*Executables
+}{all: map[likeness]*Executables{}}
 
-// share returns the executables of all engines that are alike. The last of them to release
-// them frees them.
-func share(l likeness) *executables {
+// Share returns the executables of all on a backend that ask for the same. What else a graph
+// depends on must show in an executable's name. The last to release them frees them.
+func Share(backend compute.Backend, what string) *Executables {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
+	l := likeness{backend, what}
 	x := shared.all[l]
 	if x == nil {
-		x = &executables{likeness: l, execs: map[string]*Exec{}}
+		x = &Executables{likeness: l, execs: map[string]*Exec{}}
 		shared.all[l] = x
 	}
-	x.engines++
+	x.users++
 	return x
 }
 
 // again returns x for another engine.
-func (x *executables) again() *executables {
+func (x *Executables) again() *Executables {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
-	x.engines++
+	x.users++
 	return x
 }
 
-func (x *executables) release() {
+// Release ends one use.
+func (x *Executables) Release() {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
-	if x.engines--; x.engines > 0 {
+	if x.users--; x.users > 0 {
 		return
 	}
 	delete(shared.all, x.likeness)
@@ -72,26 +72,26 @@ func (x *executables) release() {
 
 // exec returns the executable of that name, made from build at its first use: what build
 // depends on must show in the name.
-func (e *Engine) exec(name string, build func([]*Node) []*Node) (*Exec, error) {
-	e.executables.mu.Lock()
-	defer e.executables.mu.Unlock()
-	exec := e.executables.execs[name]
+func (x *Executables) exec(name string, build func([]*Node) []*Node) (*Exec, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	exec := x.execs[name]
 	if exec == nil {
 		var err error
-		if exec, err = NewExec(e.backend, build); err != nil {
+		if exec, err = NewExec(x.backend, build); err != nil {
 			return nil, err
 		}
 		exec.SetMaxCache(-1) // of shapes; by default the 33rd is an error
-		e.executables.execs[name] = exec
+		x.execs[name] = exec
 	}
 	return exec, nil
 }
 
-// call runs the executable of that name.
-func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
-	exec, err := e.exec(name, build)
+// Call runs the executable of that name, made from build at its first use.
+func (x *Executables) Call(name string, build func([]*Node) []*Node, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
+	exec, err := x.exec(name, build)
 	if err != nil {
-		return nil, fmt.Errorf("engine: %s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	args := make([]any, len(in))
 	for i, t := range in {
@@ -99,7 +99,16 @@ func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Te
 	}
 	out, err := exec.Call(args...)
 	if err != nil {
-		return nil, fmt.Errorf("engine: %s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return out, nil
+}
+
+// call runs the executable of that name.
+func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
+	out, err := e.executables.Call(name, build, in)
+	if err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package gradient
 
 import (
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/gomlx/compute"
@@ -25,7 +26,7 @@ type Model struct {
 	passes uint64
 	wide   bool // compute in float64, for tests
 
-	executables *executables // nil before the first is needed
+	executables *engine.Executables // nil before the first is needed
 }
 
 // Options change what is computed.
@@ -82,9 +83,21 @@ func (m *Model) Passes() uint64 { return m.passes }
 func (m *Model) Close() {
 	m.Update()
 	if m.executables != nil {
-		m.executables.release()
+		m.executables.Release()
 		m.executables = nil
 	}
+}
+
+// call runs the executable of that name, which all models share whose graphs have that name.
+func (m *Model) call(name string, build graph, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
+	if m.executables == nil {
+		m.executables = engine.Share(m.backend, fmt.Sprint("gradient ", m.float()))
+	}
+	out, err := m.executables.Call(name, build, in)
+	if err != nil {
+		return nil, fmt.Errorf("gradient: %w", err)
+	}
+	return out, nil
 }
 
 // masks are what the inputs of a layer's side paths are multiplied by in a pass, [T in] each of
