@@ -82,3 +82,12 @@ func TestWrongUse(t *testing.T) {
 		}
 	}
 }
+
+// TestWrongTarget: a target that the model has not is one line, which says what it has.
+func TestWrongTarget(t *testing.T) {
+	_, tuned := demonstration(t, "llama")
+	_, stderr, code := call(t, "-task", "reward", "-model", tuned, "-data", "pairs.jsonl", "-turns", "-out", "rm", "-lora-targets", "foo")
+	if code == 0 || !strings.Contains(stderr, `target "foo"`) || !strings.HasSuffix(stderr, "self_attn.q_proj, self_attn.v_proj\n") {
+		t.Errorf("exit status %d, said %q", code, stderr)
+	}
+}

@@ -80,7 +80,7 @@ func run(ctx context.Context, data *Data, o Options) (*Summary, error) {
 	}
 	if s == nil {
 		dir := t.folder.checkpoint(0)
-		if err := t.folder.writeFolder(dir, func() error { return errors.Join(t.start(ctx, dir), t.record(dir)) }); err != nil {
+		if err := t.folder.writeFolder(dir, func() error { return t.recorded(dir, t.start(ctx, dir)) }); err != nil {
 			return nil, fmt.Errorf("checkpoint 0: %w", err)
 		}
 	}
@@ -277,6 +277,14 @@ func (t *trainer) first(name string) ([]float32, error) {
 	}
 	values, err := tensor.Float32s()
 	return slices.Clone(values), err
+}
+
+// recorded records a checkpoint's rendering beside it, if writing it has come to no error.
+func (t *trainer) recorded(dir string, err error) error {
+	if err != nil {
+		return err
+	}
+	return t.record(dir)
 }
 
 // record writes how a reward model's texts were rendered beside its weights, for package

@@ -88,7 +88,7 @@ func (t *trainer) after(ctx context.Context, step int) error {
 func (t *trainer) checkpoint(ctx context.Context, step int) error {
 	dir := t.folder.checkpoint(step)
 	if step > 0 { // that of step 0 is where the run began
-		if err := t.folder.writeFolder(dir, func() error { return errors.Join(t.write(ctx, dir, t.params()), t.record(dir)) }); err != nil {
+		if err := t.folder.writeFolder(dir, func() error { return t.recorded(dir, t.write(ctx, dir, t.params())) }); err != nil {
 			return fmt.Errorf("checkpoint %d: %w", step, err)
 		}
 	}
