@@ -2,6 +2,7 @@ package gradient
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -22,11 +23,13 @@ func (in *inputs) next() *Node {
 }
 
 // scope binds a layer's inputs: (depth, exit [R L], cos, sin [T R/2], masks [T in],) weights.
-func (m *Model) scope(l *layer, in inputs) *arch.Scope {
+// What a block's linear layers and attention compute goes through keep.
+func (m *Model) scope(l *layer, in inputs, keep keeper) *arch.Scope {
 	s := &arch.Scope{DType: m.float(), Wide: true, InOut: l.InOut}
 	if m.isBlock(l) {
 		rows := rows{depth: in.next(), exit: in.next()}
-		s.Attend = rows.attend
+		s.Linear = keep.linear
+		s.Attend = func(q, k, v *Node, a arch.Attention) *Node { return keep.attention(rows.attention(q, k, v, a)) }
 		if l.Rope >= 0 {
 			s.Cos, s.Sin = ConvertDType(in.next(), m.float()), ConvertDType(in.next(), m.float())
 		}
@@ -44,88 +47,162 @@ func (m *Model) scope(l *layer, in inputs) *arch.Scope {
 	return s
 }
 
-// forward is x, scope's inputs -> y, and of a block what each of its linear layers gives.
+// keeper takes what the linear layers and the attention of a block compute, and gives what
+// stands for it in the rest of the graph.
+type keeper interface {
+	linear(y *Node) *Node
+	attention(a attention) *Node
+}
+
+// all keeps everything: what each linear layer gives, what attention gives and its lse.
+type all struct{ kept []*Node }
+
+func (k *all) linear(y *Node) *Node {
+	k.kept = append(k.kept, y)
+	return y
+}
+
+func (k *all) attention(a attention) *Node {
+	o, lse := a.apply()
+	k.kept = append(k.kept, o, lse)
+	return o
+}
+
+// forward is x, scope's inputs -> y, and of a block what is kept of it.
 func (m *Model) forward(l *layer) graph {
-	return func(all []*Node) []*Node {
-		in := inputs(all)
+	return func(nodes []*Node) []*Node {
+		in, keep := inputs(nodes), &all{}
 		x := in.next()
-		s := m.scope(l, in)
-		var products []*Node
-		if m.isBlock(l) {
-			s.Linear = func(y *Node) *Node {
-				products = append(products, y)
-				return y
-			}
-		}
-		return append([]*Node{l.Apply(s, x)}, products...)
+		return append([]*Node{l.Apply(m.scope(l, in, keep), x)}, keep.kept...)
 	}
 }
 
-// backward is dy, x, of a block what its linear layers gave, scope's inputs -> dx, the
-// gradients of the trained tensors.
+// cut is a place where a graph is cut in two: what was computed there is an input of the graph.
+type cut struct {
+	value   *Node                 // that input
+	from    []*Node               // what the value is computed from
+	adjoint func(d *Node) []*Node // derivatives by from, for d those by the value
+}
+
+// saved gives what was kept, and cuts the graph there.
+type saved struct {
+	inputs
+	cuts []cut
+}
+
+func (s *saved) linear(y *Node) *Node {
+	value := s.next()
+	s.cuts = append(s.cuts, cut{value, []*Node{y}, func(d *Node) []*Node { return []*Node{d} }})
+	return value
+}
+
+func (s *saved) attention(a attention) *Node {
+	o, lse := s.next(), s.next()
+	s.cuts = append(s.cuts, cut{o, []*Node{a.q, a.k, a.v}, func(d *Node) []*Node {
+		dq, dk, dv := a.adjoint(o, lse, d)
+		return []*Node{dq, dk, dv}
+	}})
+	return o
+}
+
+// backward is dy, x, of a block what was kept of it, scope's inputs -> dx, the gradients of the
+// trained tensors.
 //
-// Products are not computed again. What linear layer k gave stands for it as an input y[k] of
-// the graph, so that dy alone says nothing yet of what lies before the block's last linear
-// layers: its derivatives by x and by the y are those of one step. Each of these is then taken
-// through its linear layer, last first, to the x, y and weights that its input is made of.
-func (m *Model) backward(l *layer, products int) graph {
-	return func(all []*Node) []*Node {
-		in := inputs(all)
+// Products are not computed again. Where something was kept the graph is cut, so that dy alone
+// says nothing yet of what lies before the block's last linear layers: its derivatives by x and
+// by what was kept there are those of one step. These are then taken on, last cut first, to x,
+// the trained tensors and the cuts before.
+func (m *Model) backward(l *layer, kept int) graph {
+	return func(nodes []*Node) []*Node {
+		in := inputs(nodes)
 		dy, x := in.next(), in.next()
-		var saved, computed []*Node
-		for range products {
-			saved = append(saved, in.next())
-		}
-		s := m.scope(l, in)
-		if products > 0 {
-			s.Linear = func(y *Node) *Node {
-				computed = append(computed, y)
-				return saved[len(computed)-1]
-			}
-		}
+		keep := &saved{inputs: in[:kept]}
+		s := m.scope(l, in[kept:], keep)
 		y := l.Apply(s, x)
-		wanted := append(l.with(x, s), saved...)
-		sums := make([]*Node, len(wanted))
-		add := func(dy, y *Node) {
-			var reached []*Node
-			var at []int
-			before := ancestors(y)
-			for i, n := range wanted {
-				if before[n] {
-					reached, at = append(reached, n), append(at, i)
+		wanted := l.with(x, s)
+		weights := len(wanted)
+		for _, c := range keep.cuts {
+			wanted = append(wanted, c.value)
+		}
+		sums := derivatives{}
+		sums.add(wanted, []*Node{y}, []*Node{dy})
+		for to := len(keep.cuts); to > 0; {
+			from := to - 1
+			for from > 0 && !keep.needs(from-1, to) {
+				from--
+			}
+			var ys, ds []*Node
+			for _, c := range keep.cuts[from:to] {
+				if d := sums[c.value]; d != nil {
+					ys, ds = append(ys, c.from...), append(ds, c.adjoint(d)...)
 				}
 			}
-			if len(reached) == 0 {
-				return
-			}
-			for i, g := range Gradient(ReduceAllSum(Mul(StopGradient(dy), y)), reached...) {
-				if k := at[i]; sums[k] == nil {
-					sums[k] = g
-				} else {
-					sums[k] = Add(sums[k], g)
-				}
+			sums.add(wanted, ys, ds)
+			to = from
+		}
+		out := make([]*Node, weights)
+		for i, n := range wanted[:weights] {
+			if out[i] = sums[n]; out[i] == nil {
+				out[i] = ZerosLike(n)
 			}
 		}
-		add(dy, y)
-		weights := len(wanted) - products
-		for k := products - 1; k >= 0; k-- {
-			if d := sums[weights+k]; d != nil {
-				add(d, computed[k])
-			}
-		}
-		for i := range sums[:weights] {
-			if sums[i] == nil {
-				sums[i] = ZerosLike(wanted[i])
-			}
-		}
-		return sums[:weights]
+		return out
 	}
 }
 
-// ancestors are the nodes that y is computed from, itself among them.
-func ancestors(y *Node) map[*Node]bool {
-	seen := map[*Node]bool{y: true}
-	for open := []*Node{y}; len(open) > 0; {
+// needs tells whether one of the cuts after number k, up to another, depends on it. Those that
+// do not, the queries, keys and values of a block, are taken together: what they are made of,
+// a norm, is gone through once.
+func (s *saved) needs(k, to int) bool {
+	for _, c := range s.cuts[k+1 : to] {
+		if ancestors(c.from...)[s.cuts[k].value] {
+			return true
+		}
+	}
+	return false
+}
+
+// derivatives are those of a loss by nodes, as far as they are known.
+type derivatives map[*Node]*Node
+
+// add takes ds, the derivatives by ys, on to those of the wanted nodes that ys depend on.
+func (s derivatives) add(wanted, ys, ds []*Node) {
+	var reached []*Node
+	before := ancestors(ys...)
+	for _, n := range wanted {
+		if before[n] {
+			reached = append(reached, n)
+		}
+	}
+	if len(reached) == 0 {
+		return
+	}
+	var loss *Node
+	for i, y := range ys {
+		term := ReduceAllSum(Mul(StopGradient(ds[i]), y))
+		if loss == nil {
+			loss = term
+		} else {
+			loss = Add(loss, term)
+		}
+	}
+	for i, g := range Gradient(loss, reached...) {
+		n := reached[i]
+		if s[n] == nil {
+			s[n] = g
+		} else {
+			s[n] = Add(s[n], g)
+		}
+	}
+}
+
+// ancestors are the nodes that others are computed from, themselves among them.
+func ancestors(of ...*Node) map[*Node]bool {
+	seen := map[*Node]bool{}
+	for _, n := range of {
+		seen[n] = true
+	}
+	for open := slices.Clone(of); len(open) > 0; {
 		n := open[len(open)-1]
 		open = open[:len(open)-1]
 		for _, in := range n.Inputs() {
@@ -154,7 +231,7 @@ func (m *Model) sliceForward(l *layer) graph {
 	return func(all []*Node) []*Node {
 		in := inputs(all)
 		x, target := in.next(), in.next()
-		z := l.Apply(m.scope(l, in), x) // [S V]
+		z := l.Apply(m.scope(l, in, nil), x) // [S V]
 		top := ReduceMax(z, -1)
 		sum := ReduceSum(Exp(Sub(z, InsertAxes(top, -1))), -1)
 		of := ReduceSum(Where(oneHot(target, z), z, ZerosLike(z)), -1)
@@ -168,7 +245,7 @@ func (m *Model) sliceBackward(l *layer) graph {
 	return func(all []*Node) []*Node {
 		in := inputs(all)
 		g, lse, x, target := in.next(), in.next(), in.next(), in.next()
-		s := m.scope(l, in)
+		s := m.scope(l, in, nil)
 		z := l.Apply(s, x)
 		p := Exp(Sub(z, InsertAxes(lse, -1)))
 		is := ConvertDType(oneHot(target, z), z.DType())
@@ -181,40 +258,6 @@ func (m *Model) sliceBackward(l *layer) graph {
 func oneHot(target, z *Node) *Node {
 	column := Iota(z.Graph(), shapes.Make(dtypes.Int32, z.Shape().Dimensions...), 1)
 	return Equal(column, BroadcastToDims(InsertAxes(target, -1), z.Shape().Dimensions...))
-}
-
-// rows are R rows of L tokens: see layout.
-type rows struct{ depth, exit *Node } // [R L]
-
-// attend is arch.Scope.Attend within rows: q is [T N K], k and v are [T G K].
-func (r rows) attend(q, k, v *Node, a arch.Attention) *Node {
-	n, l := r.depth.Shape().Dimensions[0], r.depth.Shape().Dimensions[1]
-	heads, width := q.Shape().Dimensions[1], q.Shape().Dimensions[2]
-	groups := k.Shape().Dimensions[1]
-	q = Reshape(MulScalar(q, a.Scale), n, l, groups, heads/groups, width)
-	k, v = Reshape(k, n, l, groups, width), Reshape(v, n, l, groups, width)
-	scores := Einsum("rtgmk,rsgk->rgmts", q, k) // [R G M L L]
-	if a.SoftCap != 0 {
-		scores = MulScalar(Tanh(DivScalar(scores, a.SoftCap)), a.SoftCap)
-	}
-	sees := r.sees(a.Window)
-	sees = BroadcastToDims(InsertAxes(sees, 1, 1), scores.Shape().Dimensions...)
-	weights := Softmax(Where(sees, scores, Infinity(q.Graph(), scores.DType(), -1)), -1)
-	return Reshape(Einsum("rgmts,rsgk->rtgmk", weights, v), n*l, heads*width)
-}
-
-// sees tells which keys each token sees, [R L L].
-func (r rows) sees(window int) *Node {
-	g := r.depth.Graph()
-	n, l := r.depth.Shape().Dimensions[0], r.depth.Shape().Dimensions[1]
-	wide := shapes.Make(dtypes.Int32, n, l, l)
-	query, key := Iota(g, wide, 1), Iota(g, wide, 2)
-	sees := LogicalAnd(LessOrEqual(key, query), LessThan(query, BroadcastToDims(InsertAxes(r.exit, 1), n, l, l)))
-	if window > 0 {
-		distance := Sub(BroadcastToDims(InsertAxes(r.depth, 2), n, l, l), BroadcastToDims(InsertAxes(r.depth, 1), n, l, l))
-		sees = LogicalAnd(sees, LessThan(distance, Scalar(g, dtypes.Int32, min(window, 1<<30))))
-	}
-	return sees
 }
 
 // name is that of an executable: what its graph depends on beside the shapes.
