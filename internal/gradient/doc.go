@@ -8,9 +8,10 @@
 //
 // A pass goes through the model layer by layer, forward and, once the caller has said what the
 // derivatives of its loss with respect to the outputs are, backward (pass.go). Between the two
-// only the blocks' inputs are kept; what lies within a block is computed again
-// (graphs.go), in the same graph as its vector-Jacobian product. Blocks that are alike share
-// one executable. The head takes the vocabulary a slice at a time, in both directions
+// are kept the blocks' inputs, what their linear layers and their attention give, and the
+// log-sum-exp of attention's scores (attention.go); what lies between these is computed again, in
+// the same graph as its vector-Jacobian product (graphs.go). Blocks that are alike share one
+// executable. The head takes the vocabulary a slice at a time, in both directions
 // (head.go): with g the derivative of the loss by ln p(t), that by the logit z_v is
 // g (1[v=t] - p_v), which a slice computes from the log-sum-exp over all of them.
 //

@@ -22,8 +22,8 @@ type Pass struct {
 	where []*tensors.Tensor   // depth, exit [R L]
 	ropes [][]*tensors.Tensor // cos and sin [T R/2] of each of the model's ropes
 	x     []*tensors.Tensor   // the residual stream before each block, and after the last [T D]; of an evaluation the latest alone
-	// products are what the linear layers of each block gave, in their order.
-	products [][]*tensors.Tensor
+	// kept is what keeper kept of each block, in the order of its graph.
+	kept [][]*tensors.Tensor
 	final    []float64 // the stream after the last block
 	head     head
 	norm     norm
@@ -65,10 +65,10 @@ func (p *Pass) Close() {
 	for _, r := range p.ropes {
 		release(r)
 	}
-	for _, all := range p.products {
+	for _, all := range p.kept {
 		release(all)
 	}
-	p.x, p.where, p.ropes, p.products = nil, nil, nil, nil
+	p.x, p.where, p.ropes, p.kept = nil, nil, nil, nil
 }
 
 func release(all []*tensors.Tensor) {
@@ -108,7 +108,7 @@ func (p *Pass) forward(ctx context.Context) error {
 				p.x = out[:1]
 				return nil
 			}
-			p.x, p.products = append(p.x, out[0]), append(p.products, out[1:])
+			p.x, p.kept = append(p.x, out[0]), append(p.kept, out[1:])
 			return nil
 		}
 		if p.final == nil {
@@ -170,8 +170,8 @@ func (p *Pass) Backward(ctx context.Context, adjoints [][]Outputs) error {
 		if stream == nil {
 			stream = m.tensor(dx, p.R*p.L, m.arch.D)
 		}
-		products := p.products[l.Block]
-		out, err := p.call("backward", l, m.backward(l, len(products)), append([]*tensors.Tensor{stream, p.x[l.Block]}, products...), p.R*p.L)
+		kept := p.kept[l.Block]
+		out, err := p.call("backward", l, m.backward(l, len(kept)), append([]*tensors.Tensor{stream, p.x[l.Block]}, kept...), p.R*p.L)
 		if err != nil {
 			return err
 		}
