@@ -23,10 +23,10 @@ type Pass struct {
 	ropes [][]*tensors.Tensor // cos and sin [T R/2] of each of the model's ropes
 	x     []*tensors.Tensor   // the residual stream before each block, and after the last [T D]; of an evaluation the latest alone
 	// kept is what keeper kept of each block, in the order of its graph.
-	kept [][]*tensors.Tensor
-	final    []float64 // the stream after the last block
-	head     head
-	norm     norm
+	kept  [][]*tensors.Tensor
+	final []float64 // the stream after the last block
+	head  head
+	norm  norm
 }
 
 // Forward computes groups together. The pass is to be closed.
