@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
 
@@ -83,11 +86,15 @@ func TestWrongUse(t *testing.T) {
 	}
 }
 
-// TestWrongTarget: a target that the model has not is one line, which says what it has.
+// TestWrongTarget: a target that the model has not is one line, which says what it has, and leaves
+// nothing that would be in the way of another try.
 func TestWrongTarget(t *testing.T) {
 	_, tuned := demonstration(t, "llama")
 	_, stderr, code := call(t, "-task", "reward", "-model", tuned, "-data", "pairs.jsonl", "-turns", "-out", "rm", "-lora-targets", "foo")
 	if code == 0 || !strings.Contains(stderr, `target "foo"`) || !strings.HasSuffix(stderr, "self_attn.q_proj, self_attn.v_proj\n") {
 		t.Errorf("exit status %d, said %q", code, stderr)
+	}
+	if _, err := os.Stat("rm"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder of a run that did not begin: %v, wanted none", err)
 	}
 }

@@ -29,6 +29,7 @@ const (
 type folder struct {
 	path  string
 	claim *os.File // see output.Claim
+	made  bool     // by this process
 	// event, if not nil, is called between changes of the folder: where a test ends the process.
 	event func(what string)
 }

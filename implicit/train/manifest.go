@@ -205,6 +205,7 @@ func (f *folder) open(now *manifest, resume bool) (s *state, err error) {
 		if err := os.Mkdir(f.path, 0o777); err != nil {
 			return nil, err
 		}
+		f.made = true
 	case err != nil:
 		return nil, err
 	case !resume:
@@ -236,6 +237,15 @@ func (f *folder) open(now *manifest, resume bool) (s *state, err error) {
 		now.Complete, now.AtEnd = true, was.AtEnd
 	}
 	return s, f.sweep(s)
+}
+
+// leave removes the folder of a run that could not begin, if it was made for it: another try
+// finds it as this one did.
+func (f *folder) leave() error {
+	if !f.made {
+		return nil
+	}
+	return os.RemoveAll(f.path)
 }
 
 // close lets others have the folder.

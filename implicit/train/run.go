@@ -81,14 +81,18 @@ func run(ctx context.Context, data *Data, o Options) (*Summary, error) {
 	if s == nil {
 		dir := t.folder.checkpoint(0)
 		if err := t.folder.writeFolder(dir, func() error { return t.recorded(dir, t.start(ctx, dir)) }); err != nil {
-			return nil, fmt.Errorf("checkpoint 0: %w", err)
+			return nil, errors.Join(fmt.Errorf("checkpoint 0: %w", err), t.folder.leave())
 		}
 	}
 	if s.complete(t.steps) {
 		return t.run(ctx, s)
 	}
 	if err := t.load(ctx, s); err != nil {
-		return nil, errors.Join(err, t.close())
+		err = errors.Join(err, t.close())
+		if s == nil {
+			err = errors.Join(err, t.folder.leave())
+		}
+		return nil, err
 	}
 	summary, err := t.run(ctx, s)
 	return summary, errors.Join(err, t.close())
