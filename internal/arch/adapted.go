@@ -114,7 +114,7 @@ func (l *Layer) adapted(key func(Tensor) string, sides map[string]Side, replaced
 	if len(paths) == 0 && !changed {
 		return l
 	}
-	out := &Layer{Key: l.Key, Tensors: b.tensors, Rope: l.Rope, graph: l.graph}
+	out := &Layer{Key: l.Key, Tensors: b.tensors, Rope: l.Rope, Experts: l.Experts, graph: l.graph}
 	if len(paths) > 0 {
 		out.Key = fmt.Sprintf("%s adapted %x", l.Key, h.Sum(nil)[:12])
 		out.graph = adapted{l.graph, paths}

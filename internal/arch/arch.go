@@ -30,8 +30,8 @@
 // # Where new things go
 //
 //   - A dense family: a file of its own and a line in families.
-//   - Experts: a layer beside gatedMLP in layers.go. The matrices of all experts are one
-//     Tensor that stacks those of the checkpoint; the router is a linear layer of the block.
+//   - Experts: moe.go, in the place of gatedMLP. The matrices of all experts are one Tensor, which
+//     stacks those of the checkpoint where it has them one by one.
 //   - A reward head: in implicit/rewardmodel, on the host. Here is the trunk that it reads:
 //     Trunk, whose Head has the final norm alone.
 //   - Another kind of adapter: beside Side in adapted.go, which is LoRA and DoRA for every linear
@@ -98,13 +98,15 @@ type Head struct {
 type Tensor struct {
 	Name  string // in the checkpoint, unless Stack has its names
 	Shape []int
-	// Stack names the tensors of the checkpoint, all of one shape, that are stacked along a
-	// first axis of Shape: the matrices of E experts as [E out in]. nil for a tensor that the
-	// checkpoint holds as it is.
+	// Stack names the tensors of the checkpoint, all of one shape, that lie one after the other
+	// along the first two axes of Shape: the matrices of E experts as [E out in], one of each or
+	// several. nil for a tensor that the checkpoint holds as it is.
 	Stack []string
 	// Linear marks the matrix of a linear layer: its output axis comes first (after E), as
 	// torch.nn.Linear stores it; InOut, where its input axis does (GPT-2's Conv1D).
 	Linear, InOut bool
+	// Float32 marks the matrix of a linear layer that is float32 in every mode: a router's.
+	Float32 bool
 	// Side marks the matrices of a side path, which are float32 in every mode and laid out
 	// [out in]; Rows what has an element or a row for each output of its linear layer, and is
 	// therefore cut as the matrix of the head is.
@@ -118,8 +120,10 @@ func (t Tensor) Stored() []Tensor {
 		return []Tensor{t}
 	}
 	all := make([]Tensor, len(t.Stack))
-	for e, name := range t.Stack {
-		all[e] = Tensor{Name: name, Shape: t.Shape[1:], Linear: t.Linear, InOut: t.InOut}
+	for i, name := range t.Stack {
+		shape := slices.Clone(t.Shape[1:])
+		shape[0] = t.Shape[0] * shape[0] / len(t.Stack)
+		all[i] = Tensor{Name: name, Shape: shape, Linear: t.Linear, InOut: t.InOut}
 	}
 	return all
 }
@@ -158,14 +162,19 @@ var families = map[string]family{
 	"gpt2":        gpt2,
 	"gpt_neox":    gptNeoX,
 	"granite":     granite,
+	"granitemoe":  graniteMoE,
 	"llama":       llama,
 	"mistral":     mistral,
+	"mixtral":     mixtral,
 	"olmo":        olmo,
 	"olmo2":       olmo2,
 	"olmo3":       olmo3,
+	"olmoe":       olmoe,
 	"phi3":        phi3,
 	"qwen2":       qwen2,
+	"qwen2_moe":   qwen2MoE,
 	"qwen3":       qwen3,
+	"qwen3_moe":   qwen3MoE,
 	"seed_oss":    seedOSS,
 	"smollm3":     smollm3,
 }

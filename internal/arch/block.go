@@ -15,6 +15,7 @@ type Layer struct {
 	Key     string
 	Tensors []Tensor // inputs of the graph, in this order
 	Rope    int      // index into Model.Ropes, or noRope
+	Experts *Experts // of a mixture, nil without
 	graph   interface{ apply(s *Scope, x *Node) *Node }
 }
 
@@ -40,7 +41,7 @@ func newLayer[B block](b *builder, rope int, graph B) *Layer {
 	for _, t := range b.tensors {
 		fmt.Fprintf(key, " %v linear=%v inOut=%v", t.Shape, t.Linear, t.InOut)
 	}
-	return &Layer{Key: fmt.Sprintf("%T %x", graph, key.Sum(nil)[:12]), Tensors: b.tensors, Rope: rope, graph: graph}
+	return &Layer{Key: fmt.Sprintf("%T %x", graph, key.Sum(nil)[:12]), Tensors: b.tensors, Rope: rope, Experts: b.routes, graph: graph}
 }
 
 // builder declares a layer's tensors. Each declaration returns what uses them, so that what
@@ -48,6 +49,7 @@ func newLayer[B block](b *builder, rope int, graph B) *Layer {
 type builder struct {
 	prefix  string // of the tensors' names
 	tensors []Tensor
+	routes  *Experts // of a mixture, nil without
 }
 
 // param is the number of a layer's tensor, from 1; 0 for none.
@@ -83,6 +85,12 @@ type Scope struct {
 	Drop func(a int, x *Node) *Node
 	// Linear, if not nil, is applied to what each linear layer gives.
 	Linear func(y *Node) *Node
+	// Sort takes tokens through the experts that they chose alone, which has no gradient, instead
+	// of through all.
+	Sort bool
+	// Routed, if not nil, is told by a mixture of K experts of more the gap between the last logit
+	// that was chosen and the first that was not [T 1].
+	Routed func(gap *Node)
 
 	sides map[param]sidePath // of an adapted layer
 }

@@ -151,7 +151,7 @@ func (m *Model) scaled(window int) Attention {
 type selfAttention struct {
 	q, k, v, o   linear
 	qNorm, kNorm rmsNorm // zero for none
-	clip         float64 // bounds the values of q, k and v before heads and positions (OLMo 1); 0 for none
+	clip         float64 // bounds the values of q, k and v before positions (OLMo 1, OLMoE); 0 for none
 	acrossHeads  bool    // the norms run over all heads together (OLMo 2), not head by head
 	n, g         int     // heads, key/value heads
 	Attention
@@ -160,14 +160,14 @@ type selfAttention struct {
 // apply maps the normed stream [T D] to the attention's contribution [T D].
 func (a selfAttention) apply(s *Scope, x *Node) *Node {
 	q, k, v := a.q.apply(s, x), a.k.apply(s, x), a.v.apply(s, x) // [T N*K] [T G*K] [T G*K]
-	if a.clip != 0 {
-		q, k, v = clipped(q, a.clip), clipped(k, a.clip), clipped(v, a.clip)
-	}
-	v = heads(v, a.g) // [T G K]
 	normed := a.qNorm != rmsNorm{}
 	if normed && a.acrossHeads {
 		q, k = a.qNorm.apply(s, q), a.kNorm.apply(s, k)
 	}
+	if a.clip != 0 {
+		q, k, v = clipped(q, a.clip), clipped(k, a.clip), clipped(v, a.clip)
+	}
+	v = heads(v, a.g)                   // [T G K]
 	q, k = heads(q, a.n), heads(k, a.g) // [T N K] [T G K]
 	if normed && !a.acrossHeads {
 		q, k = a.qNorm.apply(s, q), a.kNorm.apply(s, k)

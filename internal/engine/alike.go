@@ -30,7 +30,16 @@ var rowSizes = []int{16, 32, 48, 64, 96, 128, 192, defaultBatchTokens}
 // product is the sizes of a linear layer.
 type product struct {
 	in, out int
-	inOut   bool // how its matrix lies on the device
+	inOut   bool         // how its matrix lies on the device
+	experts arch.Experts // it is one of E, which take their rows in tiles; zero if it is not
+}
+
+// rows is how many rows the product has in a batch of so many.
+func (p product) rows(batch int) int {
+	if p.experts.E > 0 {
+		return p.experts.Tile(batch)
+	}
+	return batch
 }
 
 // alike are measured row sizes of an engine's products. Engines that share executables share
@@ -54,9 +63,12 @@ func (s *store) products(head bool) []product {
 			}
 			shape := p.shape(t)
 			rows, cols := shape[len(shape)-2], shape[len(shape)-1]
-			size := product{in: cols, out: rows, inOut: t.Linear && inputsFirst(s.backend, s.dtype)}
+			size := product{in: cols, out: rows, inOut: t.Linear && inputsFirst(s.backend, typeOf(t, s.dtype))}
 			if t.InOut {
 				size = product{in: rows, out: cols, inOut: true}
+			}
+			if len(shape) > 2 {
+				size.experts = *p.layer.Experts
 			}
 			if !slices.Contains(all, size) {
 				all = append(all, size)
@@ -153,9 +165,9 @@ func (e *Engine) alikeProduct(a *alike, p product, rows int) (bool, error) {
 		return false, err
 	}
 	defer releaseAll(made)
-	sizes := []int{rows}
-	if most := rowSizes[len(rowSizes)-1]; a.first[p] == nil && rows != most {
-		sizes = []int{most, rows}
+	sizes := []int{p.rows(rows)}
+	if most := p.rows(rowSizes[len(rowSizes)-1]); a.first[p] == nil && sizes[0] != most {
+		sizes = []int{most, sizes[0]}
 	}
 	for _, size := range sizes {
 		x := make([]float32, 0, size*p.in)

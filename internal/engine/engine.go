@@ -51,6 +51,8 @@ type Engine struct {
 	// large products round differently, and where measure finds that they would. Of
 	// accelerators it is not known.
 	invariant, measured bool
+
+	routing *routing // of its mixtures of experts, since it was loaded
 }
 
 const (
@@ -133,6 +135,7 @@ func (e *Engine) Adapted(ctx context.Context, m *arch.Model, w *checkpoint.Weigh
 func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, error) {
 	m, w := e.model, e.w
 	e.stepTokens, e.batchTokens, e.savedKeys, e.scoreBytes = defaultStepTokens, defaultBatchTokens, defaultSavedKeys, defaultScoreBytes
+	e.routing = newRouting(e)
 	e.cache, e.onWindow, e.maxTokens, e.tokenName, e.WindowStates = o.Cache, o.Window, o.MaxTokens, o.TokenName, defaultWindowStates
 	if e.onWindow == nil {
 		e.onWindow = func(int, bool) {}
@@ -183,19 +186,23 @@ func (e *Engine) embeddings(base *store) error {
 // workBytes is about what a step needs beside the weights.
 func (e *Engine) workBytes() int64 {
 	m := e.model
-	widest, largest := m.D, int64(0)
-	for _, p := range m.Blocks[:1] {
+	widest, largest, chosen := m.D, int64(0), 0
+	for _, p := range m.Blocks {
 		for _, t := range p.Tensors {
-			widest = max(widest, slices.Max(t.Shape))
-			largest = max(largest, elements(t.Shape))
+			matrix := t.Shape[max(len(t.Shape)-2, 0):] // of one expert
+			widest = max(widest, slices.Max(matrix))
+			largest = max(largest, elements(matrix))
+		}
+		if p.Experts != nil { // what they give, in tiles and in order
+			chosen = max(chosen, (p.Experts.Tiles(e.batchTokens)*p.Experts.Tile(e.batchTokens)+e.batchTokens*p.Experts.K)*m.D)
 		}
 	}
 	converted := int64(0) // see arch.Product
 	if e.dtype == dtypes.BFloat16 && arch.Widens(e.backend) {
 		converted = 4 * max(largest, int64(m.D)*int64(min(m.V, e.sliceRows)))
 	}
-	stream := 2 * e.stepTokens * m.D * 4                // residual stream, and what the head wants of it
-	block := e.batchTokens * (4*widest + 4*m.N*m.K) * 4 // one block's values
+	stream := 2 * e.stepTokens * m.D * 4                         // residual stream, and what the head wants of it
+	block := (e.batchTokens*(4*widest+4*m.N*m.K) + 2*chosen) * 4 // one block's values
 	logits := 3 * headStates * min(m.V, e.sliceRows) * 4
 	if m.Head.Layer == nil {
 		logits = 2 * headStates * m.D * 4

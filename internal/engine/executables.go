@@ -114,7 +114,7 @@ func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Te
 }
 
 // blockGraph is x, where, past, (cos, sin,) weights -> x (, keys and values before the next
-// batch) (, those of the batch): see inputs.
+// batch) (, those of the batch) (, gaps of a router [T 1]): see inputs.
 func blockGraph(layer *arch.Layer, inOut []bool, s shape, scoreBytes int) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
 		next := func() *Node {
@@ -133,7 +133,8 @@ func blockGraph(layer *arch.Layer, inOut []bool, s shape, scoreBytes int) func([
 		if s.Q > 0 {
 			b.pastK, b.pastV = next(), next()
 		}
-		scope := &arch.Scope{InOut: inOut, Attend: b.attend}
+		var gaps []*Node
+		scope := &arch.Scope{InOut: inOut, Attend: b.attend, Sort: true, Routed: func(gap *Node) { gaps = append(gaps, gap) }}
 		if layer.Rope >= 0 {
 			scope.Cos, scope.Sin = next(), next()
 		}
@@ -145,6 +146,6 @@ func blockGraph(layer *arch.Layer, inOut []bool, s shape, scoreBytes int) func([
 		if s.Saves {
 			out = append(out, b.ownK, b.ownV)
 		}
-		return out
+		return append(out, gaps...)
 	}
 }

@@ -158,7 +158,7 @@ func (t *trials) products(dtype dtypes.DType, product func(x, w *Node, axis int)
 		}
 	}
 	turned := make([]float32, len(w))
-	transpose(turned, w, out, in, func(x float32) float32 { return x })
+	transpose(turned, w, out, in, out, func(x float32) float32 { return x })
 	onDevice := func(flat []float32, dims ...int) *tensors.Tensor {
 		if dtype != dtypes.BFloat16 {
 			return tensors.FromFlatDataAndDimensions(flat, dims...)

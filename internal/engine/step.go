@@ -199,6 +199,15 @@ func (e *Engine) block(ctx context.Context, shard *shard, all []*inputs, p *step
 		in.x.MustFinalizeAll()
 		releaseAll(past)
 		in.x, past = out[0], out[1:]
+		if layer.Experts.Chooses() {
+			gaps := past[len(past)-1:]
+			past = past[:len(past)-1]
+			err := e.routing.add(gaps[0], in.n)
+			releaseAll(gaps)
+			if err != nil {
+				return err
+			}
+		}
 		if in.Saves {
 			own := past[len(past)-2:]
 			past = past[:len(past)-2]

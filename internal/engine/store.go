@@ -172,11 +172,7 @@ func (s *store) sizeOf(p *shard) int64 {
 		if p.holds(i) {
 			continue
 		}
-		bytes := int64(4)
-		if t.Linear && s.dtype == dtypes.BFloat16 {
-			bytes = 2
-		}
-		size += bytes * elements(p.shape(t))
+		size += int64(typeOf(t, s.dtype).Size()) * elements(p.shape(t))
 	}
 	return size
 }

@@ -96,10 +96,13 @@ func releaseWeights(all []weight) {
 // from the one that it is: matrices of linear layers in dtype, everything else in float32,
 // which holds bfloat16 and float16 exactly.
 func loadWeight(backend compute.Backend, t arch.Tensor, from []checkpoint.Tensor, dtype dtypes.DType) (weight, error) {
+	dtype = typeOf(t, dtype)
 	inOut := t.InOut || inputsFirst(backend, dtype)
 	switch {
 	case !t.Linear, dtype == dtypes.Float32 && inOut == t.InOut:
-		return upload(backend, t.InOut, t.Shape, from, func(flat []float32, from checkpoint.Tensor) error { return from.Float32sInto(flat) })
+		return upload(backend, t.InOut, t.Shape, from, func(flat []float32, at int, from checkpoint.Tensor) error {
+			return from.Float32sInto(flat[at : at+int(elements(from.Shape))])
+		})
 	case len(from) == 1 && from[0].DType == dtypes.BFloat16 && dtype == dtypes.BFloat16 && inOut == t.InOut:
 		tensor, err := tensors.FromRaw(backend, 0, shapes.Make(dtype, t.Shape...), from[0].Data)
 		return newWeight(tensor, t.InOut), err
@@ -117,26 +120,34 @@ func uploadMatrix[T float32 | bfloat16.BFloat16](backend compute.Backend, t arch
 	if inOut != t.InOut {
 		shape[len(shape)-2], shape[len(shape)-1] = cols, rows
 	}
-	return upload(backend, inOut, shape, from, func(flat []T, from checkpoint.Tensor) error {
-		values, err := from.Float32s()
-		if err != nil {
-			return err
-		}
-		if inOut != t.InOut {
-			transpose(flat, values, rows, cols, convert)
-			return nil
-		}
-		for i, x := range values {
-			flat[i] = convert(x)
+	return upload(backend, inOut, shape, from, func(flat []T, at int, from checkpoint.Tensor) error {
+		row := len(from.Data) / int(elements(from.Shape)) * cols // bytes
+		for data := from.Data; len(data) > 0; {                  // the rows of one matrix at a time
+			matrix, first := at/(rows*cols), at/cols%rows
+			n := min(rows-first, len(data)/row)
+			from.Data, from.Shape, data = data[:n*row], []int{n, cols}, data[n*row:]
+			values, err := from.Float32s()
+			if err != nil {
+				return err
+			}
+			if inOut != t.InOut {
+				transpose(flat[matrix*rows*cols+first:], values, n, cols, rows, convert)
+			} else {
+				for i, x := range values {
+					flat[at+i] = convert(x)
+				}
+			}
+			at += n * cols
 		}
 		return nil
 	})
 }
 
 // upload makes a tensor on the device, in shared memory where the backend has it. fill writes
-// the elements of each of the checkpoint's tensors, which lie one after the other.
+// the elements of each of the checkpoint's tensors, which come one after the other: those from
+// number at on.
 func upload[T float32 | bfloat16.BFloat16](backend compute.Backend, inOut bool, shape []int, from []checkpoint.Tensor,
-	fill func(flat []T, from checkpoint.Tensor) error) (weight, error) {
+	fill func(flat []T, at int, from checkpoint.Tensor) error) (weight, error) {
 	tensor, err := tensors.FromShapeForBackend(backend, 0, shapes.Make(dtypes.FromGenericsType[T](), shape...))
 	if err != nil {
 		return weight{}, fmt.Errorf("engine: a tensor of shape %v: %w", shape, err)
@@ -146,7 +157,7 @@ func upload[T float32 | bfloat16.BFloat16](backend compute.Backend, inOut bool, 
 		n := len(flat) / len(from)
 		for i, f := range from {
 			if filled == nil {
-				filled = fill(flat[i*n:(i+1)*n], f)
+				filled = fill(flat, i*n, f)
 			}
 		}
 	})
@@ -156,20 +167,28 @@ func upload[T float32 | bfloat16.BFloat16](backend compute.Backend, inOut bool, 
 	return newWeight(tensor, inOut), tensor.ToDevice(backend, 0)
 }
 
+// typeOf is the type of a tensor on the device where matrices are computed in dtype.
+func typeOf(t arch.Tensor, dtype dtypes.DType) dtypes.DType {
+	if !t.Linear || t.Float32 {
+		return dtypes.Float32
+	}
+	return dtype
+}
+
 // inputsFirst tells whether the matrices of linear layers are laid out [in out]: where they
 // are multiplied in float32, since XLA's CPU client then transposes [out in] at every call.
 func inputsFirst(backend compute.Backend, dtype dtypes.DType) bool {
 	return dtype == dtypes.Float32 || arch.Widens(backend) && backend.String() != "go"
 }
 
-// transpose writes src [rows cols] to dst [cols rows], a block at a time.
-func transpose[T any](dst []T, src []float32, rows, cols int, convert func(float32) T) {
+// transpose writes src [rows cols] to the first columns of dst [cols width], a block at a time.
+func transpose[T any](dst []T, src []float32, rows, cols, width int, convert func(float32) T) {
 	const block = 32
 	for r0 := 0; r0 < rows; r0 += block {
 		for c0 := 0; c0 < cols; c0 += block {
 			for c := c0; c < min(c0+block, cols); c++ {
 				for r := r0; r < min(r0+block, rows); r++ {
-					dst[c*rows+r] = convert(src[r*cols+c])
+					dst[c*width+r] = convert(src[r*cols+c])
 				}
 			}
 		}

@@ -4,6 +4,7 @@ Values differ from the defaults of transformers' config classes wherever a defau
 """
 
 import copy
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -105,6 +106,29 @@ def llama_buffers(t):
 def head_copy(t):
     t["lm_head.weight"] = t["model.embed_tokens.weight"].clone()
     return t
+
+
+def fused(t):
+    """The tensors of experts as transformers 5 has them in memory, all of a layer in one, which trainers save that do not rename."""
+    kinds = {"gate_proj": 0, "up_proj": 1, "down_proj": 2, "w1": 0, "w3": 1, "w2": 2}
+    layers = {}
+    for k in list(t):
+        if m := re.match(r"(.*\.)(?:mlp|block_sparse_moe)\.experts\.(\d+)\.(\w+)\.weight$", k):
+            layers.setdefault(m[1], {})[kinds[m[3]], int(m[2])] = t.pop(k)
+        elif k.endswith("block_sparse_moe.gate.weight"):
+            t[k.replace("block_sparse_moe", "mlp")] = t.pop(k)
+    for prefix, all in layers.items():
+        n = len(all) // 3
+        t[prefix + "mlp.experts.gate_up_proj"] = torch.stack([torch.cat([all[0, e], all[1, e]]) for e in range(n)])
+        t[prefix + "mlp.experts.down_proj"] = torch.stack([all[2, e] for e in range(n)])
+    return t
+
+
+def inner_granite(name):
+    """The names that granitemoe has in memory in transformers 5."""
+    for hub, inner in {"input_linear.weight": "experts.gate_up_proj", "output_linear.weight": "experts.down_proj", "router.layer": "router"}.items():
+        name = name.replace("block_sparse_moe." + hub, "block_sparse_moe." + inner)
+    return name
 
 
 def hub_gemma3(name):
@@ -226,12 +250,37 @@ def arcee(**kw):
     return llama(model_type="arcee", vocab_size=92, hidden_act="relu2") | kw
 
 
+def olmoe(**kw):
+    return llama(model_type="olmoe", vocab_size=91, intermediate_size=12, num_experts=8, num_experts_per_tok=3, norm_topk_prob=False,
+                 clip_qkv=None, pad_token_id=1) | kw
+
+
+def qwen3_moe(**kw):
+    return llama(model_type="qwen3_moe", vocab_size=89, head_dim=12, intermediate_size=20, moe_intermediate_size=10, num_experts=8,
+                 num_experts_per_tok=3, norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[], use_sliding_window=False) | kw
+
+
+def qwen2_moe(**kw):
+    return llama(model_type="qwen2_moe", vocab_size=88, intermediate_size=20, moe_intermediate_size=10, shared_expert_intermediate_size=14,
+                 num_experts=6, num_experts_per_tok=2, norm_topk_prob=False, decoder_sparse_step=1, mlp_only_layers=[],
+                 use_sliding_window=False) | kw
+
+
+def mixtral(**kw):
+    return llama(model_type="mixtral", vocab_size=87, intermediate_size=14, num_local_experts=6, num_experts_per_tok=2, sliding_window=None) | kw
+
+
+def granitemoe(**kw):
+    return granite(model_type="granitemoe", vocab_size=86, intermediate_size=12, num_local_experts=8, num_experts_per_tok=3) | kw
+
+
 EPS = {"rms_norm_eps": put(rms_norm_eps=1e-6)}
 THETA = {"rope_theta": rope(rope_theta=10000.0)}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 32}
 LONGROPE = {"rope_type": "longrope", "rope_theta": 5000.0, "partial_rotary_factor": 1.0,
             "short_factor": [1.0, 1.05, 1.2, 1.4], "long_factor": [1.1, 1.9, 4.0, 7.5]}
+CHOICE = {"one expert less": lambda c: setattr(c, "num_experts_per_tok", c.num_experts_per_tok - 1)}
 YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 32}
 # Turns within 32 tokens of the pairs at head_dim 16: 5.1, 1.6, 0.51 ...: betas of 4 and 0.3 make a ramp from the first pair to the third.
 # Wavelengths of LLAMA3 at head_dim 16: 6.3 (kept), 20 (between), 63 and longer (divided).
@@ -470,6 +519,45 @@ CASES = [
          EPS | {"scaling": unscaled(), "activation": put(hidden_act="relu")}, dtype=torch.bfloat16),
     Case("arcee-bias", "biases, another activation", arcee(attention_bias=True, mlp_bias=True, hidden_act="gelu", num_key_value_heads=1),
          EPS | THETA | {"activation": put(hidden_act="relu2")}, dtype=torch.bfloat16),
+
+    # olmoe.
+    Case("olmoe-clip", "experts file by file, whose probabilities are not shares of those chosen; clip_qkv after the norms of q and k, fewer key heads",
+         olmoe(clip_qkv=0.9), EPS | THETA | CHOICE | {"shares": put(norm_topk_prob=True), "clip_qkv": put(clip_qkv=None)}, dtype=torch.float16),
+    Case("olmoe-fused", "all experts of a layer in one tensor, norm_topk_prob, attention_bias, a tied head; minimal config",
+         olmoe(num_key_value_heads=4, norm_topk_prob=True, attention_bias=True, tie_word_embeddings=True), EPS | THETA | CHOICE | {"shares": put(norm_topk_prob=False)},
+         extra=fused, minimal=True, dtype=torch.float16),
+
+    # qwen3_moe.
+    Case("qwen3_moe-only", "an MLP in the layers of mlp_only_layers; head_dim that is not hidden_size / heads",
+         qwen3_moe(mlp_only_layers=[0], num_hidden_layers=3), EPS | THETA | CHOICE | {"shares": put(norm_topk_prob=False)}, dtype=torch.float16),
+    Case("qwen3_moe-step", "an MLP in every other layer (decoder_sparse_step), a window in all, attention_bias, all experts in one tensor",
+         qwen3_moe(head_dim=8, decoder_sparse_step=2, use_sliding_window=True, sliding_window=9, attention_bias=True, norm_topk_prob=False),
+         EPS | THETA | CHOICE | {"shares": put(norm_topk_prob=True), "window": put(sliding_window=None)}, extra=fused, minimal=True, dtype=torch.float16),
+
+    # qwen2_moe.
+    Case("qwen2_moe-shared", "an expert that all tokens pass, with a gate; biases on q, k and v", qwen2_moe(),
+         EPS | THETA | CHOICE | {"shares": put(norm_topk_prob=True)}, v4={"sliding_window": 32768, "max_window_layers": 21}, dtype=torch.float16),
+    Case("qwen2_moe-window", "a window in one layer of two, no biases, norm_topk_prob, an MLP in the layers that decoder_sparse_step leaves out, all "
+         "experts in one tensor",
+         qwen2_moe(qkv_bias=False, norm_topk_prob=True, decoder_sparse_step=2, use_sliding_window=True, sliding_window=9, max_window_layers=3,
+                   num_hidden_layers=3, layer_types=[SLIDE, FULL, SLIDE]),
+         EPS | THETA | CHOICE | {"shares": put(norm_topk_prob=False), "window": put(layer_types=[FULL] * 3), "all slide": put(layer_types=[SLIDE] * 3)},
+         extra=fused, minimal=True, dtype=torch.float16),
+
+    # mixtral.
+    Case("mixtral-null", "Mixtral's names: w1, w3 and w2 of each expert; minimal config with its own theta",
+         mixtral(rope_parameters={"rope_type": "default", "rope_theta": 1000000.0}), EPS | CHOICE | {"theta": rope(rope_theta=10000.0)}, minimal=True,
+         dtype=torch.float16),
+    Case("mixtral-window", "a window, head_dim that is not hidden_size / heads, the names that the model has in memory",
+         mixtral(sliding_window=9, head_dim=12), EPS | THETA | CHOICE | {"window": put(sliding_window=None)}, extra=fused, dtype=torch.float16),
+
+    # granitemoe.
+    Case("granitemoe-factors", "granite's four factors, experts in one tensor as published", granitemoe(),
+         EPS | THETA | CHOICE | {"embedding": put(embedding_multiplier=1.0), "attention": put(attention_multiplier=0.35),
+                                 "residual": put(residual_multiplier=1.0), "logits": put(logits_scaling=1.0)}, dtype=torch.float16),
+    Case("granitemoe-bias-tied", "attention_bias and a tied head; factors by default; the names that the model has in memory",
+         granitemoe(attention_bias=True, tie_word_embeddings=True, embedding_multiplier=1.0, attention_multiplier=1.0,
+                    residual_multiplier=1.0, logits_scaling=1.0), EPS | THETA | CHOICE, rename=inner_granite, minimal=True, dtype=torch.float16),
 ]
 
 # Keys of the published v4 files that have no effect, or their one value that computes what is computed here.
@@ -492,4 +580,9 @@ V4_EXTRA = {
     "granite": {},
     "seed_oss": {"pretraining_tp": 1},
     "arcee": {},
+    "olmoe": {"router_aux_loss_coef": 0.01},
+    "qwen3_moe": {"max_window_layers": 48},
+    "qwen2_moe": {},
+    "mixtral": {"router_jitter_noise": 0.0},
+    "granitemoe": {},
 }

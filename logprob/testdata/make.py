@@ -20,7 +20,8 @@ A case is a folder families/<family>-<feature>/ with
 logprobs[i] is ln p(ids[i+1] | ids[:i+1]); next is the row ln p(. | ids) over the whole vocabulary after the first text. Each
 text is computed alone, without padding or cache, with eager attention, by the model that from_pretrained makes of the files
 just written, all in float32 (16-bit weights are upcast first); the log-softmax of the float32 logits is taken in float64 and
-printed with 9 significant digits. The second text has one token; the third begins with the whole first one.
+printed with 9 significant digits. Of mixtures of experts router_gap is the smallest gap, over all texts, between the last
+logit of a router that was chosen and the first that was not. The second text has one token; the third begins with the whole first one.
 
 Before anything is written as a golden, the program checks that
   - transformers finds no tensor missing and none unexpected (but for the buffers that it ignores by name), and
@@ -105,8 +106,10 @@ def to_v4(d, case):
         d["rope_theta"], d["rope_scaling"] = whole(r["rope_theta"]), scaling(r)
         if r.get("partial_rotary_factor", 1.0) != 1.0:
             d["partial_rotary_factor"] = r["partial_rotary_factor"]
-    if kind in ("qwen2", "qwen3"):
+    if kind in ("qwen2", "qwen3") or kind == "qwen2_moe" and not d["use_sliding_window"]:
         del d["layer_types"]
+    if kind in ("qwen2_moe", "qwen3_moe", "olmoe") and "num_local_experts" in d:
+        d["num_experts"] = d.pop("num_local_experts")
     if kind == "gemma2":
         del d["use_bidirectional_attention"], d["tie_word_embeddings"]
         if d["layer_types"] == [SLIDE, FULL] * (len(d["layer_types"]) // 2):
@@ -167,12 +170,18 @@ def build(config):
     if kind is Gemma3ForConditionalGeneration:
         config._attn_implementation = "eager"
         return kind(config).eval()
-    return kind.from_config(config, attn_implementation="eager").eval()
+    return kind.from_config(config, attn_implementation="eager", **experts(config)).eval()
+
+
+def experts(config):
+    """Experts one after the other, which float64 can have too."""
+    return {"experts_implementation": "eager"} if hasattr(config, "num_experts_per_tok") else {}
 
 
 def load(folder, case):
     kind = Gemma3ForConditionalGeneration if case.family == "gemma3" else AutoModelForCausalLM
-    model, info = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32, output_loading_info=True)
+    model, info = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32, output_loading_info=True,
+                                       **experts(AutoConfig.from_pretrained(folder)))
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         # masked_bias is a buffer that transformers 4 ignored by name and 5.23 reports.
         if bad := [k for k in info[what] if not str(k).endswith("attn.masked_bias")]:
@@ -201,11 +210,36 @@ def distance(a, b):
     return (flat(a) - flat(b)).abs().max().item()
 
 
-def make_texts(case, vocab):
-    g = torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(f"texts {case.name}".encode()).digest()[:7], "big"))
+def make_texts(case, vocab, attempt=0):
+    seed = f"texts {case.name}" + (f" {attempt}" if attempt else "")
+    g = torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big"))
     texts = [torch.randint(0, vocab, (n,), generator=g).tolist() for n in case.lengths]
     texts[2][: len(texts[0])] = texts[0]
     return texts
+
+
+@torch.no_grad()
+def router_gap(model, texts):
+    """The smallest gap of a model's routers between the last logit that is chosen and the first that is not; None without routers."""
+    k = getattr(model.config, "num_experts_per_tok", None)
+    if k is None:
+        return None
+    gaps = []
+    for ids in texts:
+        for logits in model(input_ids=torch.tensor([ids]), output_router_logits=True).router_logits:
+            top = logits.topk(k + 1, dim=-1).values
+            gaps.append((top[:, k - 1] - top[:, k]).min().item())
+    return min(gaps)
+
+
+def clear_texts(case, model):
+    """The first texts that leave no choice of experts to rounding, and the smallest gap."""
+    for attempt in range(100):
+        texts = make_texts(case, model.config.get_text_config().vocab_size, attempt)
+        gap = router_gap(model, texts)
+        if gap is None or gap > 5e-4:
+            return texts, gap
+    raise SystemExit(f"{case.name}: every choice of texts has a choice of experts that is too close")
 
 
 def kind_of(name):
@@ -293,7 +327,7 @@ def make(case):
         put_json(folder / "config.min.json", minimal(v4))
 
     model = load(folder, case)
-    texts = make_texts(case, model.config.get_text_config().vocab_size)
+    texts, gap = clear_texts(case, model)
     golden = score(model, texts)
 
     for other in sorted(folder.glob("config.*.json")):
@@ -338,7 +372,11 @@ def make(case):
             "each text alone; log-softmax in float64. Made by make.py.")
     lines = [f'{{\n  "note": {json.dumps(note)},\n  "texts": [']
     lines.append(",\n".join(f'    {{"ids": {json.dumps(t)},\n     "logprobs": {json.dumps([number(x) for x in s])}}}' for t, s in zip(texts, golden[0])))
-    lines.append(f'  ],\n  "next": {json.dumps([number(x) for x in golden[1]])}\n}}')
+    if gap is not None:
+        print(f"    the smallest gap of a router is {gap:.2g}")
+        lines.append(f'  ],\n  "router_gap": {number(gap)},\n  "next": {json.dumps([number(x) for x in golden[1]])}\n}}')
+    else:
+        lines.append(f'  ],\n  "next": {json.dumps([number(x) for x in golden[1]])}\n}}')
     (folder / "golden.json").write_text("\n".join(lines) + "\n")
 
 

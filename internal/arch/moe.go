@@ -1,0 +1,313 @@
+package arch
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// experts is a mixture of experts: of E gated MLPs a token passes the K whose logits in the
+// router are the highest, of equal ones those with the lower numbers, and what they give is
+// added up, each times its probability in the softmax of all E logits or, if shares is set, of
+// the K alone. (It makes no difference whether probabilities of all are divided by the sum of
+// the K, or the softmax is taken of the K.)
+//
+// The choice is the one place where a model is not continuous: where the last logit that is
+// chosen and the first that is not are nearly equal, rounding decides. Therefore the router is
+// float32 in every mode, and the gap between the two goes to Scope.Routed.
+//
+// The activation is silu, as in all that are published: it has no constants, which gomlx v0.28.8
+// would keep from one closure to the next, where XLA refuses them.
+type experts struct {
+	router linear
+	gateUp param // [E 2F D], of each expert gate over up
+	down   param // [E D F]
+	Experts
+	shares bool
+	shared sharedExpert // zero for none
+}
+
+// sharedExpert is one that all tokens pass beside those that they choose, times
+// sigmoid(gate x) (Qwen2-MoE).
+type sharedExpert struct {
+	mlp  gatedMLP
+	gate linear // [1 D]
+}
+
+func (m sharedExpert) apply(s *Scope, x *Node) *Node {
+	return Mul(Sigmoid(m.gate.apply(s, x)), m.mlp.apply(s, x))
+}
+
+// Experts are the sizes of a layer's mixture: K of E.
+type Experts struct{ E, K int }
+
+// Chooses tells of a mixture some of whose experts are not chosen; m may be nil, for none.
+func (m *Experts) Chooses() bool { return m != nil && m.K < m.E }
+
+// apply maps x [T D] to [T D].
+func (m experts) apply(s *Scope, x *Node) *Node {
+	y := m.chosen(s, s.float(x))
+	if m.shared != (sharedExpert{}) {
+		y = Add(y, m.shared.apply(s, x))
+	}
+	return y
+}
+
+// chosen is what the experts that are chosen give [T D].
+func (m experts) chosen(s *Scope, x *Node) *Node {
+	logits := m.router.apply(s, x)                                    // [T E]
+	highest, order := TopK(StopGradient(logits), min(m.K+1, m.E), -1) // [T K+1]
+	if s.Routed != nil && m.Chooses() {
+		s.Routed(Sub(columns(highest, m.K-1, m.K), columns(highest, m.K, m.K+1)))
+	}
+	highest, order = columns(highest, 0, m.K), columns(order, 0, m.K) // [T K]
+	top := columns(highest, 0, 1)                                     // [T 1]
+	total := ReduceAndKeep(Exp(Sub(logits, top)), ReduceSum, -1)
+	if !s.Sort {
+		p := Exp(Sub(logits, top)) // [T E]
+		number := Iota(x.Graph(), shapes.Make(dtypes.Int32, x.Shape().Dimensions[0], m.K, m.E), 2)
+		chosen := ReduceMax(ConvertDType(Equal(number, BroadcastToShape(InsertAxes(order, 2), number.Shape())), p.DType()), 1)
+		p = Mul(p, chosen)
+		if m.shares {
+			total = ReduceAndKeep(p, ReduceSum, -1)
+		}
+		return m.all(s, x, Div(p, total))
+	}
+	p := Exp(Sub(highest, top)) // [T K]
+	if m.shares {
+		total = ReduceAndKeep(p, ReduceSum, -1)
+	}
+	y := m.sorted(s, x, order) // [T K D]
+	return ReduceSum(Mul(y, InsertAxes(Div(p, total), -1)), 1)
+}
+
+// columns are those of a matrix from one number to another.
+func columns(x *Node, from, to int) *Node { return SliceAxis(x, 1, AxisRange(from, to)) }
+
+// all takes all tokens x [T D] through all experts, weighed by p [T E]: as the definition reads,
+// and with a gradient.
+func (m experts) all(s *Scope, x, p *Node) *Node {
+	var sum *Node
+	for e := range m.E {
+		one := func(w param) *Node { return Squeeze(SliceAxis(s.Weights[w-1], 0, AxisElem(e)), 0) }
+		y := Mul(m.expert(s, x, one(m.gateUp), one(m.down)), columns(p, e, e+1))
+		if sum == nil {
+			sum = y
+			continue
+		}
+		sum = Add(sum, y)
+	}
+	return sum
+}
+
+// expert is the MLP of one expert's matrices: down(silu(gate x) * up x) [.. D].
+func (m experts) expert(s *Scope, x, gateUp, down *Node) *Node {
+	product := func(x, w *Node, inOut bool) *Node {
+		if s.DType == dtypes.Float64 || s.Wide {
+			w = s.float(w)
+		}
+		if inOut {
+			return Product(x, w, 0)
+		}
+		return Product(x, w, 1)
+	}
+	h := product(x, gateUp, s.InOut[m.gateUp-1]) // [.. 2F]
+	f := h.Shape().Dimensions[1] / 2
+	return product(Mul(silu(columns(h, 0, f)), columns(h, f, 2*f)), down, s.InOut[m.down-1])
+}
+
+// Tile is the number of rows that an expert takes at a time where so many tokens choose: the
+// more, the less often its matrices are read, and the more rows are padding. A product of fewer
+// than 32 rows takes hardly less time than one of 32.
+func (m Experts) Tile(tokens int) int {
+	rows := 32
+	for rows < 128 && rows*m.E < tokens*m.K {
+		rows *= 2
+	}
+	return rows
+}
+
+// Tiles is the most tiles that the choices of so many tokens can fill: of each expert one may
+// hold a single row.
+func (m Experts) Tiles(tokens int) int {
+	pairs, rows := tokens*m.K, m.Tile(tokens)
+	return (pairs + (rows-1)*min(m.E, pairs)) / rows
+}
+
+// sorted takes each token of x [T D] through the experts that it chose, order [T K], and returns
+// what they give [T K D].
+//
+// Pairs of a token and an expert are sorted by expert, those of an expert begin with a tile of
+// their own, and a loop takes the tiles one after the other, each through its expert's matrices,
+// which are read once for each tile. No pair is left out: there is room for the most tiles that
+// so many pairs can fill, and the loop ends with the last that is used.
+func (m experts) sorted(s *Scope, x, order *Node) *Node {
+	g, tokens := x.Graph(), x.Shape().Dimensions[0]
+	t := m.tiles(Reshape(order, tokens*m.K))
+	one := func(x, at *Node) *Node { return Gather(x, InsertAxes(at, 0)) }
+	y := Zeros(g, shapes.Make(x.DType(), append(t.tokens.Shape().Dimensions, x.Shape().Dimensions[1])...)) // [tiles rows D]
+	state := func(g *Graph) (at, done *Node) {
+		return Parameter(g, "tile", shapes.Make(dtypes.Int32)), Parameter(g, "done", y.Shape())
+	}
+	more := NewClosure(g, func(g *Graph) []*Node {
+		at, _ := state(g)
+		return []*Node{LessThan(at, t.used)}
+	})
+	next := NewClosure(g, func(g *Graph) []*Node {
+		at, done := state(g)
+		e := one(t.expert, at)
+		rows := Gather(x, InsertAxes(one(t.tokens, at), -1)) // [rows D]
+		rows = m.expert(s, rows, one(s.Weights[m.gateUp-1], e), one(s.Weights[m.down-1], e))
+		return []*Node{Add(at, Const(g, int32(1))), put(done, rows, at)}
+	})
+	y = While(more, next, Const(g, int32(0)), y)[1]
+	d := x.Shape().Dimensions[1]
+	return Reshape(Gather(Reshape(y, -1, d), InsertAxes(t.row, -1)), tokens, m.K, d)
+}
+
+// put returns y [tiles rows D], which is 0 there, with the tile of one number. The pure-Go backend
+// has no DynamicUpdateSlice, and XLA no scatter within a loop (go-xla v0.4.5).
+func put(y, tile, number *Node) *Node {
+	tile = InsertAxes(tile, 0)
+	if y.Graph().Backend().String() == "go" {
+		return ScatterSum(y, InsertAxes(number, 0, 0), tile, true, true)
+	}
+	zero := Const(y.Graph(), int32(0))
+	return DynamicUpdateSlice(y, tile, []*Node{number, zero, zero})
+}
+
+// tiles are the places of P pairs, which stand for tokens in turn, sorted by expert.
+type tiles struct {
+	expert *Node // [tiles] of each tile
+	tokens *Node // [tiles rows] of each of its rows; those beyond the last pair's hold any
+	used   *Node // [] how many there are
+	row    *Node // [P] of each pair, counted through all tiles
+}
+
+// tiles sorts the pairs; expert [P] is that of each.
+func (m Experts) tiles(expert *Node) tiles {
+	g, pairs := expert.Graph(), expert.Shape().Dimensions[0]
+	rows, most := m.Tile(pairs/m.K), m.Tiles(pairs/m.K)
+	iota := func(axis int, dims ...int) *Node { return Iota(g, shapes.Make(dtypes.Int32, dims...), axis) }
+	wide := func(x *Node, axis int, dims ...int) *Node { return BroadcastToDims(InsertAxes(x, axis), dims...) }
+	number := func(x *Node) *Node { return ConvertDType(x, dtypes.Int32) }
+	at := func(x, i *Node) *Node { return Gather(x, InsertAxes(i, -1)) }
+
+	pair := iota(0, pairs)
+	sorted := Sort(Add(MulScalar(expert, pairs), pair), 0, true) // unique, so there are no ties
+	sorted = Sub(sorted, MulScalar(DivScalar(sorted, pairs), pairs))
+	place := Scatter(InsertAxes(sorted, -1), pair, shapes.Make(dtypes.Int32, pairs), false, true) // of each pair
+
+	before := LessThan(iota(0, m.E, m.E), iota(1, m.E, m.E))
+	sumBefore := func(x *Node) *Node { return ReduceSum(Mul(number(before), wide(x, 1, m.E, m.E)), 0) }
+	count := ReduceSum(number(Equal(wide(expert, 1, pairs, m.E), iota(1, pairs, m.E))), 0) // [E]
+	filled := DivScalar(AddScalar(count, rows-1), rows)                                    // tiles [E]
+	first, begin := sumBefore(filled), sumBefore(count)                                    // its first tile, and its first pair
+
+	tile := iota(0, most)
+	done := LessOrEqual(wide(Add(first, filled), 0, most, m.E), wide(tile, 1, most, m.E))
+	of := MinScalar(ReduceSum(number(done), 1), m.E-1)
+	from := Add(at(begin, of), MulScalar(Sub(tile, at(first, of)), rows)) // its first pair [tiles]
+	i := MinScalar(Add(wide(from, 1, most, rows), iota(1, most, rows)), pairs-1)
+	return tiles{
+		expert: of,
+		tokens: DivScalar(at(sorted, i), m.K),
+		used:   ReduceAllSum(filled),
+		row:    Add(MulScalar(at(first, expert), rows), Sub(place, at(begin, expert))),
+	}
+}
+
+// mixtureBlock is llama's block with a mixture of experts in the place of the MLP.
+type mixtureBlock struct {
+	attentionNorm rmsNorm
+	attention     selfAttention
+	mlpNorm       rmsNorm
+	mlp           experts
+	residual      float64 // what each half adds is multiplied by it (Granite)
+}
+
+func (l mixtureBlock) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
+	x = Add(x, MulScalar(l.attention.apply(s, l.attentionNorm.apply(s, x)), l.residual))
+	return Add(x, MulScalar(l.mlp.apply(s, l.mlpNorm.apply(s, x)), l.residual))
+}
+
+// experts reads the sizes of the mixtures of a model of so many layers: E under one of two keys,
+// K, and what training alone needs. eDefault and kDefault are for absent keys.
+func (c *config) experts(layers, eDefault, kDefault int) Experts {
+	key := "num_experts"
+	if !c.has(key) {
+		key = "num_local_experts"
+	}
+	m := Experts{E: c.size(key, eDefault), K: c.size("num_experts_per_tok", kDefault)}
+	only(c, "num_local_experts", m.E)
+	c.ignore("output_router_logits", "router_aux_loss_coef", "router_jitter_noise")
+	only(c, "hidden_act", "silu")
+	if m.K > m.E {
+		c.fail("num_experts_per_tok is %d, wanted at most %s %d", m.K, key, m.E)
+		m.K = m.E
+	}
+	if most := 1 << 16; layers*m.E > most {
+		c.fail("%s is %d in %d layers, wanted at most %d experts in all", key, m.E, layers, most)
+		m.E, m.K = 1, 1
+	}
+	return m
+}
+
+// expertFiles are the names of a mixture's tensors in checkpoints, below the block's.
+type expertFiles struct {
+	router string
+	// The matrices of all experts, gate over up [E 2F D] and down [E D F], or, with the number of
+	// an expert in the place of %d, those of each, without ".weight".
+	gateUp, gate, up, down string
+}
+
+// Names of mixtures. transformers 5 has the first in memory, and writes the others.
+var (
+	inMemory        = expertFiles{router: "mlp.gate", gateUp: "mlp.experts.gate_up_proj", down: "mlp.experts.down_proj"}
+	ofQwen          = expertFiles{router: "mlp.gate", gate: "mlp.experts.%d.gate_proj", up: "mlp.experts.%d.up_proj", down: "mlp.experts.%d.down_proj"}
+	ofMixtral       = expertFiles{router: "block_sparse_moe.gate", gate: "block_sparse_moe.experts.%d.w1", up: "block_sparse_moe.experts.%d.w3", down: "block_sparse_moe.experts.%d.w2"}
+	ofGranite       = expertFiles{router: "block_sparse_moe.router.layer", gateUp: "block_sparse_moe.input_linear.weight", down: "block_sparse_moe.output_linear.weight"}
+	graniteInMemory = expertFiles{router: "block_sparse_moe.router", gateUp: "block_sparse_moe.experts.gate_up_proj", down: "block_sparse_moe.experts.down_proj"}
+)
+
+// experts declares a mixture under the first of the names that the checkpoint has.
+func (b *builder) experts(exists func(string) bool, size Experts, d, f int, shares bool, names ...expertFiles) experts {
+	n := names[0]
+	for _, other := range names {
+		if exists(b.prefix+other.router+".weight") && exists(b.prefix+other.first()) {
+			n = other
+			break
+		}
+	}
+	m := experts{Experts: size, shares: shares}
+	m.router = linear{weight: b.param(Tensor{Name: n.router + ".weight", Shape: []int{size.E, d}, Linear: true, Float32: true})}
+	stack := func(shape []int, patterns ...string) param {
+		t := Tensor{Name: patterns[0], Shape: shape, Linear: true}
+		for e := range size.E {
+			for _, p := range patterns {
+				if n.gateUp == "" {
+					t.Stack = append(t.Stack, b.prefix+fmt.Sprintf(p, e)+".weight")
+				}
+			}
+		}
+		return b.param(t)
+	}
+	if n.gateUp != "" {
+		m.gateUp = stack([]int{size.E, 2 * f, d}, n.gateUp)
+	} else {
+		m.gateUp = stack([]int{size.E, 2 * f, d}, n.gate, n.up)
+	}
+	m.down = stack([]int{size.E, d, f}, n.down)
+	b.routes = &m.Experts
+	return m
+}
+
+// first is the name of a tensor that tells these names from others.
+func (n expertFiles) first() string {
+	if n.gateUp != "" {
+		return n.gateUp
+	}
+	return fmt.Sprintf(n.gate, 0) + ".weight"
+}
