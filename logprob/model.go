@@ -105,8 +105,9 @@ type Model struct {
 	certificate *Certificate // nil until Certify is called
 }
 
-// Warnings are doubts about the checkpoint's files that do not prevent its use: about
-// config.json, about tokenizer.json compared with it, and the tokenizer's own.
+// Warnings are doubts that do not prevent the model's use: about the checkpoint's files,
+// config.json, tokenizer.json compared with it, and the tokenizer's own; and about the choices of
+// experts so far, see Routing.
 func (m *Model) Warnings() []error {
 	var all []error
 	if m.arch != nil { // nil before Load
@@ -117,6 +118,9 @@ func (m *Model) Warnings() []error {
 	}
 	if m.tok != nil {
 		all = append(all, m.tok.Warnings()...)
+	}
+	if err := m.Routing().Doubt(); err != nil {
+		all = append(all, err)
 	}
 	return all
 }

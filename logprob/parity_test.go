@@ -30,6 +30,9 @@ type golden struct {
 		LogProbs []float64 // of IDs[1:]
 	}
 	Next []float64 // row after the first text
+	// RouterGap is the smallest, over all texts, between the last logit of a router that was
+	// chosen and the first that was not; 0 without routers.
+	RouterGap float64 `json:"router_gap"`
 }
 
 func readGolden(t *testing.T, dir string) golden {
@@ -169,6 +172,7 @@ func TestFamilies(t *testing.T) {
 						g = upTo(g, m.MaxTokens())
 					}
 					largest, _ := worst(t, m, g)
+					holdRouting(t, m, g)
 					if !(largest <= 2e-5) {
 						t.Errorf("%s: f32 differs by up to %.2g nats, wanted at most 2e-5", filepath.Base(folder), largest)
 					}
@@ -186,6 +190,21 @@ func TestFamilies(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// holdRouting holds the smallest gap of a model's routers to transformers'.
+func holdRouting(t *testing.T, m *logprob.Model, g golden) {
+	t.Helper()
+	r := m.Routing()
+	if g.RouterGap == 0 {
+		if r.Choices != 0 {
+			t.Errorf("%d choices of experts, wanted none", r.Choices)
+		}
+		return
+	}
+	if r.Choices == 0 || !(math.Abs(r.Smallest-g.RouterGap) <= 1e-5) || r.Close != 0 || r.Doubt() != nil {
+		t.Errorf("routing %+v, %v; wanted a smallest gap of %g and no doubt", r, r.Doubt(), g.RouterGap)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -238,6 +239,9 @@ func paramOf(path string) (param, module string) {
 	return path, ""
 }
 
+// ofExpert are the modules of a single expert, which transformers 4 had.
+var ofExpert = regexp.MustCompile(`\.experts\.\d+\.`)
+
 // place finds out what a tensor of the file is for.
 func (p *application) place(name string, t checkpoint.Tensor) error {
 	path, ok := strings.CutPrefix(name, prefix)
@@ -251,9 +255,11 @@ func (p *application) place(name string, t checkpoint.Tensor) error {
 		return fmt.Errorf("tensor %q: LoRA on an embedding is not supported (merge the adapter with peft: merge_and_unload)", brief(name))
 	case !known && p.m.Ignored(path):
 		return nil // of a part of the model that texts do not pass
+	case module != "" && !known && ofExpert.MatchString(module):
+		return fmt.Errorf("tensor %q: LoRA on an expert of a mixture is not supported (merge the adapter with peft: merge_and_unload)", brief(name))
 	case module != "" && !known:
 		return fmt.Errorf("tensor %q: the model has no linear layer %s%s", brief(name), brief(module), p.headless(param))
-	case module != "" && !to.Linear:
+	case module != "" && !to.Adaptable():
 		return fmt.Errorf("tensor %q: LoRA on %s, which is no linear layer, is not supported", brief(name), module)
 	case module != "":
 		f := p.found[module]
@@ -335,7 +341,7 @@ func (p *application) complete() error {
 			}
 		case wants && !t.Linear && t.Name == p.m.Embed.Table.Name:
 			return fmt.Errorf("%s: LoRA on %s, an embedding, is not supported", configFile, module)
-		case wants && t.Linear && !has:
+		case wants && t.Adaptable() && !has:
 			return fmt.Errorf("%s says that %s is adapted, and %s has no %s%s.lora_A.weight", configFile, module, weightsFile, prefix, module)
 		case has && weight && !wants:
 			return fmt.Errorf("%s has %s%s.lora_A.weight, and %s does not say that %s is adapted", weightsFile, prefix, module, configFile, module)

@@ -40,7 +40,7 @@ func linears(m *arch.Model) map[string]arch.Tensor {
 	all := map[string]arch.Tensor{}
 	for _, l := range m.Blocks {
 		for _, t := range l.Tensors {
-			if t.Linear {
+			if t.Adaptable() {
 				path := m.Names.Trunk[0] + strings.TrimPrefix(t.Name, m.Names.Prefix)
 				all[strings.TrimSuffix(path, ".weight")] = t
 			}

@@ -92,7 +92,7 @@ func (l *Layer) adapted(key func(Tensor) string, sides map[string]Side, replaced
 			b.tensors[i].Name, changed = name, true
 		}
 		side, ok := sides[key(t)]
-		if !ok || !t.Linear {
+		if !ok || !t.Adaptable() {
 			continue
 		}
 		out, in := t.Shape[0], t.Shape[1]

@@ -113,6 +113,10 @@ type Tensor struct {
 	Side, Rows bool
 }
 
+// Adaptable tells of the matrix of a linear layer of its own, which an adapter can lie beside: of
+// none of a mixture of experts, whose router transformers 5 has as a parameter too.
+func (t Tensor) Adaptable() bool { return t.Linear && !t.Float32 && len(t.Shape) == 2 }
+
 // Stored returns the tensors of the checkpoint that t is made of: itself, or those that it
 // stacks.
 func (t Tensor) Stored() []Tensor {

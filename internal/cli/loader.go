@@ -172,7 +172,10 @@ func (l *Loader) Close() {
 	if err := l.journal.Close(); err != nil {
 		fmt.Fprintln(l.stderr, err)
 	}
-	for _, m := range l.models {
+	for dir, m := range l.models {
+		if err := m.Routing().Doubt(); err != nil {
+			fmt.Fprintf(l.stderr, "%s: %v\n", dir, err)
+		}
 		m.Close()
 	}
 	for _, m := range l.rms {

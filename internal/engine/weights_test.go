@@ -109,6 +109,27 @@ func TestStack(t *testing.T) {
 		}
 	}
 
+	// Two that are the halves of one matrix, and one that is cut by the rows of two.
+	w := experts(t, dtypes.BFloat16, first, second)
+	for _, tensor := range []arch.Tensor{
+		{Stack: []string{"experts.0", "experts.1"}, Shape: []int{1, 6, 2}, Linear: true},
+		{Stack: []string{"experts.0", "experts.1"}, Shape: []int{3, 2, 2}, Linear: true},
+	} {
+		s := &store{backend: backend, w: w, dtype: dtypes.Float32}
+		p := &shard{layer: &arch.Layer{Tensors: []arch.Tensor{tensor}}}
+		if err := s.read(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		defer p.release()
+		want := []float32{1, 3, 5, -1, -3, -5, 2, 4, 6, -2, -4, -6} // [1 2 6]
+		if tensor.Shape[0] == 3 {
+			want = []float32{1, 3, 2, 4, 5, -1, 6, -2, -3, -5, -4, -6} // [3 2 2]
+		}
+		if got := tensors.MustCopyFlatData[float32](p.weights[0].tensor); !p.weights[0].inOut || !slices.Equal(got, want) {
+			t.Errorf("%v: %v, wanted %v", tensor.Shape, got, want)
+		}
+	}
+
 	if err := Validate(m, experts(t, dtypes.Float32, first)); err == nil || !strings.Contains(err.Error(), "tensor experts.1 is missing, wanted shape [3 2]") {
 		t.Errorf("one of two: error %v", err)
 	}

@@ -30,7 +30,7 @@ var families = []string{"gemma2-base", "gemma3-hub", "gpt2-plain", "gpt_neox-ser
 
 // adapters has a LoRA of each family, and of each place that one can have.
 var adapters = []string{"llama-alllinear", "gemma2-alllinear", "gpt2-conv1d", "qwen3-alllinear", "gpt_neox-alllinear", "phi3-fused",
-	"mistral-alllinear", "olmo2-alllinear", "qwen2-alllinear", "gemma3_text-alllinear", "llama-lora-head", "llama-lorabias"}
+	"mistral-alllinear", "olmo2-alllinear", "qwen2-alllinear", "gemma3_text-alllinear", "llama-lora-head", "llama-lorabias", "olmoe-attention"}
 
 func goBackend(t *testing.T) compute.Backend {
 	t.Helper()
@@ -186,6 +186,15 @@ func TestFull(t *testing.T) {
 			}
 			holdGradients(t, g)
 		})
+	}
+}
+
+// TestFullRefused: all weights of a model with mixtures of experts are not trained.
+func TestFullRefused(t *testing.T) {
+	m, w := open(t, testdata+"families/granitemoe-factors")
+	_, err := Full(goBackend(t), m, w, Options{})
+	if want := "gradient: granitemoe: training all weights of a model with mixtures of experts is not supported, wanted an adapter"; err == nil || err.Error() != want {
+		t.Errorf("error %v, wanted %s", err, want)
 	}
 }
 

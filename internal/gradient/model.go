@@ -55,6 +55,11 @@ func Full(backend compute.Backend, m *arch.Model, w *checkpoint.Weights, o Optio
 	if err := engine.Validate(m, w); err != nil {
 		return nil, err
 	}
+	for _, l := range m.Blocks {
+		if l.Experts != nil {
+			return nil, fmt.Errorf("gradient: %s: training all weights of a model with mixtures of experts is not supported, wanted an adapter", m.Type)
+		}
+	}
 	for _, t := range m.Tensors() {
 		if err := g.param(w, t); err != nil {
 			return nil, err

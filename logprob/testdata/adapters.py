@@ -148,6 +148,10 @@ CASES = [
     Adapter("qwen3-alllinear", F + "qwen3-headdim", "every matrix of qwen3", lora(target_modules="all-linear")),
     Adapter("mistral-alllinear", F + "mistral-window", "every matrix of mistral", lora(target_modules="all-linear")),
     Adapter("olmo2-alllinear", F + "olmo2-mha", "every matrix of olmo2", lora(target_modules="all-linear")),
+    Adapter("olmoe-attention", F + "olmoe-clip", "attention of a model with mixtures of experts, whose matrices are parameters",
+            lora(target_modules=["q_proj", "k_proj", "v_proj", "o_proj"])),
+    Adapter("refused-experts", F + "olmoe-clip", "every linear layer of a model with mixtures of experts, which peft takes for parameters too",
+            lora(target_modules="all-linear"), refused="target_parameters"),
     Adapter("phi3-fused", F + "phi3-plain", "the fused qkv_proj and gate_up_proj of phi3", lora(target_modules="all-linear")),
     Adapter("phi3-dora", F + "phi3-plain", "DoRA on the fused matrices: norms by row of the fused matrix",
             lora(target_modules=["qkv_proj", "gate_up_proj"], use_dora=True), {"dora": {"use_dora": False}}),
@@ -190,7 +194,8 @@ CASES = [
 def base_model(case):
     config = json.loads((HERE / case.base / "config.json").read_text())
     kind = Gemma3ForConditionalGeneration if config["model_type"] == "gemma3" else AutoModelForCausalLM
-    return kind.from_pretrained(HERE / case.base, attn_implementation="eager", dtype=torch.float32).eval()
+    experts = {"experts_implementation": "eager"} if "num_experts_per_tok" in config else {}  # which float64 can have too
+    return kind.from_pretrained(HERE / case.base, attn_implementation="eager", dtype=torch.float32, **experts).eval()
 
 
 def put_config(folder, config):

@@ -225,8 +225,12 @@ def router_gap(model, texts):
     if k is None:
         return None
     gaps = []
-    for ids in texts:
+    for i, ids in enumerate(texts):
         for logits in model(input_ids=torch.tensor([ids]), output_router_logits=True).router_logits:
+            if i > 0:
+                logits = logits[:-1]  # the last token's says nothing of a log-probability
+            if len(logits) == 0:
+                continue
             top = logits.topk(k + 1, dim=-1).values
             gaps.append((top[:, k - 1] - top[:, k]).min().item())
     return min(gaps)
