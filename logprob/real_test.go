@@ -217,11 +217,11 @@ func sameBits(t *testing.T, name string, m *logprob.Model, got, want []logprob.R
 }
 
 // TestCompanyFamilies is TestCompany for tiny models whose attention differs from SmolLM2's:
-// soft-capped and windowed, and with a key for each query.
+// soft-capped and windowed, with a key for each query, and with experts that take rows in tiles.
 func TestCompanyFamilies(t *testing.T) {
 	all := backends(t)
 	backend := all[len(all)-1]
-	for _, name := range []string{"gemma2-base", "gpt2-plain"} {
+	for _, name := range []string{"gemma2-base", "gpt2-plain", "olmoe-clip"} {
 		m := load(t, "testdata/families/"+name, backend, dtypes.Float32)
 		rng := rand.New(rand.NewPCG(4, 4))
 		texts := randomTexts(rng, 60, min(m.MaxTokens(), 80), m.VocabSize())

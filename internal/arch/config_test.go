@@ -107,6 +107,17 @@ func TestRefused(t *testing.T) {
 		{"phi3-plain", `{"rope_parameters": {"rope_type": "linear", "factor": 2.0}}`, `arch: phi3: config.json: not supported: rope_parameters.rope_type="linear"`},
 		{"gpt2-plain", `{"add_cross_attention": true}`, `arch: gpt2: config.json: not supported: add_cross_attention=true`},
 		{"gpt_neox-parallel", `{"hidden_act": "relu6"}`, `arch: gpt_neox: config.json: not supported: hidden_act="relu6"`},
+		{"olmoe-clip", `{"hidden_act": "gelu"}`, `arch: olmoe: config.json: not supported: hidden_act="gelu"`},
+		{"olmoe-clip", `{"num_experts_per_tok": 9}`, `arch: olmoe: config.json: num_experts_per_tok is 9, wanted at most num_experts 8`},
+		{"olmoe-clip", `{"num_experts": 100000}`, `arch: olmoe: config.json: num_experts is 100000 in 2 layers, wanted at most 65536 experts in all`},
+		{"olmoe-clip", `{"num_local_experts": 4}`, `arch: olmoe: config.json: not supported: num_local_experts=4`},
+		{"olmoe-clip", `{"clip_qkv": -1}`, `arch: olmoe: config.json: clip_qkv is -1, wanted more than 0`},
+		{"olmoe-clip", `{"sliding_window": 8}`, `arch: olmoe: config.json: not supported: sliding_window=8`},
+		{"qwen3_moe-only", `{"mlp_only_layers": 0}`, `arch: qwen3_moe: config.json: mlp_only_layers is 0, wanted a list of integers`},
+		{"qwen3_moe-only", `{"decoder_sparse_step": 0}`, `arch: qwen3_moe: config.json: decoder_sparse_step is 0, wanted 1 to 16777216`},
+		{"qwen3_moe-only", `{"shared_expert_intermediate_size": 8}`, `arch: qwen3_moe: config.json: not supported: shared_expert_intermediate_size=8`},
+		{"mixtral-null", `{"norm_topk_prob": false}`, `arch: mixtral: config.json: not supported: norm_topk_prob=false`},
+		{"granitemoe-factors", `{"shared_intermediate_size": 8}`, `arch: granitemoe: config.json: not supported: shared_intermediate_size=8`},
 		{"olmo2-mha", `{"clip_qkv": 8.0}`, `arch: olmo2: config.json: not supported: clip_qkv=8.0`},
 	} {
 		_, err := New(readConfig(t, test.name, test.changes), no)
@@ -138,6 +149,12 @@ func TestDefaults(t *testing.T) {
 		{"gemma2-base", `{"query_pre_attn_scalar": "DELETE"}`, "Scale:0.0625"},
 		{"qwen2-window", `{"use_sliding_window": false, "layer_types": "DELETE"}`, "Window:0"},
 		{"gpt2-plain", `{"scale_attn_weights": false}`, "Scale:1 "},
+		{"qwen3_moe-only", `{"mlp_only_layers": [1], "norm_topk_prob": "DELETE"}`, "shares:false"},
+		{"qwen2_moe-window", `{"layer_types": "DELETE", "decoder_sparse_step": 1}`, "Window:9"},
+		{"qwen2_moe-window", `{"layer_types": "DELETE", "max_window_layers": 0}`, "Window:0"},
+		{"qwen3_moe-step", `{"sliding_window": "DELETE"}`, "Window:4096"},
+		{"mixtral-window", `{"sliding_window": "DELETE"}`, "Window:0"},
+		{"olmoe-clip", `{"clip_qkv": "DELETE", "num_experts": "DELETE", "num_experts_per_tok": "DELETE"}`, "clip:0 acrossHeads:true"},
 	} {
 		m, err := New(readConfig(t, test.name, test.changes), no)
 		if err != nil {
