@@ -24,7 +24,7 @@ import (
 // families, which add 1), and the embedding of pad_token_id 0, but in gpt2 and gpt_neox.
 //
 // A tensor's numbers depend on seed, its name and its shape alone. The folder out must be new,
-// and appears only when complete. A multimodal config (gemma3) is an error: its vision tower is
+// and appears only when complete. A multimodal config (gemma3, mistral3) is an error: its vision tower is
 // not known here.
 func NewCheckpoint(ctx context.Context, from, out string, seed uint64) error {
 	if err := newCheckpoint(ctx, from, out, seed); err != nil {
@@ -46,8 +46,8 @@ func newCheckpoint(ctx context.Context, from, out string, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	if m.Type == "gemma3" {
-		return fmt.Errorf("model_type gemma3, multimodal, wanted a language model alone (gemma3_text)")
+	if m.Multimodal {
+		return fmt.Errorf("model_type %s, multimodal, wanted a language model alone, as its text_config describes", m.Type)
 	}
 	first := &initial{m: m, seed: seed}
 	if first.std, err = initializerRange(keys); err == nil {

@@ -70,6 +70,7 @@ var classifiers = map[string]string{
 	"arcee": "ArceeForSequenceClassification", "gemma": "GemmaForSequenceClassification", "gemma2": "Gemma2ForSequenceClassification",
 	"gemma3": "Gemma3ForSequenceClassification", "gemma3_text": "Gemma3TextForSequenceClassification", "gpt2": "GPT2ForSequenceClassification",
 	"gpt_neox": "GPTNeoXForSequenceClassification", "llama": "LlamaForSequenceClassification", "mistral": "MistralForSequenceClassification",
+	"ministral": "MinistralForSequenceClassification", "ministral3": "Ministral3ForSequenceClassification",
 	"olmo": "OlmoForSequenceClassification", "olmo2": "Olmo2ForSequenceClassification", "olmo3": "Olmo3ForSequenceClassification",
 	"mixtral": "MixtralForSequenceClassification", "qwen2_moe": "Qwen2MoeForSequenceClassification", "qwen3_moe": "Qwen3MoeForSequenceClassification",
 	"phi3": "Phi3ForSequenceClassification", "qwen2": "Qwen2ForSequenceClassification", "qwen3": "Qwen3ForSequenceClassification",

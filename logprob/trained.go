@@ -171,7 +171,7 @@ func (c *plan) save(f *folder, params []*Param, o *CheckpointOptions) error {
 			continue // below
 		case c.model.Copies[name] != "", o.Classifier && head:
 			continue
-		case c.model.Ignored(name) && c.model.Type != "gemma3":
+		case c.model.Ignored(name) && !c.model.Multimodal:
 			continue // a buffer of older releases, which newer ones warn of
 		case !c.model.Ignored(name):
 			return fmt.Errorf("tensor %s of %s, which the model does not have", name, c.dir)

@@ -40,7 +40,8 @@ type savedAnswer struct {
 // savedBases are causal checkpoints, one or more of each family, and how they are named.
 var savedBases = []string{
 	"arcee-bias", "gemma-hub", "gemma2-base", "gemma3-hub", "gemma3-inner", "gemma3_text-pattern", "gpt2-hub", "gpt2-plain", "gpt_neox-hub",
-	"gpt_neox-nobias-tied", "granite-factors", "llama-bf16", "llama-gqa-tied", "llama-mha", "llama-tied-copy", "mistral-window", "olmo-clip",
+	"gpt_neox-nobias-tied", "granite-factors", "llama-bf16", "llama-gqa-tied", "llama-mha", "llama-tied-copy", "ministral-types", "ministral3-yarn", "mistral-window",
+	"mistral3-hub", "mistral3-tied", "olmo-clip",
 	"olmo2-mha", "olmo3-pattern", "phi3-plain", "qwen2-untied", "qwen3-headdim", "seed_oss-bias", "smollm3-nope",
 }
 
@@ -148,7 +149,7 @@ func writeSaved(t *testing.T, name, dir string) []savedCase {
 	for _, classifier := range []bool{true, false} {
 		prefix := "causal-"
 		if classifier {
-			if name == "granite-factors" {
+			if name == "granite-factors" || strings.HasPrefix(name, "mistral3-") {
 				continue // transformers has no classifier of it
 			}
 			prefix = ""
@@ -172,7 +173,7 @@ func writeSaved(t *testing.T, name, dir string) []savedCase {
 			return err
 		})
 	}
-	if !strings.HasPrefix(name, "gemma3-") { // multimodal
+	if !strings.HasPrefix(name, "gemma3-") && !strings.HasPrefix(name, "mistral3-") { // multimodal
 		add("initial", func(out string) error { return logprob.NewCheckpoint(ctx, base, out, 3) })
 	}
 	return all

@@ -70,6 +70,9 @@ type Model struct {
 
 	Names Names // of its modules in transformers
 
+	// Multimodal: the text part of a checkpoint that has towers beside it, which Ignored tells of.
+	Multimodal bool
+
 	// Ignored tells of a tensor that checkpoints of this family hold beside the
 	// weights (buffers, the vision tower of a multimodal checkpoint).
 	Ignored func(name string) bool
@@ -168,7 +171,10 @@ var families = map[string]family{
 	"granite":     granite,
 	"granitemoe":  graniteMoE,
 	"llama":       llama,
+	"ministral":   ministral,
+	"ministral3":  ministral3,
 	"mistral":     mistral,
+	"mistral3":    mistral3,
 	"mixtral":     mixtral,
 	"olmo":        olmo,
 	"olmo2":       olmo2,

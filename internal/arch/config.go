@@ -206,7 +206,7 @@ func (c *config) leftovers() {
 func (c *config) common() {
 	for _, a := range c.strings("architectures") {
 		if !strings.HasSuffix(a, "ForCausalLM") && !strings.HasSuffix(a, "LMHeadModel") &&
-			!strings.HasSuffix(a, "Model") && a != "Gemma3ForConditionalGeneration" || strings.Contains(a, "Reward") {
+			!strings.HasSuffix(a, "Model") && !(strings.HasSuffix(a, "ForConditionalGeneration") && c.has("text_config")) || strings.Contains(a, "Reward") {
 			if c.trunk {
 				continue
 			}

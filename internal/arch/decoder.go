@@ -21,7 +21,7 @@ type defaults struct {
 }
 
 // newDecoder reads the sizes. Where neither the config nor def has them, G is N
-// and K is D/N. Checkpoints saved without their head have no prefix.
+// and K is D/N.
 func newDecoder(c *config, exists func(string) bool, def defaults) *decoder {
 	m := &Model{
 		V:       c.size("vocab_size", def.V),
@@ -44,17 +44,13 @@ func newDecoder(c *config, exists func(string) bool, def defaults) *decoder {
 		c.fail("num_attention_heads is %d, wanted a multiple of num_key_value_heads %d", m.N, m.G)
 	}
 	d := &decoder{
-		Model:  m,
-		L:      c.layers("num_hidden_layers", def.L),
-		F:      c.size("intermediate_size", def.F),
-		eps:    c.positive("rms_norm_eps", def.Eps),
-		tied:   c.bool("tie_word_embeddings", def.Tied),
-		prefix: "model.",
-		head:   "lm_head",
+		Model: m,
+		L:     c.layers("num_hidden_layers", def.L),
+		F:     c.size("intermediate_size", def.F),
+		eps:   c.positive("rms_norm_eps", def.Eps),
+		tied:  c.bool("tie_word_embeddings", def.Tied),
 	}
-	if exists("embed_tokens.weight") {
-		d.prefix = ""
-	}
+	d.prefix, d.head = textNames(exists)
 	return d
 }
 

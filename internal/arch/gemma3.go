@@ -1,10 +1,7 @@
 package arch
 
 import (
-	"encoding/json"
 	"math"
-	"strconv"
-	"strings"
 
 	. "github.com/gomlx/gomlx/core/graph"
 )
@@ -34,7 +31,6 @@ func gemma3Text(c *config, exists func(string) bool) *Model {
 		only(c, "_sliding_window_pattern", 6)
 	}
 	window := c.size("sliding_window", 4096)
-	d.prefix, d.head = gemma3Prefix(exists, d.prefix)
 
 	d.Embed = d.embedding(float32(math.Sqrt(float64(d.D))))
 	for i, w := range windows(c, d.L, window, func(layer int) bool { return (layer+1)%pattern != 0 }) {
@@ -73,52 +69,14 @@ func (l gemma3Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	return Add(x, l.postMLPNorm.apply(s, h))
 }
 
-// gemma3 is the text part of a multimodal Gemma 3: text_config beside a vision
-// tower that texts without images do not touch.
+// gemma3 is a multimodal Gemma 3, of which texts need the text part.
 func gemma3(c *config, exists func(string) bool) *Model {
-	text := c.object("text_config")
-	if text == nil {
-		c.fail("text_config is missing")
-		text = &config{modelType: c.modelType, read: map[string]bool{}, parent: c}
-	}
-	c.ignore("vision_config", "boi_token_index", "eoi_token_index", "image_token_index", "image_token_id",
-		"mm_tokens_per_image", "boi_token_id", "eoi_token_id")
+	c.ignore("boi_token_index", "eoi_token_index", "image_token_index", "image_token_id", "mm_tokens_per_image", "boi_token_id", "eoi_token_id")
+	text := c.text("gemma3_text")
 	// Of the two places for tie_word_embeddings the outer one counts.
-	tied := c.bool("tie_word_embeddings", true)
-	only(text, "tie_word_embeddings", tied)
+	text.tie(c.bool("tie_word_embeddings", true))
 	if text.has("final_logit_softcapping") {
 		text.refuse("final_logit_softcapping") // Gemma3ForConditionalGeneration applies none
 	}
-	if text.keys == nil {
-		text.keys = map[string]json.RawMessage{}
-	}
-	text.keys["tie_word_embeddings"] = json.RawMessage(strconv.FormatBool(tied))
-	m := gemma3Text(text, exists)
-	text.leftovers()
-	m.Names.Trunk = []string{"model.language_model.", "language_model.model.", "model."}
-	m.Names.Head = append(m.Names.Head, "lm_head", "language_model.lm_head")
-	m.Ignored = func(name string) bool {
-		for _, part := range []string{"vision_tower.", "multi_modal_projector."} {
-			if strings.HasPrefix(name, part) || strings.HasPrefix(name, "model."+part) {
-				return true
-			}
-		}
-		return false
-	}
-	return m
-}
-
-// gemma3Prefix returns the names that a checkpoint of Gemma 3 uses: text models
-// "model.", multimodal ones "language_model.model." (v4) or "model.language_model."
-// (v5).
-func gemma3Prefix(exists func(string) bool, textOnly string) (prefix, head string) {
-	for _, names := range [][2]string{
-		{"language_model.model.", "language_model.lm_head"},
-		{"model.language_model.", "lm_head"},
-	} {
-		if exists(names[0] + "embed_tokens.weight") {
-			return names[0], names[1]
-		}
-	}
-	return textOnly, "lm_head"
+	return text.inner(gemma3Text, exists)
 }

@@ -141,6 +141,16 @@ def inner_gemma3(name):
     return "model." + name.replace("language_model.model.", "language_model.")
 
 
+def hub_mistral3(name):
+    """The names of the published Mistral Small 3.1, whichever 5.23 writes."""
+    name = name.removeprefix("model.")
+    if name == "lm_head.weight":
+        return "language_model.lm_head.weight"
+    if name.startswith("language_model.") and not name.startswith(("language_model.model.", "language_model.lm_head.")):
+        return "language_model.model." + name.removeprefix("language_model.")
+    return name
+
+
 # The base configs.
 
 
@@ -190,6 +200,23 @@ def qwen3(**kw):
 
 def mistral(**kw):
     return llama(model_type="mistral", vocab_size=97, sliding_window=None) | kw
+
+
+def ministral(**kw):
+    return mistral(model_type="ministral", head_dim=12, sliding_window=9) | kw
+
+
+def ministral3(**kw):
+    return mistral(model_type="ministral3", head_dim=12, max_position_embeddings=384,
+                   rope_parameters=YARN | {"original_max_position_embeddings": 96, "beta_fast": 8.0, "beta_slow": 0.5, "mscale": 1.0, "mscale_all_dim": 1.0,
+                                           "max_position_embeddings": 384, "llama_4_scaling_beta": 0.1}) | kw
+
+
+def mistral3(text):
+    return dict(model_type="mistral3", text_config=text, image_token_index=10, spatial_merge_size=1,
+                tie_word_embeddings=text["tie_word_embeddings"],
+                vision_config=dict(model_type="pixtral", hidden_size=8, image_size=4, patch_size=2, intermediate_size=8,
+                                   num_attention_heads=1, num_hidden_layers=1, head_dim=8))
 
 
 def phi3(**kw):
@@ -407,6 +434,17 @@ CASES = [
                                          "mscale_all_dim": 0.5}),
          EPS | {"scaling": unscaled(), "attention factor": rope(attention_factor=1.0)}, dtype=torch.bfloat16),
 
+    # ministral: 8B of 2024. ministral3, and mistral3 around it and around mistral.
+    Case("ministral-types", "windows where layer_types says so; by default a window on every layer", ministral(layer_types=[FULL, SLIDE]),
+         EPS | THETA | {"pattern": put(layer_types=[SLIDE, FULL]), "window": put(sliding_window=1000), "window-1": put(sliding_window=8)},
+         dtype=torch.bfloat16),
+    Case("ministral3-yarn", "yarn whose scales of cos and sin cancel; queries are scaled from the original context on, which no text reaches",
+         ministral3(), EPS | {"scaling": rope(factor=8.0), "mscale": rope(mscale=2.0), "window": put(sliding_window=8)}, dtype=torch.bfloat16),
+    Case("mistral3-hub", "the text part of a multimodal checkpoint with the names as published: language_model.model..., a head of its own",
+         mistral3(mistral(head_dim=12)), EPS | THETA, rename=hub_mistral3, dtype=torch.bfloat16),
+    Case("mistral3-tied", "Ministral 3 3B: the text part is ministral3, its head tied; the names that transformers 5.23 writes",
+         mistral3(ministral3(tie_word_embeddings=True, sliding_window=9)), EPS | {"window": put(sliding_window=1000)}, dtype=torch.bfloat16),
+
     # phi3: Phi-3, Phi-4, Phi-4-mini.
     Case("phi3-plain", "fused qkv with fewer key heads and fused gate_up", phi3(), EPS | THETA),
     Case("phi3-window", "sliding_window, as in Phi-3-mini-4k", phi3(sliding_window=9, num_key_value_heads=4),
@@ -569,6 +607,9 @@ V4_EXTRA = {
     "qwen2": {"sliding_window": 32768},
     "qwen3": {},
     "mistral": {},
+    "ministral": {},
+    "ministral3": {},
+    "mistral3": {},
     "phi3": {"attention_bias": False, "auto_map": {"AutoConfig": "configuration_phi3.Phi3Config", "AutoModelForCausalLM": "modeling_phi3.Phi3ForCausalLM"}},
     "gpt2": {"task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}}},
     "gpt_neox": {"attention_probs_dropout_prob": 0, "hidden_dropout_prob": 0},

@@ -51,7 +51,7 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM, Gemma3ForCausalLM, Gemma3ForConditionalGeneration
+from transformers import AutoConfig, AutoModelForCausalLM, Gemma3ForConditionalGeneration, Mistral3ForConditionalGeneration
 
 from cases import CASES, FULL, SLIDE, V4_EXTRA
 
@@ -60,6 +60,7 @@ transformers.logging.disable_progress_bar()
 torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
 
+MULTIMODAL = {"gemma3": Gemma3ForConditionalGeneration, "mistral3": Mistral3ForConditionalGeneration}
 OUT = Path(__file__).parent / "families"
 
 
@@ -70,6 +71,8 @@ def whole(x):
 def to_v4(d, case):
     """The config as transformers 4 and the hub have it, of the config that transformers 5 writes."""
     d, kind = copy.deepcopy(d), d["model_type"]
+    if kind == "ministral3":  # of transformers 5 alone
+        return dict(sorted((d | (case.v4 if kind == case.family else {})).items()))
     d["torch_dtype"] = d.pop("dtype", None)
     if d["torch_dtype"] is None:
         del d["torch_dtype"]
@@ -166,11 +169,10 @@ def random_tensor(case, name, like):
 
 
 def build(config):
-    kind = Gemma3ForConditionalGeneration if config.model_type == "gemma3" else AutoModelForCausalLM
-    if kind is Gemma3ForConditionalGeneration:
+    if kind := MULTIMODAL.get(config.model_type):
         config._attn_implementation = "eager"
         return kind(config).eval()
-    return kind.from_config(config, attn_implementation="eager", **experts(config)).eval()
+    return AutoModelForCausalLM.from_config(config, attn_implementation="eager", **experts(config)).eval()
 
 
 def experts(config):
@@ -179,7 +181,7 @@ def experts(config):
 
 
 def load(folder, case):
-    kind = Gemma3ForConditionalGeneration if case.family == "gemma3" else AutoModelForCausalLM
+    kind = MULTIMODAL.get(case.family, AutoModelForCausalLM)
     model, info = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32, output_loading_info=True,
                                        **experts(AutoConfig.from_pretrained(folder)))
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
@@ -341,8 +343,8 @@ def make(case):
             shutil.copy(other, Path(tmp) / "config.json")
             if (d := distance(golden, score(load(tmp, case), texts))) != 0:
                 raise SystemExit(f"{case.name}: {other.name} gives other numbers: {d}")
-    if case.family == "gemma3":  # the text part alone is the same model
-        m = Gemma3ForCausalLM._from_config(model.config.text_config, attn_implementation="eager").eval()
+    if case.family in MULTIMODAL:  # the text part alone is the same model
+        m = AutoModelForCausalLM.from_config(model.config.text_config, attn_implementation="eager").eval()
         m.model.load_state_dict(model.model.language_model.state_dict())
         m.lm_head.weight = model.lm_head.weight
         if (d := distance(golden, score(m, texts))) > 1e-6:

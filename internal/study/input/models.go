@@ -166,7 +166,7 @@ func findModel(user []cube.Model, name string) (cube.Model, bool) {
 // A model of an architecture that others have taken over (SmolLM2 is "llama") needs another
 // family, which the file of models gives it.
 var families = map[string]string{"llama": "Llama", "gemma": "Gemma", "gemma2": "Gemma", "gemma3": "Gemma", "gemma3_text": "Gemma",
-	"qwen2": "Qwen", "qwen3": "Qwen", "mistral": "Mistral", "phi3": "Phi", "gpt2": "GPT-2", "gpt_neox": "Pythia",
+	"qwen2": "Qwen", "qwen3": "Qwen", "mistral": "Mistral", "ministral": "Mistral", "ministral3": "Mistral", "mistral3": "Mistral", "phi3": "Phi", "gpt2": "GPT-2", "gpt_neox": "Pythia",
 	"olmo": "OLMo", "olmo2": "OLMo", "olmo3": "OLMo", "olmoe": "OLMo", "qwen2_moe": "Qwen", "qwen3_moe": "Qwen", "mixtral": "Mistral", "granitemoe": "Granite", "smollm3": "SmolLM", "granite": "Granite", "seed_oss": "Seed", "arcee": "AFM"}
 
 // identify finds the model of a file by its name, or by the metadata that lie beside the
