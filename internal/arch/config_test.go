@@ -118,6 +118,10 @@ func TestRefused(t *testing.T) {
 		{"qwen3_moe-only", `{"shared_expert_intermediate_size": 8}`, `arch: qwen3_moe: config.json: not supported: shared_expert_intermediate_size=8`},
 		{"mixtral-null", `{"norm_topk_prob": false}`, `arch: mixtral: config.json: not supported: norm_topk_prob=false`},
 		{"granitemoe-factors", `{"shared_intermediate_size": 8}`, `arch: granitemoe: config.json: not supported: shared_intermediate_size=8`},
+		{"mistral3-hub", `{"text_config": {"model_type": "llama", "hidden_size": 8, "intermediate_size": 8, "max_position_embeddings": 8, "num_attention_heads": 8,
+			"head_dim": 2, "num_hidden_layers": 1, "rms_norm_eps": 1, "vocab_size": 8, "rope_foo": 1}}`,
+			`arch: mistral3: config.json: not supported: text_config.model_type="llama", text_config.rope_foo=1`},
+		{"ministral3-yarn", `{"rope_parameters": "DELETE"}`, `rope_parameters is missing`},
 		{"olmo2-mha", `{"clip_qkv": 8.0}`, `arch: olmo2: config.json: not supported: clip_qkv=8.0`},
 	} {
 		_, err := New(readConfig(t, test.name, test.changes), no)
@@ -136,6 +140,22 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestScaledQueries: texts end where the queries of ministral3 begin to be scaled.
+func TestScaledQueries(t *testing.T) {
+	for changes, want := range map[string]int{
+		`{}`: 96, // original_max_position_embeddings of ministral3-yarn
+		`{"rope_parameters": {"llama_4_scaling_beta": 0.0}}`: 384,
+	} {
+		m, err := New(readConfig(t, "ministral3-yarn", changes), no)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Context != want {
+			t.Errorf("%s: a context of %d, wanted %d", changes, m.Context, want)
+		}
+	}
+}
+
 // TestDefaults holds the places where an absent key and null differ, or where the
 // default is not the obvious one (configuration_*.py of transformers).
 func TestDefaults(t *testing.T) {
@@ -144,6 +164,7 @@ func TestDefaults(t *testing.T) {
 	}{
 		{"mistral-window", `{"sliding_window": "DELETE"}`, "Window:4096"},
 		{"mistral-window", `{"sliding_window": null}`, "Window:0"},
+		{"ministral3-yarn", `{"sliding_window": "DELETE"}`, "Window:0"},
 		{"gemma2-base", `{"attn_logit_softcapping": "DELETE"}`, "SoftCap:50"},
 		{"gemma2-base", `{"attn_logit_softcapping": null}`, "SoftCap:0"},
 		{"gemma2-base", `{"query_pre_attn_scalar": "DELETE"}`, "Scale:0.0625"},
