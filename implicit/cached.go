@@ -34,6 +34,14 @@ type cached struct {
 	values []float32 // log-probabilities of all texts
 }
 
+// Quantised says how the model's weights are stored, if it says so.
+func (c *cached) Quantised() string {
+	if m, ok := c.LM.(quantised); ok {
+		return m.Quantised()
+	}
+	return ""
+}
+
 // cacheKey is the first half of the SHA-256 of a text's ids and reply position.
 type cacheKey [16]byte
 

@@ -72,6 +72,9 @@ func Join(p, q *logprob.Table, o *JoinOptions) (*Joined, error) {
 	if p.Meta.DType != q.Meta.DType && p.Meta.DType != "" && q.Meta.DType != "" {
 		j.Warnings = append(j.Warnings, fmt.Errorf("implicit: join: p was computed in %s, q in %s: the rounding differs", p.Meta.DType, q.Meta.DType))
 	}
+	if err := stored(p.Meta.Quantised, q.Meta.Quantised); err != nil && p.Meta.WeightsHash != "" && q.Meta.WeightsHash != "" {
+		j.Warnings = append(j.Warnings, fmt.Errorf("implicit: join: %w", err))
+	}
 	if d := p.Meta.Machine(q.Meta); d != "" {
 		j.Warnings = append(j.Warnings, fmt.Errorf("implicit: join: p and q were computed %s: the rounding differs", d))
 	}

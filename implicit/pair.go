@@ -21,6 +21,36 @@ type Pair struct {
 	Beta float64 // above 0; 0 means 1
 }
 
+// Warnings are doubts about the comparison of the two models, for models that say how their
+// weights are stored (Quantised, as logprob.Model has it).
+func (p Pair) Warnings() []error {
+	if p.Base == nil {
+		return nil
+	}
+	tuned, ok := p.Tuned.LM.(quantised)
+	base, also := p.Base.LM.(quantised)
+	if !ok || !also {
+		return nil
+	}
+	if err := stored(tuned.Quantised(), base.Quantised()); err != nil {
+		return []error{fmt.Errorf("implicit: pair: %w", err)}
+	}
+	return nil
+}
+
+// quantised is a model that says how its weights are stored.
+type quantised interface{ Quantised() string }
+
+// stored is the doubt about two models whose weights are stored in different ways; nil for one
+// way.
+func stored(tuned, base string) error {
+	if tuned == base {
+		return nil
+	}
+	return fmt.Errorf("the weights of one model are stored as %s, of the other as %s: their difference measures the rounding as well as the training",
+		cmp.Or(tuned, "floats"), cmp.Or(base, "floats"))
+}
+
 // member is one policy of a pair, with access to its part of a Reward.
 type member struct {
 	name string

@@ -109,6 +109,7 @@ func (m *Model) loadAdapter(ctx context.Context, base *Model, o *Options) error 
 		return refusedAdapter(err)
 	}
 	m.arch, m.weights = m.adapted.applied.Model, m.adapted.applied.Weights
+	m.doubts = m.weights.Doubts()
 	m.setLongest(o)
 	m.adapted.doubts = m.roundedCopies(base.engine.DType())
 	if err := m.loadAdapterTokenizer(base); err != nil {

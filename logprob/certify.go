@@ -133,9 +133,7 @@ func (m *Model) weightRows(t arch.Tensor, from, to int) ([]float32, error) {
 	if !ok {
 		return nil, errors.New("no tensor " + t.Name)
 	}
-	size := len(w.Data) / w.Shape[0]
-	w.Data = w.Data[from*size : to*size]
-	return w.Float32s()
+	return w.Rows(from, to).Float32s()
 }
 
 // The texts of a certificate: with most tokenizers the long prompt is about 150 tokens, and

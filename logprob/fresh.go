@@ -98,10 +98,7 @@ type plan struct {
 func openPlan(dir string, trunk bool) (*plan, error) {
 	c := &plan{dir: dir}
 	var err error
-	if c.keys, err = checkpoint.ReadConfig(dir); err != nil {
-		return nil, err
-	}
-	if c.weights, err = checkpoint.OpenWeights(dir); err != nil {
+	if c.keys, c.weights, err = checkpoint.Open(dir); err != nil {
 		return nil, err
 	}
 	build := arch.New

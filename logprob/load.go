@@ -71,14 +71,11 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	config, err := checkpoint.ReadConfig(m.dir)
+	config, weights, err := checkpoint.Open(m.dir)
 	if err != nil {
 		return err
 	}
-	if m.weights, err = checkpoint.OpenWeights(m.dir); err != nil {
-		return err
-	}
-	m.config = config
+	m.config, m.weights, m.doubts = config, weights, weights.Doubts()
 	build := arch.New
 	if o.Trunk {
 		build = arch.Trunk

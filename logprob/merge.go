@@ -73,7 +73,7 @@ func (m *merger) merge(ctx context.Context) error {
 	default:
 		return fmt.Errorf("dtype %s, wanted float32, bfloat16 or float16", m.o.DType)
 	}
-	w, err := checkpoint.OpenWeights(m.base)
+	keys, w, err := checkpoint.Open(m.base)
 	if err != nil {
 		return err
 	}
@@ -82,10 +82,6 @@ func (m *merger) merge(ctx context.Context) error {
 		return refusedAdapter(err)
 	}
 	defer m.adapter.Close()
-	keys, err := checkpoint.ReadConfig(m.base)
-	if err != nil {
-		return err
-	}
 	build := arch.New
 	if m.adapter.Classifier() {
 		build = arch.Trunk

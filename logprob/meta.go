@@ -35,6 +35,7 @@ func (m *Model) meta(ctx context.Context) (Meta, error) {
 		Model:       m.dir,
 		ModelType:   m.arch.Type,
 		WeightsHash: hash,
+		Quantised:   m.weights.Format(),
 		DType:       DTypeName(m.engine.DType()),
 		Backend:     BackendName(m.backend),
 		Description: describe(m.backend),

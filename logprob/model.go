@@ -157,6 +157,10 @@ func (m *Model) NoTokenizer() error {
 // Config returns the values of the checkpoint's config.json by key.
 func (m *Model) Config() map[string]json.RawMessage { return maps.Clone(m.config) }
 
+// Quantised says how the weights are stored, from which they are decoded, such as "fp8 128x128";
+// "" for weights that are stored as floats.
+func (m *Model) Quantised() string { return m.weights.Format() }
+
 // Width returns the number of values of a hidden state.
 func (m *Model) Width() int { return m.arch.D }
 
@@ -200,8 +204,7 @@ func (m *Model) TensorRow(name string, row int) ([]float32, error) {
 	if !ok || len(t.Shape) != 2 || row < 0 || row >= t.Shape[0] {
 		return nil, fmt.Errorf("logprob: %s: no row %d of a matrix %s", m.dir, row, name)
 	}
-	size := len(t.Data) / t.Shape[0]
-	t.Data, t.Shape = t.Data[row*size:(row+1)*size], t.Shape[1:]
+	t = t.Rows(row, row+1)
 	if err := t.CheckFinite(); err != nil {
 		return nil, fmt.Errorf("logprob: %s: %w", m.dir, err)
 	}

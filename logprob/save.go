@@ -62,6 +62,8 @@ func (f *folder) readConfig(dir string) error {
 	if err == nil {
 		f.config, err = strictjson.Members(data, "")
 	}
+	// What is written is decoded.
+	f.config = slices.DeleteFunc(f.config, func(m strictjson.Member) bool { return m.Key == checkpoint.QuantisationKey })
 	return err
 }
 

@@ -38,6 +38,7 @@ type Meta struct {
 	AdapterHash   string            `json:"adapter_hash,omitempty"`   // SHA-256, hex, of its tensors and scales
 	BaseHash      string            `json:"base_hash,omitempty"`      // WeightsHash of the model without its adapter
 	TokenizerHash string            `json:"tokenizer_hash,omitempty"` // SHA-256, hex, of the files that decide token ids
+	Quantised     string            `json:"quantised,omitempty"`      // how the weights are stored, from which they are decoded, such as "fp8 128x128"; "" for floats
 	DType         string            `json:"dtype,omitempty"`          // of the computation: "f32", "bf16"
 	Backend       string            `json:"backend,omitempty"`        // "xla:cpu", "go"
 	Description   string            `json:"description,omitempty"`    // the backend's description of itself, without folders

@@ -302,7 +302,7 @@ func (p *application) headless(param string) string {
 // replace puts a tensor of the file in the place of one of the checkpoint.
 func (p *application) replace(name, path, param string, to tensor, t checkpoint.Tensor) error {
 	base, _ := p.base.Get(to.Name)
-	same := t.DType == base.DType && slices.Equal(t.Shape, base.Shape) && string(t.Data) == string(base.Data)
+	same := t.Equal(base)
 	embeds := to.head || to.Name == p.m.Embed.Table.Name
 	wrapped := strings.Contains(path, ".base_layer.")
 	switch saved := p.config.saves(path) && !wrapped; {

@@ -67,7 +67,7 @@ func (a *Applied) Merged(dtype dtypes.DType) (all []Merged, untied bool, err err
 		m.Name = p.mergedName(name)
 		m.Data = nil
 		if base, ok := p.base.Get(name); ok && base.Usable() == nil {
-			m.DType = base.DType
+			m.DType = base.Computes()
 		}
 		if dtype != dtypes.InvalidDType && m.from.Usable() == nil {
 			m.DType = dtype
@@ -127,14 +127,14 @@ const mergeRows = 256
 // Write writes the tensor's data. A number that its type cannot hold is an error.
 func (m Merged) Write(ctx context.Context, w io.Writer) error {
 	defer m.from.Forget()
-	if m.delta == nil && m.ratio == nil && m.add == nil && m.DType == m.from.DType {
+	if m.delta == nil && m.ratio == nil && m.add == nil && m.DType == m.from.DType && !m.from.Quantised() {
 		_, err := w.Write(m.from.Raw())
 		return err
 	}
 	if err := m.from.CheckFinite(); err != nil {
 		return err
 	}
-	rows, width := 1, len(m.from.Data)/m.from.DType.Size()
+	rows, width := 1, m.from.Elements()
 	if len(m.Shape) > 1 {
 		rows = m.Shape[0]
 		width /= max(rows, 1)
@@ -165,8 +165,9 @@ func (m Merged) Write(ctx context.Context, w io.Writer) error {
 // row computes a row of the tensor, or all of a vector.
 func (m Merged) row(i, width int, to []byte) error {
 	of := m.from
-	size := width * of.DType.Size()
-	of.Data, of.Shape = of.Data[i*size:(i+1)*size], []int{width}
+	if len(of.Shape) > 1 {
+		of = of.Rows(i, i+1)
+	}
 	values := make([]float32, width)
 	if err := of.Float32sInto(values); err != nil {
 		return err

@@ -47,8 +47,8 @@ var ofHeads = strings.Fields(`
 	gating_hidden_dim gating_n_hidden gating_newtork gating_network gating_temperature loss mean normalize_reward num_objectives
 	num_quantiles std summary_dropout_prob value_head_prefix vhead_layer_type vhead_num_layers vhead_num_neurons`)
 
-// quantised are keys of checkpoints whose matrices are stored in fewer bits, which only
-// their own library turns back into numbers.
+// quantised are keys of checkpoints whose matrices are stored in fewer bits, in a way that
+// package checkpoint does not decode: it takes the key away where it does.
 var quantised = []string{"quantization_config", "compression_config"}
 
 func (c *config) raw(key string) (json.RawMessage, bool) {

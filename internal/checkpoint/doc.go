@@ -16,7 +16,7 @@
 //
 // [OpenWeights] maps the weights into memory, [Weights.Get] returns a tensor without
 // copying, and [Weights.Hash] is a hash of all tensors, independent of sharding.
-// [ReadConfig] reads config.json. Other *.safetensors of the folder are ignored, since they
+// [ReadConfig] reads config.json, and [Open] both, and decodes quantised weights. Other *.safetensors of the folder are ignored, since they
 // often are a second copy of the weights (consolidated.safetensors). If there are both
 // model.safetensors and an index, the former is used, as in transformers.
 //

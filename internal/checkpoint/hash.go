@@ -20,13 +20,18 @@ import (
 //	["name","BF16",[2,3],"sha256 of the data, hex"]
 //
 // (in Python: json.dumps([name, dtype, shape, sha], separators=(",", ":"),
-// ensure_ascii=False)). So it does not depend on sharding or on the files' metadata. It
+// ensure_ascii=False)). Quantised tensors are hashed as the files have them. So it does not depend on sharding or on the files' metadata. It
 // reads all data once, on all processors, and stops when ctx ends.
 func (w *Weights) Hash(ctx context.Context) (string, error) {
+	tensors := w.tensors
+	if w.stored != nil {
+		tensors = w.stored
+	}
 	// Largest first, so that none runs alone at the end.
-	order := slices.Clone(w.names)
+	names := sortedKeys(tensors)
+	order := slices.Clone(names)
 	slices.SortStableFunc(order, func(a, b string) int {
-		return cmp.Compare(len(w.tensors[b].raw), len(w.tensors[a].raw))
+		return cmp.Compare(len(tensors[b].raw), len(tensors[a].raw))
 	})
 	sums := make(map[string]string, len(order))
 	var mu sync.Mutex
@@ -39,7 +44,7 @@ func (w *Weights) Hash(ctx context.Context) (string, error) {
 				if i >= len(order) || ctx.Err() != nil {
 					return
 				}
-				sum, ok := sha256Chunks(ctx, w.tensors[order[i]].raw)
+				sum, ok := sha256Chunks(ctx, tensors[order[i]].raw)
 				if !ok {
 					return
 				}
@@ -54,8 +59,8 @@ func (w *Weights) Hash(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("checkpoint: hash: %w", context.Cause(ctx))
 	}
 	h := sha256.New()
-	for _, name := range w.names {
-		t := w.tensors[name]
+	for _, name := range names {
+		t := tensors[name]
 		line, err := strictjson.Marshal([]any{name, t.kind, t.Shape, sums[name]})
 		if err != nil {
 			return "", t.errorf("hash: %w", err)

@@ -23,7 +23,10 @@ import (
 type Weights struct {
 	names   []string
 	tensors map[string]Tensor
+	stored  map[string]Tensor // as the files have them, where some are quantised; else nil
 	files   []*shared
+	format  string // see Format
+	doubts  []error
 }
 
 // shared is a mapped file that several Weights may use.
@@ -78,7 +81,7 @@ func OpenFile(path string) (*Weights, error) {
 // Their Data may be that of w and of other Weights: all three are closed each on its own, in
 // any order.
 func (w *Weights) With(tensors []Tensor, others ...*Weights) *Weights {
-	v := &Weights{tensors: maps.Clone(w.tensors)}
+	v := &Weights{tensors: maps.Clone(w.tensors), stored: w.stored, format: w.format, doubts: w.doubts}
 	for _, t := range tensors {
 		v.tensors[t.Name] = t
 	}
@@ -148,7 +151,7 @@ func (w *Weights) Close() error {
 			errs = append(errs, f.close())
 		}
 	}
-	w.files, w.tensors, w.names = nil, nil, nil
+	w.files, w.tensors, w.stored, w.names = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 

@@ -1,9 +1,11 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/gomlx/compute/dtypes"
@@ -16,12 +18,16 @@ type Tensor struct {
 	Shape []int        // row-major; empty for a scalar
 	// Data is the elements, little endian. From [Weights.Get] it is read-only memory (a
 	// write ends the program), valid until [Weights.Close], and nil unless DType is Float32,
-	// Float16 or BFloat16: see [Tensor.Usable].
+	// Float16 or BFloat16 (see [Tensor.Usable]), and of a quantised tensor, which is decoded
+	// when it is read and whose DType is Float32.
 	Data []byte
 
 	raw  []byte // the data, whatever its type
-	kind string // the safetensors name of the type
+	kind string // the file's name of the type
 	file string // source file
+
+	packed *packed // how it is decoded; nil for a tensor whose elements are Data
+	at     int     // of a packed tensor's elements the first
 }
 
 // storage is a safetensors element type.
@@ -85,8 +91,48 @@ func (t Tensor) errorf(format string, args ...any) error {
 	return fmt.Errorf("checkpoint: %s: %w", t.file, err)
 }
 
+// Elements returns the number of elements.
+func (t Tensor) Elements() int {
+	n := 1
+	for _, size := range t.Shape {
+		n *= size
+	}
+	return n
+}
+
+// Rows returns the slices from to to (not included) along the first axis, as a tensor of
+// their shape: the same memory.
+func (t Tensor) Rows(from, to int) Tensor {
+	width := t.Elements() / t.Shape[0] // no row of a tensor without any is asked for
+	if t.packed != nil {
+		t.at += from * width
+	} else {
+		size := width * t.DType.Size()
+		t.Data = t.Data[from*size : to*size : to*size]
+		if t.raw != nil {
+			t.raw = t.Data
+		}
+	}
+	t.Shape = append([]int{to - from}, t.Shape[1:]...)
+	return t
+}
+
+// Equal tells whether two tensors have one type and shape and the same elements, bit by bit.
+func (t Tensor) Equal(u Tensor) bool {
+	if t.DType != u.DType || !slices.Equal(t.Shape, u.Shape) {
+		return false
+	}
+	if t.packed == nil && u.packed == nil {
+		return bytes.Equal(t.Raw(), u.Raw())
+	}
+	a, err := t.Float32s()
+	b, other := u.Float32s()
+	return err == nil && other == nil && slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
+}
+
 // Float32s returns the elements as float32, exactly, since every F16 and BF16 number
-// (infinities and NaN too) is one. F32 data is returned as a view of Data if the machine is
+// (infinities and NaN too) is one; of a quantised tensor they are what the format's
+// reference decodes, in float32. F32 data is returned as a view of Data if the machine is
 // little-endian and the data aligned, else as a copy: treat the result as read-only and
 // valid as long as Data. Other dtypes are an error.
 func (t Tensor) Float32s() ([]float32, error) {
@@ -96,7 +142,7 @@ func (t Tensor) Float32s() ([]float32, error) {
 	if view := float32View(t); view != nil {
 		return view, nil
 	}
-	dst := make([]float32, len(t.Data)/t.DType.Size())
+	dst := make([]float32, t.Elements())
 	return dst, t.Float32sInto(dst)
 }
 
@@ -106,8 +152,12 @@ func (t Tensor) Float32sInto(dst []float32) error {
 	if err := t.Usable(); err != nil {
 		return err
 	}
-	if n := len(t.Data) / t.DType.Size(); n != len(dst) {
+	if n := t.Elements(); n != len(dst) {
 		return t.errorf("room for %d elements, wanted %d", len(dst), n)
+	}
+	if t.packed != nil {
+		t.packed.decode(dst, t.at)
+		return nil
 	}
 	switch t.DType {
 	case dtypes.Float32:
@@ -194,6 +244,9 @@ func (t Tensor) CheckFinite() error {
 	if err := t.Usable(); err != nil {
 		return err
 	}
+	if t.packed != nil {
+		return t.checkPacked()
+	}
 	// exponent has the exponent bits of each element in a word, low the lowest of these:
 	// adding low carries into the sign bit only if all exponent bits are set.
 	var exponent, low uint64
@@ -253,12 +306,17 @@ func (t Tensor) place(i int) []int {
 // Forget marks the data as not needed soon: its mapped pages leave memory, and are read
 // again from the file if used. It does nothing to a tensor that is not from a file.
 func (t Tensor) Forget() {
+	if t.packed != nil {
+		for _, data := range t.packed.from {
+			forget(data)
+		}
+	}
 	if t.Data != nil && t.raw != nil {
 		forget(t.Data)
 	}
 }
 
-// Raw returns the data of a tensor of any type, as the file has it.
+// Raw returns the data of a tensor of any type, as the file has it; nil for a quantised one.
 func (t Tensor) Raw() []byte {
 	if t.raw != nil {
 		return t.raw

@@ -99,7 +99,9 @@ func (p *PairFlags) Load(ctx context.Context, l *Loader) (*Pair, error) {
 			template = pair.Tuned.Tokenizer().Template()
 		}
 	}
-	pair.Base, err = l.modelAs(ctx, p.Base, "base-as", as, template)
+	if pair.Base, err = l.modelAs(ctx, p.Base, "base-as", as, template); err == nil {
+		warn(l.stderr, p.Tuned+", "+p.Base, pair.Policies().Warnings())
+	}
 	return pair, err
 }
 

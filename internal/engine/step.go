@@ -154,13 +154,9 @@ func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
 func (e *Engine) embedded(ids, depth []int32) ([]float32, error) {
 	d := e.model.D
 	x := make([]float32, len(ids)*d)
-	itemSize := len(e.table.Data) / (e.model.V * d)
-	row := e.table
-	row.Shape = []int{d}
 	for i, id := range ids {
-		row.Data = e.table.Data[int(id)*d*itemSize : (int(id)+1)*d*itemSize]
 		to := x[i*d : (i+1)*d]
-		if err := row.Float32sInto(to); err != nil {
+		if err := e.table.Rows(int(id), int(id)+1).Float32sInto(to); err != nil {
 			return nil, err
 		}
 		for j := range to {

@@ -256,8 +256,7 @@ func (s *store) readTensor(p *shard, t arch.Tensor) (weight, error) {
 			}
 		}
 		if p.to > 0 && (t.Linear || t.Rows) {
-			row := len(f.Data) / t.Shape[0]
-			f.Data = f.Data[p.from*row : p.to*row]
+			f = f.Rows(p.from, p.to)
 		}
 		from = append(from, f)
 	}

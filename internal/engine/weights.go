@@ -45,7 +45,7 @@ func Validate(m *arch.Model, w *checkpoint.Weights) error {
 		}
 		a, _ := w.Get(name)
 		b, _ := w.Get(original)
-		if a.DType != b.DType || !slices.Equal(a.Shape, b.Shape) || string(a.Data) != string(b.Data) {
+		if !a.Equal(b) {
 			return fmt.Errorf("engine: %s: tensor %s differs from %s, wanted the same: config.json ties them (tie_word_embeddings)", m.Type, name, original)
 		}
 	}
@@ -53,11 +53,11 @@ func Validate(m *arch.Model, w *checkpoint.Weights) error {
 }
 
 // AutoDType is the type that a checkpoint computes in when none is asked for:
-// bfloat16 if all matrices are bfloat16, float32 otherwise (float16 is computed
-// exactly, in float32).
+// bfloat16 if all matrices are bfloat16, or quantised in a model whose config computes in it,
+// float32 otherwise (float16 is computed exactly, in float32).
 func AutoDType(m *arch.Model, w *checkpoint.Weights) dtypes.DType {
 	for _, t := range m.Tensors() {
-		if got, ok := w.Get(t.Name); ok && len(t.Shape) > 1 && got.DType != dtypes.BFloat16 {
+		if got, ok := w.Get(t.Name); ok && len(t.Shape) > 1 && got.Computes() != dtypes.BFloat16 {
 			return dtypes.Float32
 		}
 	}

@@ -1,0 +1,201 @@
+package checkpoint
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+)
+
+// eight makes a tensor of 8-bit floats, all 1 (0x38) unless data says otherwise.
+func eight(name string, shape ...int) Tensor {
+	n := 1
+	for _, size := range shape {
+		n *= size
+	}
+	return Tensor{Name: name, DType: dtypes.F8E4M3FN, Shape: shape, Data: []byte(strings.Repeat("\x38", n))}
+}
+
+// TestE4M3 holds the table to the format's definition at its corners (Micikevicius and others,
+// 2022, table 1): largest, smallest normal and subnormal numbers, zeros and NaN.
+func TestE4M3(t *testing.T) {
+	for b, want := range map[byte]float64{
+		0x00: 0, 0x80: math.Copysign(0, -1), 0x01: 0x1p-9, 0x07: 0x1.cp-7, 0x08: 0x1p-6, 0x38: 1, 0xb8: -1, 0x7e: 448, 0xfe: -448,
+	} {
+		if got := float64(e4m3[b]); got != want || math.Signbit(got) != math.Signbit(want) {
+			t.Errorf("%#02x is %g, wanted %g", b, got, want)
+		}
+	}
+	for _, b := range []byte{0x7f, 0xff} {
+		if got := e4m3[b]; got == got {
+			t.Errorf("%#02x is %g, wanted NaN", b, got)
+		}
+	}
+}
+
+// TestFP8Ragged: a matrix that ends within a block takes the scales of the blocks by their
+// size, as DeepSeek's weight_dequant does, also where a stack of matrices has them.
+func TestFP8Ragged(t *testing.T) {
+	const rows, width = 5, 7
+	scales := []float32{1, 2, 3, 4, 5, 6, 7, 8, 9} // of blocks of 2 x 3
+	for _, test := range []struct{ weight, scale []int }{{[]int{rows, width}, []int{3, 3}}, {[]int{2, rows, width}, []int{2, 3, 3}}} {
+		all := scales
+		if len(test.weight) == 3 {
+			all = append(append([]float32{}, scales...), 10, 20, 30, 40, 50, 60, 70, 80, 90)
+		}
+		w := eight("a.weight", test.weight...)
+		dir := folder(t, map[string]string{
+			"config.json":       `{"dtype":"bfloat16","quantization_config":{"quant_method":"fp8","weight_block_size":[2,3]}}`,
+			"model.safetensors": encode(t, w, Float32("a.weight_scale_inv", all, test.scale...)),
+		})
+		config, opened, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer opened.Close()
+		if _, ok := config[QuantisationKey]; ok {
+			t.Error("the config still says how the weights were quantised")
+		}
+		got, _ := opened.Get("a.weight")
+		values, err := got.Float32s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range values {
+			row, col := i/width, i%width
+			if want := all[row/rows*9+row%rows/2*3+col/3]; v != want {
+				t.Fatalf("element %d of %v is %g, wanted %g", i, test.weight, v, want)
+			}
+		}
+		if err := got.CheckFinite(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestQuantisedHash: the hash is of what the files have.
+func TestQuantisedHash(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"config.json":       `{"quantization_config":{"quant_method":"fp8"}}`,
+		"model.safetensors": encode(t, eight("a.weight", 2, 2), Float32("a.weight_scale_inv", []float32{1}, 1, 1)),
+	})
+	_, w, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	got, err := w.Hash(t.Context())
+	want, other := open(t, dir).Hash(t.Context())
+	if err != nil || other != nil || got != want {
+		t.Errorf("hash %s, %v; wanted %s, %v", got, err, want, other)
+	}
+}
+
+// TestQuantisedRefused: what does not fit together is one line that names it.
+func TestQuantisedRefused(t *testing.T) {
+	scale := Float32("a.weight_scale_inv", []float32{1}, 1, 1)
+	compressed := `{"quant_method":"compressed-tensors","config_groups":{"g":{"weights":{"num_bits":8,"type":"float","strategy":"channel"}}}}`
+	for name, test := range map[string]struct {
+		config  string
+		tensors []Tensor
+		want    string
+	}{
+		"setting":        {`{"quant_method":"fp8","colour":"red"}`, []Tensor{eight("a.weight", 2, 2), scale}, `quant_method "fp8": not supported: colour="red"`},
+		"several":        {`{"quant_method":"fp8","expert_dtype":"fp4","fmt":"e5m2"}`, []Tensor{eight("a.weight", 2, 2), scale}, `fmt="e5m2", wanted e4m3 or float8_e4m3fn; expert_dtype="fp4", wanted fp8`},
+		"block":          {`{"quant_method":"fp8","weight_block_size":[0,128]}`, []Tensor{eight("a.weight", 2, 2), scale}, `weight_block_size=[0,128], wanted two sizes`},
+		"scale alone":    {`{"quant_method":"fp8"}`, []Tensor{scale}, `tensor "a.weight_scale_inv": the scale of a tensor "a.weight", which is missing`},
+		"weight alone":   {`{"quant_method":"fp8"}`, []Tensor{eight("a.weight", 2, 2), scale, eight("b.weight", 2, 2)}, `tensor "b.weight": dtype F8_E4M3 without a scale beside it`},
+		"none":           {`{"quant_method":"fp8"}`, []Tensor{bf16("a.weight", 2)}, `no tensor is quantised`},
+		"scale's shape":  {`{"quant_method":"fp8"}`, []Tensor{eight("a.weight", 2, 200), scale}, `tensor "a.weight_scale_inv": shape [1 1], wanted [1 2]: one for each block of 128 x 128 of "a.weight", whose shape is [2 200]`},
+		"not eight bits": {`{"quant_method":"fp8"}`, []Tensor{bf16("a.weight", 2), scale}, `tensor "a.weight": dtype BF16 of shape [2] beside a scale, wanted a matrix of F8_E4M3`},
+		"empty":          {`{"quant_method":"fp8"}`, []Tensor{eight("a.weight", 0, 2), scale}, `tensor "a.weight": shape [0 2], wanted elements`},
+		"scale's dtype":  {`{"quant_method":"fp8"}`, []Tensor{eight("a.weight", 2, 2), eight("a.weight_scale_inv", 1, 1)}, `tensor "a.weight_scale_inv": dtype F8_E4M3, wanted F32, F16 or BF16`},
+		"integers":       {strings.Replace(compressed, `"float"`, `"int"`, 1), []Tensor{eight("a.weight", 2, 2)}, `quant_method "compressed-tensors": not supported: config_groups.g.weights.type="int", wanted float`},
+		"four bits":      {strings.Replace(compressed, `:8,`, `:4,`, 1), []Tensor{eight("a.weight", 2, 2)}, `config_groups.g.weights.num_bits=4, wanted 8`},
+		"no groups":      {`{"quant_method":"compressed-tensors"}`, []Tensor{eight("a.weight", 2, 2)}, `no config_groups`},
+		"packed":         {strings.Replace(compressed, `{`, `{"format":"pack-quantized",`, 1), []Tensor{eight("a.weight", 2, 2)}, `format="pack-quantized", wanted float-quantized or naive-quantized`},
+		"one scale":      {compressed, []Tensor{eight("a.weight", 2, 2), Float32("a.weight_scale", []float32{1}, 1, 1)}, `tensor "a.weight_scale": shape [1 1], wanted [2 1]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := folder(t, map[string]string{"config.json": `{"quantization_config":` + test.config + `}`, "model.safetensors": encode(t, test.tensors...)})
+			_, w, err := Open(dir)
+			if err == nil {
+				w.Close()
+				t.Fatal("accepted")
+			}
+			if text := err.Error(); !strings.HasPrefix(text, "checkpoint: ") || strings.Contains(text, "\n") || !strings.Contains(text, test.want) {
+				t.Errorf("%v\nwanted %s", err, test.want)
+			}
+		})
+	}
+}
+
+// TestQuantisedNotFinite: a number that is not one is found where it is.
+func TestQuantisedNotFinite(t *testing.T) {
+	w := eight("a.weight", 3, 2)
+	w.Data = []byte("\x38\x38\x38\x38\x38\x7f")
+	dir := folder(t, map[string]string{
+		"config.json":       `{"quantization_config":{"quant_method":"fp8"}}`,
+		"model.safetensors": encode(t, w, Float32("a.weight_scale_inv", []float32{1}, 1, 1)),
+	})
+	_, opened, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	got, _ := opened.Get("a.weight")
+	if err := got.CheckFinite(); err == nil || !strings.Contains(err.Error(), "NaN at [2 1], wanted finite weights") {
+		t.Errorf("%v, wanted NaN at [2 1]", err)
+	}
+}
+
+// FuzzQuantised opens any config beside any weights: no panic, and what is accepted can be read
+// as it says.
+func FuzzQuantised(f *testing.F) {
+	seed := func(config string, tensors ...Tensor) { f.Add([]byte(config), []byte(encode(f, tensors...))) }
+	seed(`{"quantization_config":{"quant_method":"fp8","weight_block_size":[1,2]}}`, eight("a.weight", 2, 3), Float32("a.weight_scale_inv", []float32{1, 2, 3, 4}, 2, 2))
+	seed(`{"quantization_config":{"quant_method":"fp8","weight_block_size":null}}`, eight("a.weight", 2, 3), Float32("a.weight_scale_inv", []float32{1}))
+	seed(`{"quantization_config":{"quant_method":"compressed-tensors","config_groups":{"g":{"weights":{"num_bits":8,"type":"float","strategy":"channel"}}}}}`,
+		eight("a.weight", 2, 3), Float32("a.weight_scale", []float32{1, 2}, 2, 1))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, config, shard []byte) {
+		for name, data := range map[string][]byte{"config.json": config, "model.safetensors": shard} {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, w, err := Open(dir)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "checkpoint: ") || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %q, wanted one line that begins with the package", err)
+			}
+			return
+		}
+		defer w.Close()
+		for _, name := range w.Names() {
+			tensor, _ := w.Get(name)
+			if tensor.Usable() != nil || tensor.Elements() > 1<<20 {
+				continue
+			}
+			values, err := tensor.Float32s()
+			if err != nil || len(values) != tensor.Elements() {
+				t.Errorf("%q: %d values of shape %v, %v", name, len(values), tensor.Shape, err)
+			}
+			if err := tensor.CheckFinite(); (err == nil) != finite(values) {
+				t.Errorf("%q: CheckFinite: %v", name, err)
+			}
+		}
+	})
+}
+
+func finite(values []float32) bool {
+	for _, v := range values {
+		if v-v != 0 {
+			return false
+		}
+	}
+	return true
+}
