@@ -26,33 +26,7 @@ func (w *Weights) compressedTensors(s *settings) error {
 	if groups == nil || len(groups.keys) == 0 {
 		return s.errorf("no config_groups")
 	}
-	var block [2]int
-	var strategy string
-	activations := ""
-	for i, name := range sortedKeys(groups.keys) {
-		group := groups.object(name)
-		if group == nil {
-			continue
-		}
-		group.ignore("targets")
-		group.one("format", "float-quantized", "naive-quantized")
-		for _, key := range []string{"input_activations", "output_activations"} {
-			if group.raw(key) != nil {
-				activations = key
-			}
-		}
-		weights := group.object("weights")
-		if weights == nil {
-			return s.errorf("%s%s has no weights", groups.prefix, name)
-		}
-		b, by := weights.weightScheme()
-		if i > 0 && (b != block || by != strategy) {
-			weights.refuse("strategy", "that of the other groups, "+strategy)
-		}
-		block, strategy = b, by
-		group.leftover(weights)
-		groups.leftover(group)
-	}
+	block, strategy, activations := groups.schemes()
 	s.leftover(groups)
 	if err := s.err(); err != nil {
 		return err
@@ -77,6 +51,39 @@ func (w *Weights) compressedTensors(s *settings) error {
 		w.format = fmt.Sprintf("fp8 %dx%d", block[0], block[1])
 	}
 	return w.fp8Done(s, activations)
+}
+
+// schemes reads the groups of modules, whose weights must all be quantised in one way.
+// activations is the key that says that others than weights are; "" for none.
+func (s *settings) schemes() (block [2]int, strategy, activations string) {
+	var all []*settings
+	for i, name := range sortedKeys(s.keys) {
+		group := s.object(name)
+		if group == nil {
+			continue
+		}
+		all = append(all, group)
+		group.ignore("targets")
+		group.one("format", "float-quantized", "naive-quantized")
+		for _, key := range []string{"input_activations", "output_activations"} {
+			if group.raw(key) != nil {
+				activations = key
+			}
+		}
+		weights := group.object("weights")
+		if weights == nil {
+			group.refuse("weights", "an object")
+			continue
+		}
+		b, by := weights.weightScheme()
+		if i > 0 && (b != block || by != strategy) {
+			weights.refuse("strategy", "that of the other groups")
+		}
+		block, strategy = b, by
+		group.leftover(weights)
+	}
+	s.leftover(all...)
+	return block, strategy, activations
 }
 
 // weightScheme reads how a group's weights are quantised, and returns the block that has a

@@ -116,8 +116,11 @@ func TestQuantisedRefused(t *testing.T) {
 		"integers":       {strings.Replace(compressed, `"float"`, `"int"`, 1), []Tensor{eight("a.weight", 2, 2)}, `quant_method "compressed-tensors": not supported: config_groups.g.weights.type="int", wanted float`},
 		"four bits":      {strings.Replace(compressed, `:8,`, `:4,`, 1), []Tensor{eight("a.weight", 2, 2)}, `config_groups.g.weights.num_bits=4, wanted 8`},
 		"no groups":      {`{"quant_method":"compressed-tensors"}`, []Tensor{eight("a.weight", 2, 2)}, `no config_groups`},
-		"packed":         {strings.Replace(compressed, `{`, `{"format":"pack-quantized",`, 1), []Tensor{eight("a.weight", 2, 2)}, `format="pack-quantized", wanted float-quantized or naive-quantized`},
-		"one scale":      {compressed, []Tensor{eight("a.weight", 2, 2), Float32("a.weight_scale", []float32{1}, 1, 1)}, `tensor "a.weight_scale": shape [1 1], wanted [2 1]`},
+		"two ways": {strings.Replace(compressed, `"g":`, `"f":{"weights":{"strategy":"tensor"}},"g":`, 1), []Tensor{eight("a.weight", 2, 2)},
+			`not supported: config_groups.g.weights.strategy="channel", wanted that of the other groups`},
+		"no weights": {`{"quant_method":"compressed-tensors","config_groups":{"g":{}}}`, []Tensor{eight("a.weight", 2, 2)}, `config_groups.g.weights=, wanted an object`},
+		"packed":     {strings.Replace(compressed, `{`, `{"format":"pack-quantized",`, 1), []Tensor{eight("a.weight", 2, 2)}, `format="pack-quantized", wanted float-quantized or naive-quantized`},
+		"one scale":  {compressed, []Tensor{eight("a.weight", 2, 2), Float32("a.weight_scale", []float32{1}, 1, 1)}, `tensor "a.weight_scale": shape [1 1], wanted [2 1]`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := folder(t, map[string]string{"config.json": `{"quantization_config":` + test.config + `}`, "model.safetensors": encode(t, test.tensors...)})
