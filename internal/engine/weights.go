@@ -101,7 +101,7 @@ func loadWeight(backend compute.Backend, t arch.Tensor, from []checkpoint.Tensor
 	switch {
 	case !t.Linear, dtype == dtypes.Float32 && inOut == t.InOut:
 		return upload(backend, t.InOut, t.Shape, from, func(flat []float32, at int, from checkpoint.Tensor) error {
-			return from.Float32sInto(flat[at : at+len(from.Data)/from.DType.Size()])
+			return from.Float32sInto(flat[at : at+from.Elements()])
 		})
 	case len(from) == 1 && from[0].DType == dtypes.BFloat16 && dtype == dtypes.BFloat16 && inOut == t.InOut:
 		tensor, err := tensors.FromRaw(backend, 0, shapes.Make(dtype, t.Shape...), from[0].Data)
@@ -121,12 +121,12 @@ func uploadMatrix[T float32 | bfloat16.BFloat16](backend compute.Backend, t arch
 		shape[len(shape)-2], shape[len(shape)-1] = cols, rows
 	}
 	return upload(backend, inOut, shape, from, func(flat []T, at int, from checkpoint.Tensor) error {
-		row := from.DType.Size() * cols         // bytes
-		for data := from.Data; len(data) > 0; { // the rows of one matrix at a time
+		all := from.Elements() / cols
+		from.Shape = []int{all, cols}
+		for row := 0; row < all; { // those of one matrix at a time
 			matrix, first := at/(rows*cols), at/cols%rows
-			n := min(rows-first, len(data)/row)
-			from.Data, from.Shape, data = data[:n*row], []int{n, cols}, data[n*row:]
-			values, err := from.Float32s()
+			n := min(rows-first, all-row)
+			values, err := from.Rows(row, row+n).Float32s()
 			if err != nil {
 				return err
 			}
@@ -137,7 +137,7 @@ func uploadMatrix[T float32 | bfloat16.BFloat16](backend compute.Backend, t arch
 					flat[at+i] = convert(x)
 				}
 			}
-			at += n * cols
+			at, row = at+n*cols, row+n
 		}
 		return nil
 	})
