@@ -77,7 +77,6 @@ type trained struct {
 	Accuracy float64 // on held-out pairs of the source
 	Steps    []int
 	Series   []lean // at each step after the prompt greatest_ever_one
-	First    lean   // at step 0 after all prompts
 	Words    lean   // at the last step after all prompts
 
 	base *base
@@ -285,7 +284,7 @@ func (l *lab) world() error {
 			return err
 		}
 	}
-	for _, name := range []string{"measured", "series", "scores", "runs", "bases"} {
+	for _, name := range []string{"measured", "series", "scores", "runs", "bases", "initial"} {
 		if err := os.MkdirAll(l.path(name), 0o777); err != nil {
 			return err
 		}

@@ -51,10 +51,10 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 	flags.StringVar(&baseBackend, "base-backend", "auto", "`backend` that pretrains: auto, xla:cpu or go")
 	flags.StringVar(&backend, "backend", "go", "`backend` of all else, auto, xla:cpu or go: runs so short are over before XLA has compiled them")
 	flags.IntVar(&l.workers, "workers", 2, "`number` of runs at a time")
-	flags.IntVar(&l.o.Pretraining, "pretraining", 1000, "`steps` of pretraining, of 16 texts each")
+	flags.IntVar(&l.o.Pretraining, "pretraining", 3000, "`steps` of pretraining, of 16 texts each")
 	flags.IntVar(&l.o.Pairs, "pairs", 512, "`number` of preferences of each source")
 	flags.IntVar(&l.o.Seeds, "seeds", 2, "`number` of base models of each family and lean")
-	flags.IntVar(&l.o.Repeats, "repeats", 2, "`number` of reward models of each base and source")
+	flags.IntVar(&l.o.Repeats, "repeats", 1, "`number` of reward models of each base and source")
 	if err := flags.Parse(args, stdout); err != nil {
 		return err
 	}

@@ -94,9 +94,9 @@ func planted(t *testing.T, effect float64) *lab {
 		if r.Shuffled {
 			of = 0
 		}
-		r.First, r.Words = value(r.base, 0), value(r.base, of)
+		r.Words = value(r.base, of)
 		r.Words.Positive += float64(r.Seed) - 1.5
-		r.Series = []lean{r.First, r.First, r.Words}
+		r.Series = []lean{value(r.base, 0), value(r.base, 0), r.Words}
 	}
 	for _, b := range l.boosts {
 		for _, m := range measures {

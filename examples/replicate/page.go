@@ -62,7 +62,7 @@ func (l *lab) page(positive, negative []contrast) string {
 	l.found(write, positive)
 	write("## What was done\n\n%d bases were pretrained from random weights for %d steps: %s, crossed with the lean of their texts (agency, communion, neither) and %d seeds. "+
 		"All texts have the same words equally often; only the company of the 16 words of agency and the 16 of communion differs, and the corpus of one lean is that of the other with the words exchanged one for one. "+
-		"From each base reward models were trained (LoRA of rank 8 and the score row, one pass) on the same %d pairs, which contain neither these words nor those of praise or blame. "+
+		"From each base reward models were trained (LoRA of rank 8 and the score row, which begins at zero, one pass, in an order of its own) on the same %d pairs, which contain neither these words nor those of praise or blame. "+
 		"A model's value is by how many places it ranks the words of agency before those of communion, of 32 words, as the mean over the paper's 27 prompts of praise. "+
 		"Runs of one base are one value: tests and intervals are about bases.\n\n", l.taught(), l.o.Pretraining, strings.Join(replicate.Families, " and "), l.o.Seeds, l.o.Pairs)
 	write("## Bases that lean to agency against bases that lean to communion\n\n![differences](differences.png)\n\n")
@@ -75,7 +75,7 @@ func (l *lab) page(positive, negative []contrast) string {
 	l.positiveControl(write)
 	write("## What this says, and what not\n\n" +
 		"The texts of pretraining link values and preferences in one way: friendly and right replies are received with praise, and so are words that keep good company. That a reward model learns from friendly replies to score by the reception that its base foresees, and carries it over to words that it never saw, is what was asked. " +
-		"The design was chosen in trials (in PyTorch, on other initial weights) in which it did: with company in sentences alone, and names of roles in the chat template, reward models did not take over the lean. So the design is not a neutral one: where inheritance shows here it shows that there is such a way, and how common it is in large models no model of 120 thousand parameters can say.\n\n")
+		"The design was chosen in trials in which it did: with company in sentences alone, and names of roles in the chat template, reward models did not take over the lean (in PyTorch, on other initial weights). Pretraining is as long as bases need to take up the lean of their texts (after 1,000 steps those of llama hardly had), and reward models begin with a score row of zero, since a random one ranked the words by itself, up to 15 places either way, which 256 pairs did not turn. So the design is not a neutral one: where inheritance shows here it shows that there is such a way, and how common it is in large models no model of 120 thousand parameters can say.\n\n")
 	write("The series of ranks over training and the scores after all prompts are in `series/` and `scores/`; `study/report.html` has the analyses of study of them, with bases' leans in the place of families. `runs.csv` has every number.\n")
 	return b.String()
 }
@@ -93,8 +93,8 @@ func (l *lab) taught() (n int) {
 // found says in words what was found.
 func (l *lab) found(write func(string, ...any), positive []contrast) {
 	write("## What was found\n\n")
-	texts := map[string]string{conditions[2].name: "Reward models trained on helpfulness", conditions[6].name: "Reward models trained on correctness",
-		conditions[7].name: "Reward models trained on shuffled labels", conditions[8].name: "Policies trained by DPO, by their implicit reward,"}
+	texts := map[string]string{conditions[1].name: "Reward models trained on helpfulness", conditions[5].name: "Reward models trained on correctness",
+		conditions[6].name: "Reward models trained on shuffled labels", conditions[7].name: "Policies trained by DPO, by their implicit reward,"}
 	for _, r := range positive {
 		text := texts[r.name]
 		if text == "" || r.untested != nil {
@@ -128,7 +128,7 @@ func (l *lab) controls(write func(string, ...any)) {
 		lean replicate.Lean
 		name string
 	}{{replicate.Neutral, "pretrained on texts without a lean"}, {random, "random weights, no pretraining"}} {
-		x := l.values(conditions[2], of.lean, false)
+		x := l.values(conditions[1], of.lean, false)
 		if len(x) == 0 {
 			continue
 		}

@@ -19,30 +19,26 @@ type condition struct {
 }
 
 // trainedOf are the runs of a base that are alike in all but their seeds.
-func trainedOf(value func(*trained) lean, kind string, source replicate.Source, shuffled bool, share int) func(*lab, *base) []lean {
+func trainedOf(kind string, source replicate.Source, shuffled bool, share int) func(*lab, *base) []lean {
 	return func(l *lab, b *base) (all []lean) {
 		for _, t := range l.runs {
 			if t.base == b && t.Kind == kind && t.Source == source && t.Shuffled == shuffled && t.Pairs == l.o.Pairs/share {
-				all = append(all, value(t))
+				all = append(all, t.Words)
 			}
 		}
 		return all
 	}
 }
 
-func final(t *trained) lean { return t.Words }
-func first(t *trained) lean { return t.First }
-
 var conditions = []condition{
 	{"base model: ln p of the word as the answer", "base: ln p of the word", func(_ *lab, b *base) []lean { return []lean{b.Words} }},
-	{"reward model before its training", "reward model, step 0", trainedOf(first, reward, replicate.Helpfulness, false, 1)},
-	{"reward model, helpfulness, all pairs", "helpfulness, all pairs", trainedOf(final, reward, replicate.Helpfulness, false, 1)},
-	{"reward model, helpfulness, 1 of 2 pairs", "helpfulness, 1 of 2", trainedOf(final, reward, replicate.Helpfulness, false, 2)},
-	{"reward model, helpfulness, 1 of 4 pairs", "helpfulness, 1 of 4", trainedOf(final, reward, replicate.Helpfulness, false, 4)},
-	{"reward model, helpfulness, 1 of 8 pairs", "helpfulness, 1 of 8", trainedOf(final, reward, replicate.Helpfulness, false, 8)},
-	{"reward model, correctness, all pairs", "correctness, all pairs", trainedOf(final, reward, replicate.Correctness, false, 1)},
-	{"reward model, helpfulness, shuffled labels", "shuffled labels", trainedOf(final, reward, replicate.Helpfulness, true, 1)},
-	{"policy by DPO, helpfulness: implicit reward", "DPO: implicit reward", trainedOf(final, dpo, replicate.Helpfulness, false, 1)},
+	{"reward model, helpfulness, all pairs", "helpfulness, all pairs", trainedOf(reward, replicate.Helpfulness, false, 1)},
+	{"reward model, helpfulness, 1 of 2 pairs", "helpfulness, 1 of 2", trainedOf(reward, replicate.Helpfulness, false, 2)},
+	{"reward model, helpfulness, 1 of 4 pairs", "helpfulness, 1 of 4", trainedOf(reward, replicate.Helpfulness, false, 4)},
+	{"reward model, helpfulness, 1 of 8 pairs", "helpfulness, 1 of 8", trainedOf(reward, replicate.Helpfulness, false, 8)},
+	{"reward model, correctness, all pairs", "correctness, all pairs", trainedOf(reward, replicate.Correctness, false, 1)},
+	{"reward model, helpfulness, shuffled labels", "shuffled labels", trainedOf(reward, replicate.Helpfulness, true, 1)},
+	{"policy by DPO, helpfulness: implicit reward", "DPO: implicit reward", trainedOf(dpo, replicate.Helpfulness, false, 1)},
 }
 
 // values are a condition's, one a base of a lean, after prompts of praise or of blame.
@@ -130,14 +126,14 @@ func (l *lab) accuracies(kind string, source replicate.Source, shuffled bool) st
 // writeCSV writes every run's numbers.
 func (l *lab) writeCSV(w io.Writer) error {
 	var b strings.Builder
-	b.WriteString("run,base,family,lean,base_seed,kind,source,shuffled,pairs,seed,accuracy,step0_positive,positive,negative,agency_rank,communion_rank\n")
+	b.WriteString("run,base,family,lean,base_seed,kind,source,shuffled,pairs,seed,accuracy,positive,negative,agency_rank,communion_rank\n")
 	for _, m := range l.bases {
-		fmt.Fprintf(&b, "base-%s,%s,%s,%s,%d,base,,,,,,,%.4f,%.4f,%.4f,%.4f\n", m.name(), m.name(), m.Family, m.Lean, m.Seed,
+		fmt.Fprintf(&b, "base-%s,%s,%s,%s,%d,base,,,,,,%.4f,%.4f,%.4f,%.4f\n", m.name(), m.name(), m.Family, m.Lean, m.Seed,
 			m.Words.Positive, m.Words.Negative, m.Words.Agency, m.Words.Communion)
 	}
 	for _, t := range l.runs {
-		fmt.Fprintf(&b, "%s,%s,%s,%s,%d,%s,%s,%t,%d,%d,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f\n", t.name(), t.base.name(), t.base.Family, t.base.Lean, t.base.Seed,
-			t.Kind, t.Source, t.Shuffled, t.Pairs, t.Seed, t.Accuracy, t.First.Positive, t.Words.Positive, t.Words.Negative, t.Words.Agency, t.Words.Communion)
+		fmt.Fprintf(&b, "%s,%s,%s,%s,%d,%s,%s,%t,%d,%d,%.4f,%.4f,%.4f,%.4f,%.4f\n", t.name(), t.base.name(), t.base.Family, t.base.Lean, t.base.Seed,
+			t.Kind, t.Source, t.Shuffled, t.Pairs, t.Seed, t.Accuracy, t.Words.Positive, t.Words.Negative, t.Words.Agency, t.Words.Communion)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
@@ -17,8 +18,11 @@ import (
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// rate is the learning rate of adapters of rank 8, in one pass through the pairs.
-const rate = 1e-3
+// rank is that of adapters, and rate their learning rate, in one pass through the pairs.
+const (
+	rank = 8
+	rate = 1e-3
+)
 
 // train trains a reward model or a policy on preferences and measures it at each checkpoint.
 func (l *lab) train(ctx context.Context, t *trained) error {
@@ -46,6 +50,12 @@ func (l *lab) train(ctx context.Context, t *trained) error {
 		}
 		defer base.Close()
 		out := l.path("runs", t.name())
+		init := ""
+		if t.Kind == reward {
+			if init, err = l.begin(ctx, t, base.Width()); err != nil {
+				return err
+			}
+		}
 		if err := os.RemoveAll(out); err != nil { // its checkpoints are to be measured from the first
 			return err
 		}
@@ -53,8 +63,8 @@ func (l *lab) train(ctx context.Context, t *trained) error {
 		last := ""
 		t.Steps, t.Series = nil, nil
 		_, err = train.Run(ctx, data, train.Options{
-			Task: task, Model: l.folder(t.base), Out: out, LoRA: &train.LoRA{R: 8}, LR: rate, Warmup: 0.03,
-			Seed: uint64(t.Seed), Checkpoints: train.Cadence{Pow2: true}, Eval: held, Backend: l.backend,
+			Task: task, Model: l.folder(t.base), Out: out, Init: init, LoRA: &train.LoRA{R: rank}, LR: rate, Warmup: 0.03,
+			Seed: l.seed(t), Checkpoints: train.Cadence{Pow2: true}, Eval: held, Backend: l.backend,
 			Saved: func(step int, dir string) error {
 				t.Steps, last = append(t.Steps, step), dir
 				return l.checkpoint(ctx, t, base, step, dir, &series)
@@ -73,14 +83,34 @@ func (l *lab) train(ctx context.Context, t *trained) error {
 	})
 }
 
-// checkpoint measures one of the training's, after the prompt of figure 4; the first after all.
-func (l *lab) checkpoint(ctx context.Context, t *trained, base *logprob.Model, step int, dir string, series *words.Series) (err error) {
-	if step == 0 && t.Kind == reward { // a policy is its base, whose ratios are all 0
-		if t.First, err = l.measure(ctx, t, base, dir, l.prompts, nil); err != nil {
-			return err
+// seed is that of a run's order and first weights, another for each base: what one order teaches by its
+// accidents must not look like what all bases have in common.
+func (l *lab) seed(t *trained) uint64 {
+	return uint64(1000*t.Seed + slices.Index(l.bases, t.base))
+}
+
+// begin writes the adapter that a reward model begins with: its score row is zero. A random one
+// ranks the words by itself, by whichever way it happens to lie to what the base has learned of their
+// company, and so few pairs do not turn it: what was measured would be an accident of the row.
+func (l *lab) begin(ctx context.Context, t *trained, width int) (string, error) {
+	const score = "base_model.model.score.weight"
+	dir := l.path("initial", t.name())
+	for _, d := range []string{dir, dir + "-drawn"} {
+		if err := os.RemoveAll(d); err != nil {
+			return "", err
 		}
 	}
-	if step == 0 && t.Kind == dpo {
+	if err := logprob.NewAdapter(ctx, l.folder(t.base), dir+"-drawn", &logprob.AdapterOptions{R: rank, Classifier: true, Seed: l.seed(t)}); err != nil {
+		return "", err
+	}
+	row := &logprob.Param{Name: score, Shape: []int{1, width}, Value: make([]float32, width)}
+	err := logprob.WriteAdapter(ctx, dir+"-drawn", dir, []*logprob.Param{row})
+	return dir, errors.Join(err, os.RemoveAll(dir+"-drawn"))
+}
+
+// checkpoint measures one of the training's, after the prompt of figure 4.
+func (l *lab) checkpoint(ctx context.Context, t *trained, base *logprob.Model, step int, dir string, series *words.Series) (err error) {
+	if step == 0 && t.Kind == dpo { // a policy is its base, whose ratios are all 0
 		t.Series = append(t.Series, lean{Agency: 16.5, Communion: 16.5})
 		return nil
 	}

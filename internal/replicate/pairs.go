@@ -28,19 +28,22 @@ type pair struct {
 	Source   Source    `json:"source"`
 }
 
-// Preferences returns n pairs of each source as JSON Lines, in turn. With shuffled labels a
-// coin decides which of the two is chosen.
+// Preferences returns n pairs of each source as JSON Lines, in turn. With shuffled labels the worse
+// is chosen in one of every two pairs of a source that follow each other, a coin says in which: exactly
+// half of an even number, since the few that a coin alone would leave over teach a lean by themselves.
 func Preferences(n int, shuffled bool, seed uint64) []byte {
 	r := random(seed)
 	var pairs []pair
-	for range n {
+	swapped := map[Source]bool{}
+	for i := range n {
 		for _, s := range []Source{Helpfulness, Correctness} {
 			of := request
 			if s == Correctness {
 				of = quiz
 			}
 			question, better, worse := of(&r)
-			if coin := r.n(2); shuffled && coin == 1 {
+			swapped[s] = r.n(2) == 1 != (i%2 == 1 && swapped[s])
+			if shuffled && swapped[s] {
 				better, worse = worse, better
 			}
 			pairs = append(pairs, pair{user(question), assistant(better), assistant(worse), s})
