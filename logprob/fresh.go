@@ -136,6 +136,9 @@ func (c *plan) scoreRow(seed uint64) ([]float32, error) {
 func initializerRange(keys map[string]json.RawMessage) (float64, error) {
 	raw := keys["initializer_range"]
 	if strictjson.Null(raw) {
+		raw = keys["init_std"] // opt's name of it
+	}
+	if strictjson.Null(raw) {
 		var text map[string]json.RawMessage
 		if json.Unmarshal(keys["text_config"], &text) == nil {
 			raw = text["initializer_range"]

@@ -21,7 +21,8 @@ import (
 // in the folder from describes, with that folder's tokenizer; weights there are not read. They
 // are what transformers' from_config draws from: embeddings and matrices N(0, initializer_range),
 // gpt2's two c_proj N(0, initializer_range / sqrt(2 blocks)), biases 0, norms 1 (0 in gemma's
-// families, which add 1), and the embedding of pad_token_id 0, but in gpt2 and gpt_neox.
+// families, which add 1), xIELU's four numbers those of its class, and the embedding of
+// pad_token_id 0, but in gpt2, gpt_neo and gpt_neox.
 //
 // A tensor's numbers depend on seed, its name and its shape alone. The folder out must be new,
 // and appears only when complete. A multimodal config (gemma3, mistral3) is an error: its vision tower is
@@ -102,18 +103,29 @@ func (i *initial) values(t arch.Tensor) []float32 {
 	case strings.HasSuffix(t.Name, ".bias"), strings.HasPrefix(i.m.Type, "gemma"):
 		return make([]float32, n)
 	}
-	values := make([]float32, n)
-	for k := range values {
-		values[k] = 1
+	value := float32(1)
+	for name, x := range xIELU {
+		if strings.HasSuffix(t.Name, ".act_fn."+name) {
+			value = x
+		}
 	}
-	return values
+	return slices.Repeat([]float32{value}, n)
+}
+
+// xIELU are the numbers that Apertus' activation begins with: both of its slopes are 0.8, which
+// alpha_p and alpha_n give by softplus, alpha_n after beta (activations.py).
+var xIELU = map[string]float32{"alpha_p": beforeSoftplus(0.8), "alpha_n": beforeSoftplus(0.8 - 0.5), "beta": 0.5, "eps": -1e-6}
+
+// beforeSoftplus is the x whose ln(1 + e^x) is y, rounded as torch does between two steps.
+func beforeSoftplus(y float32) float32 {
+	return float32(math.Log(float64(float32(math.Expm1(float64(y))))))
 }
 
 // paddingRow is the row of the embeddings that begins as 0: torch.nn.Embedding's padding_idx,
 // which counts from the end where it is negative. -1 for none.
 func paddingRow(keys map[string]json.RawMessage, m *arch.Model) (int, error) {
 	raw := keys["pad_token_id"]
-	if strictjson.Null(raw) || m.Type == "gpt2" || m.Type == "gpt_neox" {
+	if strictjson.Null(raw) || slices.Contains([]string{"gpt2", "gpt_neo", "gpt_neox"}, m.Type) {
 		return -1, nil
 	}
 	var row int

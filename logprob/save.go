@@ -77,6 +77,8 @@ var classifiers = map[string]string{
 	"mixtral": "MixtralForSequenceClassification", "qwen2_moe": "Qwen2MoeForSequenceClassification", "qwen3_moe": "Qwen3MoeForSequenceClassification",
 	"phi3": "Phi3ForSequenceClassification", "qwen2": "Qwen2ForSequenceClassification", "qwen3": "Qwen3ForSequenceClassification",
 	"seed_oss": "SeedOssForSequenceClassification", "smollm3": "SmolLM3ForSequenceClassification",
+	"gpt_neo": "GPTNeoForSequenceClassification", "nemotron": "NemotronForSequenceClassification", "opt": "OPTForSequenceClassification",
+	"phi": "PhiForSequenceClassification", "stablelm": "StableLmForSequenceClassification", "starcoder2": "Starcoder2ForSequenceClassification",
 }
 
 // classify makes config.json that of a classifier of a family, with a row for each label.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 
@@ -165,7 +164,7 @@ func (c *plan) save(f *folder, params []*Param, o *CheckpointOptions) error {
 	for _, name := range c.weights.Names() {
 		t, _ := c.weights.Get(name)
 		p := trained[name]
-		switch head := slices.Contains(c.model.Names.Head, strings.TrimSuffix(name, ".weight")); {
+		switch head := c.model.Names.OfHead(name); {
 		case needed[name]:
 		case o.Classifier && name == "score.weight":
 			continue // below

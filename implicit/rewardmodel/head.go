@@ -167,7 +167,7 @@ func (r *reader) head(output string) (head, error) {
 
 // none says that there is no head.
 func (r *reader) none() error {
-	others := slices.DeleteFunc(slices.Clone(r.left), isUnembedding)
+	others := slices.DeleteFunc(slices.Clone(r.left), ofUnembedding)
 	if len(others) > 0 {
 		return fmt.Errorf("no head that is known: beside the transformer there is %s, wanted score.weight [n %d] or another head of a reward model", list(others), r.d)
 	}
@@ -181,7 +181,13 @@ var (
 	ErrOutput = errors.New("no output is chosen as the reward")
 )
 
-// isUnembedding reports whether a tensor is a causal model's vocabulary head.
+// ofUnembedding reports whether a tensor is the matrix or the bias of a causal model's vocabulary
+// head, isUnembedding whether it is the matrix.
+func ofUnembedding(name string) bool {
+	module, bias := strings.CutSuffix(name, ".bias")
+	return isUnembedding(name) || bias && isUnembedding(module+".weight")
+}
+
 func isUnembedding(name string) bool {
 	return name == "lm_head.weight" || name == "embed_out.weight" || strings.HasSuffix(name, ".lm_head.weight")
 }
@@ -238,8 +244,8 @@ func (r *reader) named(prefix string, h head, n int) (head, error) {
 		}
 	}
 	if prefix == "v_head" || prefix == "v_head.summary" {
-		a.leftOut = slices.DeleteFunc(slices.Clone(r.left), func(name string) bool { return !isUnembedding(name) })
-		r.left = slices.DeleteFunc(r.left, isUnembedding)
+		a.leftOut = slices.DeleteFunc(slices.Clone(r.left), func(name string) bool { return !ofUnembedding(name) })
+		r.left = slices.DeleteFunc(r.left, ofUnembedding)
 	}
 	return h, nil
 }

@@ -144,9 +144,9 @@ func (p *application) apply(ctx context.Context) error {
 		}
 	}
 	if p.m.Head.Layer == nil && p.Classifier() {
-		for _, head := range p.m.Names.Head {
-			if _, ok := p.base.Get(head + ".weight"); ok && !slices.ContainsFunc(p.made, func(t checkpoint.Tensor) bool { return t.Name == head+".weight" }) {
-				p.out.Hidden = append(p.out.Hidden, head+".weight")
+		for _, name := range p.base.Names() {
+			if p.m.Names.OfHead(name) && !slices.ContainsFunc(p.made, func(t checkpoint.Tensor) bool { return t.Name == name }) {
+				p.out.Hidden = append(p.out.Hidden, name)
 			}
 		}
 	}
@@ -204,9 +204,12 @@ func (p *application) tensors() []tensor {
 		return all
 	}
 	for _, t := range p.m.Head.Layer.Tensors {
-		if t.Linear {
+		switch {
+		case t.Linear:
 			p.tied = t.Name == p.m.Embed.Table.Name
 			all = append(all, tensor{Tensor: t, key: p.m.Names.Head[0] + ".weight", head: true})
+		case t.Rows:
+			all = append(all, tensor{Tensor: t, key: t.Name}) // its bias
 		}
 	}
 	return all
@@ -277,7 +280,7 @@ func (p *application) place(name string, t checkpoint.Tensor) error {
 		return nil // what a module of modules_to_save was before training; bias=all saves it too
 	case known:
 		return p.replace(name, path, param, to, t)
-	case p.m.Head.Layer == nil && (p.config.saves(path) || slices.Contains(p.m.Names.Head, strings.TrimSuffix(path, ".weight"))):
+	case p.m.Head.Layer == nil && (p.config.saves(path) || p.m.Names.OfHead(path)):
 		if slices.ContainsFunc(p.m.Tensors(), func(own arch.Tensor) bool { return own.Name == path }) {
 			return fmt.Errorf("tensor %q has the name of another of the model's", brief(name))
 		}
@@ -291,7 +294,7 @@ func (p *application) place(name string, t checkpoint.Tensor) error {
 // headless says why a tensor of a head is not used.
 func (p *application) headless(param string) string {
 	switch {
-	case p.m.Head.Layer == nil && slices.Contains(p.m.Names.Head, strings.TrimSuffix(param, ".weight")):
+	case p.m.Head.Layer == nil && p.m.Names.OfHead(param):
 		return ": it is loaded without its vocabulary head"
 	case p.m.Head.Layer != nil && param == "score.weight":
 		return ": a classifier's head, wanted the adapter of a causal model"

@@ -15,6 +15,11 @@ type Names struct {
 	Head   []string // the module of the vocabulary matrix, also where its weights are the embeddings': "lm_head"
 }
 
+// OfHead tells of a tensor of the vocabulary head: its matrix or its bias.
+func (n Names) OfHead(name string) bool {
+	return slices.ContainsFunc(n.Head, func(head string) bool { return name == head+".weight" || name == head+".bias" })
+}
+
 // Side is a path of low rank beside a linear layer W x + b, as adapters have it (LoRA):
 //
 //	W x + s (B (A x) + c) + b,  or with a ratio  v (W x + s B (A x)) + b  (DoRA)
@@ -103,10 +108,10 @@ func (l *Layer) adapted(key func(Tensor) string, sides map[string]Side, replaced
 		path.a = b.param(Tensor{Name: side.A, Shape: []int{side.R, in}, Side: true})
 		path.b = b.param(Tensor{Name: side.B, Shape: []int{out, side.R}, Side: true, Rows: true})
 		if side.Bias != "" {
-			path.bias = b.param(Tensor{Name: side.Bias, Shape: []int{out}, Rows: true})
+			path.bias = b.param(Tensor{Name: side.Bias, Shape: []int{out}, Side: true, Rows: true})
 		}
 		if side.Ratio != "" {
-			path.ratio = b.param(Tensor{Name: side.Ratio, Shape: []int{out}, Rows: true})
+			path.ratio = b.param(Tensor{Name: side.Ratio, Shape: []int{out}, Side: true, Rows: true})
 		}
 		paths[param(i+1)] = path
 		fmt.Fprintf(h, " %d %d %+v", i, side.R, path)

@@ -82,11 +82,12 @@ type Model struct {
 }
 
 // Embedding turns token ids into the residual stream:
-// x[t] = Scale * Table[id[t]] + Positions[position[t]].
+// x[t] = Scale * Table[id[t]] + Positions[First + position[t]].
 type Embedding struct {
 	Table     Tensor
 	Scale     float32
 	Positions *Tensor // learned positions; nil where the family has none
+	First     int     // the row of Positions that is the first token's
 }
 
 // Head is what a model says of its final states.
@@ -110,10 +111,12 @@ type Tensor struct {
 	Linear, InOut bool
 	// Float32 marks the matrix of a linear layer that is float32 in every mode: a router's.
 	Float32 bool
-	// Side marks the matrices of a side path, which are float32 in every mode and laid out
+	// Side marks what a side path has, which is float32 in every mode, its matrices laid out
 	// [out in]; Rows what has an element or a row for each output of its linear layer, and is
 	// therefore cut as the matrix of the head is.
 	Side, Rows bool
+	// Buffer marks what training leaves as it is: a constant that the checkpoint holds.
+	Buffer bool
 }
 
 // Adaptable tells of the matrix of a linear layer of its own, which an adapter can lie beside: of
@@ -161,12 +164,14 @@ func (e *UnsupportedError) Error() string {
 type family func(c *config, exists func(name string) bool) *Model
 
 var families = map[string]family{
+	"apertus":     apertus,
 	"arcee":       arcee,
 	"gemma":       gemma,
 	"gemma2":      gemma2,
 	"gemma3":      gemma3,
 	"gemma3_text": gemma3Text,
 	"gpt2":        gpt2,
+	"gpt_neo":     gptNeo,
 	"gpt_neox":    gptNeoX,
 	"granite":     granite,
 	"granitemoe":  graniteMoE,
@@ -176,10 +181,13 @@ var families = map[string]family{
 	"mistral":     mistral,
 	"mistral3":    mistral3,
 	"mixtral":     mixtral,
+	"nemotron":    nemotron,
 	"olmo":        olmo,
 	"olmo2":       olmo2,
 	"olmo3":       olmo3,
 	"olmoe":       olmoe,
+	"opt":         opt,
+	"phi":         phi,
 	"phi3":        phi3,
 	"qwen2":       qwen2,
 	"qwen2_moe":   qwen2MoE,
@@ -187,6 +195,8 @@ var families = map[string]family{
 	"qwen3_moe":   qwen3MoE,
 	"seed_oss":    seedOSS,
 	"smollm3":     smollm3,
+	"stablelm":    stableLM,
+	"starcoder2":  starcoder2,
 }
 
 // types are the model types that New accepts, sorted.

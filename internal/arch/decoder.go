@@ -1,6 +1,9 @@
 package arch
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // decoder is what the families descended from Llama read alike from a config, and how they
 // name the tensors around their blocks.
@@ -9,6 +12,7 @@ type decoder struct {
 	L, F   int // blocks, width of the MLP
 	eps    float64
 	tied   bool   // the head's matrix is that of the embeddings
+	biased bool   // the head has a bias
 	prefix string // of every tensor but the head's matrix
 	head   string // the name of that matrix, without ".weight"
 }
@@ -17,6 +21,7 @@ type decoder struct {
 type defaults struct {
 	V, D, F, L, N, G, K, Context int
 	Eps                          float64
+	EpsKey                       string // that of the norms' eps; "": rms_norm_eps
 	Tied                         bool
 }
 
@@ -47,7 +52,7 @@ func newDecoder(c *config, exists func(string) bool, def defaults) *decoder {
 		Model: m,
 		L:     c.layers("num_hidden_layers", def.L),
 		F:     c.size("intermediate_size", def.F),
-		eps:   c.positive("rms_norm_eps", def.Eps),
+		eps:   c.positive(cmp.Or(def.EpsKey, "rms_norm_eps"), def.Eps),
 		tied:  c.bool("tie_word_embeddings", def.Tied),
 	}
 	d.prefix, d.head = textNames(exists)
@@ -76,12 +81,17 @@ func (d *decoder) block(i int) *builder {
 
 // attention declares q, k, v and o below "self_attn.".
 func (d *decoder) attention(b *builder, qkvBias, oBias bool, a Attention) selfAttention {
+	return d.projections(b, "self_attn.", "o_proj", qkvBias, oBias, a)
+}
+
+// projections declares q_proj, k_proj, v_proj and o, under its family's name, below prefix.
+func (m *Model) projections(b *builder, prefix, o string, qkvBias, oBias bool, a Attention) selfAttention {
 	return selfAttention{
-		q: b.linear("self_attn.q_proj", d.D, d.N*d.K, qkvBias),
-		k: b.linear("self_attn.k_proj", d.D, d.G*d.K, qkvBias),
-		v: b.linear("self_attn.v_proj", d.D, d.G*d.K, qkvBias),
-		o: b.linear("self_attn.o_proj", d.N*d.K, d.D, oBias),
-		n: d.N, g: d.G, Attention: a,
+		q: b.linear(prefix+"q_proj", m.D, m.N*m.K, qkvBias),
+		k: b.linear(prefix+"k_proj", m.D, m.G*m.K, qkvBias),
+		v: b.linear(prefix+"v_proj", m.D, m.G*m.K, qkvBias),
+		o: b.linear(prefix+o, m.N*m.K, m.D, oBias),
+		n: m.N, g: m.G, Attention: a,
 	}
 }
 
@@ -95,14 +105,19 @@ func (d *decoder) mlp(b *builder, act activation, bias bool) gatedMLP {
 	}
 }
 
-// unembedding declares the head's matrix, the embeddings' where they are tied.
+// unembedding declares the head's matrix, the embeddings' where they are tied, and its bias.
 func (d *decoder) unembedding(b *builder) linear {
 	d.Names = Names{Prefix: d.prefix, Trunk: []string{"model."}, Head: []string{d.head}}
-	if !d.tied {
-		return b.linear(d.head, d.D, d.V, false)
+	matrix := d.head
+	if d.tied {
+		matrix = d.prefix + "embed_tokens"
+		d.Copies = map[string]string{d.head + ".weight": matrix + ".weight"}
 	}
-	d.Copies = map[string]string{d.head + ".weight": d.prefix + "embed_tokens.weight"}
-	return b.linear(d.prefix+"embed_tokens", d.D, d.V, false)
+	l := b.linear(matrix, d.D, d.V, false)
+	if d.biased {
+		l.bias = b.headBias(d.head, d.V)
+	}
+	return l
 }
 
 // windows returns the window of each layer (0: none). layer_types decides where it

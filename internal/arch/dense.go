@@ -30,7 +30,8 @@ type Dense struct {
 	Model   *Model
 	Backend compute.Backend
 	DType   dtypes.DType // Float64 or Float32
-	// Rows returns rows from..to of a tensor's first axis as the checkpoint has them;
+	// Rows returns rows from..to of a tensor's first axis as the checkpoint has them, and a
+	// tensor without axes as row 0;
 	// float32 holds every weight exactly. What it returns is not changed.
 	Rows func(t Tensor, from, to int) ([]float32, error)
 }
@@ -150,7 +151,7 @@ func free(all []*tensors.Tensor) {
 	}
 }
 
-// embed adds a text: x[t] = Scale*Table[id[t]] + Positions[t], and 0 for the padding.
+// embed adds a text: x[t] = Scale*Table[id[t]] + Positions[First+t], and 0 for the padding.
 func (r *denseRun) embed(ids []int32) error {
 	m := r.Model
 	size := (len(ids) + densePad - 1) / densePad * densePad
@@ -166,7 +167,7 @@ func (r *denseRun) embed(ids []int32) error {
 		if m.Embed.Positions == nil {
 			continue
 		}
-		if row, err = r.Rows(*m.Embed.Positions, t, t+1); err != nil {
+		if row, err = r.Rows(*m.Embed.Positions, m.Embed.First+t, m.Embed.First+t+1); err != nil {
 			return err
 		}
 		for i, v := range row {
@@ -239,7 +240,10 @@ func (r *denseRun) weights(layer *Layer, from, to int) (all []*tensors.Tensor, e
 	for _, t := range layer.Tensors {
 		shape, values := slices.Clone(t.Shape), []float32(nil)
 		for _, stored := range t.Stored() {
-			first, last := 0, stored.Shape[0]
+			first, last := 0, 1
+			if len(stored.Shape) > 0 { // a single number is a row
+				last = stored.Shape[0]
+			}
 			if to > 0 && (t.Linear || t.Rows) {
 				first, last, shape[0] = from, to, to-from
 			}
@@ -384,9 +388,14 @@ func (l *logSumExp) add(numbers []float64) {
 
 func (l *logSumExp) value() float64 { return l.top + math.Log(l.sum) }
 
-// init gives Rsqrt, of the norms, the gradient that gomlx v0.28.8 lacks: y = x^-1/2 has
-// dy/dx = -y^3/2.
+// init gives Rsqrt, of the norms, and Expm1, of xIELU, the gradients that gomlx v0.28.8 lacks:
+// y = x^-1/2 has dy/dx = -y^3/2, and y = e^x - 1 has dy/dx = y + 1.
 func init() {
+	if VJPRegistration[NodeTypeExpm1] == nil {
+		VJPRegistration[NodeTypeExpm1] = func(y *Node, v []*Node, _ shapes.Shape) []*Node {
+			return []*Node{Mul(v[0], OnePlus(y))}
+		}
+	}
 	if VJPRegistration[NodeTypeRsqrt] == nil {
 		VJPRegistration[NodeTypeRsqrt] = func(y *Node, v []*Node, _ shapes.Shape) []*Node {
 			return []*Node{Mul(v[0], MulScalar(Mul(Square(y), y), -0.5))}

@@ -45,13 +45,13 @@ func holdGradient(t *testing.T, backend compute.Backend, m *Model, layer *Layer)
 	}
 	var values [][]float64
 	for _, shape := range shapes {
-		n := 1
+		n, width := 1, 1
 		for _, d := range shape {
-			n *= d
+			n, width = n*d, d
 		}
 		x := make([]float64, n)
 		for i := range x {
-			x[i] = r.NormFloat64() / math.Sqrt(float64(shape[len(shape)-1]))
+			x[i] = r.NormFloat64() / math.Sqrt(float64(width))
 		}
 		values = append(values, x)
 	}

@@ -18,6 +18,11 @@ func (b *builder) linear(name string, in, out int, bias bool) linear {
 	return l
 }
 
+// headBias is a bias of the head, which is cut as the rows of its matrix are.
+func (b *builder) headBias(name string, rows int) param {
+	return b.param(Tensor{Name: name + ".bias", Shape: []int{rows}, Rows: true})
+}
+
 // conv1d is a linear layer whose matrix is stored [in out], with a bias (GPT-2).
 func (b *builder) conv1d(name string, in, out int) linear {
 	return linear{
@@ -66,10 +71,12 @@ func (n rmsNorm) apply(s *Scope, x *Node) *Node {
 	return Mul(Mul(x, scale), w)
 }
 
-// layerNorm is (x - mean) / sqrt(var + eps) * weight + bias over the last axis.
+// layerNorm is (x - mean) / sqrt(var + eps) * (weight + offset) + bias over the last axis.
+// offset is 1 where the checkpoint stores weight-1 (Nemotron). Without a weight there is no
+// bias either.
 type layerNorm struct {
 	weight, bias param
-	eps          float64
+	eps, offset  float64
 }
 
 func (b *builder) layerNorm(name string, width int, eps float64) layerNorm {
@@ -78,7 +85,14 @@ func (b *builder) layerNorm(name string, width int, eps float64) layerNorm {
 
 func (n layerNorm) apply(s *Scope, x *Node) *Node {
 	x = bareNorm{n.eps}.apply(s, x)
-	return Add(Mul(x, s.vector(n.weight, x)), s.vector(n.bias, x))
+	if n.weight == 0 {
+		return x
+	}
+	w := s.vector(n.weight, x)
+	if n.offset != 0 {
+		w = AddScalar(w, n.offset)
+	}
+	return Add(Mul(x, w), s.vector(n.bias, x))
 }
 
 // bareNorm is (x - mean) / sqrt(var + eps) over the last axis: LayerNorm without weight and
@@ -154,6 +168,7 @@ type selfAttention struct {
 	clip         float64 // bounds the values of q, k and v before positions (OLMo 1, OLMoE); 0 for none
 	acrossHeads  bool    // the norms run over all heads together (OLMo 2), not head by head
 	n, g         int     // heads, key/value heads
+	qEach, kEach headNorms
 	Attention
 }
 
@@ -172,7 +187,26 @@ func (a selfAttention) apply(s *Scope, x *Node) *Node {
 	if normed && !a.acrossHeads {
 		q, k = a.qNorm.apply(s, q), a.kNorm.apply(s, k)
 	}
+	if a.qEach.n > 0 {
+		q, k = a.qEach.apply(s, q), a.kEach.apply(s, k)
+	}
 	return a.o.apply(s, s.Attend(s.rotate(q), s.rotate(k), v, a.Attention))
+}
+
+// headNorms is LayerNorm over each of n heads, with a weight of its own and no bias. Its zero
+// value is none.
+type headNorms struct {
+	first param // of n weights [K], which the checkpoint holds one by one
+	n     int
+	eps   float64
+}
+
+func (h headNorms) apply(s *Scope, x *Node) *Node { // [T n K] -> [T n K]
+	var weights []*Node
+	for i := range h.n {
+		weights = append(weights, InsertAxes(s.float(s.Weights[int(h.first)-1+i]), 0, 0)) // [1 1 K]
+	}
+	return Mul(bareNorm{h.eps}.apply(s, x), Concatenate(weights, 1))
 }
 
 func clipped(x *Node, limit float64) *Node { return MinScalar(MaxScalar(x, -limit), limit) }

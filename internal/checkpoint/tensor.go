@@ -101,8 +101,11 @@ func (t Tensor) Elements() int {
 }
 
 // Rows returns the slices from to to (not included) along the first axis, as a tensor of
-// their shape: the same memory.
+// their shape: the same memory. A tensor without axes, one number, is its own row 0.
 func (t Tensor) Rows(from, to int) Tensor {
+	if len(t.Shape) == 0 {
+		return t
+	}
 	width := t.Elements() / t.Shape[0] // no row of a tensor without any is asked for
 	if t.packed != nil {
 		t.at += from * width

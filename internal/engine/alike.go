@@ -58,7 +58,7 @@ func (s *store) products(head bool) []product {
 			continue
 		}
 		for _, t := range p.layer.Tensors {
-			if !t.Linear && !t.Side {
+			if !t.Linear && !(t.Side && len(t.Shape) == 2) {
 				continue
 			}
 			shape := p.shape(t)

@@ -179,6 +179,7 @@ func (e *Engine) embeddings(base *store) error {
 		if e.positions, err = t.Float32s(); err != nil {
 			return err
 		}
+		e.positions = e.positions[m.Embed.First*m.D:]
 	}
 	return nil
 }
@@ -190,7 +191,9 @@ func (e *Engine) workBytes() int64 {
 	for _, p := range m.Blocks {
 		for _, t := range p.Tensors {
 			matrix := t.Shape[max(len(t.Shape)-2, 0):] // of one expert
-			widest = max(widest, slices.Max(matrix))
+			for _, n := range matrix {
+				widest = max(widest, n)
+			}
 			largest = max(largest, elements(matrix))
 		}
 		if p.Experts != nil { // what they give, in tiles and in order

@@ -19,6 +19,8 @@ type Param struct {
 	Shape []int
 	Value []float32
 	Grad  []float32 // of the loss, the sum over passes
+
+	frozen bool // a buffer, which only stands in for a weight
 }
 
 // layer is a shard with the parameters that stand in for some of its weights.
@@ -57,11 +59,11 @@ func (m *Model) isHead(l *layer) bool { return l.Layer == m.arch.Head.Layer }
 // isNorm tells of the final norm by itself.
 func (m *Model) isNorm(l *layer) bool { return l.Layer == m.arch.Head.Norm }
 
-// sides makes parameters of the matrices of an adapted model's side paths.
+// sides makes parameters of an adapted model's side paths.
 func (m *Model) sides(w *checkpoint.Weights) error {
 	for _, l := range m.layers() {
 		for _, t := range l.Tensors {
-			if !t.Side && !(t.Rows && !t.Linear) {
+			if !t.Side {
 				continue
 			}
 			if err := m.param(w, t); err != nil {
@@ -88,9 +90,12 @@ func (m *Model) param(w *checkpoint.Weights, t arch.Tensor) error {
 	if err != nil {
 		return fmt.Errorf("gradient: %w", err)
 	}
-	p := &Param{Name: t.Name, Shape: slices.Clone(t.Shape), Value: slices.Clone(values), Grad: make([]float32, len(values))}
-	m.params = append(m.params, p)
+	p := &Param{Name: t.Name, Shape: slices.Clone(t.Shape), Value: slices.Clone(values), frozen: t.Buffer}
 	m.byName[t.Name] = p
+	if !p.frozen {
+		p.Grad = make([]float32, len(values))
+		m.params = append(m.params, p)
+	}
 	return nil
 }
 
@@ -164,6 +169,9 @@ func (m *Model) with(s engine.Shard, use func(*layer) error) error {
 			m.device[key] = tensors.FromFlatDataAndDimensions(slices.Clone(p.Value[from:to]), shape...)
 		}
 		l.Weights[i] = m.device[key]
+		if p.frozen {
+			l.params[i] = nil
+		}
 	}
 	return use(l)
 }
@@ -197,7 +205,8 @@ func (m *Model) embed(ids, positions []int32) ([]float64, error) {
 		}
 		if m.arch.Embed.Positions != nil {
 			p := m.byName[m.arch.Embed.Positions.Name]
-			for j, v := range p.Value[int(positions[i])*d : (int(positions[i])+1)*d] {
+			at := (m.arch.Embed.First + int(positions[i])) * d
+			for j, v := range p.Value[at : at+d] {
 				x[i*d+j] += float64(v)
 			}
 		}
@@ -221,7 +230,8 @@ func (m *Model) embedGrad(ids, positions []int32, used []bool, dx []float64) {
 			to[j] += float32(float64(m.arch.Embed.Scale) * v)
 		}
 		if m.arch.Embed.Positions != nil {
-			to = m.byName[m.arch.Embed.Positions.Name].Grad[int(positions[i])*d : (int(positions[i])+1)*d]
+			at := (m.arch.Embed.First + int(positions[i])) * d
+			to = m.byName[m.arch.Embed.Positions.Name].Grad[at : at+d]
 			for j, v := range dx[i*d : (i+1)*d] {
 				to[j] += float32(v)
 			}

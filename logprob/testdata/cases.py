@@ -96,6 +96,15 @@ def neox_buffers(t):
     return t
 
 
+def neo_buffers(t):
+    n = next(v.shape[0] for k, v in t.items() if k.endswith("wpe.weight"))
+    for k in list(t):
+        if k.endswith("ln_1.weight"):
+            t[k.replace("ln_1.weight", "attn.attention.bias")] = torch.tril(torch.ones(n, n, dtype=torch.bool)).view(1, 1, n, n)
+            t[k.replace("ln_1.weight", "attn.attention.masked_bias")] = torch.tensor(-1e9)
+    return t
+
+
 def llama_buffers(t):
     for k in list(t):
         if k.endswith("q_proj.weight"):
@@ -301,6 +310,49 @@ def granitemoe(**kw):
     return granite(model_type="granitemoe", vocab_size=86, intermediate_size=12, num_local_experts=8, num_experts_per_tok=3) | kw
 
 
+def layer_norm(key="layer_norm_eps", **kw):
+    """A llama with the key that families with LayerNorm have for its eps."""
+    d = llama(**kw)
+    d[key] = d.pop("rms_norm_eps")
+    return d
+
+
+def phi(**kw):
+    return layer_norm(model_type="phi", vocab_size=91, num_key_value_heads=4,
+                      rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 0.75}) | kw
+
+
+def apertus(**kw):
+    return llama(model_type="apertus", vocab_size=90, num_attention_heads=2, num_key_value_heads=1, intermediate_size=36, pad_token_id=3,
+                 rope_parameters=LLAMA3) | kw
+
+
+def opt(**kw):
+    return dict(model_type="opt", vocab_size=89, hidden_size=32, ffn_dim=44, num_hidden_layers=2, num_attention_heads=4,
+                max_position_embeddings=80, pad_token_id=1) | kw
+
+
+def starcoder2(**kw):
+    return layer_norm("norm_epsilon", model_type="starcoder2", vocab_size=88, sliding_window=9, tie_word_embeddings=True) | kw
+
+
+def stablelm(**kw):
+    return layer_norm(model_type="stablelm", vocab_size=87, num_key_value_heads=4, use_qkv_bias=True,
+                      rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 0.25}) | kw
+
+
+def nemotron(**kw):
+    return layer_norm("norm_eps", model_type="nemotron", vocab_size=86, head_dim=12, hidden_act="relu2",
+                      rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 0.5}) | kw
+
+
+def gpt_neo(**kw):
+    return dict(model_type="gpt_neo", vocab_size=85, hidden_size=32, num_layers=2, num_heads=4, max_position_embeddings=80, window_size=9,
+                attention_types=[[["global", "local"], 1]], layer_norm_epsilon=2e-3, intermediate_size=44, bos_token_id=0, eos_token_id=0) | kw
+
+
+# Without rotary positions a bias of k adds the same to the scores of all keys.
+SAME_FOR_ALL_KEYS = {"tensor model.decoder.layers.N.self_attn.k_proj.bias": 0.0}
 EPS = {"rms_norm_eps": put(rms_norm_eps=1e-6)}
 THETA = {"rope_theta": rope(rope_theta=10000.0)}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -454,6 +506,13 @@ CASES = [
               rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 0.75}),
          EPS | THETA | {"partial": rope(partial_rotary_factor=1.0)},
          v4={"full_attn_mod": 1, "interpolate_factor": 1, "lm_head_bias": False, "mlp_bias": False}, dtype=torch.bfloat16),
+    Case("phi3-mini4", "all that Phi-4-mini has at once: longrope of three quarters of a head, a window wider than the texts, a tied head",
+         phi3(num_attention_heads=2, num_key_value_heads=1, tie_word_embeddings=True, sliding_window=512, max_position_embeddings=320,
+              original_max_position_embeddings=80, rope_parameters=LONGROPE | {
+                  "partial_rotary_factor": 0.75, "short_factor": [1.0, 1.05, 1.2, 1.4, 1.5, 1.7], "long_factor": [1.1, 1.9, 4.0, 7.5, 8.0, 9.0]}),
+         EPS | {"scaling": unscaled(), "short": rope(short_factor=[1.0] * 6), "attention factor": rope(attention_factor=1.0)},
+         lengths=(7, 1, 40, 80), v4={"full_attn_mod": 1, "interpolate_factor": 1, "lm_head_bias": False, "mlp_bias": False}, scaling_key="type",
+         dtype=torch.bfloat16),
     Case("phi3-longrope", "longrope: texts up to 32 tokens use short_factor, longer ones long_factor at ALL their positions, so the first 7 "
          "log-probabilities of the third text are not those of the first; cos and sin times sqrt(1 + ln 4 / ln 32) always",
          phi3(rope_parameters=LONGROPE, original_max_position_embeddings=32),
@@ -596,6 +655,67 @@ CASES = [
     Case("granitemoe-bias-tied", "attention_bias and a tied head; factors by default; the names that the model has in memory",
          granitemoe(attention_bias=True, tie_word_embeddings=True, embedding_multiplier=1.0, attention_multiplier=1.0,
                     residual_multiplier=1.0, logits_scaling=1.0), EPS | THETA | CHOICE, rename=inner_granite, minimal=True, dtype=torch.float16),
+    # phi: 1, 1.5 and 2.
+    Case("phi-partial", "attention and MLP side by side after one norm, a bias of the head, three quarters of a head rotate", phi(),
+         {"layer_norm_eps": put(layer_norm_eps=1e-6), "partial": rope(partial_rotary_factor=0.5), "activation": put(hidden_act="gelu")} | THETA,
+         floor={"activation": 2e-4}, dtype=torch.float16),
+    Case("phi-gqa-tied", "fewer key heads, another activation, a head tied but for its bias, linear rope scaling; half of a head rotates, by default "
+         "in the minimal config", phi(num_key_value_heads=2, tie_word_embeddings=True, hidden_act="relu",
+                                      rope_parameters={"rope_type": "linear", "factor": 2.5, "rope_theta": 5000.0, "partial_rotary_factor": 0.5}),
+         {"scaling": unscaled(), "partial": rope(partial_rotary_factor=1.0), "activation": put(hidden_act="gelu_new")}, minimal=True,
+         dtype=torch.bfloat16),
+
+    # apertus.
+    Case("apertus-xielu", "xIELU with its own numbers in each layer, llama3 rope scaling and texts longer than its original context", apertus(),
+         EPS | {"scaling": unscaled(), "factor": rope(factor=4.0)}, dtype=torch.float16),
+    Case("apertus-bias-tied", "attention_bias, several key heads, a tied head; the rope of the config class by default in the minimal config",
+         apertus(attention_bias=True, num_key_value_heads=2, tie_word_embeddings=True,
+                 rope_parameters={"rope_type": "llama3", "rope_theta": 12000000.0, "factor": 8.0, "original_max_position_embeddings": 8192,
+                                  "low_freq_factor": 1.0, "high_freq_factor": 4.0}), EPS | THETA, minimal=True, dtype=torch.bfloat16),
+
+    # opt, and galactica.
+    Case("opt-relu", "learned positions from the third row of their table on; the last text fills them", opt(),
+         {"activation": put(activation_function="gelu")}, lengths=(7, 1, 40, 80), dtype=torch.float16, floor=SAME_FOR_ALL_KEYS,
+         v4={"activation_dropout": 0.0, "prefix": "</s>"}),
+    Case("opt-galactica", "no biases, norms without weights, gelu, and the names of a checkpoint that was saved without its head",
+         opt(enable_bias=False, layer_norm_elementwise_affine=False, activation_function="gelu"), {"activation": put(activation_function="relu")},
+         minimal=True, rename=lambda name: name.removeprefix("model."), dtype=torch.bfloat16,
+         v4={"learned_embeddings": True, "scale_embeddings": False}),
+    Case("opt-untied", "a separate output head", opt(tie_word_embeddings=False, ffn_dim=32), floor=SAME_FOR_ALL_KEYS, dtype=torch.bfloat16),
+
+    # starcoder2.
+    Case("starcoder2-window", "a window in every layer, biases, fewer key heads, a tied head", starcoder2(),
+         {"norm_epsilon": put(norm_epsilon=1e-6), "window": put(sliding_window=None), "window-1": put(sliding_window=8),
+          "activation": put(hidden_act="gelu")} | THETA, floor={"activation": 2e-4}, dtype=torch.bfloat16),
+    Case("starcoder2-nobias", "no biases and no window, another activation, a separate output head", starcoder2(
+         use_bias=False, sliding_window=None, hidden_act="relu", tie_word_embeddings=False, num_key_value_heads=1),
+         {"norm_epsilon": put(norm_epsilon=1e-6), "activation": put(hidden_act="gelu")} | THETA, minimal=True, dtype=torch.bfloat16),
+
+    # stablelm: 3B 4E1T, Zephyr 3B, and 2.
+    Case("stablelm-bias", "biases on q, k and v, a quarter of a head rotates; by default in the minimal config", stablelm(),
+         {"layer_norm_eps": put(layer_norm_eps=1e-6), "partial": rope(partial_rotary_factor=0.5), },
+         minimal=True, dtype=torch.bfloat16),
+    Case("stablelm-parallel", "a norm for each head of q and k, attention and MLP side by side, fewer key heads, a tied head: StableLM 2 12B", stablelm(
+         qk_layernorm=True, use_parallel_residual=True, use_qkv_bias=False, num_key_value_heads=2, tie_word_embeddings=True,
+         rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 0.5}),
+         {"layer_norm_eps": put(layer_norm_eps=1e-6), "partial": rope(partial_rotary_factor=1.0)} | THETA, dtype=torch.bfloat16),
+
+    # nemotron: 3, 4 and Minitron.
+    Case("nemotron-relu2", "norms whose weights are stored less 1, head_dim that is not hidden_size / heads, half of a head rotates", nemotron(),
+         {"norm_eps": put(norm_eps=1e-6), "partial": rope(partial_rotary_factor=1.0), "activation": put(hidden_act="relu")} | THETA,
+         dtype=torch.bfloat16),
+    Case("nemotron-bias-tied", "attention_bias and mlp_bias, another activation, a tied head; defaults in the minimal config", nemotron(
+         attention_bias=True, mlp_bias=True, hidden_act="gelu", tie_word_embeddings=True, head_dim=8, num_key_value_heads=4),
+         {"norm_eps": put(norm_eps=1e-6), "activation": put(hidden_act="relu2")} | THETA, minimal=True, dtype=torch.bfloat16),
+
+    # gpt_neo, and TinyStories.
+    Case("gpt_neo-local", "scores that are not scaled, a window in the second layer, a tied head", gpt_neo(),
+         {"layer_norm_epsilon": put(layer_norm_epsilon=1e-6), "window": put(window_size=1000), "window-1": put(window_size=8),
+          "pattern": put(attention_layers=["local", "global"]), "activation": put(activation_function="gelu")}, floor={"activation": 2e-4}),
+    Case("gpt_neo-hub", "another pattern, four times the width in the MLP by default, a separate output head, the buffers that published files hold",
+         gpt_neo(hidden_size=24, num_layers=3, num_heads=2, attention_types=[[["local"], 1], [["global"], 2]], intermediate_size=None,
+                 activation_function="gelu", tie_word_embeddings=False), {"pattern": put(attention_layers=["global"] * 3)}, extra=neo_buffers,
+         lengths=(7, 1, 40, 80), minimal=True, dtype=torch.bfloat16),
 ]
 
 # Keys of the published v4 files that have no effect, or their one value that computes what is computed here.
@@ -626,4 +746,11 @@ V4_EXTRA = {
     "qwen2_moe": {},
     "mixtral": {"router_jitter_noise": 0.0},
     "granitemoe": {},
+    "phi": {"embd_pdrop": 0.0, "resid_pdrop": 0.1},
+    "apertus": {"hidden_dropout": 0.0, "mlp_bias": False, "post_norm": False, "qk_norm": True},
+    "opt": {"dropout": 0.1, "layerdrop": 0.0},
+    "starcoder2": {"mlp_type": "default", "norm_type": "layer_norm"},
+    "stablelm": {},
+    "nemotron": {},
+    "gpt_neo": {"gradient_checkpointing": False, "summary_type": "cls_index"},
 }

@@ -145,6 +145,17 @@ def minimal(d):
     return d
 
 
+def stored_less_1(case):
+    """Tells whether the norms' weights are stored less 1."""
+    return case.family.startswith("gemma") or case.family == "nemotron"
+
+
+def numbers(model):
+    """Parameters and the buffers that are saved with them, by name."""
+    saved = model.state_dict()
+    return dict(model.named_parameters()) | {n: b for n, b in model.named_buffers() if n in saved and "vision_tower" not in n}
+
+
 def random_tensor(case, name, like):
     """Weights of a size at which every part of the model matters: outputs of order 1, scores of order 2, norms off 1, biases off 0."""
     g = torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(f"{case.config['model_type']} {case.name} {name}".encode()).digest()[:7], "big"))
@@ -153,13 +164,16 @@ def random_tensor(case, name, like):
     kind = base[-2] if len(base) > 1 else name
     if name.endswith("bias") or name.endswith("probe"):
         return 0.3 * x
-    if "norm" in kind or kind.startswith("ln_"):
-        gemma = case.family.startswith("gemma")
-        return 0.3 * x + (0.0 if gemma else 1.0)
+    if name.endswith("act_fn.beta"):
+        return 0.5 + 0.1 * x
+    if name.endswith("act_fn.eps"):
+        return -0.3 + 0.05 * x
+    if "norm" in kind or kind.startswith("ln_") or ".norms." in name:
+        return 0.3 * x + (0.0 if stored_less_1(case) else 1.0)
     if kind in ("embed_tokens", "wte", "embed_in"):
         tied = case.config.get("tie_word_embeddings", case.family in ("gpt2", "gemma", "gemma2", "gemma3_text", "gemma3"))
         return 0.2 * x * math.sqrt(32 / like.shape[1])
-    if kind == "wpe":
+    if kind in ("wpe", "embed_positions"):
         return 0.15 * x
     if kind in ("lm_head", "embed_out"):
         return 1.2 * x / math.sqrt(like.shape[1])
@@ -185,8 +199,8 @@ def load(folder, case):
     model, info = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32, output_loading_info=True,
                                        **experts(AutoConfig.from_pretrained(folder)))
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        # masked_bias is a buffer that transformers 4 ignored by name and 5.23 reports.
-        if bad := [k for k in info[what] if not str(k).endswith("attn.masked_bias")]:
+        # Buffers that transformers 4 ignored by name and 5.23 reports: GPT-2's masked_bias, GPT-Neo's two.
+        if bad := [k for k in info[what] if not re.search(r"attn\.(masked_bias|attention\.(masked_)?bias)$", str(k))]:
             raise SystemExit(f"{case.name}: {what}: {bad}")
     if model.get_output_embeddings().weight.dtype != torch.float32 or model.config._attn_implementation != "eager":
         raise SystemExit(f"{case.name}: not float32 or not eager")
@@ -264,11 +278,11 @@ def bites(case, model, texts, golden):
         if miss.missing_keys or miss.unexpected_keys:
             raise SystemExit(f"{case.name}: {label}: {miss}")
         out[label] = distance(golden, score(m, texts))
-    kinds = sorted({kind_of(n) for n, _ in model.named_parameters() if "vision_tower" not in n and "multi_modal" not in n})
-    norm = 0.0 if case.family.startswith("gemma") else 1.0
+    kinds = sorted({kind_of(n) for n in numbers(model) if "vision_tower" not in n and "multi_modal" not in n})
+    norm = 0.0 if stored_less_1(case) else 1.0
     for k in kinds:
         m = copy.deepcopy(model)
-        for n, p in m.named_parameters():
+        for n, p in numbers(m).items():
             if kind_of(n) == k:
                 is_norm = n.endswith("weight") and re.search(r"norm|ln_", k)
                 p.data.fill_(norm if is_norm else 0.0)
@@ -314,7 +328,7 @@ def make(case):
     folder.mkdir(parents=True)
     model = build(AutoConfig.for_model(**copy.deepcopy(case.config)))
     with torch.no_grad():
-        for name, p in model.named_parameters():
+        for name, p in numbers(model).items():
             p.copy_(random_tensor(case, name, p))
     model = model.to(case.dtype)
     with tempfile.TemporaryDirectory() as tmp:
