@@ -44,11 +44,7 @@ func dense(t *testing.T, dir string, backend compute.Backend, dtype dtypes.DType
 		if !ok {
 			t.Fatalf("no tensor %s", tensor.Name)
 		}
-		if len(w.Shape) > 0 {
-			size := len(w.Data) / w.Shape[0]
-			w.Data = w.Data[from*size : to*size]
-		}
-		return w.Float32s()
+		return w.Rows(from, to).Float32s()
 	}}
 }
 
