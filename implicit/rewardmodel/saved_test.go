@@ -44,7 +44,7 @@ var savedBases = []string{
 	"mistral3-hub", "mistral3-tied", "olmo-clip",
 	"olmo2-mha", "olmo3-pattern", "phi3-plain", "qwen2-untied", "qwen3-headdim", "seed_oss-bias", "smollm3-nope",
 	"apertus-xielu", "gpt_neo-local", "nemotron-relu2", "opt-relu", "opt-galactica", "phi-partial", "phi-gqa-tied", "stablelm-parallel",
-	"starcoder2-window",
+	"starcoder2-window", "exaone4-hybrid", "glm4-partial", "helium-plain", "hunyuan_v1_dense-bias", "ernie4_5-bias",
 }
 
 // TestSaved: what logprob writes for training and of it, adapters and whole checkpoints of reward
@@ -151,7 +151,7 @@ func writeSaved(t *testing.T, name, dir string) []savedCase {
 	for _, classifier := range []bool{true, false} {
 		prefix := "causal-"
 		if classifier {
-			if name == "granite-factors" || name == "apertus-xielu" || strings.HasPrefix(name, "mistral3-") {
+			if slices.Contains([]string{"granite-factors", "apertus-xielu", "ernie4_5-bias"}, name) || strings.HasPrefix(name, "mistral3-") {
 				continue // transformers has no classifier of it
 			}
 			prefix = ""

@@ -121,16 +121,36 @@ func (s *Scope) rotate(x *Node) *Node {
 	if s.Cos == nil {
 		return x
 	}
-	half, k := s.Cos.Shape().Dimensions[1], x.Shape().Dimensions[2]
+	half := s.Cos.Shape().Dimensions[1]
 	cos, sin := InsertAxes(s.Cos, 1), InsertAxes(s.Sin, 1) // [T 1 R/2]
-	first := SliceAxis(x, -1, AxisRange(0, half))
-	second := SliceAxis(x, -1, AxisRange(half, 2*half))
-	parts := []*Node{
-		Sub(Mul(first, cos), Mul(second, sin)),
-		Add(Mul(second, cos), Mul(first, sin)),
+	first, second := turned(SliceAxis(x, -1, AxisRange(0, half)), SliceAxis(x, -1, AxisRange(half, 2*half)), cos, sin)
+	return beforeRest(x, 2*half, first, second)
+}
+
+// rotateNeighbours is rotate of value 2i with value 2i+1, as GPT-J has them.
+func (s *Scope) rotateNeighbours(x *Node) *Node {
+	if s.Cos == nil {
+		return x
 	}
-	if k > 2*half {
-		parts = append(parts, SliceAxis(x, -1, AxisRange(2*half, k)))
+	half, d := s.Cos.Shape().Dimensions[1], x.Shape().Dimensions
+	cos, sin := InsertAxes(s.Cos, 1, -1), InsertAxes(s.Sin, 1, -1) // [T 1 R/2 1]
+	pairs := Reshape(SliceAxis(x, -1, AxisRange(0, 2*half)), d[0], d[1], half, 2)
+	first, second := turned(SliceAxis(pairs, -1, AxisRange(0, 1)), SliceAxis(pairs, -1, AxisRange(1, 2)), cos, sin)
+	return beforeRest(x, 2*half, Reshape(Concatenate([]*Node{first, second}, -1), d[0], d[1], 2*half))
+}
+
+// turned are the points (first, second) turned by the angles whose cosines and sines are given.
+func turned(first, second, cos, sin *Node) (*Node, *Node) {
+	return Sub(Mul(first, cos), Mul(second, sin)), Add(Mul(second, cos), Mul(first, sin))
+}
+
+// beforeRest is x [T n K] with parts in place of the first values of each head.
+func beforeRest(x *Node, values int, parts ...*Node) *Node {
+	if k := x.Shape().Dimensions[2]; k > values {
+		parts = append(parts, SliceAxis(x, -1, AxisRange(values, k)))
+	}
+	if len(parts) == 1 {
+		return parts[0]
 	}
 	return Concatenate(parts, -1)
 }

@@ -105,6 +105,15 @@ func (d *decoder) mlp(b *builder, act activation, bias bool) gatedMLP {
 	}
 }
 
+// fusedMLP declares gate_up and down below "mlp.".
+func (d *decoder) fusedMLP(b *builder, act activation) fusedMLP {
+	return fusedMLP{
+		gateUp: b.linear("mlp.gate_up_proj", d.D, 2*d.F, false),
+		down:   b.linear("mlp.down_proj", d.F, d.D, false),
+		act:    act, f: d.F,
+	}
+}
+
 // unembedding declares the head's matrix, the embeddings' where they are tied, and its bias.
 func (d *decoder) unembedding(b *builder) linear {
 	d.Names = Names{Prefix: d.prefix, Trunk: []string{"model."}, Head: []string{d.head}}

@@ -167,6 +167,8 @@ type selfAttention struct {
 	qNorm, kNorm rmsNorm // zero for none
 	clip         float64 // bounds the values of q, k and v before positions (OLMo 1, OLMoE); 0 for none
 	acrossHeads  bool    // the norms run over all heads together (OLMo 2), not head by head
+	afterwards   bool    // the norms, of each head, come after rotation (HunYuan)
+	neighbours   bool    // rotation is rotateNeighbours (GLM, ERNIE, Helium, Cohere, GPT-J)
 	n, g         int     // heads, key/value heads
 	qEach, kEach headNorms
 	Attention
@@ -184,13 +186,21 @@ func (a selfAttention) apply(s *Scope, x *Node) *Node {
 	}
 	v = heads(v, a.g)                   // [T G K]
 	q, k = heads(q, a.n), heads(k, a.g) // [T N K] [T G K]
-	if normed && !a.acrossHeads {
+	if normed && !a.acrossHeads && !a.afterwards {
 		q, k = a.qNorm.apply(s, q), a.kNorm.apply(s, k)
 	}
 	if a.qEach.n > 0 {
 		q, k = a.qEach.apply(s, q), a.kEach.apply(s, k)
 	}
-	return a.o.apply(s, s.Attend(s.rotate(q), s.rotate(k), v, a.Attention))
+	if a.neighbours {
+		q, k = s.rotateNeighbours(q), s.rotateNeighbours(k)
+	} else {
+		q, k = s.rotate(q), s.rotate(k)
+	}
+	if a.afterwards {
+		q, k = a.qNorm.apply(s, q), a.kNorm.apply(s, k)
+	}
+	return a.o.apply(s, s.Attend(q, k, v, a.Attention))
 }
 
 // headNorms is LayerNorm over each of n heads, with a weight of its own and no bias. Its zero
@@ -220,6 +230,20 @@ type gatedMLP struct {
 // apply maps x [T D] to [T D], through [T F].
 func (m gatedMLP) apply(s *Scope, x *Node) *Node {
 	return m.down.apply(s, Mul(m.act.apply(m.gate.apply(s, x)), m.up.apply(s, x)))
+}
+
+// fusedMLP is gatedMLP with gate and up in one matrix, one after the other.
+type fusedMLP struct {
+	gateUp, down linear
+	act          activation
+	f            int // width
+}
+
+// apply maps x [T D] to [T D], through [T 2F].
+func (m fusedMLP) apply(s *Scope, x *Node) *Node {
+	h := m.gateUp.apply(s, x) // [T 2F]
+	gate, up := SliceAxis(h, -1, AxisRange(0, m.f)), SliceAxis(h, -1, AxisRangeToEnd(m.f))
+	return m.down.apply(s, Mul(m.act.apply(gate), up))
 }
 
 // plainMLP is down(act(up x)).

@@ -29,9 +29,8 @@ func phi3(c *config, exists func(string) bool) *Model {
 			qkv:           b.linear("self_attn.qkv_proj", d.D, (d.N+2*d.G)*d.K, false),
 			o:             b.linear("self_attn.o_proj", d.N*d.K, d.D, false),
 			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
-			gateUp:        b.linear("mlp.gate_up_proj", d.D, 2*d.F, false),
-			down:          b.linear("mlp.down_proj", d.F, d.D, false),
-			act:           act, n: d.N, g: d.G, k: d.K, f: d.F,
+			mlp:           d.fusedMLP(b, act),
+			n:             d.N, g: d.G, k: d.K,
 			Attention: d.scaled(w),
 		}))
 	}
@@ -44,9 +43,8 @@ type phi3Block struct {
 	attentionNorm rmsNorm
 	qkv, o        linear
 	mlpNorm       rmsNorm
-	gateUp, down  linear
-	act           activation
-	n, g, k, f    int // heads, key/value heads, width of a head, width of the MLP
+	mlp           fusedMLP
+	n, g, k       int // heads, key/value heads, width of a head
 	Attention
 }
 
@@ -56,8 +54,5 @@ func (l phi3Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	k := heads(SliceAxis(h, -1, AxisRange(l.n*l.k, (l.n+l.g)*l.k)), l.g)
 	v := heads(SliceAxis(h, -1, AxisRangeToEnd((l.n+l.g)*l.k)), l.g)
 	x = Add(x, l.o.apply(s, s.Attend(s.rotate(q), s.rotate(k), v, l.Attention)))
-
-	h = l.gateUp.apply(s, l.mlpNorm.apply(s, x)) // [T 2F]
-	gate, up := SliceAxis(h, -1, AxisRange(0, l.f)), SliceAxis(h, -1, AxisRangeToEnd(l.f))
-	return Add(x, l.down.apply(s, Mul(l.act.apply(gate), up)))
+	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
 }

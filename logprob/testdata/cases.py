@@ -353,6 +353,28 @@ def gpt_neo(**kw):
 
 # Without rotary positions a bias of k adds the same to the scores of all keys.
 SAME_FOR_ALL_KEYS = {"tensor model.decoder.layers.N.self_attn.k_proj.bias": 0.0}
+def glm4(**kw):
+    return llama(model_type="glm4", vocab_size=91, head_dim=8, pad_token_id=0, intermediate_size=28,
+                 rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 0.5}) | kw
+
+
+def exaone4(**kw):
+    return llama(model_type="exaone4", vocab_size=90, head_dim=8, pad_token_id=0, intermediate_size=28, num_hidden_layers=4,
+                 sliding_window=9, sliding_window_pattern=4, layer_types=[SLIDE, SLIDE, SLIDE, FULL]) | kw
+
+
+def hunyuan(**kw):
+    return llama(model_type="hunyuan_v1_dense", vocab_size=89, head_dim=8, pad_token_id=0) | kw
+
+
+def ernie4_5(**kw):
+    return llama(model_type="ernie4_5", vocab_size=88, head_dim=12, use_bias=False) | kw
+
+
+def helium(**kw):
+    return llama(model_type="helium", vocab_size=87, head_dim=8, pad_token_id=0) | kw
+
+
 EPS = {"rms_norm_eps": put(rms_norm_eps=1e-6)}
 THETA = {"rope_theta": rope(rope_theta=10000.0)}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -716,6 +738,50 @@ CASES = [
          gpt_neo(hidden_size=24, num_layers=3, num_heads=2, attention_types=[[["local"], 1], [["global"], 2]], intermediate_size=None,
                  activation_function="gelu", tie_word_embeddings=False), {"pattern": put(attention_layers=["global"] * 3)}, extra=neo_buffers,
          lengths=(7, 1, 40, 80), minimal=True, dtype=torch.bfloat16),
+
+    # glm4: GLM-4-0414.
+    Case("glm4-partial", "norms on both sides of attention and MLP, biases of q, k and v, half of each head turns, value 2i with value 2i+1",
+         glm4(), EPS | THETA | {"partial": rope(partial_rotary_factor=1.0)}, minimal=True, dtype=torch.bfloat16),
+    Case("glm4-yarn-tied", "yarn over three quarters of each head, no biases, tied head, one key head",
+         glm4(attention_bias=False, tie_word_embeddings=True, num_key_value_heads=1,
+              rope_parameters=YARN | {"rope_theta": 100.0, "partial_rotary_factor": 0.75}),
+         EPS | {"scaling": unscaled(), "partial": rope(partial_rotary_factor=0.5), "factor": rope(factor=8.0)}, dtype=torch.bfloat16),
+
+    # exaone4.
+    Case("exaone4-hybrid", "norms after attention and MLP only, QK norm per head, three layers of four windowed and the fourth without rotary "
+         "positions; llama3 scaling; the v4 file gives the pattern as letters, as published",
+         exaone4(num_key_value_heads=1, head_dim=16, rope_parameters=LLAMA3),
+         EPS | {"scaling": unscaled(), "window": put(sliding_window=1000), "window-1": put(sliding_window=8),
+                "pattern": put(layer_types=[SLIDE, FULL, SLIDE, SLIDE]), "full layers rotate": put(sliding_window=None, layer_types=[FULL] * 4)},
+         v4={"sliding_window_pattern": "LLLG"}, dtype=torch.bfloat16),
+    Case("exaone4-full", "no window, so that all layers rotate; tied head", exaone4(num_hidden_layers=2, sliding_window=None,
+         layer_types=[FULL] * 2, tie_word_embeddings=True), EPS | THETA | {"no rotation": put(sliding_window=9)}, dtype=torch.bfloat16),
+    Case("exaone4-pattern", "windows on two layers of three, by the pattern alone in the minimal config",
+         exaone4(num_hidden_layers=3, sliding_window_pattern=3, layer_types=[SLIDE, SLIDE, FULL]),
+         EPS | THETA | {"pattern": put(layer_types=[SLIDE, FULL, SLIDE])}, minimal=True, dtype=torch.bfloat16),
+
+    # hunyuan_v1_dense.
+    Case("hunyuan_v1_dense-alpha", "QK norm per head after rotation, a base stretched by alpha, fewer key heads, tied head",
+         hunyuan(tie_word_embeddings=True, rope_parameters={"rope_type": "dynamic", "rope_theta": 10000.0, "alpha": 1000.0, "factor": 1.0,
+                                                           "beta_fast": 32, "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 1.0}),
+         EPS | {"alpha": rope(alpha=None), "alpha of 100": rope(alpha=100.0)}, scaling_key="type",
+         v4={"use_qk_norm": True, "use_cla": False, "cla_share_factor": 2, "norm_type": "rms", "attention_head_dim": 8, "num_experts": 1,
+             "add_classification_head": False, "mlp_bias": False, "pad_id": 0}, dtype=torch.bfloat16),
+    Case("hunyuan_v1_dense-bias", "attention_bias (o too), a key head a query head, the rope unscaled",
+         hunyuan(attention_bias=True, num_key_value_heads=4), EPS | THETA, minimal=True, dtype=torch.bfloat16),
+
+    # ernie4_5.
+    Case("ernie4_5-tied", "value 2i turns with value 2i+1; tied head; theta by default in the minimal config",
+         ernie4_5(tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 500000.0}),
+         EPS | THETA, minimal=True, dtype=torch.bfloat16),
+    Case("ernie4_5-bias", "use_bias: everywhere but at the head", ernie4_5(use_bias=True, num_key_value_heads=1, head_dim=8),
+         EPS | THETA, dtype=torch.bfloat16),
+
+    # helium: 1.
+    Case("helium-plain", "value 2i turns with value 2i+1; theta by default in the minimal config",
+         helium(rope_parameters={"rope_type": "default", "rope_theta": 100000.0}), EPS | THETA, minimal=True, dtype=torch.bfloat16),
+    Case("helium-bias", "attention_bias (q, k and v), mlp_bias, a key head a query head, tied head",
+         helium(attention_bias=True, mlp_bias=True, num_key_value_heads=4, tie_word_embeddings=True), EPS | THETA, dtype=torch.bfloat16),
 ]
 
 # Keys of the published v4 files that have no effect, or their one value that computes what is computed here.
@@ -753,4 +819,9 @@ V4_EXTRA = {
     "stablelm": {},
     "nemotron": {},
     "gpt_neo": {"gradient_checkpointing": False, "summary_type": "cls_index"},
+    "glm4": {},
+    "exaone4": {},
+    "hunyuan_v1_dense": {"pretraining_tp": 1},
+    "ernie4_5": {},
+    "helium": {},
 }
