@@ -174,6 +174,10 @@ func (p *application) index() {
 				}
 				continue
 			}
+			if p.m.Names.OfHead(t.Name) {
+				params[t.Name] = t // its bias
+				continue
+			}
 			params[trunk+strings.TrimPrefix(t.Name, p.m.Names.Prefix)] = t
 		}
 		n := 0
@@ -209,7 +213,7 @@ func (p *application) tensors() []tensor {
 			p.tied = t.Name == p.m.Embed.Table.Name
 			all = append(all, tensor{Tensor: t, key: p.m.Names.Head[0] + ".weight", head: true})
 		case t.Rows:
-			all = append(all, tensor{Tensor: t, key: t.Name}) // its bias
+			all = append(all, tensor{Tensor: t, key: t.Name})
 		}
 	}
 	return all

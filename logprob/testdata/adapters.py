@@ -169,6 +169,10 @@ CASES = [
             lora(target_modules="all-linear")),
     Adapter("gpt_neox-serial", F + "gpt_neox-serial", "query_key_value and dense, bias lora_only",
             lora(target_modules=["query_key_value", "dense"], bias="lora_only")),
+    Adapter("phi-bias-all", F + "phi-partial", "phi's names, and bias all: that of the vocabulary head too",
+            lora(target_modules=["q_proj", "dense", "fc1", "fc2"], bias="all")),
+    Adapter("opt-alllinear", F + "opt-relu", "every matrix of opt", lora(target_modules="all-linear")),
+    Adapter("apertus-alllinear", F + "apertus-xielu", "every matrix of apertus, beside xIELU", lora(target_modules="all-linear")),
 
     # Adapters that must be refused: the base would have to be changed first, or what they add is not computed.
     Adapter("refused-pissa", F + "llama-mha", "init_lora_weights pissa took the adapter's start out of the base's weights",
