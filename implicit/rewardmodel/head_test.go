@@ -139,6 +139,8 @@ func TestHeadsByHand(t *testing.T) {
 		"urm":     {urm2, "", 7 * w, []float64{7, 35}, []float64{w, 0}},
 		"token":   {source2(`{"model_type": "llama"}`, map[string]any{"lm_head.weight": rows{{1, 2}, {0, 1}}}), "token=1", 4, []float64{4}, nil},
 		"tied":    {source2(`{"model_type": "gpt2"}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}, {0, 1}}}), "token=0", 11, []float64{11}, nil},
+		"divided": {source2(`{"model_type": "granite", "logits_scaling": 8}`, map[string]any{"lm_head.weight": rows{{1, 2}, {0, 1}}}), "token=1", 0.5, []float64{0.5}, nil},
+		"own tie": {source2(`{"model_type": "starcoder2"}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}}}), "token=0", 11, []float64{11}, nil},
 		"a cap":   {source2(`{"model_type": "gemma2"}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}}}), "token=0", 30 * math.Tanh(11.0/30), []float64{30 * math.Tanh(11.0/30)}, nil},
 		"no cap":  {source2(`{"model_type": "gemma2", "final_logit_softcapping": null}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}}}), "token=0", 11, []float64{11}, nil},
 		"copied":  {source2(`{"tie_word_embeddings": true}`, map[string]any{"lm_head.weight": rows{{1, 2}}, "model.embed_tokens.weight": rows{{1, 2}}}), "token=0", 11, []float64{11}, nil},

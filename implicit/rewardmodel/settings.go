@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -165,6 +166,18 @@ func (s settings) normalization() (n normalization, err error) {
 // has reports whether a reward can be normalised.
 func (n normalization) has() bool { return n.mean != nil }
 
+// divisor returns what a causal model's logits are divided by: Granite's logits_scaling.
+func (s settings) divisor() (float64, error) {
+	divisor := 1.0
+	if err := s.read("logits_scaling", &divisor, "a number"); err != nil {
+		return 0, err
+	}
+	if !(divisor > 0) {
+		return 0, fmt.Errorf("config.json: logits_scaling is %g, wanted more than 0", divisor)
+	}
+	return divisor, nil
+}
+
 // softCap returns the cap of a causal model's logits, 0 for none: transformers' Gemma 2 has
 // one unless config.json says null.
 func (s settings) softCap() (float64, error) {
@@ -200,7 +213,7 @@ func (s settings) tied() (bool, error) {
 	if err := s.read("model_type", &family, "a string"); err != nil {
 		return false, err
 	}
-	tied := family == "gpt2" || strings.HasPrefix(family, "gemma")
+	tied := slices.Contains([]string{"gpt2", "gpt_neo", "opt", "smollm3", "starcoder2"}, family) || strings.HasPrefix(family, "gemma")
 	if err := part.read("tie_word_embeddings", &tied, "true or false"); err != nil {
 		return false, err
 	}

@@ -60,15 +60,16 @@ func (r *reader) urm() (head, error) {
 }
 
 // token is the logit of one token after the text: the row of a causal model's vocabulary head
-// times the state, soft-capped where the model's logits are.
+// times the state, divided and soft-capped where the model's logits are.
 type token struct {
 	*about
 	linear
-	cap float64
+	divisor, cap float64
 }
 
 func (t *token) of(h, _ []float64) Result {
 	v := t.linear.of(h)
+	v[0] /= t.divisor
 	if t.cap > 0 {
 		v[0] = t.cap * math.Tanh(v[0]/t.cap)
 	}
@@ -124,6 +125,9 @@ func (r *reader) token(id int) (head, error) {
 		if !slices.Equal(same, row) {
 			return nil, fmt.Errorf("config.json ties the vocabulary head to the embeddings, and row %d of %s differs from that of %s", id, name, table)
 		}
+	}
+	if t.divisor, err = r.config.divisor(); err != nil {
+		return nil, err
 	}
 	if t.cap, err = r.config.softCap(); err != nil {
 		return nil, err
