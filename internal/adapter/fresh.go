@@ -35,14 +35,17 @@ type Fresh struct {
 // ofAttention are the linear layers of attention in all families: q, k, v and o, fused or not.
 var ofAttention = regexp.MustCompile(`(^|\.)(self_attn|attn|attention)\.[^.]+$`)
 
-// linears are the linear layers of a model's blocks, by their paths in transformers.
+// linears are the linear layers of a model's blocks, by their paths in transformers: of a model
+// with mixtures of experts those of attention, since peft takes the names of the others
+// (gate_proj) for those of experts.
 func linears(m *arch.Model) map[string]arch.Tensor {
 	all := map[string]arch.Tensor{}
+	mixed := slices.ContainsFunc(m.Blocks, func(l *arch.Layer) bool { return l.Experts != nil })
 	for _, l := range m.Blocks {
 		for _, t := range l.Tensors {
-			if t.Adaptable() {
-				path := m.Names.Trunk[0] + strings.TrimPrefix(t.Name, m.Names.Prefix)
-				all[strings.TrimSuffix(path, ".weight")] = t
+			path := strings.TrimSuffix(m.Names.Trunk[0]+strings.TrimPrefix(t.Name, m.Names.Prefix), ".weight")
+			if t.Adaptable() && (!mixed || ofAttention.MatchString(path)) {
+				all[path] = t
 			}
 		}
 	}

@@ -34,7 +34,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceC
 
 def checkpoint(case, folder, info=None):
     """The model of a folder; info, a dictionary, takes what its loading reports."""
-    kw = dict(dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+    kw = dict(dtype=torch.float32, attn_implementation="eager", experts_implementation="eager", output_loading_info=True)
     if "causal" in case["kind"] or case["kind"] == "initial":
         multimodal = {"gemma3": Gemma3ForConditionalGeneration, "mistral3": Mistral3ForConditionalGeneration}
         kind = multimodal.get(AutoConfig.from_pretrained(folder).model_type, AutoModelForCausalLM)
