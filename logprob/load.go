@@ -16,7 +16,8 @@ import (
 )
 
 // Load reads config.json, the safetensors files and the tokenizer of a folder and puts the
-// weights on the backend's device. Close frees them.
+// weights on the backend's device. Close frees them. dir may also be a GGUF file, which lies
+// beside the tokenizer.json of the model that it was made of, or a folder with one.
 //
 // A folder without tokenizer.json loads too and scores token ids; Tokenizer is then nil, as
 // in builds with the tag nodaulet.
@@ -27,7 +28,7 @@ func Load(ctx context.Context, dir string, o *Options) (*Model, error) {
 	if o.Adapter != "" {
 		return loadAdapted(ctx, dir, o)
 	}
-	m := &Model{dir: dir, tokDir: dir, hash: &weightsHash{}}
+	m := &Model{dir: dir, tokDir: checkpoint.Folder(dir), hash: &weightsHash{}}
 	if err := m.load(ctx, o); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("logprob: %s: %w", dir, err)

@@ -133,20 +133,21 @@ func (m *merger) checkOut() error {
 
 // tokenizerFolder returns the folder whose tokenizer the merged checkpoint has; "" for none.
 func (m *merger) tokenizerFolder() (string, error) {
+	base := checkpoint.Folder(m.base)
 	has := func(dir string) bool {
 		_, err := os.Stat(filepath.Join(dir, "tokenizer.json"))
 		return err == nil
 	}
 	switch {
-	case has(m.dir) && has(m.base):
-		if _, err := tokenize.Same(m.base, m.dir); err != nil {
+	case has(m.dir) && has(base):
+		if _, err := tokenize.Same(base, m.dir); err != nil {
 			return "", fmt.Errorf("the adapter's tokenizer is not the base model's: %w", err)
 		}
 		return m.dir, nil
 	case has(m.dir):
 		return m.dir, nil
-	case has(m.base):
-		return m.base, nil
+	case has(base):
+		return base, nil
 	}
 	m.warnings = append(m.warnings, fmt.Errorf("logprob: %s: no tokenizer.json to copy", m.base))
 	return "", nil
@@ -168,7 +169,7 @@ func (m *merger) configure(keys map[string]json.RawMessage, model *arch.Model, u
 		}
 	}
 	if !m.adapter.Classifier() {
-		m.generation = m.base
+		m.generation = checkpoint.Folder(m.base)
 		return nil
 	}
 	i := slices.IndexFunc(m.tensors, func(t savedTensor) bool { return t.Name == "score.weight" })

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,8 +57,18 @@ func (f *folder) add(name string, shape []int, values func() ([]float32, error))
 	}})
 }
 
-// readConfig begins with a folder's config.json.
+// readConfig begins with a folder's config.json, or with what a GGUF file amounts to.
 func (f *folder) readConfig(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
+		keys, w, err := checkpoint.Open(dir)
+		if err != nil {
+			return err
+		}
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
+			f.config = append(f.config, strictjson.Member{Key: key, Value: keys[key]})
+		}
+		return w.Close()
+	}
 	data, err := regular.Read(filepath.Join(dir, "config.json"), regular.Text)
 	if err == nil {
 		f.config, err = strictjson.Members(data, "")

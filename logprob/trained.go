@@ -123,8 +123,9 @@ func writeCheckpoint(ctx context.Context, base, out string, params []*Param, o *
 	}
 	defer c.weights.Close()
 	f := &folder{out: out}
-	if _, err := os.Stat(filepath.Join(base, "tokenizer.json")); err == nil {
-		f.tokenizer = base
+	beside := checkpoint.Folder(base)
+	if _, err := os.Stat(filepath.Join(beside, "tokenizer.json")); err == nil {
+		f.tokenizer = beside
 	} else {
 		f.warnings = append(f.warnings, fmt.Errorf("logprob: %s: no tokenizer.json to copy", base))
 	}
@@ -140,7 +141,7 @@ func writeCheckpoint(ctx context.Context, base, out string, params []*Param, o *
 	if o.Classifier {
 		err = f.classify(c.keys, c.model.Type, 1)
 	} else {
-		f.generation = base
+		f.generation = beside
 	}
 	if err != nil {
 		return nil, err

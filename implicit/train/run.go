@@ -102,7 +102,7 @@ func run(ctx context.Context, data *Data, o Options) (*Summary, error) {
 func (t *trainer) read(ctx context.Context, data *Data) error {
 	var tok *tokenize.Tokenizer
 	if _, err := os.Stat(filepath.Join(t.o.Model, "tokenizer.json")); err == nil && tokenize.Available {
-		if tok, err = tokenize.Load(t.o.Model); err != nil {
+		if tok, err = tokenize.Load(checkpoint.Folder(t.o.Model)); err != nil {
 			return err
 		}
 		defer tok.Close()

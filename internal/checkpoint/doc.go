@@ -20,6 +20,8 @@
 // often are a second copy of the weights (consolidated.safetensors). If there are both
 // model.safetensors and an index, the former is used, as in transformers.
 //
+// A GGUF file of llama.cpp stands for a folder: see [Open].
+//
 // Files are not trusted. A header may claim any size, offset or shape; any disagreement with
 // the file is an error that names file and tensor, before memory is allocated. Reading is
 // stricter than in the safetensors library: a repeated name, an unknown key, or a tensor

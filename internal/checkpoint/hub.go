@@ -46,7 +46,7 @@ type HubOptions struct {
 
 // Find returns the folder of the checkpoint that name means.
 //
-// The name of a folder means that folder. Otherwise "org/name" or "org/name@revision" is a
+// The name of a folder, or of a file in llama.cpp's format (.gguf), means itself. Otherwise "org/name" or "org/name@revision" is a
 // model of the hub, where the revision is a branch (default main), a tag or a full commit
 // hash. The files that are needed and not cached are downloaded (config.json, the files of
 // the tokenizer and chat template, model.safetensors or the index and its shards; no other
@@ -76,6 +76,8 @@ func find(ctx context.Context, name string, o *HubOptions, adapter bool) (dir st
 		return "", fmt.Errorf("checkpoint: %s: %w", name, context.Cause(ctx))
 	}
 	switch info, err := os.Stat(name); {
+	case err == nil && !info.IsDir() && !adapter && strings.HasSuffix(name, ".gguf"):
+		return name, nil
 	case err == nil && !info.IsDir():
 		return "", fmt.Errorf("checkpoint: %s: a file, wanted the folder that holds it", name)
 	case err == nil:

@@ -83,7 +83,16 @@ func (w *Weights) Doubts() []error { return slices.Clone(w.doubts) }
 // them, and the key is gone. They are decoded when they are read, a few rows at a time; the
 // files stay mapped as they are. A method that is not known is left to the reader of the
 // config, which refuses the key.
+//
+// dir may be a file in llama.cpp's format, or a folder whose only weights are one: config is
+// then made of its metadata, and the tensors have transformers' names.
 func Open(dir string) (config map[string]json.RawMessage, w *Weights, err error) {
+	if path, err := ggufFile(dir); path != "" || err != nil {
+		if err != nil {
+			return nil, nil, err
+		}
+		return ggufModel(path)
+	}
 	if config, err = ReadConfig(dir); err != nil {
 		return nil, nil, err
 	}

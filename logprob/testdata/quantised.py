@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the tiny quantised checkpoints under quantised/, with what their formats' own readers decode and compute.
 
-    pip install torch==2.11.0 transformers==5.23.0 accelerate==1.15.0 compressed-tensors==0.20.1
+    pip install torch==2.11.0 transformers==5.23.0 accelerate==1.15.0 compressed-tensors==0.20.1 gguf==0.19.0
     python quantised.py [CASE ...]
 
 The output is committed; nothing in the build or in the tests runs this program. A case is a folder quantised/<case>/ with the
@@ -10,6 +10,7 @@ the files, in float32; and decoded, the SHA-256 of every tensor of that model as
 of memory. bites is how far the log-probabilities of the model before it was quantised are.
 """
 
+import copy
 import hashlib
 import json
 import math
@@ -19,6 +20,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 sys.dont_write_bytecode = True
+import gguf
+import numpy as np
 import torch
 import make
 from safetensors.torch import load_file, save_file
@@ -166,6 +169,150 @@ def fp8_compressed_tensor(folder):
 @case("fp8-compressed-block")
 def fp8_compressed_block(folder):
     return compressed(folder, "fp8-compressed-block", "block", [32, 32], torch.float32)
+
+
+def first_names(kind, layers):
+    """transformers' names by llama.cpp's (gguf.TensorNameMap knows the same)."""
+    out = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight", "lm_head.weight": "output.weight"}
+    modules = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+               "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down", "self_attn.q_norm": "attn_q_norm",
+               "self_attn.k_norm": "attn_k_norm", "self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up"}
+    if kind in ("gemma2", "gemma3_text"):
+        modules |= {"post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm", "post_feedforward_layernorm": "post_ffw_norm"}
+    for i in range(layers):
+        for module, name in modules.items():
+            for part in ("weight", "bias"):
+                out[f"model.layers.{i}.{module}.{part}"] = f"blk.{i}.{name}.{part}"
+    return out
+
+
+def random_blocks(shape, kind, std, seed):
+    """Blocks of a K type with any bits, scaled so that the numbers have about this deviation."""
+    elements, size = gguf.GGML_QUANT_SIZES[kind]
+    g = np.random.default_rng(seed)
+    n = int(np.prod(shape)) // elements
+    b = g.integers(0, 256, (n, size), dtype=np.uint8)
+    halves = {"Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}[kind.name]
+    for at in halves:
+        b[:, at:at + 2] = g.uniform(0.5, 1, (n, 1)).astype(np.float16).view(np.uint8)
+    if len(halves) > 1:  # an offset near the middle of what the factor reaches
+        d = b[:, 0:2].copy().view(np.float16).astype(np.float32)
+        b[:, 2:4] = (d * (7.5 if kind.name == "Q4_K" else 15.5)).astype(np.float16).view(np.uint8)
+    have = gguf.dequantize(b, kind).std()
+    for at in halves:
+        b[:, at:at + 2] = (b[:, at:at + 2].copy().view(np.float16).astype(np.float32) * (std / have)).astype(np.float16).view(np.uint8)
+    return b.reshape(*shape[:-1], -1)
+
+
+def write_gguf(folder, arch, model, kind_of, more, freqs=None):
+    """What convert_hf_to_gguf.py writes, quantised as kind_of(name) says; returns the model that gguf's own decoder makes of it."""
+    config, kind = model.config, model.config.model_type
+    w = gguf.GGUFWriter(folder / "model.gguf", arch)
+    heads, kv = config.num_attention_heads, config.num_key_value_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    w.add_block_count(config.num_hidden_layers)
+    w.add_context_length(config.max_position_embeddings)
+    w.add_embedding_length(config.hidden_size)
+    w.add_feed_forward_length(config.intermediate_size)
+    w.add_head_count(heads)
+    w.add_head_count_kv(kv)
+    w.add_layer_norm_rms_eps(config.rms_norm_eps)
+    w.add_token_list([f"t{i}" for i in range(config.vocab_size)])
+    w.add_file_type(15)
+    w.add_quantization_version(2)
+    more(w)
+    names = first_names(kind, config.num_hidden_layers)
+    decoded = {}
+    for i, (name, t) in enumerate(tensors_of(model).items()):
+        x = t.float().numpy()
+        permuted = arch == "llama" and ("q_proj" in name or "k_proj" in name)
+        n = heads if "q_proj" in name else kv
+        if permuted:
+            x = x.reshape(n, 2, x.shape[0] // n // 2, *x.shape[1:]).swapaxes(1, 2).reshape(x.shape)
+        if arch.startswith("gemma") and name.endswith("norm.weight"):
+            x = x + np.float32(1)
+        q = kind_of(name) if x.ndim > 1 else gguf.GGMLQuantizationType.F32
+        if q.name in ("Q4_K", "Q5_K", "Q6_K"):
+            data = random_blocks(x.shape, q, 0.6 * float(x.std()), i)
+        else:
+            data = gguf.quantize(x, q)
+        w.add_tensor(names[name], data, raw_dtype=q)
+        x = gguf.dequantize(data, q).astype(np.float32).reshape(x.shape)
+        if permuted:
+            x = x.reshape(n, x.shape[0] // n // 2, 2, *x.shape[1:]).swapaxes(1, 2).reshape(x.shape)
+        if arch.startswith("gemma") and name.endswith("norm.weight"):
+            x = x - np.float32(1)
+        decoded[name] = torch.tensor(np.ascontiguousarray(x))
+    if freqs is not None:
+        w.add_tensor("rope_freqs.weight", freqs)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+    config = copy.deepcopy(config)
+    config.dtype = torch.float32  # or buffers are rounded
+    after = make.build(config).float()
+    missing = after.load_state_dict(decoded, strict=False)
+    assert not missing.unexpected_keys and set(missing.missing_keys) <= {"lm_head.weight"}, missing
+    after.tie_weights()
+    if arch != "gemma":  # which transformers does not read
+        theirs = AutoModelForCausalLM.from_pretrained(folder, gguf_file="model.gguf", dtype=torch.float32, config=model.config).state_dict()
+        for name, t in decoded.items():
+            assert torch.equal(theirs[name], t), f"transformers reads {name} otherwise"
+    return model, after
+
+
+Q = gguf.GGMLQuantizationType
+
+
+@case("gguf-llama-k")
+def gguf_llama_k(folder):
+    """Types as of Q4_K_M, with the frequencies' factors that Llama 3.1 and its kin have."""
+    scaling = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
+    model = first_model("gguf-llama-k", "llama", hidden_size=256, intermediate_size=256, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2, head_dim=64, rope_parameters=scaling)
+    plain = 1 / 10000.0 ** (torch.arange(0, 64, 2, dtype=torch.float32) / 64)
+    freqs = (plain / model.model.rotary_emb.inv_freq).numpy().astype(np.float32)
+    kinds = {"v_proj": Q.Q6_K, "down_proj": Q.Q5_K, "embed_tokens": Q.Q4_K, "lm_head": Q.Q6_K}
+    return write_gguf(folder, "llama", model, lambda n: kinds.get(n.split(".")[-2], Q.Q4_K), lambda w: (w.add_rope_dimension_count(64), w.add_rope_freq_base(10000.0), w.add_vocab_size(96)), freqs)
+
+
+@case("gguf-qwen2")
+def gguf_qwen2(folder):
+    model = first_model("gguf-qwen2", "qwen2", tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1000000.0})
+    return write_gguf(folder, "qwen2", model, lambda n: Q.Q8_0, lambda w: w.add_rope_freq_base(1000000.0))
+
+
+@case("gguf-qwen3")
+def gguf_qwen3(folder):
+    model = first_model("gguf-qwen3", "qwen3", head_dim=32)
+    return write_gguf(folder, "qwen3", model, lambda n: Q.Q4_1 if "up" in n or "lm_head" in n else Q.Q4_0, lambda w: (w.add_key_length(32), w.add_value_length(32), w.add_rope_freq_base(10000.0)))
+
+
+@case("gguf-gemma")
+def gguf_gemma(folder):
+    model = first_model("gguf-gemma", "gemma", head_dim=32, tie_word_embeddings=True)
+    return write_gguf(folder, "gemma", model, lambda n: Q.Q8_0 if "down" in n else Q.F16, lambda w: (w.add_key_length(32), w.add_value_length(32)))
+
+
+@case("gguf-gemma2")
+def gguf_gemma2(folder):
+    model = first_model("gguf-gemma2", "gemma2", head_dim=32, tie_word_embeddings=True, query_pre_attn_scalar=32, sliding_window=8, attn_logit_softcapping=5.0, final_logit_softcapping=3.0)
+    return write_gguf(folder, "gemma2", model, lambda n: Q.Q8_0, lambda w: (
+        w.add_key_length(32), w.add_value_length(32), w.add_attn_logit_softcapping(5.0), w.add_final_logit_softcapping(3.0), w.add_sliding_window(8)))
+
+
+@case("gguf-gemma3")
+def gguf_gemma3(folder):
+    model = first_model("gguf-gemma3", "gemma3_text", hidden_size=32, intermediate_size=64, num_hidden_layers=6, head_dim=32, tie_word_embeddings=True, query_pre_attn_scalar=32, sliding_window=8,
+                        rope_parameters={"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000.0}, "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}})
+    return write_gguf(folder, "gemma3", model, lambda n: Q.Q8_0 if "q_proj" in n else Q.BF16, lambda w: (
+        w.add_key_length(32), w.add_value_length(32), w.add_sliding_window(8), w.add_rope_freq_base(1000000.0), w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR), w.add_rope_scaling_factor(8.0)))
+
+
+@case("gguf-phi3")
+def gguf_phi3(folder):
+    model = first_model("gguf-phi3", "phi3", sliding_window=8, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+    return write_gguf(folder, "phi3", model, lambda n: Q.Q8_0, lambda w: (w.add_rope_dimension_count(16), w.add_rope_freq_base(10000.0), w.add_sliding_window(8), w.add_rope_scaling_orig_ctx_len(128)))
 
 
 def golden(name, folder, before, model):

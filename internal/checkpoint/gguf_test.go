@@ -1,0 +1,184 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// ggufOf writes a GGUF file: metadata (a string, a number as float32, or a bool) and tensors
+// of type F32 unless kinds has another, all zero.
+func ggufOf(keys map[string]any, shapes map[string][]int, kinds map[string]uint32) string {
+	b := []byte("GGUF")
+	u32 := func(x uint32) { b = binary.LittleEndian.AppendUint32(b, x) }
+	u64 := func(x int) { b = binary.LittleEndian.AppendUint64(b, uint64(x)) }
+	text := func(s string) { u64(len(s)); b = append(b, s...) }
+	u32(3)
+	u64(len(shapes))
+	u64(len(keys))
+	for _, key := range sortedKeys(keys) {
+		text(key)
+		switch v := keys[key].(type) {
+		case string:
+			u32(ggufString)
+			text(v)
+		case bool:
+			u32(ggufBool)
+			b = append(b, map[bool]byte{true: 1}[v])
+		case int:
+			u32(4)
+			u32(uint32(v))
+		case float64:
+			u32(ggufFloat32)
+			u32(math.Float32bits(float32(v)))
+		}
+	}
+	end := 0
+	for _, name := range sortedKeys(shapes) {
+		text(name)
+		u32(uint32(len(shapes[name])))
+		n := 1
+		for _, size := range shapes[name] { // the last axis first, as the format has it
+			u64(size)
+			n *= size
+		}
+		u32(kinds[name])
+		u64(end)
+		of := blocks[kinds[name]]
+		if of.elements > 0 {
+			end += (n/of.elements*of.bytes + 31) / 32 * 32
+		}
+	}
+	for len(b)%32 != 0 {
+		b = append(b, 0)
+	}
+	return string(append(b, make([]byte, end)...))
+}
+
+// tiny is a llama of one block without any but the embeddings' and the norms' tensors.
+func tiny() (map[string]any, map[string][]int) {
+	return map[string]any{
+			"general.architecture": "llama", "llama.block_count": 1, "llama.attention.head_count": 2, "llama.embedding_length": 32,
+			"llama.feed_forward_length": 64, "llama.context_length": 16, "llama.attention.layer_norm_rms_epsilon": 1e-5, "tokenizer.ggml.model": "llama",
+		}, map[string][]int{
+			"token_embd.weight": {32, 3}, "output_norm.weight": {32}, "blk.0.attn_q.weight": {32, 32},
+		}
+}
+
+// TestGGUFRefused: what does not fit, or is not computed, is one line that names it.
+func TestGGUFRefused(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(keys map[string]any, shapes map[string][]int, kinds map[string]uint32)
+		want   string
+	}{
+		"family":  {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["general.architecture"] = "mamba" }, `general.architecture "mamba", wanted one of gemma, gemma2, gemma3, llama, phi3, qwen2, qwen3`},
+		"setting": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.expert_count"] = 8 }, `llama: not supported: "llama.expert_count"=8`},
+		"scaling": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.rope.scaling.type"] = "su" }, `rope.scaling.type="su"`},
+		"part":    {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["split.count"] = 2 }, `split.count=2: one of several files`},
+		"missing": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { delete(k, "llama.block_count") }, `"llama.block_count" is missing, wanted a whole number from 1`},
+		"text":    {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.context_length"] = "long" }, `"llama.context_length" is "long", wanted a number`},
+		"rotated": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.rope.dimension_count"] = 8 }, `"llama.rope.dimension_count"=8, wanted 16`},
+		"tensor":  {func(_ map[string]any, s map[string][]int, _ map[string]uint32) { s["blk.0.ssm_a.weight"] = []int{2} }, `tensor "blk.0.ssm_a.weight", which llama has no place for`},
+		"heads": {func(_ map[string]any, s map[string][]int, _ map[string]uint32) {
+			s["blk.0.attn_q.weight"] = []int{32, 6}
+		}, `6 rows, wanted an even number for each of 2 heads`},
+		"type": {func(_ map[string]any, _ map[string][]int, k map[string]uint32) { k["token_embd.weight"] = 23 }, `tensor "token_embd.weight": of type IQ4_XS, wanted F32, F16`},
+		"row":  {func(_ map[string]any, _ map[string][]int, k map[string]uint32) { k["token_embd.weight"] = 12 }, `shape [3 32] of Q4_K, wanted a multiple of 256`},
+		"huge": {func(_ map[string]any, s map[string][]int, _ map[string]uint32) {
+			s["token_embd.weight"] = []int{1 << 30, 1 << 30, 1 << 30}
+		}, `more than the file holds`},
+		"no table":  {func(_ map[string]any, s map[string][]int, _ map[string]uint32) { delete(s, "token_embd.weight") }, `no tensor token_embd.weight`},
+		"alignment": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["general.alignment"] = 24 }, `general.alignment is 24, wanted a power of two`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keys, shapes := tiny()
+			kinds := map[string]uint32{}
+			test.change(keys, shapes, kinds)
+			wantRefused(t, ggufOf(keys, shapes, kinds), test.want)
+		})
+	}
+	good := ggufOf(func() (map[string]any, map[string][]int, map[string]uint32) { k, s := tiny(); return k, s, nil }())
+	for n := 0; n < len(good); n += 7 { // cut anywhere
+		wantRefused(t, good[:n], "")
+	}
+	wantRefused(t, "GGUF\x01"+good[5:], "GGUF version 1, wanted 2 or 3")
+	wantRefused(t, "JUNK"+good[4:], "does not begin with GGUF")
+}
+
+func wantRefused(t *testing.T, file, want string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	if err := os.WriteFile(path, []byte(file), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, w, err := Open(path)
+	if err == nil {
+		w.Close()
+		t.Fatalf("accepted, wanted %s", want)
+	}
+	if text := err.Error(); !strings.HasPrefix(text, "checkpoint: ") || strings.Contains(text, "\n") || !strings.Contains(text, want) {
+		t.Errorf("%v\nwanted %s", err, want)
+	}
+}
+
+// TestGGUFNames: a file means itself, and so does a folder whose only weights are one; the
+// files beside it are those of its folder.
+func TestGGUFNames(t *testing.T) {
+	keys, shapes := tiny()
+	file := ggufOf(keys, shapes, nil)
+	dir := folder(t, map[string]string{"a[1].gguf": file, "tokenizer.json": "{}"})
+	for _, name := range []string{dir, filepath.Join(dir, "a[1].gguf")} {
+		config, w, err := Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		if string(config["model_type"]) != `"llama"` || string(config["tie_word_embeddings"]) != "true" || len(w.Names()) != 3 {
+			t.Errorf("%s: %s, %q", name, config, w.Names())
+		}
+		if found, err := Find(t.Context(), name, nil); err != nil || found != name || Folder(name) != dir {
+			t.Errorf("%s: found as %s, %v; its folder is %s", name, found, err, Folder(name))
+		}
+	}
+	two := folder(t, map[string]string{"a.gguf": file, "b.gguf": file})
+	if _, _, err := Open(two); err == nil || !strings.Contains(err.Error(), "2 files in llama.cpp's format (a.gguf, b.gguf), wanted one: name the file") {
+		t.Errorf("two files: %v", err)
+	}
+}
+
+// FuzzGGUF opens any bytes as a file: no panic, and what is accepted can be read.
+func FuzzGGUF(f *testing.F) {
+	keys, shapes := tiny()
+	f.Add([]byte(ggufOf(keys, shapes, nil)))
+	f.Add([]byte(ggufOf(keys, shapes, map[string]uint32{"token_embd.weight": 2, "blk.0.attn_q.weight": 8})))
+	path := filepath.Join(f.TempDir(), "m.gguf")
+	f.Fuzz(func(t *testing.T, file []byte) {
+		if err := os.WriteFile(path, file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, w, err := Open(path)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "checkpoint: ") || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %q, wanted one line that begins with the package", err)
+			}
+			return
+		}
+		defer w.Close()
+		for _, name := range w.Names() {
+			tensor, _ := w.Get(name)
+			values, err := tensor.Float32s()
+			if err != nil || len(values) != tensor.Elements() {
+				t.Errorf("%q: %d values of shape %v, %v", name, len(values), tensor.Shape, err)
+			}
+			if err := tensor.CheckFinite(); (err == nil) != finite(values) {
+				t.Errorf("%q: CheckFinite: %v", name, err)
+			}
+		}
+		if _, err := w.Hash(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
