@@ -168,14 +168,31 @@ func parseGGUF(path string, file []byte) (*gguf, error) {
 	if r.err != nil {
 		return nil, fail("%w", r.err)
 	}
-	alignment := 32
-	if a, ok := g.metadata["general.alignment"]; ok {
-		n, number := a.(float64)
-		if alignment = int(n); !number || n != float64(alignment) || alignment < 1 || alignment > 1<<20 || alignment&(alignment-1) != 0 {
-			return nil, fail("general.alignment is %v, wanted a power of two", a)
-		}
+	alignment, err := g.alignment()
+	if err == nil {
+		err = g.place(file[min(len(file), (r.at+alignment-1)/alignment*alignment):], offsets, uint64(alignment))
 	}
-	data := file[min(len(file), (r.at+alignment-1)/alignment*alignment):]
+	if err != nil {
+		return nil, fail("%w", err)
+	}
+	return g, nil
+}
+
+// alignment is what the offsets of tensors' data are multiples of.
+func (g *gguf) alignment() (int, error) {
+	a, ok := g.metadata["general.alignment"]
+	if !ok {
+		return 32, nil
+	}
+	n, _ := a.(float64)
+	if n < 1 || n > 1<<20 || n != math.Trunc(n) || int(n)&(int(n)-1) != 0 {
+		return 0, fmt.Errorf("general.alignment is %s, wanted a power of two", briefly(a))
+	}
+	return int(n), nil
+}
+
+// place gives the tensors their data, which neither overlaps nor is missing.
+func (g *gguf) place(data []byte, offsets []uint64, alignment uint64) error {
 	order := make([]int, len(offsets))
 	for i := range order {
 		order[i] = i
@@ -187,11 +204,11 @@ func parseGGUF(path string, file []byte) (*gguf, error) {
 		size := uint64(len(t.raw)) // set by tensor
 		switch {
 		case seen[t.Name]:
-			return nil, fail("tensor %s twice", quote(t.Name))
-		case from < end || from%uint64(alignment) != 0:
-			return nil, fail("tensor %s: data from %d, wanted from %d on at a multiple of %d", quote(t.Name), from, end, alignment)
+			return fmt.Errorf("tensor %s twice", quote(t.Name))
+		case from < end || from%alignment != 0:
+			return fmt.Errorf("tensor %s: data from %d, wanted from %d on at a multiple of %d", quote(t.Name), from, end, alignment)
 		case from > uint64(len(data)) || size > uint64(len(data))-from:
-			return nil, fail("tensor %s: %d bytes from %d in %d of data: the file is cut short", quote(t.Name), size, from, len(data))
+			return fmt.Errorf("tensor %s: %d bytes from %d in %d of data: the file is cut short", quote(t.Name), size, from, len(data))
 		}
 		end, seen[t.Name] = from+size, true
 		t.raw = data[from:end:end]
@@ -199,7 +216,7 @@ func parseGGUF(path string, file []byte) (*gguf, error) {
 			t.Data = t.raw
 		}
 	}
-	return g, nil
+	return nil
 }
 
 // tensor reads a tensor's entry. Its raw data has the right length, and lies elsewhere.

@@ -76,9 +76,7 @@ func find(ctx context.Context, name string, o *HubOptions, adapter bool) (dir st
 		return "", fmt.Errorf("checkpoint: %s: %w", name, context.Cause(ctx))
 	}
 	switch info, err := os.Stat(name); {
-	case err == nil && !info.IsDir() && !adapter && strings.HasSuffix(name, ".gguf"):
-		return name, nil
-	case err == nil && !info.IsDir():
+	case err == nil && !info.IsDir() && (adapter || !strings.HasSuffix(name, ".gguf")):
 		return "", fmt.Errorf("checkpoint: %s: a file, wanted the folder that holds it", name)
 	case err == nil:
 		return name, nil
