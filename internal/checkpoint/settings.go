@@ -2,7 +2,6 @@ package checkpoint
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -147,6 +146,5 @@ func (s *settings) err() error {
 }
 
 func (s *settings) errorf(format string, args ...any) error {
-	return fmt.Errorf("checkpoint: %s: %s: quant_method %s: %w", filepath.Join(s.dir, "config.json"), QuantisationKey, quote(s.method),
-		errors.New(fmt.Sprintf(format, args...)))
+	return fmt.Errorf("checkpoint: %s: %s: quant_method %s: %w", filepath.Join(s.dir, "config.json"), QuantisationKey, quote(s.method), fmt.Errorf(format, args...))
 }
