@@ -22,7 +22,7 @@ import (
 // are what transformers' from_config draws from: embeddings and matrices N(0, initializer_range),
 // gpt2's two c_proj N(0, initializer_range / sqrt(2 blocks)), biases 0, norms 1 (0 in gemma's
 // families, which add 1), xIELU's four numbers those of its class, and the embedding of
-// pad_token_id 0, but in gpt2, gpt_neo and gpt_neox.
+// pad_token_id 0, but in gpt2, gpt_neo, gpt_neox and gptj.
 //
 // A tensor's numbers depend on seed, its name and its shape alone. The folder out must be new,
 // and appears only when complete. A multimodal config (gemma3, mistral3) is an error: its vision tower is
@@ -125,7 +125,7 @@ func beforeSoftplus(y float32) float32 {
 // which counts from the end where it is negative. -1 for none.
 func paddingRow(keys map[string]json.RawMessage, m *arch.Model) (int, error) {
 	raw := keys["pad_token_id"]
-	if strictjson.Null(raw) || slices.Contains([]string{"gpt2", "gpt_neo", "gpt_neox"}, m.Type) {
+	if strictjson.Null(raw) || slices.Contains([]string{"gpt2", "gpt_neo", "gpt_neox", "gptj"}, m.Type) {
 		return -1, nil
 	}
 	var row int

@@ -87,7 +87,7 @@ var classifiers = map[string]string{
 	"olmo": "OlmoForSequenceClassification", "olmo2": "Olmo2ForSequenceClassification", "olmo3": "Olmo3ForSequenceClassification",
 	"mixtral": "MixtralForSequenceClassification", "qwen2_moe": "Qwen2MoeForSequenceClassification", "qwen3_moe": "Qwen3MoeForSequenceClassification",
 	"phi3": "Phi3ForSequenceClassification", "qwen2": "Qwen2ForSequenceClassification", "qwen3": "Qwen3ForSequenceClassification",
-	"exaone4": "Exaone4ForSequenceClassification", "glm4": "Glm4ForSequenceClassification", "helium": "HeliumForSequenceClassification",
+	"gptj": "GPTJForSequenceClassification", "exaone4": "Exaone4ForSequenceClassification", "glm4": "Glm4ForSequenceClassification", "helium": "HeliumForSequenceClassification",
 	"hunyuan_v1_dense": "HunYuanDenseV1ForSequenceClassification", "seed_oss": "SeedOssForSequenceClassification", "smollm3": "SmolLM3ForSequenceClassification",
 	"gpt_neo": "GPTNeoForSequenceClassification", "nemotron": "NemotronForSequenceClassification", "opt": "OPTForSequenceClassification",
 	"phi": "PhiForSequenceClassification", "stablelm": "StableLmForSequenceClassification", "starcoder2": "Starcoder2ForSequenceClassification",

@@ -46,6 +46,7 @@ var savedBases = []string{
 	"apertus-xielu", "gpt_neo-local", "nemotron-relu2", "opt-relu", "opt-galactica", "phi-partial", "phi-gqa-tied", "stablelm-parallel",
 	"starcoder2-window", "exaone4-hybrid", "glm4-partial", "helium-plain", "hunyuan_v1_dense-bias", "ernie4_5-bias",
 	"mixtral-null", "qwen2_moe-shared", "qwen3_moe-only", "olmoe-clip",
+	"cohere-norm", "cohere2-hybrid", "gptj-partial",
 }
 
 // TestSaved: what logprob writes for training and of it, adapters and whole checkpoints of reward
@@ -152,7 +153,7 @@ func writeSaved(t *testing.T, name, dir string) []savedCase {
 	for _, classifier := range []bool{true, false} {
 		prefix := "causal-"
 		if classifier {
-			if slices.Contains([]string{"granite-factors", "apertus-xielu", "ernie4_5-bias", "olmoe-clip"}, name) || strings.HasPrefix(name, "mistral3-") {
+			if slices.Contains([]string{"granite-factors", "apertus-xielu", "ernie4_5-bias", "olmoe-clip", "cohere-norm", "cohere2-hybrid"}, name) || strings.HasPrefix(name, "mistral3-") {
 				continue // transformers has no classifier of it
 			}
 			prefix = ""

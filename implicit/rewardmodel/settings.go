@@ -56,7 +56,7 @@ func (s settings) text() (settings, error) {
 // that leaves it out (transformers 4.43 to 5.23, configuration_*.py).
 var padOf = map[string]int32{"gemma": 0, "gemma2": 0, "gemma3": 0, "gemma3_text": 0, "olmo": 1, "olmo2": 1, "olmo3": 1, "olmoe": 1, "ministral3": 11, "phi3": 32000,
 	"seed_oss": 1, "smollm3": 128004, "apertus": 3, "opt": 1,
-	"ernie4_5": 0, "glm4": 151329, "helium": 3, "hunyuan_v1_dense": 0}
+	"cohere": 0, "cohere2": 0, "ernie4_5": 0, "glm4": 151329, "helium": 3, "hunyuan_v1_dense": 0}
 
 // pad returns pad_token_id, -1 where there is none.
 func (s settings) pad() (int32, error) {

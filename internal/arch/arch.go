@@ -166,6 +166,8 @@ type family func(c *config, exists func(name string) bool) *Model
 var families = map[string]family{
 	"apertus":          apertus,
 	"arcee":            arcee,
+	"cohere":           cohere,
+	"cohere2":          cohere2,
 	"ernie4_5":         ernie45,
 	"exaone4":          exaone4,
 	"gemma":            gemma,
@@ -176,6 +178,7 @@ var families = map[string]family{
 	"gpt2":             gpt2,
 	"gpt_neo":          gptNeo,
 	"gpt_neox":         gptNeoX,
+	"gptj":             gptJ,
 	"granite":          granite,
 	"granitemoe":       graniteMoE,
 	"helium":           helium,

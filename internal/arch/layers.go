@@ -72,8 +72,8 @@ func (n rmsNorm) apply(s *Scope, x *Node) *Node {
 }
 
 // layerNorm is (x - mean) / sqrt(var + eps) * (weight + offset) + bias over the last axis.
-// offset is 1 where the checkpoint stores weight-1 (Nemotron). Without a weight there is no
-// bias either.
+// offset is 1 where the checkpoint stores weight-1 (Nemotron). bias is 0 for none (Cohere);
+// without a weight there is none either.
 type layerNorm struct {
 	weight, bias param
 	eps, offset  float64
@@ -92,7 +92,11 @@ func (n layerNorm) apply(s *Scope, x *Node) *Node {
 	if n.offset != 0 {
 		w = AddScalar(w, n.offset)
 	}
-	return Add(Mul(x, w), s.vector(n.bias, x))
+	x = Mul(x, w)
+	if n.bias != 0 {
+		x = Add(x, s.vector(n.bias, x))
+	}
+	return x
 }
 
 // bareNorm is (x - mean) / sqrt(var + eps) over the last axis: LayerNorm without weight and
@@ -206,17 +210,22 @@ func (a selfAttention) apply(s *Scope, x *Node) *Node {
 // headNorms is LayerNorm over each of n heads, with a weight of its own and no bias. Its zero
 // value is none.
 type headNorms struct {
-	first param // of n weights [K], which the checkpoint holds one by one
-	n     int
-	eps   float64
+	first   param // of n weights [K], which the checkpoint holds one by one
+	n       int
+	eps     float64
+	stacked bool // the checkpoint holds them as one tensor [n K]
 }
 
 func (h headNorms) apply(s *Scope, x *Node) *Node { // [T n K] -> [T n K]
+	x = bareNorm{h.eps}.apply(s, x)
+	if h.stacked {
+		return Mul(x, s.vector(h.first, x))
+	}
 	var weights []*Node
 	for i := range h.n {
 		weights = append(weights, InsertAxes(s.float(s.Weights[int(h.first)-1+i]), 0, 0)) // [1 1 K]
 	}
-	return Mul(bareNorm{h.eps}.apply(s, x), Concatenate(weights, 1))
+	return Mul(x, Concatenate(weights, 1))
 }
 
 func clipped(x *Node, limit float64) *Node { return MinScalar(MaxScalar(x, -limit), limit) }

@@ -354,6 +354,8 @@ def gpt_neo(**kw):
 
 # Without rotary positions a bias of k adds the same to the scores of all keys.
 SAME_FOR_ALL_KEYS = {"tensor model.decoder.layers.N.self_attn.k_proj.bias": 0.0}
+
+
 def glm4(**kw):
     return llama(model_type="glm4", vocab_size=91, head_dim=8, pad_token_id=0, intermediate_size=28,
                  rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 0.5}) | kw
@@ -376,7 +378,19 @@ def helium(**kw):
     return llama(model_type="helium", vocab_size=87, head_dim=8, pad_token_id=0) | kw
 
 
+def cohere(**kw):
+    d = llama(model_type="cohere", vocab_size=86, layer_norm_eps=2e-3, logit_scale=0.7, tie_word_embeddings=True, intermediate_size=28, pad_token_id=0) | kw
+    del d["rms_norm_eps"]
+    return d
+
+
+def gptj(**kw):
+    return dict(model_type="gptj", vocab_size=84, n_embd=32, n_layer=2, n_head=2, n_positions=128, rotary_dim=12, n_inner=44,
+                layer_norm_epsilon=2e-3, bos_token_id=0, eos_token_id=0) | kw
+
+
 EPS = {"rms_norm_eps": put(rms_norm_eps=1e-6)}
+LAYER_EPS = {"layer_norm_eps": put(layer_norm_eps=1e-6)}
 THETA = {"rope_theta": rope(rope_theta=10000.0)}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 32}
@@ -783,6 +797,25 @@ CASES = [
          helium(rope_parameters={"rope_type": "default", "rope_theta": 100000.0}), EPS | THETA, minimal=True, dtype=torch.bfloat16),
     Case("helium-bias", "attention_bias (q, k and v), mlp_bias, a key head a query head, tied head",
          helium(attention_bias=True, mlp_bias=True, num_key_value_heads=4, tie_word_embeddings=True), EPS | THETA, dtype=torch.bfloat16),
+
+    # cohere: Command R, R+, Aya.
+    Case("cohere-norm", "LayerNorm without bias, of each head of q and k too (use_qk_norm), attention and MLP side by side, value 2i turns with value "
+         "2i+1, a factor of the logits", cohere(use_qk_norm=True),
+         LAYER_EPS | THETA | {"factor": put(logit_scale=1.0)}, dtype=torch.bfloat16),
+    Case("cohere-bias", "attention_bias, separate output head, a key head a query head", cohere(attention_bias=True, tie_word_embeddings=False, num_key_value_heads=4),
+         LAYER_EPS | THETA | {"factor": put(logit_scale=1.0)}, dtype=torch.bfloat16),
+
+    # cohere2: Command R7B, Command A.
+    Case("cohere2-hybrid", "windows on two layers of three, by the pattern in the v4 file; the third has no rotary positions",
+         cohere(model_type="cohere2", num_hidden_layers=3, sliding_window=9, layer_types=[SLIDE, SLIDE, FULL]),
+         LAYER_EPS | THETA | {"window": put(sliding_window=1000), "window-1": put(sliding_window=8), "pattern": put(layer_types=[SLIDE, FULL, SLIDE])},
+         v4={"sliding_window_pattern": 3, "layer_types": None, "layer_switch": 3, "order_of_interleaved_layers": "local_attn_first",
+             "position_embedding_type": "rope_gptj", "rotary_pct": 1.0, "use_parallel_block": True, "use_gated_activation": True,
+             "use_embedding_sharing": True, "use_parallel_embedding": False, "use_qk_norm": False}, dtype=torch.bfloat16),
+
+    # gptj.
+    Case("gptj-partial", "value 2i turns with value 2i+1 in 12 of 16 values of a head, attention and MLP side by side, a bias of the head",
+         gptj(), {"eps": put(layer_norm_epsilon=1e-5), "rotary_dim": put(rotary_dim=16), "activation": put(activation_function="relu")}, dtype=torch.bfloat16),
 ]
 
 # Keys of the published v4 files that have no effect, or their one value that computes what is computed here.
@@ -825,4 +858,7 @@ V4_EXTRA = {
     "hunyuan_v1_dense": {"pretraining_tp": 1},
     "ernie4_5": {},
     "helium": {},
+    "cohere": {},
+    "cohere2": {},
+    "gptj": {"rotary": True, "scale_attn_weights": True, "summary_type": "cls_index"},
 }

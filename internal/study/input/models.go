@@ -168,7 +168,7 @@ func findModel(user []cube.Model, name string) (cube.Model, bool) {
 var families = map[string]string{"llama": "Llama", "gemma": "Gemma", "gemma2": "Gemma", "gemma3": "Gemma", "gemma3_text": "Gemma",
 	"qwen2": "Qwen", "qwen3": "Qwen", "mistral": "Mistral", "ministral": "Mistral", "ministral3": "Mistral", "mistral3": "Mistral", "phi3": "Phi", "gpt2": "GPT-2", "gpt_neox": "Pythia",
 	"olmo": "OLMo", "olmo2": "OLMo", "olmo3": "OLMo", "olmoe": "OLMo", "qwen2_moe": "Qwen", "qwen3_moe": "Qwen", "mixtral": "Mistral", "granitemoe": "Granite", "smollm3": "SmolLM", "granite": "Granite", "seed_oss": "Seed", "arcee": "AFM",
-	"glm4": "GLM", "exaone4": "EXAONE", "hunyuan_v1_dense": "HunYuan", "ernie4_5": "ERNIE", "helium": "Helium",
+	"glm4": "GLM", "exaone4": "EXAONE", "hunyuan_v1_dense": "HunYuan", "ernie4_5": "ERNIE", "helium": "Helium", "cohere": "Command", "cohere2": "Command", "gptj": "GPT-J",
 	"phi": "Phi", "apertus": "Apertus", "opt": "OPT", "starcoder2": "StarCoder", "stablelm": "StableLM", "nemotron": "Nemotron", "gpt_neo": "GPT-Neo"}
 
 // identify finds the model of a file by its name, or by the metadata that lie beside the
