@@ -258,16 +258,10 @@ func (p *application) place(name string, t checkpoint.Tensor) error {
 	param, module := paramOf(path)
 	to, known := p.params[param]
 	switch {
-	case strings.Contains(path, ".lora_embedding_"):
-		return fmt.Errorf("tensor %q: LoRA on an embedding is not supported (merge the adapter with peft: merge_and_unload)", brief(name))
-	case !known && p.m.Ignored(path):
+	case !known && p.m.Ignored(path) && !strings.Contains(path, ".lora_embedding_"):
 		return nil // of a part of the model that texts do not pass
-	case module != "" && !known && ofExpert.MatchString(module):
-		return fmt.Errorf("tensor %q: LoRA on an expert of a mixture is not supported (merge the adapter with peft: merge_and_unload)", brief(name))
-	case module != "" && !known:
-		return fmt.Errorf("tensor %q: the model has no linear layer %s%s", brief(name), brief(module), p.headless(param))
-	case module != "" && !to.Adaptable():
-		return fmt.Errorf("tensor %q: LoRA on %s, which is no linear layer, is not supported", brief(name), module)
+	case strings.Contains(path, ".lora_embedding_"), module != "" && !(known && to.Adaptable()):
+		return p.unsupported(name, path, module, param, known)
 	case module != "":
 		f := p.found[module]
 		if f == nil {
@@ -293,17 +287,6 @@ func (p *application) place(name string, t checkpoint.Tensor) error {
 		return nil
 	}
 	return fmt.Errorf("tensor %q is not used: the model has no such module, or %s does not list it%s", brief(name), configFile, p.headless(param))
-}
-
-// headless says why a tensor of a head is not used.
-func (p *application) headless(param string) string {
-	switch {
-	case p.m.Head.Layer == nil && p.m.Names.OfHead(param):
-		return ": it is loaded without its vocabulary head"
-	case p.m.Head.Layer != nil && param == "score.weight":
-		return ": a classifier's head, wanted the adapter of a causal model"
-	}
-	return ""
 }
 
 // replace puts a tensor of the file in the place of one of the checkpoint.
