@@ -30,7 +30,7 @@ test: deps ## everything that decides: format, vet, staticcheck, builds, tests w
 	@setup/pure.sh
 	@setup/real.sh || echo "test: going on without the real model, whose tests are skipped"
 	@echo "test: go test ./..., the longest package first, skipped tests counted by setup/gotest"
-	@go run ./setup/gotest -timeout 30m ./logprob ./...
+	@go run ./setup/gotest -timeout 60m ./logprob ./...
 
 check: deps ## what decides in a minute: format, vet, staticcheck, and of the tests what -short leaves, on the pure-Go backend
 	@setup/lint.sh

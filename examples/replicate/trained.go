@@ -115,6 +115,9 @@ func (l *lab) checkpoint(ctx context.Context, t *trained, base *logprob.Model, s
 		return nil
 	}
 	at, err := l.measure(ctx, t, base, dir, l.greatest(), func(scored iter.Seq2[words.ScoredWord, error], rewards iter.Seq2[words.Word, error]) error {
+		if t.Kind == reward && step < 2 {
+			return nil // all scores are 0: the first step of a warm-up has the rate 0, too
+		}
 		if t.Kind == reward {
 			return series.AddScored(step, scored)
 		}
