@@ -33,8 +33,7 @@ func apertus(c *config, exists func(string) bool) *Model {
 			down:          b.linear("mlp.down_proj", d.F, d.D, false),
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }
 
@@ -57,8 +56,7 @@ func apertusRope(c *config, d *decoder) {
 			panic(err)
 		}
 	}
-	rope, limit := rc.rope(c, d.K, d.Context, scalings...)
-	d.Ropes, d.Context = []Rope{rope}, limit
+	d.setRope(c, rc)
 }
 
 type apertusBlock struct {

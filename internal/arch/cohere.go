@@ -36,10 +36,7 @@ func cohere2(c *config, exists func(string) bool) *Model {
 	only(c, "layer_switch", every)
 	only(c, "order_of_interleaved_layers", "local_attn_first")
 	c.cohereRest()
-	window := 0
-	if !c.null("sliding_window") {
-		window = c.size("sliding_window", 4096)
-	}
+	window := c.window(4096)
 	rope := func(window int) int {
 		if window == 0 {
 			return noRope

@@ -3,6 +3,7 @@ package arch
 import (
 	"cmp"
 	"fmt"
+	"strings"
 )
 
 // decoder is what the families descended from Llama read alike from a config, and how they
@@ -79,6 +80,25 @@ func (d *decoder) block(i int) *builder {
 	return &builder{prefix: fmt.Sprintf("%slayers.%d.", d.prefix, i)}
 }
 
+// evenHeads makes D/N the width of a head, with keys and values for each, of the keys by which a
+// family names D and N.
+func (m *Model) evenHeads(c *config, width, number string) {
+	if m.D%m.N != 0 {
+		c.fail("%s is %d, wanted a multiple of %s %d", width, m.D, number, m.N)
+	}
+	m.G, m.K = m.N, max(m.D/m.N, 1)
+}
+
+// lmHead declares the head's matrix: lm_head, or where they are tied the embeddings'.
+func (m *Model) lmHead(b *builder, tied bool) linear {
+	name := "lm_head"
+	if tied {
+		m.Copies = map[string]string{name + ".weight": m.Embed.Table.Name}
+		name = strings.TrimSuffix(m.Embed.Table.Name, ".weight")
+	}
+	return b.linear(name, m.D, m.V, false)
+}
+
 // attention declares q, k, v and o below "self_attn.".
 func (d *decoder) attention(b *builder, qkvBias, oBias bool, a Attention) selfAttention {
 	return d.projections(b, "self_attn.", "o_proj", qkvBias, oBias, a)
@@ -114,6 +134,12 @@ func (d *decoder) fusedMLP(b *builder, act activation) fusedMLP {
 	}
 }
 
+// rmsHead is the head of most: RMSNorm, and the vocabulary's matrix without caps or factors.
+func (d *decoder) rmsHead() Head {
+	b := &builder{}
+	return newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+}
+
 // unembedding declares the head's matrix, the embeddings' where they are tied, and its bias.
 func (d *decoder) unembedding(b *builder) linear {
 	d.Names = Names{Prefix: d.prefix, Trunk: []string{"model."}, Head: []string{d.head}}
@@ -127,6 +153,15 @@ func (d *decoder) unembedding(b *builder) linear {
 		l.bias = b.headBias(d.head, d.V)
 	}
 	return l
+}
+
+// window is sliding_window: 0, which is none, where it is null, and def, 0 for none, where it is absent.
+func (c *config) window(def int) int {
+	const key = "sliding_window"
+	if c.null(key) || def == 0 && !c.has(key) {
+		return 0
+	}
+	return c.size(key, def)
 }
 
 // windows returns the window of each layer (0: none). layer_types decides where it

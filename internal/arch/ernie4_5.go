@@ -8,8 +8,7 @@ func ernie45(c *config, exists func(string) bool) *Model {
 		def.K = 0 // not that of an absent key
 	}
 	d := newDecoder(c, exists, def)
-	rope, limit := readRopeConfig(c, 500_000, "", 1).rope(c, d.K, d.Context, scalings...)
-	d.Ropes, d.Context = []Rope{rope}, limit
+	d.setRope(c, readRopeConfig(c, 500_000, "", 1))
 	bias := c.bool("use_bias", false)
 	d.neighbourBlocks(c, bias, bias, bias)
 	return d.Model
@@ -30,6 +29,5 @@ func (d *decoder) neighbourBlocks(c *config, qkvBias, oBias, mlpBias bool) {
 			mlp:           d.mlp(b, act, mlpBias),
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 }

@@ -7,10 +7,7 @@ func exaone4(c *config, exists func(string) bool) *Model {
 	d := newDecoder(c, exists, defaults{G: 32, Eps: 1e-5})
 	d.readRope(c, "", 1)
 	act := c.activation("hidden_act", "silu")
-	window := 0
-	if !c.null("sliding_window") {
-		window = c.size("sliding_window", 4096)
-	}
+	window := c.window(4096)
 
 	d.Embed = d.embedding(1)
 	for i, w := range windows(c, d.L, window, exaoneSlides(c, window)) {
@@ -29,8 +26,7 @@ func exaone4(c *config, exists func(string) bool) *Model {
 			mlpNorm:       b.rmsNorm("post_feedforward_layernorm", d.D, d.eps),
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }
 

@@ -25,8 +25,7 @@ func glm4(c *config, exists func(string) bool) *Model {
 			afterNorm:     b.rmsNorm("post_mlp_layernorm", d.D, d.eps),
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }
 

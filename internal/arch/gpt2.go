@@ -20,10 +20,7 @@ func gpt2(c *config, exists func(string) bool) *Model {
 		N:       c.size("n_head", 0),
 		Context: c.size("n_positions", 0),
 	}
-	if m.D%m.N != 0 {
-		c.fail("n_embd is %d, wanted a multiple of n_head %d", m.D, m.N)
-	}
-	m.G, m.K = m.N, max(m.D/m.N, 1)
+	m.evenHeads(c, "n_embd", "n_head")
 	c.ignore("n_ctx", "n_special", "predict_special_tokens") // of GPT-2's first releases
 	for key, n := range map[string]int{"hidden_size": m.D, "num_attention_heads": m.N, "max_position_embeddings": m.Context} {
 		only(c, key, n) // the same sizes under the names of other families
@@ -66,12 +63,7 @@ func gpt2(c *config, exists func(string) bool) *Model {
 		}))
 	}
 	b := &builder{}
-	norm, head := b.layerNorm(prefix+"ln_f", m.D, eps), "lm_head"
-	if tied {
-		head = prefix + "wte"
-		m.Copies = map[string]string{"lm_head.weight": m.Embed.Table.Name}
-	}
-	m.Head = newLogits(b, norm, b.linear(head, m.D, m.V, false), 0)
+	m.Head = newLogits(b, b.layerNorm(prefix+"ln_f", m.D, eps), m.lmHead(b, tied), 0)
 	return m
 }
 

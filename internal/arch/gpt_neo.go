@@ -19,10 +19,7 @@ func gptNeo(c *config, exists func(string) bool) *Model {
 		N:       c.size("num_heads", 0),
 		Context: c.size("max_position_embeddings", 2048),
 	}
-	if m.D%m.N != 0 {
-		c.fail("hidden_size is %d, wanted a multiple of num_heads %d", m.D, m.N)
-	}
-	m.G, m.K = m.N, max(m.D/m.N, 1)
+	m.evenHeads(c, "hidden_size", "num_heads")
 	layers, f := c.layers("num_layers", 0), c.size("intermediate_size", 4*m.D)
 	eps := c.positive("layer_norm_epsilon", 1e-5)
 	act := c.activation("activation_function", "gelu_new")
@@ -56,12 +53,7 @@ func gptNeo(c *config, exists func(string) bool) *Model {
 		}))
 	}
 	b := &builder{}
-	norm, head := b.layerNorm(prefix+"ln_f", m.D, eps), "lm_head"
-	if tied {
-		head = prefix + "wte"
-		m.Copies = map[string]string{"lm_head.weight": m.Embed.Table.Name}
-	}
-	m.Head = newLogits(b, norm, b.linear(head, m.D, m.V, false), 0)
+	m.Head = newLogits(b, b.layerNorm(prefix+"ln_f", m.D, eps), m.lmHead(b, tied), 0)
 	return m
 }
 

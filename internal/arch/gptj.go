@@ -18,10 +18,7 @@ func gptJ(c *config, exists func(string) bool) *Model {
 		N:       c.size("n_head", 0),
 		Context: c.size("n_positions", 2048),
 	}
-	if m.D%m.N != 0 {
-		c.fail("n_embd is %d, wanted a multiple of n_head %d", m.D, m.N)
-	}
-	m.G, m.K = m.N, max(m.D/m.N, 1)
+	m.evenHeads(c, "n_embd", "n_head")
 	layers, f := c.layers("n_layer", 0), c.size("n_inner", 4*m.D)
 	for key, n := range map[string]int{"hidden_size": m.D, "num_attention_heads": m.N, "max_position_embeddings": m.Context, "num_hidden_layers": layers} {
 		only(c, key, n) // the same sizes under the names of other families
@@ -53,12 +50,7 @@ func gptJ(c *config, exists func(string) bool) *Model {
 		m.Blocks = append(m.Blocks, newLayer(b, 0, l))
 	}
 	b := &builder{}
-	norm, matrix := b.layerNorm("transformer.ln_f", m.D, eps), "lm_head"
-	if tied {
-		matrix = "transformer.wte"
-		m.Copies = map[string]string{"lm_head.weight": m.Embed.Table.Name}
-	}
-	head := b.linear(matrix, m.D, m.V, false)
+	norm, head := b.layerNorm("transformer.ln_f", m.D, eps), m.lmHead(b, tied)
 	head.bias = b.headBias("lm_head", m.V)
 	m.Head = newLogits(b, norm, head, 0)
 	return m

@@ -7,8 +7,7 @@ func helium(c *config, exists func(string) bool) *Model {
 	if d.N*d.K != d.D {
 		c.fail("head_dim is %d, wanted hidden_size / num_attention_heads, %d / %d", d.K, d.D, d.N)
 	}
-	rope, limit := readRopeConfig(c, 100_000, "", 1).rope(c, d.K, d.Context, scalings...)
-	d.Ropes, d.Context = []Rope{rope}, limit
+	d.setRope(c, readRopeConfig(c, 100_000, "", 1))
 	d.neighbourBlocks(c, c.bool("attention_bias", false), false, c.bool("mlp_bias", false))
 	return d.Model
 }

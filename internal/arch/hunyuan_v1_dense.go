@@ -35,8 +35,7 @@ func hunyuanDense(c *config, exists func(string) bool) *Model {
 			mlp:           d.mlp(b, act, false),
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }
 
@@ -53,6 +52,5 @@ func (d *decoder) hunyuanRope(c *config) {
 		rc.theta *= math.Pow(s.positive("alpha", 0), float64(d.K)/float64(d.K-2))
 		s.ignore("beta_fast", "beta_slow", "mscale", "mscale_all_dim") // yarn's, which dynamic does not read
 	}
-	rope, limit := rc.rope(c, d.K, d.Context, scalings...)
-	d.Ropes, d.Context = []Rope{rope}, limit
+	d.setRope(c, rc)
 }

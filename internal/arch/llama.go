@@ -31,8 +31,7 @@ func llama(c *config, exists func(string) bool) *Model {
 			mlp:           d.mlp(b, act, mlpBias),
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }
 

@@ -23,18 +23,17 @@ func ministral(c *config, exists func(string) bool) *Model {
 // the original context. Texts are limited to that.
 func ministral3(c *config, exists func(string) bool) *Model {
 	d := newDecoder(c, exists, defaults{V: 131_072, D: 4096, F: 14_336, L: 34, N: 32, G: 8, K: 128, Context: 262_144, Eps: 1e-5})
-	rope := readRopeConfig(c, 1_000_000, "", 1)
+	rope, unscaled := readRopeConfig(c, 1_000_000, "", 1), d.Context
 	if s := rope.scaling; s == nil {
 		c.fail("rope_parameters is missing")
 	} else {
 		s.ignore("max_position_embeddings") // of which transformers makes nothing
 		if s.float("llama_4_scaling_beta", 0) != 0 {
-			d.Context = min(d.Context, original(c, s, d.Context))
+			unscaled = original(c, s, d.Context)
 		}
 	}
-	context := d.Context
-	r, limit := rope.rope(c, d.K, c.size("max_position_embeddings", 262_144), scalings...)
-	d.Ropes, d.Context = []Rope{r}, min(context, limit)
+	d.setRope(c, rope)
+	d.Context = min(d.Context, unscaled)
 	return d.mistral(c, 0)
 }
 
@@ -45,7 +44,6 @@ func mistral3(c *config, exists func(string) bool) *Model {
 	c.ignore("image_token_index", "image_token_id", "multimodal_projector_bias", "projector_hidden_act", "spatial_merge_size", "vision_feature_layer", "tie_word_embeddings")
 	text := c.text("mistral", "ministral3")
 	_, head := textNames(exists)
-	text.ignore("tie_word_embeddings")
 	delete(text.keys, "tie_word_embeddings")
 	text.tie(!exists(head + ".weight"))
 	build := mistral
@@ -58,11 +56,7 @@ func mistral3(c *config, exists func(string) bool) *Model {
 // mistral makes the layers; window is that of an absent sliding_window, 0 for none.
 func (d *decoder) mistral(c *config, window int) *Model {
 	act := c.activation("hidden_act", "silu")
-	if c.null("sliding_window") {
-		window = 0
-	} else if window > 0 || c.has("sliding_window") {
-		window = c.size("sliding_window", window)
-	}
+	window = c.window(window)
 	d.Ignored = rotaryBuffer
 
 	d.Embed = d.embedding(1)
@@ -75,8 +69,7 @@ func (d *decoder) mistral(c *config, window int) *Model {
 			mlp:           d.mlp(b, act, false),
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }
 

@@ -4,12 +4,8 @@ package arch
 // each MLP, whose probabilities are shares of those chosen.
 func mixtral(c *config, exists func(string) bool) *Model {
 	d := newDecoder(c, exists, defaults{F: 14336, G: 8, Eps: 1e-5})
-	rope, limit := readRopeConfig(c, 1e6, "", 1).rope(c, d.K, d.Context, scalings...)
-	d.Ropes, d.Context = []Rope{rope}, limit
-	window := 0
-	if c.has("sliding_window") {
-		window = c.size("sliding_window", 0)
-	}
+	d.setRope(c, readRopeConfig(c, 1e6, "", 1))
+	window := c.window(0)
 	size := c.experts(d.L, 8, 2)
 	d.Ignored = rotaryBuffer
 
@@ -24,7 +20,6 @@ func mixtral(c *config, exists func(string) bool) *Model {
 			residual:      1,
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }

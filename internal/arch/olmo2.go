@@ -15,8 +15,7 @@ func olmo2(c *config, exists func(string) bool) *Model {
 		b := d.block(i)
 		d.Blocks = append(d.Blocks, newLayer(b, 0, d.olmo2Block(b, bias, act, 0)))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }
 

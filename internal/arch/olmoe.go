@@ -25,7 +25,6 @@ func olmoe(c *config, exists func(string) bool) *Model {
 			residual:      1,
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }

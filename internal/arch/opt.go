@@ -12,10 +12,7 @@ func opt(c *config, exists func(string) bool) *Model {
 		N:       c.size("num_attention_heads", 0),
 		Context: c.size("max_position_embeddings", 2048),
 	}
-	if m.D%m.N != 0 {
-		c.fail("hidden_size is %d, wanted a multiple of num_attention_heads %d", m.D, m.N)
-	}
-	m.G, m.K = m.N, max(m.D/m.N, 1)
+	m.evenHeads(c, "hidden_size", "num_attention_heads")
 	layers, f := c.layers("num_hidden_layers", 0), c.size("ffn_dim", 0)
 	act := c.activation("activation_function", "relu")
 	bias := c.bool("enable_bias", true)
@@ -57,11 +54,6 @@ func opt(c *config, exists func(string) bool) *Model {
 		}))
 	}
 	b := &builder{}
-	last, head := norm(b, prefix+"final_layer_norm"), "lm_head"
-	if tied {
-		head = prefix + "embed_tokens"
-		m.Copies = map[string]string{"lm_head.weight": m.Embed.Table.Name}
-	}
-	m.Head = newLogits(b, last, b.linear(head, m.D, m.V, false), 0)
+	m.Head = newLogits(b, norm(b, prefix+"final_layer_norm"), m.lmHead(b, tied), 0)
 	return m
 }

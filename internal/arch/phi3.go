@@ -16,10 +16,7 @@ func phi3(c *config, exists func(string) bool) *Model {
 	for _, key := range []string{"full_attn_mod", "interpolate_factor"} {
 		only(c, key, 1)
 	}
-	window := 0
-	if !c.null("sliding_window") && c.has("sliding_window") {
-		window = c.size("sliding_window", 0)
-	}
+	window := c.window(0)
 
 	d.Embed = d.embedding(1)
 	for i, w := range windows(c, d.L, window, func(int) bool { return window > 0 }) {
@@ -34,8 +31,7 @@ func phi3(c *config, exists func(string) bool) *Model {
 			Attention: d.scaled(w),
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }
 

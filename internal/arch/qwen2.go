@@ -21,8 +21,7 @@ func qwen2(c *config, exists func(string) bool) *Model {
 			mlp:           d.mlp(b, act, false),
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }
 
@@ -41,8 +40,8 @@ func (l qwen2Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 // qwenWindows reads the window of each layer.
 func qwenWindows(c *config, layers int) []int {
 	window, from := 0, c.int("max_window_layers", 28)
-	if c.bool("use_sliding_window", false) && !c.null("sliding_window") {
-		window = c.size("sliding_window", 4096)
+	if c.bool("use_sliding_window", false) {
+		window = c.window(4096)
 	}
 	c.ignore("sliding_window")
 	return windows(c, layers, window, func(layer int) bool { return window > 0 && layer >= from })

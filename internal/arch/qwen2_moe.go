@@ -8,8 +8,8 @@ func qwen2MoE(c *config, exists func(string) bool) *Model {
 	d.readRope(c, "", 1)
 	bias := c.bool("qkv_bias", true)
 	window, before := 0, c.int("max_window_layers", 28)
-	if c.bool("use_sliding_window", false) && !c.null("sliding_window") {
-		window = c.size("sliding_window", 4096)
+	if c.bool("use_sliding_window", false) {
+		window = c.window(4096)
 	}
 	c.ignore("sliding_window")
 	m := d.readQwenMixture(c, 1408, 60, 4)
@@ -20,7 +20,6 @@ func qwen2MoE(c *config, exists func(string) bool) *Model {
 		b := d.block(i)
 		d.Blocks = append(d.Blocks, m.block(d, b, exists, i, d.attention(b, bias, false, d.scaled(w))))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }

@@ -24,8 +24,7 @@ func qwen3(c *config, exists func(string) bool) *Model {
 			mlp:           d.mlp(b, act, false),
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }
 

@@ -10,8 +10,8 @@ func qwen3MoE(c *config, exists func(string) bool) *Model {
 	d.readRope(c, "", 1)
 	bias := c.bool("attention_bias", false)
 	window := 0
-	if c.bool("use_sliding_window", false) && !c.null("sliding_window") {
-		window = c.size("sliding_window", 4096)
+	if c.bool("use_sliding_window", false) {
+		window = c.window(4096)
 	}
 	c.ignore("sliding_window", "max_window_layers") // the second of qwen2, from which it was made
 	m := d.readQwenMixture(c, 768, 128, 8)
@@ -24,8 +24,7 @@ func qwen3MoE(c *config, exists func(string) bool) *Model {
 		attention.kNorm = b.rmsNorm("self_attn.k_norm", d.K, d.eps)
 		d.Blocks = append(d.Blocks, m.block(d, b, exists, i, attention))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }
 

@@ -50,10 +50,15 @@ type ropeConfig struct {
 // all of it, and partial the share without the key; kinds are the types of scaling that it
 // computes beside "default", by default scalings.
 func (m *Model) readRope(c *config, partialKey string, partial float64, kinds ...string) {
+	m.setRope(c, readRopeConfig(c, 10_000, partialKey, partial), kinds...)
+}
+
+// setRope makes settings the one rotary embedding; kinds are as readRope's.
+func (m *Model) setRope(c *config, rc ropeConfig, kinds ...string) {
 	if kinds == nil {
 		kinds = scalings
 	}
-	rope, limit := readRopeConfig(c, 10_000, partialKey, partial).rope(c, m.K, m.Context, kinds...)
+	rope, limit := rc.rope(c, m.K, m.Context, kinds...)
 	m.Ropes, m.Context = []Rope{rope}, limit
 }
 

@@ -19,7 +19,6 @@ func seedOSS(c *config, exists func(string) bool) *Model {
 			mlp:           d.mlp(b, act, mlpBias),
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }

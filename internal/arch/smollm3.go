@@ -6,8 +6,7 @@ import "slices"
 // layer, which no_rope_layers lists with a 0.
 func smollm3(c *config, exists func(string) bool) *Model {
 	d := newDecoder(c, exists, defaults{G: 4, Eps: 1e-6, Tied: true})
-	rope, limit := readRopeConfig(c, 2_000_000, "", 1).rope(c, d.K, d.Context, scalings...)
-	d.Ropes, d.Context = []Rope{rope}, limit
+	d.setRope(c, readRopeConfig(c, 2_000_000, "", 1))
 	bias, mlpBias := c.bool("attention_bias", false), c.bool("mlp_bias", false)
 	act := c.activation("hidden_act", "silu")
 	c.ignore("max_window_layers") // of qwen2, from which it was made; layer_types decides
@@ -24,9 +23,9 @@ func smollm3(c *config, exists func(string) bool) *Model {
 	}
 	// Without layer_types the layers that do not rotate slide; with them only where
 	// use_sliding_window says so, as in the others.
-	window, slides := 0, c.bool("use_sliding_window", false)
-	if c.has("sliding_window") && slides {
-		window = c.size("sliding_window", 0)
+	window := 0
+	if c.bool("use_sliding_window", false) {
+		window = c.window(0)
 	}
 	c.ignore("sliding_window")
 	all := make([]int, d.L)
@@ -49,7 +48,6 @@ func smollm3(c *config, exists func(string) bool) *Model {
 			mlp:           d.mlp(b, act, mlpBias),
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.rmsHead()
 	return d.Model
 }

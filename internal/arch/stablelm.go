@@ -15,8 +15,7 @@ func stableLM(c *config, exists func(string) bool) *Model {
 		c.refuse("head_dim")
 	}
 	rc := readRopeConfig(c, 10_000, "partial_rotary_factor", 0.25)
-	rope, limit := rc.rope(c, d.K, d.Context, scalings...)
-	d.Ropes, d.Context = []Rope{rope}, limit
+	d.setRope(c, rc)
 	bias := c.bool("use_qkv_bias", false)
 	each := c.bool("qk_layernorm", false)
 	parallel := c.bool("use_parallel_residual", false)

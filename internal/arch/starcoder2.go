@@ -12,11 +12,7 @@ func starcoder2(c *config, exists func(string) bool) *Model {
 	only(c, "mlp_type", "default") // keys of the published files, which transformers does not read
 	only(c, "norm_type", "layer_norm")
 	c.ignore("embedding_dropout", "residual_dropout")
-	window := 0
-	if c.has("sliding_window") {
-		window = c.size("sliding_window", 0)
-	}
-	c.ignore("sliding_window")
+	window := c.window(0)
 
 	d.Embed = d.embedding(1)
 	for i := range d.L {
