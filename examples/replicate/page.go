@@ -93,11 +93,8 @@ func (l *lab) taught() (n int) {
 // found says in words what was found.
 func (l *lab) found(write func(string, ...any), positive []contrast) {
 	write("## What was found\n\n")
-	texts := map[string]string{conditions[1].name: "Reward models trained on helpfulness", conditions[5].name: "Reward models trained on correctness",
-		conditions[6].name: "Reward models trained on shuffled labels", conditions[7].name: "Policies trained by DPO, by their implicit reward,"}
 	for _, r := range positive {
-		text := texts[r.name]
-		if text == "" || r.untested != nil {
+		if r.found == "" || r.untested != nil {
 			continue
 		}
 		says := "differ by the lean of their bases, as inheritance has it"
@@ -108,7 +105,7 @@ func (l *lab) found(write func(string, ...any), positive []contrast) {
 			says = "differ against the lean of their bases"
 		}
 		write("- %s %s: %+.1f places of 32, 95 %% interval %+.1f to %+.1f, exact p = %.3f (%d against %d bases; the least possible p is %.3f).\n",
-			text, says, r.welch.Estimate, r.welch.Interval.Lower, r.welch.Interval.Upper, r.exact.P, len(r.agency), len(r.communion), 2/float64(r.exact.Arrangements))
+			r.found, says, r.welch.Estimate, r.welch.Interval.Lower, r.welch.Interval.Upper, r.exact.P, len(r.agency), len(r.communion), 2/float64(r.exact.Arrangements))
 	}
 	write("\n")
 }
@@ -128,7 +125,7 @@ func (l *lab) controls(write func(string, ...any)) {
 		lean replicate.Lean
 		name string
 	}{{replicate.Neutral, "pretrained on texts without a lean"}, {random, "random weights, no pretraining"}} {
-		x := l.values(conditions[1], of.lean, false)
+		x := l.values(helpful, of.lean, false)
 		if len(x) == 0 {
 			continue
 		}

@@ -15,6 +15,7 @@ import (
 type condition struct {
 	name  string
 	short string // for the figure
+	found string // whom what was found is said of; "": nothing is said
 	of    func(l *lab, b *base) []lean
 }
 
@@ -30,15 +31,18 @@ func trainedOf(kind string, source replicate.Source, shuffled bool, share int) f
 	}
 }
 
+var helpful = condition{"reward model, helpfulness, all pairs", "helpfulness, all pairs", "Reward models trained on helpfulness",
+	trainedOf(reward, replicate.Helpfulness, false, 1)}
+
 var conditions = []condition{
-	{"base model: ln p of the word as the answer", "base: ln p of the word", func(_ *lab, b *base) []lean { return []lean{b.Words} }},
-	{"reward model, helpfulness, all pairs", "helpfulness, all pairs", trainedOf(reward, replicate.Helpfulness, false, 1)},
-	{"reward model, helpfulness, 1 of 2 pairs", "helpfulness, 1 of 2", trainedOf(reward, replicate.Helpfulness, false, 2)},
-	{"reward model, helpfulness, 1 of 4 pairs", "helpfulness, 1 of 4", trainedOf(reward, replicate.Helpfulness, false, 4)},
-	{"reward model, helpfulness, 1 of 8 pairs", "helpfulness, 1 of 8", trainedOf(reward, replicate.Helpfulness, false, 8)},
-	{"reward model, correctness, all pairs", "correctness, all pairs", trainedOf(reward, replicate.Correctness, false, 1)},
-	{"reward model, helpfulness, shuffled labels", "shuffled labels", trainedOf(reward, replicate.Helpfulness, true, 1)},
-	{"policy by DPO, helpfulness: implicit reward", "DPO: implicit reward", trainedOf(dpo, replicate.Helpfulness, false, 1)},
+	{"base model: ln p of the word as the answer", "base: ln p of the word", "", func(_ *lab, b *base) []lean { return []lean{b.Words} }},
+	helpful,
+	{"reward model, helpfulness, 1 of 2 pairs", "helpfulness, 1 of 2", "", trainedOf(reward, replicate.Helpfulness, false, 2)},
+	{"reward model, helpfulness, 1 of 4 pairs", "helpfulness, 1 of 4", "", trainedOf(reward, replicate.Helpfulness, false, 4)},
+	{"reward model, helpfulness, 1 of 8 pairs", "helpfulness, 1 of 8", "", trainedOf(reward, replicate.Helpfulness, false, 8)},
+	{"reward model, correctness, all pairs", "correctness, all pairs", "Reward models trained on correctness", trainedOf(reward, replicate.Correctness, false, 1)},
+	{"reward model, helpfulness, shuffled labels", "shuffled labels", "Reward models trained on shuffled labels", trainedOf(reward, replicate.Helpfulness, true, 1)},
+	{"policy by DPO, helpfulness: implicit reward", "DPO: implicit reward", "Policies trained by DPO, by their implicit reward,", trainedOf(dpo, replicate.Helpfulness, false, 1)},
 }
 
 // values are a condition's, one a base of a lean, after prompts of praise or of blame.
