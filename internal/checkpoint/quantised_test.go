@@ -172,9 +172,7 @@ func FuzzQuantised(f *testing.F) {
 		}
 		_, w, err := Open(dir)
 		if err != nil {
-			if !strings.HasPrefix(err.Error(), "checkpoint: ") || strings.Contains(err.Error(), "\n") {
-				t.Errorf("error %q, wanted one line that begins with the package", err)
-			}
+			holdError(t, err)
 			return
 		}
 		defer w.Close()
@@ -183,15 +181,29 @@ func FuzzQuantised(f *testing.F) {
 			if tensor.Usable() != nil || tensor.Elements() > 1<<20 {
 				continue
 			}
-			values, err := tensor.Float32s()
-			if err != nil || len(values) != tensor.Elements() {
-				t.Errorf("%q: %d values of shape %v, %v", name, len(values), tensor.Shape, err)
-			}
-			if err := tensor.CheckFinite(); (err == nil) != finite(values) {
-				t.Errorf("%q: CheckFinite: %v", name, err)
-			}
+			holdTensor(t, name, tensor)
 		}
 	})
+}
+
+// holdError: what is refused is so in one line of the package's.
+func holdError(t *testing.T, err error) {
+	t.Helper()
+	if !strings.HasPrefix(err.Error(), "checkpoint: ") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %q, wanted one line that begins with the package", err)
+	}
+}
+
+// holdTensor: a tensor has all of its values, and CheckFinite says of them what is so.
+func holdTensor(t *testing.T, name string, tensor Tensor) {
+	t.Helper()
+	values, err := tensor.Float32s()
+	if err != nil || len(values) != tensor.Elements() {
+		t.Errorf("%q: %d values of shape %v, %v", name, len(values), tensor.Shape, err)
+	}
+	if err := tensor.CheckFinite(); (err == nil) != finite(values) {
+		t.Errorf("%q: CheckFinite: %v", name, err)
+	}
 }
 
 func finite(values []float32) bool {
