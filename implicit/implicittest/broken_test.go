@@ -7,8 +7,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/implicitreward/implicitreward/implicit"
 	"github.com/implicitreward/implicitreward/implicit/implicittest"
@@ -286,29 +286,26 @@ func deaf(f *implicittest.Fake) lm {
 	}}
 }
 
-// draws reads texts ahead in a goroutine that nobody stops.
+// draws goes on drawing the texts of a call, though its loop was left, when the next call comes.
 func draws(f *implicittest.Fake) lm {
+	var mu sync.Mutex
+	rest := func() {} // draws what the call before has left
 	return lm{f, func(ctx context.Context, requests iter.Seq[logprob.Request]) iter.Seq2[logprob.Result, error] {
 		return func(yield func(logprob.Result, error) bool) {
-			ahead := make(chan logprob.Request, 1<<14)
-			go func() {
-				defer close(ahead)
-				for t := range requests {
-					ahead <- t
-					time.Sleep(20 * time.Microsecond)
+			mu.Lock()
+			defer mu.Unlock()
+			rest()
+			next, stop := iter.Pull(requests)
+			rest = func() {
+				for more := true; more; {
+					_, more = next()
 				}
-			}()
-			for s, err := range f.Run(ctx, func(yield func(logprob.Request) bool) {
-				for t := range ahead {
-					if !yield(t) {
-						return
-					}
-				}
-			}) {
-				if !yield(s, err) {
-					return
-				}
+				stop()
 			}
+			f.Run(ctx, func(yield func(logprob.Request) bool) {
+				for r, ok := next(); ok && yield(r); r, ok = next() {
+				}
+			})(yield)
 		}
 	}}
 }
