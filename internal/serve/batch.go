@@ -87,9 +87,10 @@ func (q *queue) isClosed() bool {
 // batch is computed alone, so that one that makes it fail is the only one to fail.
 func (q *queue) compute(b *batch) {
 	start := time.Now()
-	err := q.try(b.model, b.items)
-	q.measure(b, time.Since(start))
+	answers, err := q.try(b.model, b.items)
+	q.measure(b, time.Since(start)) // before a client has its answer, and may read the metrics
 	if err == nil {
+		q.hand(b.items, answers)
 		return
 	}
 	var works []*work
@@ -101,7 +102,9 @@ func (q *queue) compute(b *batch) {
 	for _, w := range works {
 		if len(works) > 1 && w.ctx.Err() == nil {
 			alone := slices.DeleteFunc(slices.Clone(b.items), func(it item) bool { return it.work != w })
-			err = q.try(b.model, alone)
+			if answers, err = q.try(b.model, alone); err == nil {
+				q.hand(alone, answers)
+			}
 		}
 		if err != nil && w.ctx.Err() == nil {
 			q.fail(w, err)
@@ -117,9 +120,8 @@ func (q *queue) fail(w *work, err error) {
 	close(w.done)
 }
 
-// try computes items in one go and hands out their answers. It stops when all clients are
-// gone.
-func (q *queue) try(model int, items []item) error {
+// try computes the answers of items in one go. It stops when all clients are gone.
+func (q *queue) try(model int, items []item) ([]answer, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var live atomic.Int32
@@ -144,9 +146,11 @@ func (q *queue) try(model int, items []item) error {
 		answers, err = q.models[model].ask(ctx, queries)
 		return err
 	})
-	if err != nil {
-		return err
-	}
+	return answers, err
+}
+
+// hand gives works the answers of their items.
+func (q *queue) hand(items []item, answers []answer) {
 	for i, it := range items {
 		w := it.work
 		if w.err != nil || w.ctx.Err() != nil {
@@ -158,7 +162,6 @@ func (q *queue) try(model int, items []item) error {
 			close(w.done)
 		}
 	}
-	return nil
 }
 
 // recovered calls f and makes an error of a panic.
