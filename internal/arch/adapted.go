@@ -119,12 +119,13 @@ func (l *Layer) adapted(key func(Tensor) string, sides map[string]Side, replaced
 	if len(paths) == 0 && !changed {
 		return l
 	}
-	out := &Layer{Key: l.Key, Tensors: b.tensors, Rope: l.Rope, Experts: l.Experts, graph: l.graph}
+	out := *l
+	out.Tensors = b.tensors
 	if len(paths) > 0 {
 		out.Key = fmt.Sprintf("%s adapted %x", l.Key, h.Sum(nil)[:12])
 		out.graph = adapted{l.graph, paths}
 	}
-	return out
+	return &out
 }
 
 // beside adds the side path of a matrix to y = W x, if it has one. Products are as Product's of

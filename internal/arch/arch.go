@@ -243,6 +243,11 @@ func (c *config) model(exists func(name string) bool) (*Model, error) {
 		return nil, err
 	}
 	m.Type, m.Warnings = modelType, c.doubts
+	for _, l := range m.Blocks {
+		if l.G == 0 {
+			l.G, l.K = m.G, m.K
+		}
+	}
 	if m.Ignored == nil {
 		m.Ignored = func(string) bool { return false }
 	}

@@ -16,7 +16,10 @@ type Layer struct {
 	Tensors []Tensor // inputs of the graph, in this order
 	Rope    int      // index into Model.Ropes, or noRope
 	Experts *Experts // of a mixture, nil without
-	graph   interface{ apply(s *Scope, x *Node) *Node }
+	// G and K are the shape of what a block's tokens leave to those after them: keys [T G K] and
+	// as many values. They are the model's, unless the family has said otherwise; 0 of no block.
+	G, K  int
+	graph interface{ apply(s *Scope, x *Node) *Node }
 }
 
 // noRope is the Rope of a layer that rotates nothing.

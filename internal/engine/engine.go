@@ -144,7 +144,11 @@ func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, err
 		e.tokenName = func(int32) string { return "" }
 	}
 	e.invariant = e.dtype == dtypes.Float32 && arch.BackendName(e.backend) == "xla:cpu"
-	e.tree = newTree(o.Prompts, len(m.Blocks), m.G*m.K)
+	var widths []int
+	for _, l := range m.Blocks {
+		widths = append(widths, l.G*l.K)
+	}
+	e.tree = newTree(o.Prompts, widths...)
 	e.table, _ = w.Get(m.Embed.Table.Name)
 	err := e.embeddings(base)
 	if err == nil {
@@ -187,8 +191,9 @@ func (e *Engine) embeddings(base *store) error {
 // workBytes is about what a step needs beside the weights.
 func (e *Engine) workBytes() int64 {
 	m := e.model
-	widest, largest, chosen := m.D, int64(0), 0
+	widest, largest, chosen, heads := m.D, int64(0), 0, 0
 	for _, p := range m.Blocks {
+		heads = max(heads, m.N*p.K)
 		for _, t := range p.Tensors {
 			matrix := t.Shape[max(len(t.Shape)-2, 0):] // of one expert
 			for _, n := range matrix {
@@ -204,8 +209,8 @@ func (e *Engine) workBytes() int64 {
 	if e.dtype == dtypes.BFloat16 && arch.Widens(e.backend) {
 		converted = 4 * max(largest, int64(m.D)*int64(min(m.V, e.sliceRows)))
 	}
-	stream := 2 * e.stepTokens * m.D * 4                         // residual stream, and what the head wants of it
-	block := (e.batchTokens*(4*widest+4*m.N*m.K) + 2*chosen) * 4 // one block's values
+	stream := 2 * e.stepTokens * m.D * 4                       // residual stream, and what the head wants of it
+	block := (e.batchTokens*(4*widest+4*heads) + 2*chosen) * 4 // one block's values
 	logits := 3 * headStates * min(m.V, e.sliceRows) * 4
 	if m.Head.Layer == nil {
 		logits = 2 * headStates * m.D * 4

@@ -219,20 +219,21 @@ func (e *Engine) block(ctx context.Context, shard *shard, all []*inputs, p *step
 
 // saved returns the keys and values of a block that stand before a step, [Q G K] each.
 func (e *Engine) saved(p *step, shard *shard, size int) []*tensors.Tensor {
-	width := e.model.G * e.model.K
+	l := shard.layer
+	width := l.G * l.K
 	k, v := make([]float32, 0, size*width), make([]float32, 0, size*width)
 	for _, n := range p.saved {
 		k, v = append(k, n.saved.k[shard.block]...), append(v, n.saved.v[shard.block]...)
 	}
 	return []*tensors.Tensor{
-		tensors.FromFlatDataAndDimensions(k[:size*width], size, e.model.G, e.model.K),
-		tensors.FromFlatDataAndDimensions(v[:size*width], size, e.model.G, e.model.K),
+		tensors.FromFlatDataAndDimensions(k[:size*width], size, l.G, l.K),
+		tensors.FromFlatDataAndDimensions(v[:size*width], size, l.G, l.K),
 	}
 }
 
 // save copies from the device what is to be kept of a batch's keys and values [T G K].
 func (e *Engine) save(p *step, shard *shard, in *inputs, own []*tensors.Tensor) error {
-	width := e.model.G * e.model.K
+	width := shard.layer.G * shard.layer.K
 	for n, tensor := range own {
 		err := tensors.ConstFlatData(tensor, func(flat []float32) {
 			for i := range in.n {

@@ -16,7 +16,7 @@ type tree struct {
 	limit int64 // of bytes; 0 holds nothing
 	used  int64
 
-	blocks, width int // numbers of a token's keys in each block
+	widths []int // of each block, the numbers of a token's keys
 
 	recent *list.List // of *node: those that hold something, the last used first
 	plans  int        // so far
@@ -44,18 +44,23 @@ type keysValues struct {
 }
 
 // newTree makes a tree whose nodes hold at most limit bytes.
-func newTree(limit int64, blocks, width int) *tree {
-	return &tree{root: &node{}, limit: limit, blocks: blocks, width: width, recent: list.New()}
+func newTree(limit int64, widths ...int) *tree {
+	return &tree{root: &node{}, limit: limit, widths: widths, recent: list.New()}
 }
 
 // tokenBytes is what the keys and values of a token take.
-func (t *tree) tokenBytes() int64 { return 8 * int64(t.blocks) * int64(t.width) }
+func (t *tree) tokenBytes() (n int64) {
+	for _, width := range t.widths {
+		n += 8 * int64(width)
+	}
+	return n
+}
 
 // keysValues makes room for those of so many tokens.
 func (t *tree) keysValues(tokens int, invariant bool) *keysValues {
 	s := &keysValues{invariant: invariant}
-	for range t.blocks {
-		s.k, s.v = append(s.k, make([]float32, tokens*t.width)), append(s.v, make([]float32, tokens*t.width))
+	for _, width := range t.widths {
+		s.k, s.v = append(s.k, make([]float32, tokens*width)), append(s.v, make([]float32, tokens*width))
 	}
 	return s
 }
@@ -98,10 +103,11 @@ func (t *tree) split(n *node, tokens int) *node {
 	upper := &node{parent: n.parent, ids: n.ids[:tokens:tokens], end: n.start() + tokens, plan: n.plan}
 	n.parent.adopt(upper)
 	if n.saved != nil {
-		all, at := n.saved, tokens*t.width
+		all := n.saved
 		upper.saved = t.keysValues(tokens, all.invariant)
 		n.saved = t.keysValues(len(n.ids)-tokens, all.invariant)
-		for block := range t.blocks {
+		for block, width := range t.widths {
+			at := tokens * width
 			copy(upper.saved.k[block], all.k[block])
 			copy(upper.saved.v[block], all.v[block])
 			copy(n.saved.k[block], all.k[block][at:])
