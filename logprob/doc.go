@@ -18,15 +18,9 @@
 // position before y_i. The log-sum-exp runs over all rows of the output matrix, including
 // rows that are no token of the tokenizer, as in transformers.
 //
-// Families of models: llama (2, 3, 3.1, 3.2, 3.3, SmolLM2), gemma, gemma2, gemma3,
-// gemma3_text, qwen2 (2, 2.5), qwen3, mistral, ministral, ministral3, mistral3,
-// phi (1, 1.5, 2), phi3 (3, 3.5, 4, 4-mini), gpt2, gpt_neo, gpt_neox (Pythia), olmo, olmo2,
-// olmo3, smollm3, granite (3), seed_oss, arcee (AFM), apertus, opt (but 350m), starcoder2,
-// stablelm, nemotron, glm4, exaone4, hunyuan_v1_dense, ernie4_5, helium,
-// cohere, cohere2 and gptj, and mixtures of experts: olmoe,
-// qwen3_moe, qwen2_moe, mixtral and granitemoe. A config.json with a setting that is not
-// computed is an UnsupportedError; a tensor that is missing, unused or of the wrong shape is an
-// error too.
+// The families of models and the kinds of files that are read stand in README, in tables made of
+// arch.Families and checkpoint.Kinds. A config.json with a setting that is not computed is an
+// UnsupportedError; a tensor that is missing, unused or of the wrong shape is an error too.
 //
 // # Numbers
 //

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 
+	"github.com/implicitreward/implicitreward/internal/arch"
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
 	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/strictjson"
@@ -78,21 +79,6 @@ func (f *folder) readConfig(dir string) error {
 	return err
 }
 
-// classifiers are the classes of transformers for sequence classification, by model_type.
-var classifiers = map[string]string{
-	"arcee": "ArceeForSequenceClassification", "gemma": "GemmaForSequenceClassification", "gemma2": "Gemma2ForSequenceClassification",
-	"gemma3": "Gemma3ForSequenceClassification", "gemma3_text": "Gemma3TextForSequenceClassification", "gpt2": "GPT2ForSequenceClassification",
-	"gpt_neox": "GPTNeoXForSequenceClassification", "llama": "LlamaForSequenceClassification", "mistral": "MistralForSequenceClassification",
-	"ministral": "MinistralForSequenceClassification", "ministral3": "Ministral3ForSequenceClassification",
-	"olmo": "OlmoForSequenceClassification", "olmo2": "Olmo2ForSequenceClassification", "olmo3": "Olmo3ForSequenceClassification",
-	"mixtral": "MixtralForSequenceClassification", "qwen2_moe": "Qwen2MoeForSequenceClassification", "qwen3_moe": "Qwen3MoeForSequenceClassification",
-	"phi3": "Phi3ForSequenceClassification", "qwen2": "Qwen2ForSequenceClassification", "qwen3": "Qwen3ForSequenceClassification",
-	"gptj": "GPTJForSequenceClassification", "exaone4": "Exaone4ForSequenceClassification", "glm4": "Glm4ForSequenceClassification", "helium": "HeliumForSequenceClassification",
-	"hunyuan_v1_dense": "HunYuanDenseV1ForSequenceClassification", "seed_oss": "SeedOssForSequenceClassification", "smollm3": "SmolLM3ForSequenceClassification",
-	"gpt_neo": "GPTNeoForSequenceClassification", "nemotron": "NemotronForSequenceClassification", "opt": "OPTForSequenceClassification",
-	"phi": "PhiForSequenceClassification", "stablelm": "StableLmForSequenceClassification", "starcoder2": "Starcoder2ForSequenceClassification",
-}
-
 // classify makes config.json that of a classifier of a family, with a row for each label.
 func (f *folder) classify(keys map[string]json.RawMessage, kind string, labels int) error {
 	var names map[string]string
@@ -105,10 +91,11 @@ func (f *folder) classify(keys map[string]json.RawMessage, kind string, labels i
 			return err
 		}
 	}
-	if classifiers[kind] == "" {
+	family, _ := arch.FamilyOf(kind)
+	if family.Classifier == "" {
 		return fmt.Errorf("model_type %s, of which transformers has no ForSequenceClassification", kind)
 	}
-	if err := f.set("architectures", []string{classifiers[kind]}); err != nil {
+	if err := f.set("architectures", []string{family.Classifier + "ForSequenceClassification"}); err != nil {
 		return err
 	}
 	if raw := keys["pad_token_id"]; !strictjson.Null(raw) {

@@ -136,7 +136,7 @@ func TestWrong(t *testing.T) {
 		{"unknown family", func(t *testing.T, dir string) []string {
 			edit(t, dir, "config.json", `{"model_type": "mamba"}`)
 			return nil
-		}, "score: logprob: DIR: arch: config.json: model_type \"mamba\", wanted one of apertus, arcee, cohere, cohere2, ernie4_5, exaone4, gemma, gemma2, gemma3, gemma3_text, glm4, gpt2, gpt_neo, gpt_neox, gptj, granite, granitemoe, helium, hunyuan_v1_dense, llama, ministral, ministral3, mistral, mistral3, mixtral, nemotron, olmo, olmo2, olmo3, olmoe, opt, phi, phi3, qwen2, qwen2_moe, qwen3, qwen3_moe, seed_oss, smollm3, stablelm, starcoder2\n", 1},
+		}, "score: logprob: DIR: arch: config.json: model_type \"mamba\", wanted one of ", 1},
 		{"missing tensor", func(t *testing.T, dir string) []string {
 			edit(t, dir, "config.json", `{"num_hidden_layers": 3}`)
 			return nil

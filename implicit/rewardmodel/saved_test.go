@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 
+	"github.com/implicitreward/implicitreward/internal/arch"
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
 	"github.com/implicitreward/implicitreward/logprob"
 	"github.com/implicitreward/implicitreward/tokenize"
@@ -45,7 +46,7 @@ var savedBases = []string{
 	"olmo2-mha", "olmo3-pattern", "phi3-plain", "qwen2-untied", "qwen3-headdim", "seed_oss-bias", "smollm3-nope",
 	"apertus-xielu", "gpt_neo-local", "nemotron-relu2", "opt-relu", "opt-galactica", "phi-partial", "phi-gqa-tied", "stablelm-parallel",
 	"starcoder2-window", "exaone4-hybrid", "glm4-partial", "helium-plain", "hunyuan_v1_dense-bias", "ernie4_5-bias",
-	"mixtral-null", "qwen2_moe-shared", "qwen3_moe-only", "olmoe-clip",
+	"granitemoe-factors", "mixtral-null", "qwen2_moe-shared", "qwen3_moe-only", "olmoe-clip",
 	"cohere-norm", "cohere2-hybrid", "gptj-partial",
 }
 
@@ -56,6 +57,11 @@ func TestSaved(t *testing.T) {
 	backend, dir := pureGo(t), t.TempDir()
 	var cases []savedCase
 	ours := map[string][]float64{}
+	for _, f := range arch.Families() {
+		if !slices.ContainsFunc(savedBases, func(name string) bool { return strings.HasPrefix(name, f.Type+"-") }) {
+			t.Errorf("no checkpoint of %s: add one of logprob/testdata/families to savedBases, and make testdata/saved.json anew with -update", f.Type)
+		}
+	}
 	for _, name := range savedBases {
 		for _, c := range writeSaved(t, name, dir) {
 			cases = append(cases, c)
@@ -153,8 +159,9 @@ func writeSaved(t *testing.T, name, dir string) []savedCase {
 	for _, classifier := range []bool{true, false} {
 		prefix := "causal-"
 		if classifier {
-			if slices.Contains([]string{"granite-factors", "apertus-xielu", "ernie4_5-bias", "olmoe-clip", "cohere-norm", "cohere2-hybrid"}, name) || strings.HasPrefix(name, "mistral3-") {
-				continue // transformers has no classifier of it
+			kind, _, _ := strings.Cut(name, "-")
+			if f, _ := arch.FamilyOf(kind); f.Classifier == "" {
+				continue // transformers has none
 			}
 			prefix = ""
 		}

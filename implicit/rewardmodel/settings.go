@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
 // settings is a config.json. Its readers return zero values for what is absent or null.
@@ -52,13 +54,7 @@ func (s settings) text() (settings, error) {
 	return part, err
 }
 
-// padOf are the pad_token_id of the families whose config classes have one for a config.json
-// that leaves it out (transformers 4.43 to 5.23, configuration_*.py).
-var padOf = map[string]int32{"gemma": 0, "gemma2": 0, "gemma3": 0, "gemma3_text": 0, "olmo": 1, "olmo2": 1, "olmo3": 1, "olmoe": 1, "ministral3": 11, "phi3": 32000,
-	"seed_oss": 1, "smollm3": 128004, "apertus": 3, "opt": 1,
-	"cohere": 0, "cohere2": 0, "ernie4_5": 0, "glm4": 151329, "helium": 3, "hunyuan_v1_dense": 0}
-
-// pad returns pad_token_id, -1 where there is none.
+// pad returns pad_token_id, by default that of the family, -1 where there is none.
 func (s settings) pad() (int32, error) {
 	part, err := s.text()
 	if err != nil {
@@ -66,12 +62,12 @@ func (s settings) pad() (int32, error) {
 	}
 	pad := int32(-1)
 	if _, stated := part["pad_token_id"]; !stated {
-		var family string
-		if err := s.read("model_type", &family, "a string"); err != nil {
+		var kind string
+		if err := s.read("model_type", &kind, "a string"); err != nil {
 			return 0, err
 		}
-		if id, ok := padOf[family]; ok {
-			return id, nil
+		if family, _ := arch.FamilyOf(kind); family.Pad != nil {
+			return *family.Pad, nil
 		}
 	}
 	if err := part.read("pad_token_id", &pad, "a token id"); err != nil {

@@ -29,7 +29,8 @@
 //
 // # Where new things go
 //
-//   - A dense family: a file of its own and a line in families.
+//   - A dense family: a file of its own and a line in families (families.go), from which README's
+//     table is made.
 //   - Experts: moe.go, in the place of gatedMLP. The matrices of all experts are one Tensor, which
 //     stacks those of the checkpoint where it has them one by one.
 //   - A reward head: in implicit/rewardmodel, on the host. Here is the trunk that it reads:
@@ -47,7 +48,6 @@ package arch
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -159,57 +159,6 @@ func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("arch: %s: config.json: not supported: %s%s", e.ModelType, strings.Join(e.Keys, ", "), way)
 }
 
-// family builds a Model from a config; exists tells which tensors the checkpoint holds, for
-// families that were published under several names.
-type family func(c *config, exists func(name string) bool) *Model
-
-var families = map[string]family{
-	"apertus":          apertus,
-	"arcee":            arcee,
-	"cohere":           cohere,
-	"cohere2":          cohere2,
-	"ernie4_5":         ernie45,
-	"exaone4":          exaone4,
-	"gemma":            gemma,
-	"gemma2":           gemma2,
-	"gemma3":           gemma3,
-	"gemma3_text":      gemma3Text,
-	"glm4":             glm4,
-	"gpt2":             gpt2,
-	"gpt_neo":          gptNeo,
-	"gpt_neox":         gptNeoX,
-	"gptj":             gptJ,
-	"granite":          granite,
-	"granitemoe":       graniteMoE,
-	"helium":           helium,
-	"hunyuan_v1_dense": hunyuanDense,
-	"llama":            llama,
-	"ministral":        ministral,
-	"ministral3":       ministral3,
-	"mistral":          mistral,
-	"mistral3":         mistral3,
-	"mixtral":          mixtral,
-	"nemotron":         nemotron,
-	"olmo":             olmo,
-	"olmo2":            olmo2,
-	"olmo3":            olmo3,
-	"olmoe":            olmoe,
-	"opt":              opt,
-	"phi":              phi,
-	"phi3":             phi3,
-	"qwen2":            qwen2,
-	"qwen2_moe":        qwen2MoE,
-	"qwen3":            qwen3,
-	"qwen3_moe":        qwen3MoE,
-	"seed_oss":         seedOSS,
-	"smollm3":          smollm3,
-	"stablelm":         stableLM,
-	"starcoder2":       starcoder2,
-}
-
-// types are the model types that New accepts, sorted.
-func types() []string { return slices.Sorted(maps.Keys(families)) }
-
 // Trunk returns the model that New does, without its vocabulary head: what a reward model or a
 // classifier computes its final states with. Any architectures are accepted, and keys that
 // such heads are known to have are left to whoever computes the head.
@@ -233,12 +182,12 @@ func New(keys map[string]json.RawMessage, exists func(name string) bool) (*Model
 
 func (c *config) model(exists func(name string) bool) (*Model, error) {
 	modelType := c.string("model_type", "")
-	build, ok := families[modelType]
+	f, ok := FamilyOf(modelType)
 	if !ok {
 		return nil, &UnsupportedError{ModelType: modelType}
 	}
 	c.modelType = modelType
-	m := build(c, exists)
+	m := f.build(c, exists)
 	if err := c.finish(); err != nil {
 		return nil, err
 	}

@@ -38,21 +38,21 @@ func (c *config) tie(tied bool) {
 }
 
 // inner is the model of a text part, of the family that builds it.
-func (c *config) inner(build family, exists func(string) bool) *Model {
-	m := build(c, exists)
+func (c *config) inner(of build, exists func(string) bool) *Model {
+	m := of(c, exists)
 	c.modelType = c.parent.modelType // of whose config.json errors tell
 	c.leftovers()
 	m.Multimodal = true
 	m.Names.Trunk = []string{"model.language_model.", "language_model.model.", "model."}
 	m.Names.Head = append(m.Names.Head, "lm_head", "language_model.lm_head")
-	of := m.Ignored
+	ignored := m.Ignored
 	m.Ignored = func(name string) bool {
 		for _, part := range towers {
 			if strings.HasPrefix(name, part) || strings.HasPrefix(name, "model."+part) {
 				return true
 			}
 		}
-		return of != nil && of(name)
+		return ignored != nil && ignored(name)
 	}
 	return m
 }

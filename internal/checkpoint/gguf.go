@@ -240,7 +240,7 @@ func (g *gguf) tensor(r *ggufReader) (t Tensor, offset uint64, err error) {
 	}
 	b, ok := blocks[number]
 	if !ok {
-		return t, 0, fmt.Errorf("of type %s, wanted F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q4_K, Q5_K or Q6_K", cmp.Or(undecoded[number], fmt.Sprint(number)))
+		return t, 0, fmt.Errorf("of type %s, wanted one of %s", cmp.Or(undecoded[number], fmt.Sprint(number)), strings.Join(blockKinds(), ", "))
 	}
 	t.kind, t.DType = b.kind, b.dtype
 	width := t.Shape[len(t.Shape)-1]

@@ -121,16 +121,12 @@ func (w *Weights) unpack(dir string, config map[string]json.RawMessage) error {
 		return nil // refused by the reader of the config
 	}
 	q.method, _ = q.text("quant_method")
-	methods := map[string]func(*Weights, *settings) error{
-		"fp8":                (*Weights).fp8,
-		"compressed-tensors": (*Weights).compressedTensors,
-	}
-	unpack, ok := methods[q.method]
+	m, ok := methods[q.method]
 	if !ok {
 		return nil
 	}
 	q.dtype = dtypeOf(config)
-	if err := unpack(w, q); err != nil {
+	if err := m.unpack(w, q); err != nil {
 		return err
 	}
 	delete(config, QuantisationKey)

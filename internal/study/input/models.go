@@ -15,6 +15,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/implicitreward/implicitreward/internal/arch"
 	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/study/cube"
 	"github.com/implicitreward/implicitreward/internal/table"
@@ -162,18 +163,10 @@ func findModel(user []cube.Model, name string) (cube.Model, bool) {
 	return m, m.Family != ""
 }
 
-// families are what the architectures of checkpoints, model_type in config.json, stand for.
-// A model of an architecture that others have taken over (SmolLM2 is "llama") needs another
-// family, which the file of models gives it.
-var families = map[string]string{"llama": "Llama", "gemma": "Gemma", "gemma2": "Gemma", "gemma3": "Gemma", "gemma3_text": "Gemma",
-	"qwen2": "Qwen", "qwen3": "Qwen", "mistral": "Mistral", "ministral": "Mistral", "ministral3": "Mistral", "mistral3": "Mistral", "phi3": "Phi", "gpt2": "GPT-2", "gpt_neox": "Pythia",
-	"olmo": "OLMo", "olmo2": "OLMo", "olmo3": "OLMo", "olmoe": "OLMo", "qwen2_moe": "Qwen", "qwen3_moe": "Qwen", "mixtral": "Mistral", "granitemoe": "Granite", "smollm3": "SmolLM", "granite": "Granite", "seed_oss": "Seed", "arcee": "AFM",
-	"glm4": "GLM", "exaone4": "EXAONE", "hunyuan_v1_dense": "HunYuan", "ernie4_5": "ERNIE", "helium": "Helium", "cohere": "Command", "cohere2": "Command", "gptj": "GPT-J",
-	"phi": "Phi", "apertus": "Apertus", "opt": "OPT", "starcoder2": "StarCoder", "stablelm": "StableLM", "nemotron": "Nemotron", "gpt_neo": "GPT-Neo"}
-
 // identify finds the model of a file by its name, or by the metadata that lie beside the
 // numbers: by the model's name among those known, else as it says itself, with the family of
-// its architecture. id is the short name of a model that is not known; "": the model's own.
+// its architecture, which for a model of one that others have taken over (SmolLM2 is "llama") the
+// file of models says otherwise. id is the short name of a model that is not known; "": the model's own.
 func identify(user []cube.Model, file, id string, meta logprob.Meta) cube.Model {
 	m, known := findModel(user, file)
 	if known || meta.Model == "" {
@@ -183,8 +176,8 @@ func identify(user []cube.Model, file, id string, meta logprob.Meta) cube.Model 
 		return m
 	}
 	m = cube.Model{Name: meta.Model, ID: cmp.Or(id, meta.Model), Display: cmp.Or(id, meta.Model)}
-	if m.Family = families[meta.ModelType]; m.Family != "" {
-		m.Architecture = meta.ModelType
+	if family, ok := arch.FamilyOf(meta.ModelType); ok {
+		m.Family, m.Architecture = family.Name, meta.ModelType
 	}
 	return m
 }
