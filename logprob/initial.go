@@ -20,8 +20,8 @@ import (
 // NewCheckpoint writes a checkpoint with random weights, float32, of the model that config.json
 // in the folder from describes, with that folder's tokenizer; weights there are not read. They
 // are what transformers' from_config draws from: embeddings and matrices N(0, initializer_range),
-// gpt2's two c_proj N(0, initializer_range / sqrt(2 blocks)), biases 0, norms 1 (0 in gemma's
-// families, which add 1), xIELU's four numbers those of its class, and the embedding of
+// gpt2's two c_proj N(0, initializer_range / sqrt(2 blocks)), biases 0, but of gpt_oss's routers,
+// which are drawn as its sinks are, norms 1 (0 in gemma's families, which add 1), xIELU's four numbers those of its class, and the embedding of
 // pad_token_id 0, but in gpt2, gpt_neo, gpt_neox and gptj.
 //
 // A tensor's numbers depend on seed, its name and its shape alone. The folder out must be new,
@@ -100,7 +100,9 @@ func (i *initial) values(t arch.Tensor) []float32 {
 			clear(values[i.pad*i.m.D : (i.pad+1)*i.m.D])
 		}
 		return values
-	case strings.HasSuffix(t.Name, ".bias"), strings.HasPrefix(i.m.Type, "gemma"):
+	case strings.HasSuffix(t.Name, ".sinks"), strings.HasSuffix(t.Name, ".router.bias"):
+		return normal(draw(i.seed, t.Name), n, i.std)
+	case strings.HasSuffix(t.Name, "bias"), strings.HasPrefix(i.m.Type, "gemma"):
 		return make([]float32, n)
 	}
 	value := float32(1)

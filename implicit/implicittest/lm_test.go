@@ -64,7 +64,7 @@ func TestModels(t *testing.T) {
 			})
 		}
 	}
-	for _, family := range []string{"gemma2-base", "gemma3-hub", "gpt2-plain", "gpt_neox-parallel", "llama-gqa-tied", "mistral-window", "olmo2-mha", "phi3-plain", "qwen2-untied", "qwen3-headdim", "olmo3-yarn", "smollm3-nope", "granite-factors", "olmoe-clip", "qwen2_moe-shared",
+	for _, family := range []string{"gemma2-base", "gemma3-hub", "gpt2-plain", "gpt_neox-parallel", "llama-gqa-tied", "mistral-window", "olmo2-mha", "phi3-plain", "qwen2-untied", "qwen3-headdim", "olmo3-yarn", "smollm3-nope", "granite-factors", "olmoe-clip", "gpt_oss-sinks", "qwen2_moe-shared",
 		"glm4-partial", "phi-gqa-tied", "apertus-xielu", "opt-relu", "starcoder2-window", "stablelm-parallel"} {
 		t.Run(family, func(t *testing.T) {
 			m := load(t, filepath.Join("..", "..", "logprob", "testdata", "families", family))

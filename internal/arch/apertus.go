@@ -1,10 +1,6 @@
 package arch
 
-import (
-	"encoding/json"
-
-	. "github.com/gomlx/gomlx/core/graph"
-)
+import . "github.com/gomlx/gomlx/core/graph"
 
 // apertus is Apertus (modeling_apertus.py): llama with norms on each head of q and k, and an
 // MLP without a gate whose activation, xIELU, has two numbers that are trained in each layer.
@@ -37,25 +33,16 @@ func apertus(c *config, exists func(string) bool) *Model {
 	return d.Model
 }
 
-// apertusRope reads the rope. Where the config says nothing of it, ApertusConfig has one of its
-// own; where it says null, transformers 5 takes that one and 4 none, and where it says a theta
-// alone, transformers 5 does not read it.
+// apertusRope reads the rope, by default ApertusConfig's own. Where the config says a theta alone,
+// transformers 5 does not read it.
 func apertusRope(c *config, d *decoder) {
 	const theta, own = 12e6, `{"rope_type": "llama3", "rope_theta": 12e6, "factor": 8.0, "original_max_position_embeddings": 8192,
 		"low_freq_factor": 1.0, "high_freq_factor": 4.0}`
 	rc := readRopeConfig(c, theta, "", 1)
 	if rc.scaling == nil {
-		for _, key := range []string{"rope_scaling", "rope_parameters"} {
-			if _, ok := c.keys[key]; ok {
-				c.refuse(key)
-			}
-		}
 		only(c, "rope_theta", theta)
-		rc.scaling = &config{modelType: c.modelType, read: map[string]bool{}, prefix: "rope_parameters.", parent: c}
-		if err := json.Unmarshal([]byte(own), &rc.scaling.keys); err != nil {
-			panic(err)
-		}
 	}
+	rc.ownRope(c, own)
 	d.setRope(c, rc)
 }
 

@@ -107,7 +107,7 @@ type Tensor struct {
 	// several. nil for a tensor that the checkpoint holds as it is.
 	Stack []string
 	// Linear marks the matrix of a linear layer: its output axis comes first (after E), as
-	// torch.nn.Linear stores it; InOut, where its input axis does (GPT-2's Conv1D).
+	// torch.nn.Linear stores it; InOut, where its input axis does (GPT-2's Conv1D, GPT-OSS's experts).
 	Linear, InOut bool
 	// Float32 marks the matrix of a linear layer that is float32 in every mode: a router's.
 	Float32 bool

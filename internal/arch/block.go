@@ -78,8 +78,9 @@ type Scope struct {
 	// zero means, or Float64, in which products are computed then too.
 	DType dtypes.DType
 	// Attend computes softmax(mask(cap(scale*q.k)))v; q [T N K], k and v [T G K],
-	// all of type DType; the result is [T N*K].
-	Attend func(q, k, v *Node, a Attention) *Node
+	// all of type DType; the result is [T N*K]. sinks [N], nil for none, are the scores of a
+	// key of each head that every query sees and whose value is 0.
+	Attend func(q, k, v, sinks *Node, a Attention) *Node
 	// Wide computes products in DType whatever type the weights have, and rounds nothing to
 	// theirs: the adjoints of products in bfloat16 would be rounded too.
 	Wide bool

@@ -305,8 +305,8 @@ func (l *Layer) dense(dtype dtypes.DType, in []*Node) *Node {
 }
 
 // attendDense is Scope.Attend for one whole text: a position attends to itself and to those
-// before it, as far as the window goes. q is [T N K], k and v are [T G K].
-func attendDense(q, k, v *Node, a Attention) *Node {
+// before it, as far as the window goes. q is [T N K], k and v are [T G K], sinks [N] or nil.
+func attendDense(q, k, v, sinks *Node, a Attention) *Node {
 	g, dims := q.Graph(), q.Shape().Dimensions
 	t, n, width := dims[0], dims[1], dims[2]
 	groups := k.Shape().Dimensions[1]
@@ -318,7 +318,15 @@ func attendDense(q, k, v *Node, a Attention) *Node {
 		sees = LogicalAnd(sees, LessThan(Sub(query, key), Scalar(g, dtypes.Int32, min(a.Window, math.MaxInt32))))
 	}
 	sees = BroadcastToDims(InsertAxes(sees, 0, 0), groups, n/groups, t, t)
-	weights := Softmax(Where(sees, scores, Infinity(g, q.DType(), -1)), -1)
+	scores = Where(sees, scores, Infinity(g, q.DType(), -1))
+	if sinks != nil { // one more key, whose value is 0
+		sinks = BroadcastToDims(Reshape(sinks, groups, n/groups, 1, 1), groups, n/groups, t, 1)
+		scores = Concatenate([]*Node{scores, sinks}, -1)
+	}
+	weights := Softmax(scores, -1)
+	if sinks != nil {
+		weights = SliceAxis(weights, -1, AxisRange(0, t))
+	}
 	return Reshape(Einsum("gmts,sgk->tgmk", weights, v), t, n*width)
 }
 

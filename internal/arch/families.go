@@ -42,6 +42,7 @@ var families = []Family{
 	{Type: "gpt2", Name: "GPT-2", Models: "GPT-2", Classifier: "GPT2", build: gpt2},
 	{Type: "gpt_neo", Name: "GPT-Neo", Models: "GPT-Neo, TinyStories", Classifier: "GPTNeo", build: gptNeo},
 	{Type: "gpt_neox", Name: "Pythia", Models: "Pythia", Classifier: "GPTNeoX", build: gptNeoX},
+	{Type: "gpt_oss", Name: "GPT-OSS", Models: "GPT-OSS", Classifier: "GptOss", Mixture: true, build: gptOSS},
 	{Type: "gptj", Name: "GPT-J", Models: "GPT-J", Classifier: "GPTJ", build: gptJ},
 	{Type: "granite", Name: "Granite", Models: "Granite 3", build: granite},
 	{Type: "granitemoe", Name: "Granite", Models: "Granite 3 MoE", Mixture: true, build: graniteMoE},

@@ -79,6 +79,6 @@ type gpt2Block struct {
 func (l gpt2Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	h := l.qkv.apply(s, l.attentionNorm.apply(s, x)) // [T 3D]
 	q, k, v := heads(third(h, 0), l.n), heads(third(h, 1), l.n), heads(third(h, 2), l.n)
-	x = Add(x, l.o.apply(s, s.Attend(q, k, v, l.Attention)))
+	x = Add(x, l.o.apply(s, s.Attend(q, k, v, nil, l.Attention)))
 	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
 }

@@ -77,7 +77,7 @@ type neoxBlock struct {
 func (l neoxBlock) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	h := heads(l.qkv.apply(s, l.attentionNorm.apply(s, x)), l.n) // [T N 3K]
 	q, k, v := s.rotate(third(h, 0)), s.rotate(third(h, 1)), third(h, 2)
-	attended := l.o.apply(s, s.Attend(q, k, v, l.Attention))
+	attended := l.o.apply(s, s.Attend(q, k, v, nil, l.Attention))
 	if l.parallel {
 		return Add(x, Add(attended, l.mlp.apply(s, l.mlpNorm.apply(s, x))))
 	}

@@ -174,6 +174,7 @@ type selfAttention struct {
 	afterwards   bool    // the norms, of each head, come after rotation (HunYuan)
 	neighbours   bool    // rotation is rotateNeighbours (GLM, ERNIE, Helium, Cohere, GPT-J)
 	n, g         int     // heads, key/value heads
+	sinks        param   // [N]: see Scope.Attend (GPT-OSS); 0 for none
 	qEach, kEach headNorms
 	Attention
 }
@@ -204,7 +205,11 @@ func (a selfAttention) apply(s *Scope, x *Node) *Node {
 	if a.afterwards {
 		q, k = a.qNorm.apply(s, q), a.kNorm.apply(s, k)
 	}
-	return a.o.apply(s, s.Attend(q, k, v, a.Attention))
+	var sinks *Node
+	if a.sinks != 0 {
+		sinks = s.float(s.Weights[a.sinks-1])
+	}
+	return a.o.apply(s, s.Attend(q, k, v, sinks, a.Attention))
 }
 
 // headNorms is LayerNorm over each of n heads, with a weight of its own and no bias. Its zero

@@ -18,15 +18,47 @@ import (
 // chosen and the first that is not are nearly equal, rounding decides. Therefore the router is
 // float32 in every mode, and the gap between the two goes to Scope.Routed.
 //
-// The activation is silu, as in all that are published: it has no constants, which gomlx v0.28.8
-// would keep from one closure to the next, where XLA refuses them.
+// The activation is silu, as in all that are published, but where clamped says another.
 type experts struct {
-	router linear
-	gateUp param // [E 2F D], of each expert gate over up
-	down   param // [E D F]
+	router               linear
+	gateUp               param // [E 2F D], of each expert gate over up
+	down                 param // [E D F]
+	gateUpBias, downBias param // [E 2F] and [E D]; 0 for none
 	Experts
-	shares bool
-	shared sharedExpert // zero for none
+	shares  bool
+	clamped clampedGate  // zero for silu(gate) * up
+	shared  sharedExpert // zero for none
+}
+
+// clampedGate is what makes of gate and up, whose values come in pairs, the input of down (GPT-OSS):
+//
+//	gate sigmoid(alpha gate) (up + 1), with gate at most limit and up within -limit and limit
+type clampedGate struct{ alpha, limit float64 }
+
+// numbers are the constants of each expert's gate [E 4], nil without. gomlx v0.28.8 would keep a
+// constant that is made in a closure for the next one, where XLA refuses it, and XLA takes none
+// from outside but through Gather; so each expert has them as it has its matrices.
+func (m experts) numbers(x *Node) *Node {
+	c := m.clamped
+	if c == (clampedGate{}) {
+		return nil
+	}
+	all := []float64{c.alpha, c.limit, -c.limit, 1}
+	return BroadcastToDims(InsertAxes(ConvertDType(Const(x.Graph(), all), x.DType()), 0), m.E, len(all))
+}
+
+// gate makes [.. F] of gate and up [.. 2F] and an expert's numbers [4].
+func (m experts) gate(h, numbers *Node) *Node {
+	rows, f := h.Shape().Dimensions[0], h.Shape().Dimensions[1]/2
+	if numbers == nil {
+		return Mul(silu(columns(h, 0, f)), columns(h, f, 2*f))
+	}
+	numbers = InsertAxes(numbers, 0)
+	alpha, limit, least, one := columns(numbers, 0, 1), columns(numbers, 1, 2), columns(numbers, 2, 3), columns(numbers, 3, 4)
+	h = Reshape(h, rows, f, 2)
+	part := func(i int) *Node { return Reshape(SliceAxis(h, 2, AxisElem(i)), rows, f) }
+	gate, up := Min(part(0), limit), Max(Min(part(1), limit), least)
+	return Mul(Mul(gate, Sigmoid(Mul(gate, alpha))), Add(up, one))
 }
 
 // sharedExpert is one that all tokens pass beside those that they choose, times
@@ -90,9 +122,10 @@ func columns(x *Node, from, to int) *Node { return SliceAxis(x, 1, AxisRange(fro
 // and with a gradient.
 func (m experts) all(s *Scope, x, p *Node) *Node {
 	var sum *Node
+	numbers := m.numbers(x)
 	for e := range m.E {
-		one := func(w param) *Node { return Squeeze(SliceAxis(s.Weights[w-1], 0, AxisElem(e)), 0) }
-		y := Mul(m.expert(s, x, one(m.gateUp), one(m.down)), columns(p, e, e+1))
+		one := func(of *Node) *Node { return Squeeze(SliceAxis(of, 0, AxisElem(e)), 0) }
+		y := Mul(m.expert(s, x, one, numbers), columns(p, e, e+1))
 		if sum == nil {
 			sum = y
 			continue
@@ -102,20 +135,27 @@ func (m experts) all(s *Scope, x, p *Node) *Node {
 	return sum
 }
 
-// expert is the MLP of one expert's matrices: down(silu(gate x) * up x) [.. D].
-func (m experts) expert(s *Scope, x, gateUp, down *Node) *Node {
-	product := func(x, w *Node, inOut bool) *Node {
+// expert is the MLP of one expert, [.. D] to [.. D]: down(silu(gate x) * up x), or what m.gate has
+// made of gate and up. one gives the expert's part of what all have.
+func (m experts) expert(s *Scope, x *Node, one func(of *Node) *Node, numbers *Node) *Node {
+	layer := func(x *Node, weight, bias param) *Node {
+		w, axis := one(s.Weights[weight-1]), 1
 		if s.DType == dtypes.Float64 || s.Wide {
 			w = s.float(w)
 		}
-		if inOut {
-			return Product(x, w, 0)
+		if s.InOut[weight-1] {
+			axis = 0
 		}
-		return Product(x, w, 1)
+		y := Product(x, w, axis)
+		if bias != 0 {
+			y = Add(y, InsertAxes(s.float(one(s.Weights[bias-1])), 0))
+		}
+		return y
 	}
-	h := product(x, gateUp, s.InOut[m.gateUp-1]) // [.. 2F]
-	f := h.Shape().Dimensions[1] / 2
-	return product(Mul(silu(columns(h, 0, f)), columns(h, f, 2*f)), down, s.InOut[m.down-1])
+	if numbers != nil {
+		numbers = one(numbers)
+	}
+	return layer(m.gate(layer(x, m.gateUp, m.gateUpBias), numbers), m.down, m.downBias)
 }
 
 // Tile is the number of rows that an expert takes at a time where so many tokens choose: the
@@ -147,6 +187,7 @@ func (m experts) sorted(s *Scope, x, order *Node) *Node {
 	g, tokens := x.Graph(), x.Shape().Dimensions[0]
 	t := m.tiles(Reshape(order, tokens*m.K))
 	one := func(x, at *Node) *Node { return Gather(x, InsertAxes(at, 0)) }
+	numbers := m.numbers(x)
 	y := Zeros(g, shapes.Make(x.DType(), append(t.tokens.Shape().Dimensions, x.Shape().Dimensions[1])...)) // [tiles rows D]
 	state := func(g *Graph) (at, done *Node) {
 		return Parameter(g, "tile", shapes.Make(dtypes.Int32)), Parameter(g, "done", y.Shape())
@@ -159,7 +200,7 @@ func (m experts) sorted(s *Scope, x, order *Node) *Node {
 		at, done := state(g)
 		e := one(t.expert, at)
 		rows := Gather(x, InsertAxes(one(t.tokens, at), -1)) // [rows D]
-		rows = m.expert(s, rows, one(s.Weights[m.gateUp-1], e), one(s.Weights[m.down-1], e))
+		rows = m.expert(s, rows, func(of *Node) *Node { return one(of, e) }, numbers)
 		return []*Node{Add(at, Const(g, int32(1))), put(done, rows, at)}
 	})
 	y = While(more, next, Const(g, int32(0)), y)[1]

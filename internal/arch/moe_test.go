@@ -14,7 +14,7 @@ import (
 
 // mixture computes what a mixture gives in float64, as its definition reads, and the gaps of its
 // router.
-func mixture(m experts, d, f int, x, router, gateUp, down []float32) (y, gaps []float64) {
+func mixture(m experts, d, f int, x, router, gateUp, down, gateUpBias, downBias []float32) (y, gaps []float64) {
 	dot := func(a, b []float32) (sum float64) {
 		for i := range a {
 			sum += float64(a[i]) * float64(b[i])
@@ -46,13 +46,21 @@ func mixture(m experts, d, f int, x, router, gateUp, down []float32) (y, gaps []
 		for _, e := range order[:m.K] {
 			h := make([]float32, f)
 			for i := range h {
-				at := (e*2*f + i) * d
-				gate, up := dot(token, gateUp[at:at+d]), dot(token, gateUp[at+f*d:at+f*d+d])
-				h[i] = float32(gate / (1 + math.Exp(-gate)) * up)
+				row := func(n int) float64 {
+					n += e * 2 * f
+					return dot(token, gateUp[n*d:(n+1)*d]) + float64(gateUpBias[n])
+				}
+				if m.clamped == (clampedGate{}) {
+					gate, up := row(i), row(f+i)
+					h[i] = float32(gate / (1 + math.Exp(-gate)) * up)
+					continue
+				}
+				gate, up := min(row(2*i), m.clamped.limit), max(min(row(2*i+1), m.clamped.limit), -m.clamped.limit)
+				h[i] = float32(gate / (1 + math.Exp(-m.clamped.alpha*gate)) * (up + 1))
 			}
 			for i := range out {
-				at := (e*d + i) * f
-				out[i] += math.Exp(logits[e]) / total * dot(h, down[at:at+f])
+				n := e*d + i
+				out[i] += math.Exp(logits[e]) / total * (dot(h, down[n*f:(n+1)*f]) + float64(downBias[n]))
 			}
 		}
 		y = append(y, out...)
@@ -74,7 +82,7 @@ func TestExperts(t *testing.T) {
 	}
 	for _, size := range []Experts{{4, 2}, {7, 3}, {3, 3}, {5, 1}, {64, 8}} {
 		for _, tokens := range []int{1, 3, 33, 70} {
-			for _, kind := range []string{"even", "the same", "ties"} {
+			for _, kind := range []string{"even", "the same", "ties", "clamped"} {
 				for _, shares := range []bool{false, true} {
 					r := rand.New(rand.NewPCG(uint64(size.E), uint64(tokens)))
 					draw := func(n int) []float32 {
@@ -86,6 +94,8 @@ func TestExperts(t *testing.T) {
 					}
 					x, router := draw(tokens*d), draw(size.E*d)
 					gateUp, down := draw(size.E*2*f*d), draw(size.E*d*f)
+					gateUpBias, downBias := make([]float32, size.E*2*f), make([]float32, size.E*d)
+					m := experts{router: linear{weight: 1}, gateUp: 2, down: 3, Experts: size, shares: shares}
 					switch kind {
 					case "the same":
 						for i := range x {
@@ -95,19 +105,22 @@ func TestExperts(t *testing.T) {
 						for i := range router {
 							router[i] = router[i%(2*d)] // two kinds of experts
 						}
+					case "clamped":
+						gateUpBias, downBias = draw(len(gateUpBias)), draw(len(downBias))
+						m.gateUpBias, m.downBias, m.clamped = 4, 5, clampedGate{alpha: 1.7, limit: 1.5}
 					}
-					m := experts{router: linear{weight: 1}, gateUp: 2, down: 3, Experts: size, shares: shares}
-					want, gaps := mixture(m, d, f, x, router, gateUp, down)
+					want, gaps := mixture(m, d, f, x, router, gateUp, down, gateUpBias, downBias)
 					for _, sort := range []bool{true, false} {
 						name := fmt.Sprintf("%+v, %d tokens, %s, shares %v, sorted %v", size, tokens, kind, shares, sort)
 						out, err := MustNewExec(backend, func(in []*Node) []*Node {
-							s := &Scope{Weights: in[1:], InOut: make([]bool, 3), Sort: sort}
+							s := &Scope{Weights: in[1:], InOut: make([]bool, 5), Sort: sort}
 							all := []*Node{nil}
 							s.Routed = func(gap *Node) { all = append(all, gap) }
 							all[0] = m.apply(s, in[0])
 							return all
 						}).Call(tensors.FromFlatDataAndDimensions(x, tokens, d), tensors.FromFlatDataAndDimensions(router, size.E, d),
-							tensors.FromFlatDataAndDimensions(gateUp, size.E, 2*f, d), tensors.FromFlatDataAndDimensions(down, size.E, d, f))
+							tensors.FromFlatDataAndDimensions(gateUp, size.E, 2*f, d), tensors.FromFlatDataAndDimensions(down, size.E, d, f),
+							tensors.FromFlatDataAndDimensions(gateUpBias, size.E, 2*f), tensors.FromFlatDataAndDimensions(downBias, size.E, d))
 						if err != nil {
 							t.Fatal(name, err)
 						}

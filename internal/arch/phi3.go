@@ -49,6 +49,6 @@ func (l phi3Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	q := heads(SliceAxis(h, -1, AxisRange(0, l.n*l.k)), l.n)
 	k := heads(SliceAxis(h, -1, AxisRange(l.n*l.k, (l.n+l.g)*l.k)), l.g)
 	v := heads(SliceAxis(h, -1, AxisRangeToEnd((l.n+l.g)*l.k)), l.g)
-	x = Add(x, l.o.apply(s, s.Attend(s.rotate(q), s.rotate(k), v, l.Attention)))
+	x = Add(x, l.o.apply(s, s.Attend(s.rotate(q), s.rotate(k), v, nil, l.Attention)))
 	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
 }

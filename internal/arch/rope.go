@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 )
@@ -106,6 +107,24 @@ func readRopeConfig(c *config, theta float64, partialKey string, partial float64
 		rc.partial = 1
 	}
 	return rc
+}
+
+// ownRope is the embedding of a config class that has one of its own for configs that say nothing
+// of it, keys as rope_parameters has them. Where a config says null, transformers 5 takes that one
+// and 4 none.
+func (rc *ropeConfig) ownRope(c *config, own string) {
+	if rc.scaling != nil {
+		return
+	}
+	for _, key := range []string{"rope_scaling", "rope_parameters"} {
+		if _, ok := c.keys[key]; ok {
+			c.refuse(key)
+		}
+	}
+	rc.scaling = &config{modelType: c.modelType, read: map[string]bool{}, prefix: "rope_parameters.", parent: c}
+	if err := json.Unmarshal([]byte(own), &rc.scaling.keys); err != nil {
+		panic(err)
+	}
 }
 
 // scalings are the kinds of scaling that most families compute, beside "default".

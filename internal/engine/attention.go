@@ -21,13 +21,13 @@ type keys struct {
 	ownK, ownV              *Node // [T G K], set by attend
 }
 
-// attend computes attention over a batch: q is [T N K], k and v are [T G K]. It
+// attend computes attention over a batch: q is [T N K], k and v are [T G K], sinks [N] or nil. It
 // leaves the keys and values of the next batch's path in nextK and nextV.
 //
 // Chunks are batched in one product; the keys of their paths are gathered for each.
 // Where the scores of all chunks would not stay in the cache, or would need much
 // memory, chunks are taken a few at a time, one after the other.
-func (b *keys) attend(q, k, v *Node, a arch.Attention) *Node {
+func (b *keys) attend(q, k, v, sinks *Node, a arch.Attention) *Node {
 	dims := q.Shape().Dimensions
 	t, heads, width := dims[0], dims[1], dims[2]
 	groups := k.Shape().Dimensions[1]
@@ -42,6 +42,9 @@ func (b *keys) attend(q, k, v *Node, a arch.Attention) *Node {
 	if b.N > 0 {
 		at := InsertAxes(b.next, -1)
 		b.nextK, b.nextV = Gather(allK, at), Gather(allV, at)
+	}
+	if sinks != nil {
+		sinks = Reshape(sinks, 1, groups, m, 1, 1)
 	}
 	q = MulScalar(q, a.Scale)
 	chunk := func(x *Node) *Node { // [T ..] -> [S C ..]
@@ -75,7 +78,7 @@ func (b *keys) attend(q, k, v *Node, a arch.Attention) *Node {
 		} else {
 			sq, sk, sv = SliceAxis(qs, 0, part), SliceAxis(ks, 0, part), SliceAxis(vs, 0, part)
 		}
-		out = append(out, softmaxOf(sq, sk, sv, ss, a.SoftCap, b.Invariant))
+		out = append(out, softmaxOf(sq, sk, sv, ss, sinks, a.SoftCap, b.Invariant))
 	}
 	o := out[0]
 	if len(out) > 1 {
@@ -124,7 +127,7 @@ func (b *keys) mask(depth, base, seen, exit *Node, window int) *Node {
 }
 
 // softmaxOf is softmax(mask(cap(q.k)))v: q [S G M C K], k and v [S G J K], sees [S C J],
-// result [S C G M K]; every query sees a key.
+// sinks [1 G M 1 1] or nil, result [S C G M K]; every query sees a key.
 //
 // A token's keys lie elsewhere in other company, and a sum in float32 depends on where. The
 // weights are therefore added up in float64, which costs nothing that could be measured, and
@@ -133,7 +136,7 @@ func (b *keys) mask(depth, base, seen, exit *Node, window int) *Node {
 // which are too many to measure, choose its kernels: on a processor with AMX those of width
 // 256 differ, on one with AVX2 alone those of width 8.) A sum in float64 that is rounded to
 // float32 depends on the order of its terms for one value in some 1e8.
-func softmaxOf(q, k, v, sees *Node, cap float64, invariant bool) *Node {
+func softmaxOf(q, k, v, sees, sinks *Node, cap float64, invariant bool) *Node {
 	dims := q.Shape().Dimensions
 	s, groups, m, c, width := dims[0], dims[1], dims[2], dims[3], dims[4]
 	j := sees.Shape().Dimensions[2]
@@ -149,8 +152,16 @@ func softmaxOf(q, k, v, sees *Node, cap float64, invariant bool) *Node {
 	sees = BroadcastToDims(InsertAxes(sees, 1, 1), s, groups, m, c, j)
 	scores = Where(sees, scores, Infinity(q.Graph(), dtypes.Float32, -1))
 	// The weights are divided by their sum after the product with v.
-	w := Exp(Sub(scores, ReduceAndKeep(scores, ReduceMax, -1)))
+	top := ReduceAndKeep(scores, ReduceMax, -1)
+	if sinks != nil {
+		sinks = BroadcastToDims(sinks, s, groups, m, c, 1)
+		top = Max(top, sinks)
+	}
+	w := Exp(Sub(scores, top))
 	sum := ReduceAndKeep(ConvertDType(w, dtypes.Float64), ReduceSum, -1)
+	if sinks != nil {
+		sum = Add(sum, ConvertDType(Exp(Sub(sinks, top)), dtypes.Float64))
+	}
 	if invariant {
 		w, v = ConvertDType(w, dtypes.Float64), ConvertDType(v, dtypes.Float64)
 	} else {

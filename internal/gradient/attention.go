@@ -16,14 +16,18 @@ type attention struct {
 	rows
 	arch.Attention
 	q, k, v *Node // [R L G M K], scaled; [R L G K] both
+	sinks   *Node // [G M], nil for none
 }
 
-func (r rows) attention(q, k, v *Node, a arch.Attention) attention {
+func (r rows) attention(q, k, v, sinks *Node, a arch.Attention) attention {
 	n, l := r.depth.Shape().Dimensions[0], r.depth.Shape().Dimensions[1]
 	heads, width := q.Shape().Dimensions[1], q.Shape().Dimensions[2]
 	groups := k.Shape().Dimensions[1]
+	if sinks != nil {
+		sinks = Reshape(sinks, groups, heads/groups)
+	}
 	return attention{r, a, Reshape(MulScalar(q, a.Scale), n, l, groups, heads/groups, width),
-		Reshape(k, n, l, groups, width), Reshape(v, n, l, groups, width)}
+		Reshape(k, n, l, groups, width), Reshape(v, n, l, groups, width), sinks}
 }
 
 // span is some queries of every row, taken together with the keys up to the last of them:
@@ -62,14 +66,21 @@ func (a attention) scores(s span) (scores, sees *Node) {
 }
 
 // apply is softmax(mask(scores))v, [T N*K], and for each query ln sum exp of its scores,
-// [R G M L]. Every token sees itself.
+// [R G M L], its sink's among them. Every token sees itself.
 func (a attention) apply() (o, lse *Node) {
 	var outs, sums []*Node
 	for _, s := range a.spans() {
 		scores, sees := a.scores(s)
-		top := StopGradient(ReduceAndKeep(Where(sees, scores, Infinity(scores.Graph(), scores.DType(), -1)), ReduceMax, -1))
+		top := ReduceAndKeep(Where(sees, scores, Infinity(scores.Graph(), scores.DType(), -1)), ReduceMax, -1)
+		if a.sinks != nil {
+			top = Max(top, a.sinkOf(top))
+		}
+		top = StopGradient(top)
 		weights := Where(sees, Exp(Sub(scores, top)), ZerosLike(scores))
 		sum := ReduceSum(weights, -1) // [R G M S]
+		if a.sinks != nil {
+			sum = Add(sum, Squeeze(Exp(Sub(a.sinkOf(top), top)), -1))
+		}
 		out := Einsum("rgmts,rsgk->rtgmk", weights, s.seen(a.v))
 		outs = append(outs, Div(out, InsertAxes(TransposeAllDims(sum, 0, 3, 1, 2), -1)))
 		sums = append(sums, Add(Log(sum), Squeeze(top, -1)))
@@ -79,15 +90,29 @@ func (a attention) apply() (o, lse *Node) {
 	return Reshape(o, d[0]*d[1], d[2]*d[3]*d[4]), Concatenate(sums, 3)
 }
 
-// adjoint is, for do the derivatives by o, those by q, k and v ("FlashAttention", Dao et al.
-// 2022, algorithm 4): with p = exp(score - lse) and d = sum over K of do o, the derivative by a
-// score is p (do.v - d).
-func (a attention) adjoint(o, lse, do *Node) (dq, dk, dv *Node) {
+// sinkOf is the sink's score of each query [R G M S 1], whose shape like has.
+func (a attention) sinkOf(like *Node) *Node {
+	return BroadcastToDims(InsertAxes(a.sinks, 0, -1, -1), like.Shape().Dimensions...)
+}
+
+// from are what attention is computed from.
+func (a attention) from() []*Node {
+	if a.sinks == nil {
+		return []*Node{a.q, a.k, a.v}
+	}
+	return []*Node{a.q, a.k, a.v, a.sinks}
+}
+
+// adjoint is, for do the derivatives by o, those by from ("FlashAttention", Dao et al. 2022,
+// algorithm 4): with p = exp(score - lse) and d = sum over K of do o, the derivative by a
+// score is p (do.v - d). A sink's v is 0.
+func (a attention) adjoint(o, lse, do *Node) []*Node {
 	shape := a.q.Shape().Dimensions
 	o, do = Reshape(o, shape...), Reshape(do, shape...)
 	delta := InsertAxes(TransposeAllDims(ReduceSum(Mul(do, o), -1), 0, 2, 3, 1), -1) // [R G M L 1]
 	lse = InsertAxes(lse, -1)
 	var dqs []*Node
+	var dk, dv *Node
 	for _, s := range a.spans() {
 		scores, sees := a.scores(s)
 		queries := AxisRange(s.from, s.to)
@@ -101,7 +126,11 @@ func (a attention) adjoint(o, lse, do *Node) (dq, dk, dv *Node) {
 		dk = a.addSeen(dk, Einsum("rgmts,rtgmk->rsgk", ds, s.of(a.q)))
 		dv = a.addSeen(dv, Einsum("rgmts,rtgmk->rsgk", p, s.of(do)))
 	}
-	return Concatenate(dqs, 1), dk, dv
+	all := []*Node{Concatenate(dqs, 1), dk, dv}
+	if a.sinks != nil {
+		all = append(all, Neg(ReduceSum(Mul(Exp(Sub(a.sinkOf(lse), lse)), delta), 0, 3, 4)))
+	}
+	return all
 }
 
 // addSeen adds what a span gives to the keys that it sees to sum, nil at first, [R L G K].

@@ -32,7 +32,7 @@ var families = []string{"gemma2-base", "gemma3-hub", "gpt2-plain", "gpt_neox-ser
 
 // adapters has a LoRA of each family, and of each place that one can have.
 var adapters = []string{"llama-alllinear", "gemma2-alllinear", "gpt2-conv1d", "qwen3-alllinear", "gpt_neox-alllinear", "phi3-fused",
-	"mistral-alllinear", "olmo2-alllinear", "qwen2-alllinear", "gemma3_text-alllinear", "llama-lora-head", "llama-lorabias", "olmoe-attention",
+	"mistral-alllinear", "olmo2-alllinear", "qwen2-alllinear", "gemma3_text-alllinear", "llama-lora-head", "llama-lorabias", "olmoe-attention", "gpt_oss-attention",
 	"phi-bias-all", "opt-alllinear", "apertus-alllinear"}
 
 func goBackend(t *testing.T) compute.Backend {

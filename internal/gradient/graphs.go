@@ -29,7 +29,9 @@ func (m *Model) scope(l *layer, in inputs, keep keeper) *arch.Scope {
 	if m.isBlock(l) {
 		rows := rows{depth: in.next(), exit: in.next()}
 		s.Linear = keep.linear
-		s.Attend = func(q, k, v *Node, a arch.Attention) *Node { return keep.attention(rows.attention(q, k, v, a)) }
+		s.Attend = func(q, k, v, sinks *Node, a arch.Attention) *Node {
+			return keep.attention(rows.attention(q, k, v, sinks, a))
+		}
 		if l.Rope >= 0 {
 			s.Cos, s.Sin = ConvertDType(in.next(), m.float()), ConvertDType(in.next(), m.float())
 		}
@@ -98,10 +100,7 @@ func (s *saved) linear(y *Node) *Node {
 
 func (s *saved) attention(a attention) *Node {
 	o, lse := s.next(), s.next()
-	s.cuts = append(s.cuts, cut{o, []*Node{a.q, a.k, a.v}, func(d *Node) []*Node {
-		dq, dk, dv := a.adjoint(o, lse, d)
-		return []*Node{dq, dk, dv}
-	}})
+	s.cuts = append(s.cuts, cut{o, a.from(), func(d *Node) []*Node { return a.adjoint(o, lse, d) }})
 	return o
 }
 

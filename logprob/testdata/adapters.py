@@ -150,6 +150,8 @@ CASES = [
     Adapter("olmo2-alllinear", F + "olmo2-mha", "every matrix of olmo2", lora(target_modules="all-linear")),
     Adapter("olmoe-attention", F + "olmoe-clip", "attention of a model with mixtures of experts, whose matrices are parameters",
             lora(target_modules=["q_proj", "k_proj", "v_proj", "o_proj"])),
+    Adapter("gpt_oss-attention", F + "gpt_oss-sinks", "attention with sinks, before a mixture of experts with a clamped gate",
+            lora(target_modules=["q_proj", "k_proj", "v_proj", "o_proj"])),
     Adapter("refused-experts", F + "olmoe-clip", "every linear layer of a model with mixtures of experts, which peft takes for parameters too",
             lora(target_modules="all-linear"), refused="target_parameters"),
     Adapter("phi3-fused", F + "phi3-plain", "the fused qkv_proj and gate_up_proj of phi3", lora(target_modules="all-linear")),

@@ -311,6 +311,11 @@ def granitemoe(**kw):
     return granite(model_type="granitemoe", vocab_size=86, intermediate_size=12, num_local_experts=8, num_experts_per_tok=3) | kw
 
 
+def gpt_oss(**kw):
+    return llama(model_type="gpt_oss", vocab_size=85, head_dim=16, intermediate_size=12, num_local_experts=8, num_experts_per_tok=3,
+                 sliding_window=9, layer_types=[SLIDE, FULL], swiglu_limit=0.8) | kw
+
+
 def layer_norm(key="layer_norm_eps", **kw):
     """A llama with the key that families with LayerNorm have for its eps."""
     d = llama(**kw)
@@ -692,6 +697,23 @@ CASES = [
     Case("granitemoe-bias-tied", "attention_bias and a tied head; factors by default; the names that the model has in memory",
          granitemoe(attention_bias=True, tie_word_embeddings=True, embedding_multiplier=1.0, attention_multiplier=1.0,
                     residual_multiplier=1.0, logits_scaling=1.0), EPS | THETA | CHOICE, rename=inner_granite, minimal=True, dtype=torch.float16),
+
+    # gpt_oss.
+    Case("gpt_oss-sinks", "a sink in each head's softmax, windows on every second layer, experts with biases and a clamped gate, a router with "
+         "a bias, yarn without truncation over texts longer than its original context; the keys of the published files in the v4 one",
+         gpt_oss(swiglu_alpha=1.3, rope_parameters=YARN | {"beta_fast": 4.0, "beta_slow": 0.3, "truncate": False}),
+         EPS | CHOICE | {"scaling": unscaled(), "factor": rope(factor=8.0), "truncate": rope(truncate=True), "beta_fast": rope(beta_fast=32.0),
+                         "window": put(sliding_window=1000), "window-1": put(sliding_window=8), "pattern": put(layer_types=[FULL, SLIDE]),
+                         "limit": put(swiglu_limit=7.0), "alpha": put(swiglu_alpha=1.702)},
+         v4={"experts_per_token": 3, "initial_context_length": 32}, dtype=torch.float16),
+    Case("gpt_oss-nobias-tied", "no biases in attention, the window on the second layer, a tied head, one key head; rope, limit and alpha "
+         "by default in the minimal config",
+         gpt_oss(attention_bias=False, layer_types=[FULL, SLIDE], num_key_value_heads=1, tie_word_embeddings=True,
+                 swiglu_limit=7.0, intermediate_size=8, rope_parameters={"rope_type": "yarn", "rope_theta": 150000.0, "factor": 32.0, "beta_fast": 32.0,
+                 "beta_slow": 1.0, "truncate": False, "original_max_position_embeddings": 4096}, max_position_embeddings=131072),
+         EPS | CHOICE | THETA | {"scaling": unscaled(), "window": put(sliding_window=1000), "pattern": put(layer_types=[SLIDE, FULL]),
+                                 "alpha": put(swiglu_alpha=1.3)}, minimal=True, dtype=torch.float16),
+
     # phi: 1, 1.5 and 2.
     Case("phi-partial", "attention and MLP side by side after one norm, a bias of the head, three quarters of a head rotate", phi(),
          {"layer_norm_eps": put(layer_norm_eps=1e-6), "partial": rope(partial_rotary_factor=0.5), "activation": put(hidden_act="gelu")} | THETA,
@@ -846,6 +868,7 @@ V4_EXTRA = {
     "qwen2_moe": {},
     "mixtral": {"router_jitter_noise": 0.0},
     "granitemoe": {},
+    "gpt_oss": {},
     "phi": {"embd_pdrop": 0.0, "resid_pdrop": 0.1},
     "apertus": {"hidden_dropout": 0.0, "mlp_bias": False, "post_norm": False, "qk_norm": True},
     "opt": {"dropout": 0.1, "layerdrop": 0.0},

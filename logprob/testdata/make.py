@@ -177,7 +177,10 @@ def random_tensor(case, name, like):
         return 0.15 * x
     if kind in ("lm_head", "embed_out"):
         return 1.2 * x / math.sqrt(like.shape[1])
-    fan_in = like.shape[0] if case.family == "gpt2" else like.shape[-1]
+    if name.endswith("sinks"):
+        return 1.5 + x
+    inputs_first = case.family == "gpt2" or kind == "experts" and case.family == "gpt_oss"
+    fan_in = like.shape[-2] if inputs_first else like.shape[-1]
     gain = 1.1 if kind in ("q_proj", "k_proj", "qkv_proj", "query_key_value", "c_attn") else 0.9
     return gain * x / math.sqrt(fan_in)
 
