@@ -23,6 +23,8 @@ type method struct {
 var methods = map[string]method{
 	"fp8": {(*Weights).fp8, Kind{
 		"FP8 (E4M3) with a scale for each block or matrix", "DeepSeek, Qwen3-FP8, Ministral 3", "transformers (`dequantize=True`)"}},
+	"mxfp4": {(*Weights).mxfp4, Kind{
+		"MXFP4, matrices of experts", "GPT-OSS", "transformers (`dequantize=True`)"}},
 	"compressed-tensors": {(*Weights).compressedTensors, Kind{
 		"FP8 with a scale for each tensor, output or block", "llm-compressor (FP8, FP8-dynamic, FP8-block)", "compressed-tensors"}},
 }

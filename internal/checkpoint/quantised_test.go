@@ -1,9 +1,12 @@
 package checkpoint
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +79,48 @@ func TestFP8Ragged(t *testing.T) {
 	}
 }
 
+// four makes a tensor of bytes.
+func four(name string, data []byte, shape ...int) Tensor {
+	return Tensor{Name: name, DType: dtypes.Uint8, Shape: shape, Data: data}
+}
+
+// TestMXFP4Bits: with every exponent but the last, and every byte, the numbers are those of
+// transformers 5.23 (convert_moe_packed_tensors, dtype bfloat16 or float32, torch 2.11, of
+// blocks[e, r, 0, j] = (17j + 5r + 128e) % 256 and scales[e, r, 0] = r).
+func TestMXFP4Bits(t *testing.T) {
+	const want = "d32c81a16de5bf5cf78318249a1a25b989b7c5c64a867130b1571baa64e1937b" // of float32, little endian
+	var blocks, scales []byte
+	for e := range 2 {
+		for r := range 255 {
+			for j := range 16 {
+				blocks = append(blocks, byte(17*j+5*r+128*e))
+			}
+			scales = append(scales, byte(r))
+		}
+	}
+	dir := folder(t, map[string]string{
+		"config.json":       `{"quantization_config":{"quant_method":"mxfp4"}}`,
+		"model.safetensors": encode(t, four("a_blocks", blocks, 2, 255, 1, 16), four("a_scales", scales, 2, 255, 1)),
+	})
+	_, w, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	a, _ := w.Get("a")
+	values, err := a.Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(Float32("a", values, a.Shape...).Data)
+	if got := hex.EncodeToString(sum[:]); got != want || !slices.Equal(a.Shape, []int{2, 32, 255}) {
+		t.Errorf("other bits than transformers', shape %v", a.Shape)
+	}
+	if err := a.CheckFinite(); err == nil || !strings.Contains(err.Error(), "Inf at [0 ") {
+		t.Errorf("%v, wanted an infinite number, 2^127 times 2 or more", err)
+	}
+}
+
 // TestQuantisedHash: the hash is of what the files have.
 func TestQuantisedHash(t *testing.T) {
 	dir := folder(t, map[string]string{
@@ -98,24 +143,35 @@ func TestQuantisedHash(t *testing.T) {
 func TestQuantisedRefused(t *testing.T) {
 	scale := Float32("a.weight_scale_inv", []float32{1}, 1, 1)
 	compressed := `{"quant_method":"compressed-tensors","config_groups":{"g":{"weights":{"num_bits":8,"type":"float","strategy":"channel"}}}}`
+	mxfp4, some := `{"quant_method":"mxfp4"}`, make([]byte, 32)
 	for name, test := range map[string]struct {
 		config  string
 		tensors []Tensor
 		want    string
 	}{
-		"setting":        {`{"quant_method":"fp8","colour":"red"}`, []Tensor{eight("a.weight", 2, 2), scale}, `quant_method "fp8": not supported: colour="red"`},
-		"several":        {`{"quant_method":"fp8","expert_dtype":"fp4","fmt":"e5m2"}`, []Tensor{eight("a.weight", 2, 2), scale}, `fmt="e5m2", wanted e4m3 or float8_e4m3fn; expert_dtype="fp4", wanted fp8`},
-		"block":          {`{"quant_method":"fp8","weight_block_size":[0,128]}`, []Tensor{eight("a.weight", 2, 2), scale}, `weight_block_size=[0,128], wanted two sizes`},
-		"scale alone":    {`{"quant_method":"fp8"}`, []Tensor{scale}, `tensor "a.weight_scale_inv": the scale of a tensor "a.weight", which is missing`},
-		"weight alone":   {`{"quant_method":"fp8"}`, []Tensor{eight("a.weight", 2, 2), scale, eight("b.weight", 2, 2)}, `tensor "b.weight": dtype F8_E4M3 without a scale beside it`},
-		"none":           {`{"quant_method":"fp8"}`, []Tensor{bf16("a.weight", 2)}, `no tensor is quantised`},
-		"scale's shape":  {`{"quant_method":"fp8"}`, []Tensor{eight("a.weight", 2, 200), scale}, `tensor "a.weight_scale_inv": shape [1 1], wanted [1 2]: one for each block of 128 x 128 of "a.weight", whose shape is [2 200]`},
-		"not eight bits": {`{"quant_method":"fp8"}`, []Tensor{bf16("a.weight", 2), scale}, `tensor "a.weight": dtype BF16 of shape [2] beside a scale, wanted a matrix of F8_E4M3`},
-		"empty":          {`{"quant_method":"fp8"}`, []Tensor{eight("a.weight", 0, 2), scale}, `tensor "a.weight": shape [0 2], wanted elements`},
-		"scale's dtype":  {`{"quant_method":"fp8"}`, []Tensor{eight("a.weight", 2, 2), eight("a.weight_scale_inv", 1, 1)}, `tensor "a.weight_scale_inv": dtype F8_E4M3, wanted F32, F16 or BF16`},
-		"integers":       {strings.Replace(compressed, `"float"`, `"int"`, 1), []Tensor{eight("a.weight", 2, 2)}, `quant_method "compressed-tensors": not supported: config_groups.g.weights.type="int", wanted float`},
-		"four bits":      {strings.Replace(compressed, `:8,`, `:4,`, 1), []Tensor{eight("a.weight", 2, 2)}, `config_groups.g.weights.num_bits=4, wanted 8`},
-		"no groups":      {`{"quant_method":"compressed-tensors"}`, []Tensor{eight("a.weight", 2, 2)}, `no config_groups`},
+		"fours: setting":  {`{"quant_method":"mxfp4","block":16}`, []Tensor{four("a_blocks", some, 1, 2, 1, 16), four("a_scales", some[:2], 1, 2, 1)}, `quant_method "mxfp4": not supported: block=16`},
+		"fours: none":     {mxfp4, []Tensor{bf16("a", 2)}, `no tensor is quantised`},
+		"fours: no scale": {mxfp4, []Tensor{four("a_blocks", some, 1, 2, 1, 16)}, `tensor "a_blocks": no tensor "a_scales" beside it`},
+		"fours: both":     {mxfp4, []Tensor{bf16("a", 2), four("a_blocks", some, 1, 2, 1, 16), four("a_scales", some[:2], 1, 2, 1)}, `tensor "a_blocks": beside a tensor "a", wanted one of them`},
+		"fours: rank":     {mxfp4, []Tensor{four("a_blocks", some, 2, 16), four("a_scales", some[:2], 2)}, `tensor "a_blocks": dtype U8 of shape [2 16], wanted U8 [E R G 16]`},
+		"fours: block":    {mxfp4, []Tensor{four("a_blocks", some, 1, 2, 2, 8), four("a_scales", some[:4], 1, 2, 2)}, `tensor "a_blocks": dtype U8 of shape [1 2 2 8], wanted U8 [E R G 16]`},
+		"fours: empty":    {mxfp4, []Tensor{four("a_blocks", nil, 1, 0, 1, 16), four("a_scales", nil, 1, 0, 1)}, `tensor "a_blocks": dtype U8 of shape [1 0 1 16], wanted U8 [E R G 16]`},
+		"fours: dtype":    {mxfp4, []Tensor{eight("a_blocks", 1, 2, 1, 16), four("a_scales", some[:2], 1, 2, 1)}, `tensor "a_blocks": dtype F8_E4M3 of shape [1 2 1 16], wanted U8 [E R G 16]`},
+		"fours: scales":   {mxfp4, []Tensor{four("a_blocks", some, 1, 2, 1, 16), four("a_scales", some[:1], 1, 1, 1)}, `tensor "a_scales": dtype U8 of shape [1 1 1], wanted U8 [1 2 1]: one for each block of "a_blocks"`},
+		"fours: kind":     {mxfp4, []Tensor{four("a_blocks", some, 1, 2, 1, 16), eight("a_scales", 1, 2, 1)}, `tensor "a_scales": dtype F8_E4M3 of shape [1 2 1], wanted U8 [1 2 1]: one for each block of "a_blocks"`},
+		"setting":         {`{"quant_method":"fp8","colour":"red"}`, []Tensor{eight("a.weight", 2, 2), scale}, `quant_method "fp8": not supported: colour="red"`},
+		"several":         {`{"quant_method":"fp8","expert_dtype":"fp4","fmt":"e5m2"}`, []Tensor{eight("a.weight", 2, 2), scale}, `fmt="e5m2", wanted e4m3 or float8_e4m3fn; expert_dtype="fp4", wanted fp8`},
+		"block":           {`{"quant_method":"fp8","weight_block_size":[0,128]}`, []Tensor{eight("a.weight", 2, 2), scale}, `weight_block_size=[0,128], wanted two sizes`},
+		"scale alone":     {`{"quant_method":"fp8"}`, []Tensor{scale}, `tensor "a.weight_scale_inv": the scale of a tensor "a.weight", which is missing`},
+		"weight alone":    {`{"quant_method":"fp8"}`, []Tensor{eight("a.weight", 2, 2), scale, eight("b.weight", 2, 2)}, `tensor "b.weight": dtype F8_E4M3 without a scale beside it`},
+		"none":            {`{"quant_method":"fp8"}`, []Tensor{bf16("a.weight", 2)}, `no tensor is quantised`},
+		"scale's shape":   {`{"quant_method":"fp8"}`, []Tensor{eight("a.weight", 2, 200), scale}, `tensor "a.weight_scale_inv": shape [1 1], wanted [1 2]: one for each block of 128 x 128 of "a.weight", whose shape is [2 200]`},
+		"not eight bits":  {`{"quant_method":"fp8"}`, []Tensor{bf16("a.weight", 2), scale}, `tensor "a.weight": dtype BF16 of shape [2] beside a scale, wanted a matrix of F8_E4M3`},
+		"empty":           {`{"quant_method":"fp8"}`, []Tensor{eight("a.weight", 0, 2), scale}, `tensor "a.weight": shape [0 2], wanted elements`},
+		"scale's dtype":   {`{"quant_method":"fp8"}`, []Tensor{eight("a.weight", 2, 2), eight("a.weight_scale_inv", 1, 1)}, `tensor "a.weight_scale_inv": dtype F8_E4M3, wanted F32, F16 or BF16`},
+		"integers":        {strings.Replace(compressed, `"float"`, `"int"`, 1), []Tensor{eight("a.weight", 2, 2)}, `quant_method "compressed-tensors": not supported: config_groups.g.weights.type="int", wanted float`},
+		"four bits":       {strings.Replace(compressed, `:8,`, `:4,`, 1), []Tensor{eight("a.weight", 2, 2)}, `config_groups.g.weights.num_bits=4, wanted 8`},
+		"no groups":       {`{"quant_method":"compressed-tensors"}`, []Tensor{eight("a.weight", 2, 2)}, `no config_groups`},
 		"two ways": {strings.Replace(compressed, `"g":`, `"f":{"weights":{"strategy":"tensor"}},"g":`, 1), []Tensor{eight("a.weight", 2, 2)},
 			`not supported: config_groups.g.weights.strategy="channel", wanted that of the other groups`},
 		"no weights": {`{"quant_method":"compressed-tensors","config_groups":{"g":{}}}`, []Tensor{eight("a.weight", 2, 2)}, `config_groups.g.weights=, wanted an object`},
@@ -163,6 +219,7 @@ func FuzzQuantised(f *testing.F) {
 	seed(`{"quantization_config":{"quant_method":"fp8","weight_block_size":null}}`, eight("a.weight", 2, 3), Float32("a.weight_scale_inv", []float32{1}))
 	seed(`{"quantization_config":{"quant_method":"compressed-tensors","config_groups":{"g":{"weights":{"num_bits":8,"type":"float","strategy":"channel"}}}}}`,
 		eight("a.weight", 2, 3), Float32("a.weight_scale", []float32{1, 2}, 2, 1))
+	seed(`{"quantization_config":{"quant_method":"mxfp4"}}`, four("a_blocks", []byte(strings.Repeat("\x2f", 64)), 1, 2, 2, 16), four("a_scales", []byte{127, 255, 0, 128}, 1, 2, 2))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, config, shard []byte) {
 		for name, data := range map[string][]byte{"config.json": config, "model.safetensors": shard} {

@@ -26,7 +26,7 @@ import torch
 import make
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.utils.quantization_config import CompressedTensorsConfig, FineGrainedFP8Config
+from transformers.utils.quantization_config import CompressedTensorsConfig, FineGrainedFP8Config, Mxfp4Config
 
 OUT = Path(__file__).parent / "quantised"
 CASES = {}
@@ -169,6 +169,25 @@ def fp8_compressed_tensor(folder):
 @case("fp8-compressed-block")
 def fp8_compressed_block(folder):
     return compressed(folder, "fp8-compressed-block", "block", [32, 32], torch.float32)
+
+
+@case("mxfp4-gpt_oss")
+def mxfp4_gpt_oss(folder):
+    """The experts of GPT-OSS: 4-bit floats with any bits, and exponents near those of the weights."""
+    model = first_model("mxfp4-gpt_oss", "gpt_oss", hidden_size=64, intermediate_size=32, num_local_experts=4, num_experts_per_tok=2, sliding_window=8, swiglu_limit=2.0,
+                        rope_parameters={"rope_type": "yarn", "rope_theta": 150000.0, "factor": 4.0, "truncate": False, "original_max_position_embeddings": 32})
+    g = torch.Generator().manual_seed(4)
+    tensors = {}
+    for name, w in tensors_of(model).items():
+        if not name.endswith(("gate_up_proj", "down_proj")):
+            tensors[name] = w
+            continue
+        e, inputs, outputs = w.shape
+        tensors[name + "_blocks"] = torch.randint(0, 256, (e, outputs, inputs // 32, 16), generator=g, dtype=torch.uint8)
+        tensors[name + "_scales"] = torch.randint(120, 124, (e, outputs, inputs // 32), generator=g, dtype=torch.uint8)
+    quantisation = {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]}
+    save(folder, model.config, tensors, quantisation)
+    return model, AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager", quantization_config=Mxfp4Config(dequantize=True))
 
 
 def first_names(kind, layers):
@@ -320,7 +339,7 @@ def golden(name, folder, before, model):
     for n, p in model.named_parameters():
         assert p.dtype == torch.float32, n
     like = SimpleNamespace(name=name, lengths=(20, 1, 40, 60))
-    texts = make.make_texts(like, model.config.vocab_size)
+    texts, _ = make.clear_texts(like, model)
     got = make.score(model, texts)
     bites = make.distance(got, make.score(before.float().eval(), texts))
     exact = make.distance(got, make.score(model.double(), texts))
