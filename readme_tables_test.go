@@ -23,6 +23,9 @@ func familiesTable() string {
 		if f.Mixture {
 			kind, trained = "mixture of experts", "adapters beside attention"
 		}
+		if f.Delta {
+			kind, trained = "gated delta nets and attention, "+kind, "no"
+		}
 		if f.Wrapper {
 			kind += ", text part of a multimodal one"
 		}

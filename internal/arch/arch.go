@@ -33,6 +33,8 @@
 //     table is made.
 //   - Experts: moe.go, in the place of gatedMLP. The matrices of all experts are one Tensor, which
 //     stacks those of the checkpoint where it has them one by one.
+//   - Another recurrence: beside the gated delta net (delta.go), if its decays are by head. What its
+//     layers keep of a token is what builder.delta says (Layer.Kept).
 //   - A reward head: in implicit/rewardmodel, on the host. Here is the trunk that it reads:
 //     Trunk, whose Head has the final norm alone.
 //   - Another kind of adapter: beside Side in adapted.go, which is LoRA and DoRA for every linear
@@ -147,8 +149,11 @@ type UnsupportedError struct {
 // Error names the family and the settings.
 func (e *UnsupportedError) Error() string {
 	if len(e.Keys) == 0 {
-		return fmt.Sprintf("arch: config.json: model_type %q, wanted one of %s",
-			e.ModelType, strings.Join(types(), ", "))
+		var why string
+		if slices.Contains(byChannel, e.ModelType) {
+			why = " (it decays by channel, which does not come apart into what tokens keep for those after them)"
+		}
+		return fmt.Sprintf("arch: config.json: model_type %q, wanted one of %s%s", e.ModelType, strings.Join(types(), ", "), why)
 	}
 	var way string
 	for _, key := range e.Keys {

@@ -18,7 +18,10 @@ type Layer struct {
 	Experts *Experts // of a mixture, nil without
 	// G and K are the shape of what a block's tokens leave to those after them: keys [T G K] and
 	// as many values. They are the model's, unless the family has said otherwise; 0 of no block.
+	// Delta nets leave something else: see Kept.
 	G, K  int
+	Reach int   // tokens before each that the graph asks Scope.Before for: 0 but for delta nets
+	kept  []int // what Kept says; nil for keys and values
 	graph interface{ apply(s *Scope, x *Node) *Node }
 }
 
@@ -44,7 +47,7 @@ func newLayer[B block](b *builder, rope int, graph B) *Layer {
 	for _, t := range b.tensors {
 		fmt.Fprintf(key, " %v linear=%v inOut=%v", t.Shape, t.Linear, t.InOut)
 	}
-	return &Layer{Key: fmt.Sprintf("%T %x", graph, key.Sum(nil)[:12]), Tensors: b.tensors, Rope: rope, Experts: b.routes, graph: graph}
+	return &Layer{Key: fmt.Sprintf("%T %x", graph, key.Sum(nil)[:12]), Tensors: b.tensors, Rope: rope, Experts: b.routes, Reach: b.reach, kept: b.kept, graph: graph}
 }
 
 // builder declares a layer's tensors. Each declaration returns what uses them, so that what
@@ -53,6 +56,8 @@ type builder struct {
 	prefix  string // of the tensors' names
 	tensors []Tensor
 	routes  *Experts // of a mixture, nil without
+	reach   int      // see Layer.Reach
+	kept    []int    // see Layer.Kept
 }
 
 // param is the number of a layer's tensor, from 1; 0 for none.
@@ -81,6 +86,12 @@ type Scope struct {
 	// all of type DType; the result is [T N*K]. sinks [N], nil for none, are the scores of a
 	// key of each head that every query sees and whose value is 0.
 	Attend func(q, k, v, sinks *Node, a Attention) *Node
+	// Before gives the rows of x [T W] of the 1st to the nth token before each on its path, the
+	// nearest first, and zeros where the path begins later.
+	Before func(x *Node, n int) []*Node
+	// Delta computes the o [T H V] of a gated delta net along the path of each token; q, k are
+	// [T G K], v [T H V], log-decays and beta [T H]. See the type Delta.
+	Delta func(q, k, v, decay, beta *Node) *Node
 	// Wide computes products in DType whatever type the weights have, and rounds nothing to
 	// theirs: the adjoints of products in bfloat16 would be rounded too.
 	Wide bool

@@ -140,6 +140,12 @@ func (d *decoder) rmsHead() Head {
 	return newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
 }
 
+// gemmaHead is rmsHead with a norm that is stored less 1.
+func (d *decoder) gemmaHead() Head {
+	b := &builder{}
+	return newLogits(b, b.gemmaNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+}
+
 // unembedding declares the head's matrix, the embeddings' where they are tied, and its bias.
 func (d *decoder) unembedding(b *builder) linear {
 	d.Names = Names{Prefix: d.prefix, Trunk: []string{"model."}, Head: []string{d.head}}

@@ -292,7 +292,7 @@ func (r *denseRun) call(ctx context.Context, layer *Layer, in []*tensors.Tensor)
 // dense builds the layer's graph over one whole text, in float32 or float64, from x [T D],
 // (cos, sin [T R/2],) and the layer's tensors.
 func (l *Layer) dense(dtype dtypes.DType, in []*Node) *Node {
-	s := &Scope{DType: dtype, Attend: attendDense}
+	s := &Scope{DType: dtype, Attend: attendDense, Before: denseBefore, Delta: denseDelta}
 	x, in := s.float(in[0]), in[1:]
 	if l.Rope >= 0 {
 		s.Cos, s.Sin, in = s.float(in[0]), s.float(in[1]), in[2:]

@@ -16,6 +16,8 @@ type Family struct {
 	// Mixture: its blocks, or some of them, are mixtures of experts. Of these no other matrices
 	// can be trained than those of attention.
 	Mixture bool
+	// Delta: its blocks, or some of them, are gated delta nets, whose weights are not trained here.
+	Delta bool
 	// Wrapper: texts need the text part alone (text_config) of its multimodal checkpoints.
 	Wrapper bool
 
@@ -65,6 +67,8 @@ var families = []Family{
 	{Type: "qwen2", Name: "Qwen", Models: "Qwen 2, 2.5", Classifier: "Qwen2", build: qwen2},
 	{Type: "qwen2_moe", Name: "Qwen", Models: "Qwen 1.5 and 2 MoE", Classifier: "Qwen2Moe", Mixture: true, build: qwen2MoE},
 	{Type: "qwen3", Name: "Qwen", Models: "Qwen 3", Classifier: "Qwen3", build: qwen3},
+	{Type: "qwen3_5", Name: "Qwen", Models: "Qwen 3.5 and 3.6, dense", Classifier: "Qwen3_5", Delta: true, Wrapper: true, build: qwen35},
+	{Type: "qwen3_5_text", Name: "Qwen", Models: "Qwen 3.5 and 3.6, dense, text alone", Classifier: "Qwen3_5Text", Delta: true, build: qwen35Text},
 	{Type: "qwen3_moe", Name: "Qwen", Models: "Qwen 3 MoE", Classifier: "Qwen3Moe", Mixture: true, build: qwen3MoE},
 	{Type: "seed_oss", Name: "Seed", Models: "Seed-OSS", Classifier: "SeedOss", Pad: new(int32(1)), build: seedOSS},
 	{Type: "smollm3", Name: "SmolLM", Models: "SmolLM3", Classifier: "SmolLM3", Pad: new(int32(128004)), build: smollm3},

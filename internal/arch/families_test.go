@@ -19,6 +19,10 @@ func TestRegistry(t *testing.T) {
 	for name, m := range references(t) {
 		f, _ := FamilyOf(m.Type)
 		mixture := slices.ContainsFunc(m.Blocks, func(l *Layer) bool { return l.Experts != nil })
+		delta := slices.ContainsFunc(m.Blocks, func(l *Layer) bool { return l.Reach > 0 })
+		if delta != f.Delta {
+			t.Errorf("%s: delta nets %v, and families says %v", name, delta, f.Delta)
+		}
 		if mixture != f.Mixture || m.Multimodal != f.Wrapper {
 			t.Errorf("%s: mixture %v, text part of a wrapper %v, and families says %v, %v", name, mixture, m.Multimodal, f.Mixture, f.Wrapper)
 		}

@@ -27,7 +27,6 @@ func gemma(c *config, exists func(string) bool) *Model {
 			mlp:           d.mlp(b, act, false),
 		}))
 	}
-	b := &builder{}
-	d.Head = newLogits(b, b.gemmaNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 0)
+	d.Head = d.gemmaHead()
 	return d.Model
 }

@@ -173,6 +173,7 @@ type selfAttention struct {
 	acrossHeads  bool    // the norms run over all heads together (OLMo 2), not head by head
 	afterwards   bool    // the norms, of each head, come after rotation (HunYuan)
 	neighbours   bool    // rotation is rotateNeighbours (GLM, ERNIE, Helium, Cohere, GPT-J)
+	gated        bool    // the matrix of q has a gate behind each head, whose sigmoid what is attended to is multiplied by (Qwen 3.5)
 	n, g         int     // heads, key/value heads
 	sinks        param   // [N]: see Scope.Attend (GPT-OSS); 0 for none
 	qEach, kEach headNorms
@@ -191,6 +192,12 @@ func (a selfAttention) apply(s *Scope, x *Node) *Node {
 	}
 	v = heads(v, a.g)                   // [T G K]
 	q, k = heads(q, a.n), heads(k, a.g) // [T N K] [T G K]
+	var gate *Node
+	if a.gated {
+		width := k.Shape().Dimensions[2]
+		gate = Sigmoid(Reshape(SliceAxis(q, -1, AxisRangeToEnd(width)), -1, a.n*width))
+		q = SliceAxis(q, -1, AxisRange(0, width))
+	}
 	if normed && !a.acrossHeads && !a.afterwards {
 		q, k = a.qNorm.apply(s, q), a.kNorm.apply(s, k)
 	}
@@ -209,7 +216,11 @@ func (a selfAttention) apply(s *Scope, x *Node) *Node {
 	if a.sinks != 0 {
 		sinks = s.float(s.Weights[a.sinks-1])
 	}
-	return a.o.apply(s, s.Attend(q, k, v, sinks, a.Attention))
+	o := s.Attend(q, k, v, sinks, a.Attention)
+	if a.gated {
+		o = Mul(o, gate)
+	}
+	return a.o.apply(s, o)
 }
 
 // headNorms is LayerNorm over each of n heads, with a weight of its own and no bias. Its zero

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -15,14 +16,32 @@ type keys struct {
 	scoreBytes              int   // that scores take at a time
 	depth, base, seen, exit *Node // [T]
 	path                    *Node // [S P], nil unless Gathers
-	pastK, pastV            *Node // [Q G K], nil if Q is 0
 	next                    *Node // [N], nil if N is 0
-	nextK, nextV            *Node // [N G K], set by attend
-	ownK, ownV              *Node // [T G K], set by attend
+	sees, before            *Node // [T Q+T], [T Reach+1] of a delta net: see along
+
+	past []*Node // what the block keeps of tokens before the batch, [Q width] each; empty if Q is 0
+	// Set by keep, in the order of past: what it keeps of those before the next batch
+	// [N width], and of the batch's own [T width].
+	nextKept, own []*Node
 }
 
-// attend computes attention over a batch: q is [T N K], k and v are [T G K], sinks [N] or nil. It
-// leaves the keys and values of the next batch's path in nextK and nextV.
+// keep takes the next part of what a block keeps of a batch, x [T ..], and returns that of the
+// tokens before the batch with it, [Q+T ..]. It leaves that of the next batch's past in nextKept.
+func (b *keys) keep(x *Node) *Node {
+	dims := slices.Clone(x.Shape().Dimensions)
+	all := Reshape(x, dims[0], -1)
+	b.own = append(b.own, all)
+	if b.Q > 0 {
+		all = Concatenate([]*Node{b.past[len(b.own)-1], all}, 0)
+	}
+	if b.N > 0 {
+		b.nextKept = append(b.nextKept, Gather(all, InsertAxes(b.next, -1)))
+	}
+	dims[0] += b.Q
+	return Reshape(all, dims...)
+}
+
+// attend computes attention over a batch: q is [T N K], k and v are [T G K], sinks [N] or nil.
 //
 // Chunks are batched in one product; the keys of their paths are gathered for each.
 // Where the scores of all chunks would not stay in the cache, or would need much
@@ -33,19 +52,10 @@ func (b *keys) attend(q, k, v, sinks *Node, a arch.Attention) *Node {
 	groups := k.Shape().Dimensions[1]
 	s, c, m := t/b.C, b.C, heads/groups
 
-	b.ownK, b.ownV = k, v
-	allK, allV := k, v
-	if b.Q > 0 {
-		allK = Concatenate([]*Node{b.pastK, k}, 0)
-		allV = Concatenate([]*Node{b.pastV, v}, 0)
-	}
-	if b.N > 0 {
-		at := InsertAxes(b.next, -1)
-		b.nextK, b.nextV = Gather(allK, at), Gather(allV, at)
-	}
 	if sinks != nil {
 		sinks = Reshape(sinks, 1, groups, m, 1, 1)
 	}
+	allK, allV := b.keep(k), b.keep(v)
 	q = MulScalar(q, a.Scale)
 	chunk := func(x *Node) *Node { // [T ..] -> [S C ..]
 		return Reshape(x, append([]int{s, c}, x.Shape().Dimensions[1:]...)...)

@@ -42,6 +42,9 @@
 //	tea     (The best is)       |  x    x                                |  x   x       base 0, seen 2
 //	is      (The worst)         |             x    x                     |          x   base 2, seen 4
 //
+// Of gated delta nets, nodes and batches hold what is in the place of keys and values (arch.Layer.Kept),
+// and a token sees the same tokens, but what it keeps is made from what those keep (delta.go).
+//
 // What nodes hold is bounded by its bytes; the least recently used goes.
 //
 // Blocks whose layers are alike share an executable for each shape of batch; weights are its

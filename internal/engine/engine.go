@@ -24,6 +24,7 @@ type Engine struct {
 	w         *checkpoint.Weights
 	store     *store
 	table     checkpoint.Tensor // of embeddings, read row by row from the mapped file
+	reach     int               // the largest arch.Layer.Reach
 	positions []float32         // learned positions [Context D], nil without
 
 	mu          sync.Mutex
@@ -49,7 +50,7 @@ type Engine struct {
 	// invariant: the numbers of short texts do not depend on what else is computed with them;
 	// see shape. In bfloat16 they do, by rounding, on the pure-Go backend, whose small and
 	// large products round differently, and where measure finds that they would. Of
-	// accelerators it is not known.
+	// accelerators it is not known, and delta nets add up in float32 what is in the batch.
 	invariant, measured bool
 
 	routing *routing // of its mixtures of experts, since it was loaded
@@ -143,12 +144,13 @@ func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, err
 	if e.tokenName == nil {
 		e.tokenName = func(int32) string { return "" }
 	}
-	e.invariant = e.dtype == dtypes.Float32 && arch.BackendName(e.backend) == "xla:cpu"
-	var widths []int
+	var widths [][]int
 	for _, l := range m.Blocks {
-		widths = append(widths, l.G*l.K)
+		widths = append(widths, l.Kept())
+		e.reach = max(e.reach, l.Reach)
 	}
-	e.tree = newTree(o.Prompts, widths...)
+	e.tree = newTree(o.Prompts, widths)
+	e.invariant = e.dtype == dtypes.Float32 && arch.BackendName(e.backend) == "xla:cpu" && e.reach == 0
 	e.table, _ = w.Get(m.Embed.Table.Name)
 	err := e.embeddings(base)
 	if err == nil {

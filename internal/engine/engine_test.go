@@ -309,24 +309,26 @@ func TestScoreBytes(t *testing.T) {
 // TestLong: a path of several chunks of queries gives what the same text gives in
 // short pieces of the tree, on a context stretched for the purpose.
 func TestLong(t *testing.T) {
-	e := open(t, "llama-linear")
-	e.model.Context = 1 << 12
-	r := rand.New(rand.NewPCG(5, 6))
-	ids := make([]int32, 700)
-	for i := range ids {
-		ids[i] = int32(r.IntN(e.model.V))
-	}
-	long, err := run(t.Context(), e, []Request{{IDs: ids, From: 1}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range []int{100, 300, 520} {
-		short, err := run(t.Context(), e, []Request{{IDs: ids[:n], From: 1}})
+	for _, name := range some("llama-linear", "qwen3_5-hub") {
+		e := open(t, name)
+		e.model.Context = 1 << 12
+		r := rand.New(rand.NewPCG(5, 6))
+		ids := make([]int32, 700)
+		for i := range ids {
+			ids[i] = int32(r.IntN(e.model.V))
+		}
+		long, err := run(t.Context(), e, []Request{{IDs: ids, From: 1}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := near(Result{LogProbs: long[0].LogProbs[:n-1]}, short[0], 1e-5); err != nil {
-			t.Errorf("of %d tokens, of %d: %v", len(ids), n, err)
+		for _, n := range []int{100, 300, 520} {
+			short, err := run(t.Context(), e, []Request{{IDs: ids[:n], From: 1}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := near(Result{LogProbs: long[0].LogProbs[:n-1]}, short[0], 1e-5); err != nil {
+				t.Errorf("%s: of %d tokens, of %d: %v", name, len(ids), n, err)
+			}
 		}
 	}
 }

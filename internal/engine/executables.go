@@ -113,9 +113,10 @@ func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Te
 	return out, nil
 }
 
-// blockGraph is x, where, past, (cos, sin,) weights -> x (, keys and values before the next
-// batch) (, those of the batch) (, gaps of a router [T 1]): see inputs.
-func blockGraph(layer *arch.Layer, inOut []bool, s shape, scoreBytes int) func([]*Node) []*Node {
+// blockGraph is x, where, past, (along,) (cos, sin,) weights -> x (, what the block keeps before the
+// next batch) (, what it keeps of the batch) (, gaps of a router [T 1]): see inputs. kept is how many
+// parts that is.
+func blockGraph(layer *arch.Layer, kept int, inOut []bool, s shape, scoreBytes int) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
 		next := func() *Node {
 			n := in[0]
@@ -131,20 +132,23 @@ func blockGraph(layer *arch.Layer, inOut []bool, s shape, scoreBytes int) func([
 			b.next = next()
 		}
 		if s.Q > 0 {
-			b.pastK, b.pastV = next(), next()
+			for range kept {
+				b.past = append(b.past, next())
+			}
+		}
+		if layer.Reach > 0 {
+			b.sees, b.before = next(), next()
 		}
 		var gaps []*Node
-		scope := &arch.Scope{InOut: inOut, Attend: b.attend, Sort: true, Routed: func(gap *Node) { gaps = append(gaps, gap) }}
+		scope := &arch.Scope{InOut: inOut, Attend: b.attend, Before: b.rowsBefore, Delta: b.delta, Sort: true, Routed: func(gap *Node) { gaps = append(gaps, gap) }}
 		if layer.Rope >= 0 {
 			scope.Cos, scope.Sin = next(), next()
 		}
 		scope.Weights = in
 		out := []*Node{layer.Apply(scope, x)}
-		if s.N > 0 {
-			out = append(out, b.nextK, b.nextV)
-		}
+		out = append(out, b.nextKept...)
 		if s.Saves {
-			out = append(out, b.ownK, b.ownV)
+			out = append(out, b.own...)
 		}
 		return append(out, gaps...)
 	}

@@ -13,11 +13,12 @@ type inputs struct {
 	*batch
 	x     *tensors.Tensor     // [T D], the residual stream before the next block
 	where []*tensors.Tensor   // depth, base, seen, exit [T]; path [S P] if Gathers; next [N] if N > 0
+	along []*tensors.Tensor   // of models with delta nets: sees [T Q+T], before [T Reach+1]; see along
 	ropes [][]*tensors.Tensor // cos and sin [T R/2] of each of the model's ropes
 }
 
 func (in *inputs) release() {
-	for _, t := range slices.Concat(slices.Concat(in.ropes...), in.where, []*tensors.Tensor{in.x}) {
+	for _, t := range slices.Concat(slices.Concat(in.ropes...), in.where, in.along, []*tensors.Tensor{in.x}) {
 		if t != nil {
 			t.MustFinalizeAll()
 		}
@@ -98,19 +99,11 @@ func (e *Engine) inputs(p *step, b *batch, next []location) (*inputs, error) {
 	for _, v := range [][]int32{depth, padded(b.base, b.T), padded(b.seen, b.T), exit} {
 		add(v, b.T)
 	}
-	// Keys before the batch come first, its own after them.
-	index := make(map[location]int32, len(b.past))
-	for i, l := range b.past {
-		index[l] = int32(i)
-	}
+	key := b.places()
 	keys := func(path []location, n int) []int32 {
 		at := make([]int32, n)
 		for i, l := range path {
-			if int(l) >= b.from {
-				at[i] = int32(b.Q) + int32(l) - int32(b.from)
-			} else {
-				at[i] = index[l]
-			}
+			at[i] = key(l)
 		}
 		return at
 	}
@@ -124,6 +117,9 @@ func (e *Engine) inputs(p *step, b *batch, next []location) (*inputs, error) {
 	if b.N > 0 {
 		add(keys(next, b.N), b.N)
 	}
+	if e.reach > 0 {
+		in.along = p.along(b, e.reach, key)
+	}
 	for _, r := range e.model.Ropes {
 		cos, sin := r.Table(depth)
 		in.ropes = append(in.ropes, []*tensors.Tensor{
@@ -132,6 +128,20 @@ func (e *Engine) inputs(p *step, b *batch, next []location) (*inputs, error) {
 		})
 	}
 	return in, nil
+}
+
+// places tells where the keys of a batch lie: those before it come first, its own after them.
+func (b *batch) places() func(location) int32 {
+	index := make(map[location]int32, len(b.past))
+	for i, l := range b.past {
+		index[l] = int32(i)
+	}
+	return func(l location) int32 {
+		if int(l) >= b.from {
+			return int32(b.Q) + int32(l) - int32(b.from)
+		}
+		return index[l]
+	}
 }
 
 // padded lengthens a vector to n with zeros.
@@ -171,11 +181,12 @@ func (e *Engine) embedded(ids, depth []int32) ([]float32, error) {
 	return x, nil
 }
 
-// block takes all batches through one block. Keys and values that stand before a batch come
-// from the one before it, those before the first from the tree.
+// block takes all batches through one block. Keys and values that stand before a batch, or what
+// else the block keeps, come from the one before it, those before the first from the tree.
 func (e *Engine) block(ctx context.Context, shard *shard, all []*inputs, p *step) error {
 	layer := shard.layer
-	var past []*tensors.Tensor // keys and values [Q G K]
+	var past []*tensors.Tensor // what the block keeps [Q width]
+	kept := len(layer.Kept())
 	defer func() { releaseAll(past) }()
 	for i, in := range all {
 		if err := ctx.Err(); err != nil {
@@ -185,10 +196,13 @@ func (e *Engine) block(ctx context.Context, shard *shard, all []*inputs, p *step
 			past = e.saved(p, shard, in.Q)
 		}
 		args := slices.Concat([]*tensors.Tensor{in.x}, in.where, past)
+		if layer.Reach > 0 {
+			args = append(args, in.along...)
+		}
 		if layer.Rope >= 0 {
 			args = append(args, in.ropes[layer.Rope]...)
 		}
-		out, err := e.call(fmt.Sprintf("%s %+v %d", layer.Key, in.shape, e.scoreBytes), blockGraph(layer, shard.inOut(), in.shape, e.scoreBytes), append(args, shard.tensors()...))
+		out, err := e.call(fmt.Sprintf("%s %+v %d", layer.Key, in.shape, e.scoreBytes), blockGraph(layer, kept, shard.inOut(), in.shape, e.scoreBytes), append(args, shard.tensors()...))
 		if err != nil {
 			return err
 		}
@@ -205,8 +219,8 @@ func (e *Engine) block(ctx context.Context, shard *shard, all []*inputs, p *step
 			}
 		}
 		if in.Saves {
-			own := past[len(past)-2:]
-			past = past[:len(past)-2]
+			own := past[len(past)-kept:]
+			past = past[:len(past)-kept]
 			err := e.save(p, shard, in, own)
 			releaseAll(own)
 			if err != nil {
@@ -217,29 +231,29 @@ func (e *Engine) block(ctx context.Context, shard *shard, all []*inputs, p *step
 	return nil
 }
 
-// saved returns the keys and values of a block that stand before a step, [Q G K] each.
+// saved returns what a block keeps of the tokens that stand before a step, [Q width] each.
 func (e *Engine) saved(p *step, shard *shard, size int) []*tensors.Tensor {
-	l := shard.layer
-	width := l.G * l.K
-	k, v := make([]float32, 0, size*width), make([]float32, 0, size*width)
-	for _, n := range p.saved {
-		k, v = append(k, n.saved.k[shard.block]...), append(v, n.saved.v[shard.block]...)
+	var all []*tensors.Tensor
+	for i, width := range shard.layer.Kept() {
+		part := make([]float32, 0, size*width)
+		for _, n := range p.saved {
+			part = append(part, n.saved.parts[shard.block][i]...)
+		}
+		all = append(all, tensors.FromFlatDataAndDimensions(part[:size*width], size, width))
 	}
-	return []*tensors.Tensor{
-		tensors.FromFlatDataAndDimensions(k[:size*width], size, l.G, l.K),
-		tensors.FromFlatDataAndDimensions(v[:size*width], size, l.G, l.K),
-	}
+	return all
 }
 
-// save copies from the device what is to be kept of a batch's keys and values [T G K].
+// save copies from the device what is to be saved of what a block keeps of a batch, [T width] each.
 func (e *Engine) save(p *step, shard *shard, in *inputs, own []*tensors.Tensor) error {
-	width := shard.layer.G * shard.layer.K
+	widths := shard.layer.Kept()
 	for n, tensor := range own {
+		width := widths[n]
 		err := tensors.ConstFlatData(tensor, func(flat []float32) {
 			for i := range in.n {
 				t := p.tokens[in.from+i]
 				if to := p.saving[t.node]; to != nil {
-					copy([][][]float32{to.k, to.v}[n][shard.block][t.i*width:(t.i+1)*width], flat[i*width:])
+					copy(to.parts[shard.block][n][t.i*width:(t.i+1)*width], flat[i*width:])
 				}
 			}
 		})

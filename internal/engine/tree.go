@@ -16,7 +16,7 @@ type tree struct {
 	limit int64 // of bytes; 0 holds nothing
 	used  int64
 
-	widths []int // of each block, the numbers of a token's keys
+	widths [][]int // of what each block keeps of a token: see arch.Layer.Kept
 
 	recent *list.List // of *node: those that hold something, the last used first
 	plans  int        // so far
@@ -37,30 +37,36 @@ type node struct {
 	plan   int           // the last one that passed through it
 }
 
-// keysValues are the keys and values of a node's tokens, on the host.
+// keysValues are the keys and values of a node's tokens, or what else blocks keep, on the host.
 type keysValues struct {
-	k, v      [][]float32 // of each block, [len(ids) G K]
-	invariant bool        // computed in invariant batches: see shape
+	parts     [][][]float32 // of each block those that it keeps, [len(ids) width] each
+	invariant bool          // computed in invariant batches: see shape
 }
 
 // newTree makes a tree whose nodes hold at most limit bytes.
-func newTree(limit int64, widths ...int) *tree {
+func newTree(limit int64, widths [][]int) *tree {
 	return &tree{root: &node{}, limit: limit, widths: widths, recent: list.New()}
 }
 
 // tokenBytes is what the keys and values of a token take.
-func (t *tree) tokenBytes() (n int64) {
-	for _, width := range t.widths {
-		n += 8 * int64(width)
+func (t *tree) tokenBytes() (bytes int64) {
+	for _, block := range t.widths {
+		for _, width := range block {
+			bytes += 4 * int64(width)
+		}
 	}
-	return n
+	return bytes
 }
 
 // keysValues makes room for those of so many tokens.
 func (t *tree) keysValues(tokens int, invariant bool) *keysValues {
 	s := &keysValues{invariant: invariant}
-	for _, width := range t.widths {
-		s.k, s.v = append(s.k, make([]float32, tokens*width)), append(s.v, make([]float32, tokens*width))
+	for _, block := range t.widths {
+		var parts [][]float32
+		for _, width := range block {
+			parts = append(parts, make([]float32, tokens*width))
+		}
+		s.parts = append(s.parts, parts)
 	}
 	return s
 }
@@ -106,12 +112,11 @@ func (t *tree) split(n *node, tokens int) *node {
 		all := n.saved
 		upper.saved = t.keysValues(tokens, all.invariant)
 		n.saved = t.keysValues(len(n.ids)-tokens, all.invariant)
-		for block, width := range t.widths {
-			at := tokens * width
-			copy(upper.saved.k[block], all.k[block])
-			copy(upper.saved.v[block], all.v[block])
-			copy(n.saved.k[block], all.k[block][at:])
-			copy(n.saved.v[block], all.v[block][at:])
+		for block, parts := range all.parts {
+			for i, part := range parts {
+				copy(upper.saved.parts[block][i], part)
+				copy(n.saved.parts[block][i], part[len(upper.saved.parts[block][i]):])
+			}
 		}
 	}
 	n.ids = slices.Clone(n.ids[tokens:])

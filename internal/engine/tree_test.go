@@ -8,7 +8,9 @@ import (
 )
 
 // planOf enters requests into a tree that saves nothing.
-func planOf(requests []Request) *plan { return newTree(0, 1).plan(requests, allOf(requests), false) }
+func planOf(requests []Request) *plan {
+	return newTree(0, [][]int{{1, 1}}).plan(requests, allOf(requests), false)
+}
 
 func allOf(requests []Request) []int {
 	var all []int
@@ -38,7 +40,7 @@ func TestBatches(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	pooled, saved := 0, 0
 	for round := range 100 {
-		tree := newTree(int64(round%3)*100_000, 1)
+		tree := newTree(int64(round%3)*100_000, [][]int{{1, 1}})
 		for range 1 + round%4 {
 			requests := randomTexts(r, 1+r.IntN(200), 60, 9)
 			for i := range requests {
@@ -173,8 +175,8 @@ func checkTree(t *testing.T, tree *tree) {
 		if (n.recent != nil) != (n.saved != nil || n.asked) || (n.recent != nil) != (n.bytes > 0) {
 			t.Fatalf("%v: holds %v, %v, %d bytes, in the list %v", n.ids, n.saved, n.asked, n.bytes, n.recent != nil)
 		}
-		if n.saved != nil && (len(n.saved.k[0]) != len(n.ids)*tree.widths[0] || n.parent != tree.root && n.parent.saved == nil) {
-			t.Fatalf("%v: %d keys, wanted those of all its tokens, after saved ones", n.ids, len(n.saved.k[0]))
+		if n.saved != nil && (len(n.saved.parts[0][0]) != len(n.ids)*tree.widths[0][0] || n.parent != tree.root && n.parent.saved == nil) {
+			t.Fatalf("%v: %d keys, wanted those of all its tokens, after saved ones", n.ids, len(n.saved.parts[0][0]))
 		}
 		if n != tree.root && len(n.children) == 0 && n.bytes == 0 {
 			t.Fatalf("%v holds nothing and leads nowhere", n.ids)
@@ -279,7 +281,7 @@ func TestTreeBounded(t *testing.T) {
 		ids[0] = first
 		return []Request{{IDs: append(ids, 5), From: len(ids)}}
 	}
-	tree := newTree(0, 100, 100)
+	tree := newTree(0, [][]int{{100, 100}, {100, 100}})
 	one := nodeBytes + longPrompt*(tree.tokenBytes()+4)
 	tree.limit = 3*one + 5000 // some marks
 	saved := func(first int32, tokens int) int {
@@ -326,7 +328,7 @@ func TestTreeBounded(t *testing.T) {
 // that has room every prompt is saved when it comes again.
 func TestTreeRandom(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	tree := newTree(1<<30, 1)
+	tree := newTree(1<<30, [][]int{{1, 1}})
 	asked, came := map[string]bool{}, map[string]bool{} // prompts without their last token; their prefixes that are saved
 	for range 200 {
 		requests := randomTexts(r, 1+r.IntN(30), 40, 4)

@@ -41,6 +41,9 @@ const defaultTokens = 2048
 // Adapter returns a model whose side paths are trained: m has them, w their first values, and e
 // the weights that are frozen. e and w must stay open.
 func Adapter(backend compute.Backend, e *engine.Engine, m *arch.Model, w *checkpoint.Weights, o Options) (*Model, error) {
+	if err := recurs(m); err != nil {
+		return nil, err
+	}
 	g := newModel(backend, m, o)
 	g.engine = e
 	if err := g.sides(w); err != nil {
@@ -51,6 +54,9 @@ func Adapter(backend compute.Backend, e *engine.Engine, m *arch.Model, w *checkp
 
 // Full returns a model all of whose weights are trained. w must stay open.
 func Full(backend compute.Backend, m *arch.Model, w *checkpoint.Weights, o Options) (*Model, error) {
+	if err := recurs(m); err != nil {
+		return nil, err
+	}
 	g := newModel(backend, m, o)
 	if err := engine.Validate(m, w); err != nil {
 		return nil, err
@@ -66,6 +72,17 @@ func Full(backend compute.Backend, m *arch.Model, w *checkpoint.Weights, o Optio
 		}
 	}
 	return g, nil
+}
+
+// recurs refuses delta nets: of what a token keeps, those after it are made in turn, and rows
+// have no adjoint of that.
+func recurs(m *arch.Model) error {
+	for _, l := range m.Blocks {
+		if l.Reach > 0 {
+			return fmt.Errorf("gradient: %s: training a model with gated delta nets is not supported", m.Type)
+		}
+	}
+	return nil
 }
 
 func newModel(backend compute.Backend, m *arch.Model, o Options) *Model {

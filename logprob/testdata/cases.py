@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-FULL, SLIDE = "full_attention", "sliding_attention"
+FULL, SLIDE, LINEAR = "full_attention", "sliding_attention", "linear_attention"
 
 
 @dataclass
@@ -301,6 +301,27 @@ def qwen2_moe(**kw):
     return llama(model_type="qwen2_moe", vocab_size=88, intermediate_size=20, moe_intermediate_size=10, shared_expert_intermediate_size=14,
                  num_experts=6, num_experts_per_tok=2, norm_topk_prob=False, decoder_sparse_step=1, mlp_only_layers=[],
                  use_sliding_window=False) | kw
+
+
+def qwen3_5_text(**kw):
+    return llama(model_type="qwen3_5_text", vocab_size=90, head_dim=16, rms_norm_eps=3e-2, intermediate_size=28, num_hidden_layers=3,
+                 rope_parameters={"rope_type": "default", "rope_theta": 300.0, "partial_rotary_factor": 0.25, "mrope_interleaved": True,
+                                  "mrope_section": [1, 1, 0]},
+                 layer_types=[LINEAR, LINEAR, FULL], linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8,
+                 linear_value_head_dim=12, linear_conv_kernel_dim=4) | kw
+
+
+def qwen3_5(text):
+    return dict(model_type="qwen3_5", text_config=text, image_token_id=80, video_token_id=81, vision_start_token_id=82, vision_end_token_id=83,
+                tie_word_embeddings=text["tie_word_embeddings"],
+                vision_config=dict(model_type="qwen3_5_vision", depth=1, hidden_size=8, num_heads=1, intermediate_size=8, patch_size=2,
+                                   temporal_patch_size=1, spatial_merge_size=1, out_hidden_size=text["hidden_size"], num_position_embeddings=4))
+
+
+def mtp(t):
+    """A layer that predicts one more token, beside the model, as Qwen 3.5 is published with."""
+    like = next(v for k, v in t.items() if k.endswith("mlp.down_proj.weight"))
+    return t | {"mtp.fc.weight": torch.ones(2, 2, dtype=like.dtype), "mtp.layers.0.mlp.down_proj.weight": like.clone()}
 
 
 def mixtral(**kw):
@@ -673,6 +694,18 @@ CASES = [
          qwen3_moe(head_dim=8, decoder_sparse_step=2, use_sliding_window=True, sliding_window=9, attention_bias=True, norm_topk_prob=False),
          EPS | THETA | CHOICE | {"shares": put(norm_topk_prob=True), "window": put(sliding_window=None)}, extra=fused, minimal=True, dtype=torch.float16),
 
+    # qwen3_5_text, and qwen3_5 around it.
+    Case("qwen3_5_text-hybrid", "gated delta nets in two layers of three, two heads of values a head of keys; attention with gates, a quarter of each "
+         "head turns; minimal config", qwen3_5_text(), EPS | THETA | {"partial": rope(partial_rotary_factor=1.0)}, minimal=True,
+         v4={"attn_output_gate": True, "mamba_ssm_dtype": "float32", "mlp_only_layers": []}, dtype=torch.bfloat16),
+    Case("qwen3_5_text-bias-tied", "a delta net in every second layer by full_attention_interval, a convolution of three tokens, as many heads of keys as "
+         "of values; attention_bias, a tied head",
+         qwen3_5_text(num_hidden_layers=4, layer_types=[LINEAR, FULL, LINEAR, FULL], linear_num_key_heads=3, linear_num_value_heads=3,
+                      linear_key_head_dim=12, linear_value_head_dim=8, linear_conv_kernel_dim=3, attention_bias=True, tie_word_embeddings=True),
+         EPS | THETA | {"partial": rope(partial_rotary_factor=0.5)}, v4={"layer_types": None, "full_attention_interval": 2}),
+    Case("qwen3_5-hub", "the text part of a multimodal checkpoint with the names as published, and a layer that predicts one more token beside it",
+         qwen3_5(qwen3_5_text(layer_types=[LINEAR, FULL], num_hidden_layers=2)), EPS | THETA, extra=mtp, dtype=torch.bfloat16),
+
     # qwen2_moe.
     Case("qwen2_moe-shared", "an expert that all tokens pass, with a gate; biases on q, k and v", qwen2_moe(),
          EPS | THETA | CHOICE | {"shares": put(norm_topk_prob=True)}, v4={"sliding_window": 32768, "max_window_layers": 21}, dtype=torch.float16),
@@ -866,6 +899,8 @@ V4_EXTRA = {
     "olmoe": {"router_aux_loss_coef": 0.01},
     "qwen3_moe": {"max_window_layers": 48},
     "qwen2_moe": {},
+    "qwen3_5_text": {"mtp_num_hidden_layers": 1, "mtp_use_dedicated_embeddings": False},
+    "qwen3_5": {},
     "mixtral": {"router_jitter_noise": 0.0},
     "granitemoe": {},
     "gpt_oss": {},

@@ -34,6 +34,7 @@ The effects are printed, and for bfloat16 weights also what PyTorch's own bfloat
 What each case is for is said in cases.py.
 """
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -51,7 +52,8 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM, Gemma3ForConditionalGeneration, Mistral3ForConditionalGeneration
+from transformers import (AutoConfig, AutoModelForCausalLM, Gemma3ForConditionalGeneration, Mistral3ForConditionalGeneration,
+                          Qwen3_5ForConditionalGeneration)
 
 from cases import CASES, FULL, SLIDE, V4_EXTRA
 
@@ -60,7 +62,8 @@ transformers.logging.disable_progress_bar()
 torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
 
-MULTIMODAL = {"gemma3": Gemma3ForConditionalGeneration, "mistral3": Mistral3ForConditionalGeneration}
+MULTIMODAL = {"gemma3": Gemma3ForConditionalGeneration, "mistral3": Mistral3ForConditionalGeneration, "qwen3_5": Qwen3_5ForConditionalGeneration}
+TOWERS = ("vision_tower", "multi_modal", "model.visual.")
 OUT = Path(__file__).parent / "families"
 
 
@@ -145,15 +148,15 @@ def minimal(d):
     return d
 
 
-def stored_less_1(case):
-    """Tells whether the norms' weights are stored less 1."""
-    return case.family.startswith("gemma") or case.family == "nemotron"
+def stored_less_1(case, name):
+    """Tells whether a norm's weights are stored less 1."""
+    return case.family.startswith(("gemma", "qwen3_5")) and "linear_attn" not in name or case.family == "nemotron"
 
 
 def numbers(model):
     """Parameters and the buffers that are saved with them, by name."""
     saved = model.state_dict()
-    return dict(model.named_parameters()) | {n: b for n, b in model.named_buffers() if n in saved and "vision_tower" not in n}
+    return dict(model.named_parameters()) | {n: b for n, b in model.named_buffers() if n in saved and not any(t in n for t in TOWERS)}
 
 
 def random_tensor(case, name, like):
@@ -164,12 +167,16 @@ def random_tensor(case, name, like):
     kind = base[-2] if len(base) > 1 else name
     if name.endswith("bias") or name.endswith("probe"):
         return 0.3 * x
+    if name.endswith("A_log"):
+        return x
+    if kind == "conv1d":
+        return 1.2 * x
     if name.endswith("act_fn.beta"):
         return 0.5 + 0.1 * x
     if name.endswith("act_fn.eps"):
         return torch.full_like(x, case.xielu_eps)
     if "norm" in kind or kind.startswith("ln_") or ".norms." in name:
-        return 0.3 * x + (0.0 if stored_less_1(case) else 1.0)
+        return 0.3 * x + (0.0 if stored_less_1(case, name) else 1.0)
     if kind in ("embed_tokens", "wte", "embed_in"):
         tied = case.config.get("tie_word_embeddings", case.family in ("gpt2", "gemma", "gemma2", "gemma3_text", "gemma3"))
         return 0.2 * x * math.sqrt(32 / like.shape[1])
@@ -265,6 +272,27 @@ def clear_texts(case, model):
     raise SystemExit(f"{case.name}: every choice of texts has a choice of experts that is too close")
 
 
+@contextlib.contextmanager
+def wide(model):
+    """Computes in float64 what a model with gated delta nets computes in float32 in any case."""
+    module = sys.modules[type(model).__module__]
+    if not hasattr(module, "torch_chunk_gated_delta_rule"):
+        yield
+        return
+
+    class Wide:
+        float32 = torch.float64
+
+        def __getattr__(self, name):
+            return getattr(torch, name)
+
+    narrow, torch.Tensor.float, module.torch = torch.Tensor.float, torch.Tensor.double, Wide()
+    try:
+        yield
+    finally:
+        torch.Tensor.float, module.torch = narrow, torch
+
+
 def kind_of(name):
     return re.sub(r"\.\d+\.", ".N.", name)
 
@@ -281,14 +309,13 @@ def bites(case, model, texts, golden):
         if miss.missing_keys or miss.unexpected_keys:
             raise SystemExit(f"{case.name}: {label}: {miss}")
         out[label] = distance(golden, score(m, texts))
-    kinds = sorted({kind_of(n) for n in numbers(model) if "vision_tower" not in n and "multi_modal" not in n})
-    norm = 0.0 if stored_less_1(case) else 1.0
+    kinds = sorted({kind_of(n) for n in numbers(model) if not any(t in n for t in TOWERS)})
     for k in kinds:
         m = copy.deepcopy(model)
         for n, p in numbers(m).items():
             if kind_of(n) == k:
                 is_norm = n.endswith("weight") and re.search(r"norm|ln_", k)
-                p.data.fill_(norm if is_norm else 0.0)
+                p.data.fill_(1.0 if is_norm and not stored_less_1(case, n) else 0.0)
         out["tensor " + k] = distance(golden, score(m, texts))
     if not model.config.get_text_config().tie_word_embeddings:
         m = copy.deepcopy(model)
@@ -371,7 +398,8 @@ def make(case):
     for m in double.modules():
         if hasattr(m, "reorder_and_upcast_attn"):
             m.reorder_and_upcast_attn = False  # it insists on float32
-    exact = distance(golden, score(double, texts))
+    with wide(double):
+        exact = distance(golden, score(double, texts))
     logits = model(input_ids=torch.tensor([texts[3]])).logits
     size = sum(f.stat().st_size for f in folder.iterdir())
     print(f"{case.name}: std of logits {logits.std().item():.2f}, float64 differs by {exact:.1e}, {size // 1000} kB")
