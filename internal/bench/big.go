@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/gomlx/compute/dtypes/bfloat16"
@@ -37,12 +38,29 @@ func (c *config) tensors() (names []string, shapes [][]int) {
 	for i := range c.Layers {
 		layer := fmt.Sprintf("model.layers.%d.", i)
 		add(layer+"input_layernorm", c.D)
+		switch c.ModelType { // the norms of q and k
+		case "olmoe":
+			add(layer+"self_attn.q_norm", c.Heads*c.width())
+			add(layer+"self_attn.k_norm", c.KVHeads*c.width())
+		case "qwen3_moe":
+			add(layer+"self_attn.q_norm", c.width())
+			add(layer+"self_attn.k_norm", c.width())
+		}
 		for _, m := range c.block() {
-			add(layer+m.name, m.out, m.in)
+			if !strings.HasPrefix(m.name, expert) {
+				add(layer+m.name, m.out, m.in)
+				continue
+			}
+			for e := range c.Experts {
+				add(layer+fmt.Sprintf(m.name, e), m.out, m.in)
+			}
 		}
 		add(layer+"post_attention_layernorm", c.D)
 	}
 	add("model.norm", c.D)
+	if !c.Tied {
+		add("lm_head", c.Vocab, c.D)
+	}
 	return names, shapes
 }
 

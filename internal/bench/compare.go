@@ -80,6 +80,13 @@ func (n numbers) compareAll() []agreement {
 	bf16(replies, "sample bf16 ours", "corpus bf16 minicons", "sample f32 minicons", "minicons")
 	bf16(replies+", out of the whole corpus job", "corpus bf16 ours", "corpus bf16 minicons", "sample f32 minicons", "minicons")
 	bf16(replies+" and the line break before them", "sample bf16 ours+space", "corpus bf16 lm-eval", "sample f32 lm-eval", "lm-eval")
+	for _, m := range mixtures() {
+		at := m.name + " "
+		f32(at+rows, at+"next f32 ours", at+"next f32 next", "transformers")
+		bf16(at+rows, at+"next bf16 ours", at+"next bf16 next", at+"next f32 next", "transformers")
+		f32(at+replies+" and the line break before them", at+"sample f32 ours+space", at+"sample f32 lm-eval", "lm-eval")
+		bf16(at+replies+" and the line break before them", at+"sample bf16 ours+space", at+"corpus bf16 lm-eval", at+"sample f32 lm-eval", "lm-eval")
+	}
 	f32(rewards, "reward f32 ours", "reward f32 pipeline", "transformers")
 	bf16(rewards+", out of the whole job", "reward bf16 ours", "reward bf16 pipeline", "reward f32 pipeline", "transformers")
 	f32(long, "long f32 ours", "long f32 long", "transformers")

@@ -38,8 +38,31 @@ func (b *bench) contest(ctx context.Context, name string, rounds int, ours side,
 		return err
 	}
 	b.times[name] = map[string]*timing{}
+	return b.keep(name, all)
+}
+
+// numbersOf has each side do a job once, alone, for its numbers: models that do not fit beside
+// one another.
+func (b *bench) numbersOf(ctx context.Context, name string, sides ...side) error {
+	for _, s := range sides {
+		c := contest{name: name, sides: []side{s}}
+		all, err := c.hold(ctx, 0, b.dir, b.stderr)
+		if err == nil {
+			err = b.keep(name, all)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep keeps what came out of a contest.
+func (b *bench) keep(name string, all []*timing) error {
 	for _, t := range all {
-		b.times[name][t.name] = t
+		if times := b.times[name]; times != nil {
+			times[t.name] = t
+		}
 		if err := b.numbers.add(name, t, b.task.sampled(name), len(b.task.Sample)); err != nil {
 			return err
 		}
@@ -106,7 +129,7 @@ type versus struct {
 
 // rows are those of the project's goals, in its order.
 func (b *bench) rows() []versus {
-	return []versus{
+	all := []versus{
 		{"54 chat prompts, whole next-token rows, bf16", "next bf16", "next", 4, false},
 		{"the same, f32", "next f32", "next", 5, false},
 		{"the same, bf16", "next bf16", "next-batch", 1.5, false},
@@ -116,6 +139,12 @@ func (b *bench) rows() []versus {
 		{"8 texts of 1,024 tokens, every position, bf16", "long bf16", "long", 1, false},
 		{"the same, f32", "long f32", "long", 1.2, false},
 	}
+	for _, m := range mixtures() {
+		all = append(all,
+			versus{"54 chat prompts, " + m.shown + ", bf16", m.name + " next bf16", "next", 2, false},
+			versus{"words after 54 prompts, the same", m.name + " corpus bf16", "lm-eval", 20, true})
+	}
+	return all
 }
 
 // wholeProcesses times the paper's job and start to first number from the start of a

@@ -35,10 +35,11 @@ type bench struct {
 	python  string // of the peers; "" without them
 	dir     string // for temporary files
 	task    *task
-	path    string // of the task's file
-	words   string // what the corpus is called
-	nouns   string // and its words, each in one form
-	exe     string // this program, which is also our worker
+	path    string           // of the task's file
+	mixes   map[string]*task // of mixtures, by name
+	words   string           // what the corpus is called
+	nouns   string           // and its words, each in one form
+	exe     string           // this program, which is also our worker
 	stderr  io.Writer
 	text    strings.Builder // the results
 	notes   []string        // what was left out
@@ -61,6 +62,8 @@ var parts = []struct {
 	{"train", (*bench).trained},
 	{"whole", (*bench).wholeProcesses},
 	{"serve", (*bench).served},
+	{"olmoe", func(b *bench, ctx context.Context) error { return b.mixed(ctx, mixtures()[0]) }},
+	{"qwen3_moe", func(b *bench, ctx context.Context) error { return b.mixed(ctx, mixtures()[1]) }},
 	{"big", (*bench).big},
 }
 
@@ -79,14 +82,14 @@ func start(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args 
 // measure runs the parts that are asked for, each side of a contest in a process of its own.
 func measure(ctx context.Context, stdout, stderr io.Writer, args []string) error {
 	f := cli.NewFlags("bench", "measures the library and its programs, beside others that do the same.", "")
-	b := &bench{stderr: stderr, numbers: numbers{}, times: map[string]map[string]*timing{}, peers: map[string]string{}}
+	b := &bench{stderr: stderr, numbers: numbers{}, times: map[string]map[string]*timing{}, peers: map[string]string{}, mixes: map[string]*task{}}
 	f.IntVar(&b.rounds, "n", 3, "`number` of counted runs of each job")
 	f.StringVar(&b.model, "model", model, "`folder` of the checkpoint, a Llama with a chat template")
 	f.StringVar(&b.python, "python", ".deps/venv-peers/bin/python", "`program` that runs the peers, where it is there")
 	f.DurationVar(&b.loadFor, "load", 2*time.Minute, "`time` for which the server is under load")
 	date := f.String("date", "", "`date` for the heading")
 	big := f.Bool("big", false, "also run 3 billion random parameters, which are written to .deps/models (6 GB), in 1 GiB")
-	only := f.String("only", "", "`parts` to run, with commas between them: programs, next, corpus, reward, long, train, whole, serve, big")
+	only := f.String("only", "", "`parts` to run, with commas between them: programs, next, corpus, reward, long, train, whole, serve, olmoe, qwen3_moe, big")
 	out := f.String("o", "", "`file` that the results also go to")
 	if err := f.Parse(args, stdout); err != nil {
 		return err

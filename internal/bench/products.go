@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -33,6 +35,12 @@ type config struct {
 	BOS           int      `json:"bos_token_id"`
 	EOS           int      `json:"eos_token_id"`
 	DType         string   `json:"torch_dtype"`
+
+	HeadDim     int  `json:"head_dim,omitempty"`              // D/Heads where absent
+	Experts     int  `json:"num_experts,omitempty"`           // of a mixture in each block; 0: an MLP
+	Chosen      int  `json:"num_experts_per_tok,omitempty"`   // of these by a token
+	ExpertInner int  `json:"moe_intermediate_size,omitempty"` // Inner where absent
+	Shares      bool `json:"norm_topk_prob,omitempty"`
 }
 
 func readConfig(model string) (config, error) {
@@ -53,13 +61,32 @@ type matrix struct {
 	out, in int
 }
 
-// block lists the matrices of one block.
+// width is that of a head of attention.
+func (c *config) width() int { return cmp.Or(c.HeadDim, c.D/c.Heads) }
+
+// block lists the matrices of one block, of a mixture the router's and those of one expert.
 func (c *config) block() []matrix {
-	kv := c.D / c.Heads * c.KVHeads
-	return []matrix{
-		{"self_attn.q_proj", c.D, c.D}, {"self_attn.k_proj", kv, c.D}, {"self_attn.v_proj", kv, c.D}, {"self_attn.o_proj", c.D, c.D},
-		{"mlp.gate_proj", c.Inner, c.D}, {"mlp.up_proj", c.Inner, c.D}, {"mlp.down_proj", c.D, c.Inner},
+	q, kv, inner := c.width()*c.Heads, c.width()*c.KVHeads, cmp.Or(c.ExpertInner, c.Inner)
+	all := []matrix{
+		{"self_attn.q_proj", q, c.D}, {"self_attn.k_proj", kv, c.D}, {"self_attn.v_proj", kv, c.D}, {"self_attn.o_proj", c.D, q},
 	}
+	at := "mlp."
+	if c.Experts > 0 {
+		all = append(all, matrix{"mlp.gate", c.Experts, c.D})
+		at = expert
+	}
+	return append(all, matrix{at + "gate_proj", inner, c.D}, matrix{at + "up_proj", inner, c.D}, matrix{at + "down_proj", c.D, inner})
+}
+
+// expert begins the names of an expert's matrices, with its number.
+const expert = "mlp.experts.%d."
+
+// times is by how many matrices of its kind a token is multiplied.
+func (c *config) times(m matrix) int {
+	if strings.HasPrefix(m.name, expert) {
+		return c.Chosen
+	}
+	return 1
 }
 
 func (c *config) head() matrix { return matrix{"head", c.Vocab, c.D} }
@@ -69,7 +96,7 @@ func (c *config) head() matrix { return matrix{"head", c.Vocab, c.D} }
 func (c *config) operations(n counts) float64 {
 	block := 0
 	for _, m := range c.block() {
-		block += m.in * m.out
+		block += c.times(m) * m.in * m.out
 	}
 	return 2 * (float64(n.nodes)*float64(c.Layers)*float64(block) + float64(n.heads)*float64(c.head().in*c.head().out))
 }
@@ -93,7 +120,7 @@ func plainProducts(backend compute.Backend, c config, dtype dtypes.DType) (p pla
 		if err != nil {
 			return p, err
 		}
-		p.block += t
+		p.block += float64(c.times(m)) * t
 	}
 	p.head, err = timeProduct(backend, c.head(), dtype)
 	return p, err

@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 
 	"github.com/implicitreward/implicitreward/internal/cli"
@@ -44,7 +45,7 @@ func (b *bench) sideBySide() {
 		ratio := theirs.best() / ours.best()
 		t.add(v.job, show(ours), theirs.shown, show(theirs), both(ratio, theirs.median()/ours.median()), fmt.Sprintf("%g", v.goal), mark(ratio >= v.goal), load)
 	}
-	b.section("Side by side", "SmolLM2-135M-Instruct. Two or three processes, each with its model loaded and the job done once before, take turns; from text to numbers. The last column is how many of the %d processors others used in the rounds that count, at most: above %.2f they are disturbed. Of the corpus job and of the reward job, whose head is random, the peers do a random sample of %d.", runtime.NumCPU(), quietProcessors, len(b.task.Sample))
+	b.section("Side by side", "SmolLM2-135M-Instruct, and random weights in the shapes of two mixtures of experts. Two or three processes, each with its model loaded and the job done once before, take turns; from text to numbers. The last column is how many of the %d processors others used in the rounds that count, at most: above %.2f they are disturbed. Of the corpus job and of the reward job, whose head is random, the peers do a random sample of %d; of mixtures the job has every %dth word, and the sample is %d.", runtime.NumCPU(), quietProcessors, len(b.task.Sample), mixedWords, mixedSample)
 	b.table(t)
 	seen := map[string]bool{}
 	for _, v := range b.rows() {
@@ -97,28 +98,49 @@ func (b *bench) whereItGoes() error {
 		return err
 	}
 	defer tok.Close()
-	next, corpus, long, lmEval, err := countTask(b.task, tok)
-	if err != nil {
-		return err
-	}
-	c, err := readConfig(b.model)
-	if err != nil {
-		return err
-	}
 	backend, err := cli.Backend("auto", io.Discard)
 	if err != nil {
 		return err
 	}
 	defer backend.Finalize()
 	before := machineLoad()
-	plains := map[dtypes.DType]plain{}
-	for _, dtype := range []dtypes.DType{dtypes.BFloat16, dtypes.Float32} {
-		if plains[dtype], err = plainProducts(backend, c, dtype); err != nil {
+	t := table{head: []string{"job", "texts", "tokens", "nodes", "of them with a head", "load, s", "compile, s", "job, s", "of it making tokens, s", "GFLOP/s", "plain products", "share", "goal 75 %"}}
+	lmEval, all, err := b.spent(backend, tok, "", b.task)
+	if err != nil {
+		return err
+	}
+	for _, m := range mixtures() {
+		if b.mixes[m.name] == nil {
+			continue
+		}
+		_, more, err := b.spent(backend, tok, m.name+" ", b.mixes[m.name])
+		if err != nil {
 			return err
 		}
+		all = append(all, more...)
 	}
-	load := before + " to " + machineLoad()
-	t := table{head: []string{"job", "texts", "tokens", "nodes", "of them with a head", "load, s", "compile, s", "job, s", "of it making tokens, s", "GFLOP/s", "plain products", "share", "goal 75 %"}}
+	for _, row := range all {
+		t.add(row...)
+	}
+	load, texts := before+" to "+machineLoad(), len(b.task.Prompts)*len(b.task.Forms)
+	b.section("Where our time goes", "Nodes are the different beginnings of texts that have to be computed, instead of the tokens. Compile is what the first job takes longer than the best. GFLOP/s counts the matrix products of blocks and head, without attention, over the job without making tokens; plain products are these same shapes at %d rows, one by one, the operands in the job's dtype, the result in float32, the better layout of the weights, of a mixture those of as many experts as a token chooses (load average %s). lm-eval computes texts once that differ in their last token only: of the whole corpus job it would compute %s instead of %s texts, so that its figure above could be up to %s times as high.",
+		productRows, load, figureInt(lmEval), figureInt(texts), figure(float64(texts)/float64(lmEval)))
+	b.table(t)
+	return nil
+}
+
+// spent are the rows of a task's contests, whose names begin with at, in the table of where our
+// time went, and how many texts lm-eval would compute for the whole corpus job.
+func (b *bench) spent(backend compute.Backend, tok *tokenize.Tokenizer, at string, task *task) (lmEval int, rows [][]string, err error) {
+	next, corpus, long, lmEval, err := countTask(task, tok)
+	if err != nil {
+		return 0, nil, err
+	}
+	c, err := readConfig(task.Model)
+	if err != nil {
+		return 0, nil, err
+	}
+	plains := map[dtypes.DType]plain{}
 	for _, row := range []struct {
 		contest string
 		counts  counts
@@ -130,20 +152,22 @@ func (b *bench) whereItGoes() error {
 		{"long bf16", long, dtypes.BFloat16},
 		{"long f32", long, dtypes.Float32},
 	} {
-		ours := b.times[row.contest][oursName]
+		ours := b.times[at+row.contest][oursName]
 		if ours == nil {
 			continue
+		}
+		if _, ok := plains[row.dtype]; !ok {
+			if plains[row.dtype], err = plainProducts(backend, c, row.dtype); err != nil {
+				return 0, nil, err
+			}
 		}
 		n := row.counts
 		seconds := best(ours.seconds)
 		operations, plain := c.operations(n), plains[row.dtype].of(c, n)
 		share := plain / (seconds - best(ours.encode))
-		t.add(row.contest, figureInt(n.texts), figureInt(n.tokens), figureInt(n.nodes), figureInt(n.heads),
+		rows = append(rows, []string{at + row.contest, figureInt(n.texts), figureInt(n.tokens), figureInt(n.nodes), figureInt(n.heads),
 			figure(ours.ready.Load), figure(math.Max(0, ours.first-seconds)), figure(seconds), figure(best(ours.encode)),
-			figure(operations/(seconds-best(ours.encode))/1e9), figure(operations/plain/1e9), fmt.Sprintf("%.0f %%", 100*share), mark(share >= 0.75))
+			figure(operations / (seconds - best(ours.encode)) / 1e9), figure(operations / plain / 1e9), fmt.Sprintf("%.0f %%", 100*share), mark(share >= 0.75)})
 	}
-	b.section("Where our time goes", "Nodes are the different beginnings of texts that have to be computed, instead of the tokens. Compile is what the first job takes longer than the best. GFLOP/s counts the matrix products of blocks and head, without attention, over the job without making tokens; plain products are these same shapes at %d rows, one by one, the operands in the job's dtype, the result in float32, the better layout of the weights (load average %s). lm-eval computes texts once that differ in their last token only: of the whole corpus job it would compute %s instead of %s texts, so that its figure above could be up to %s times as high.",
-		productRows, load, figureInt(lmEval), figureInt(corpus.texts), figure(float64(corpus.texts)/float64(lmEval)))
-	b.table(t)
-	return nil
+	return lmEval, rows, nil
 }

@@ -75,16 +75,8 @@ func makeTask(model, root string, words []string) (*task, error) {
 		t.Prompts = append(t.Prompts, p.Text)
 		t.Next = append(t.Next, encoded{text.Rendered, text.IDs})
 	}
-	for _, n := range sampleOf(len(t.Prompts)*len(t.Forms), sampleSize, sampleSeed) {
-		p, f := n/len(t.Forms), n%len(t.Forms)
-		text, err := tok.Chat(t.Prompts[p], t.Forms[f], nil)
-		if err != nil {
-			return nil, err
-		}
-		if text.Straddle {
-			return nil, fmt.Errorf("%q after prompt %d: its first token holds the end of the prompt too, wanted a reply that every program cuts alike", t.Forms[f], p)
-		}
-		t.Sample = append(t.Sample, pair{text.Rendered[:text.Start], t.Forms[f], n})
+	if err := t.draw(tok, sampleSize); err != nil {
+		return nil, err
 	}
 	if err := t.rewardTask(tok, dir+"-score", words); err != nil {
 		return nil, err
@@ -93,15 +85,32 @@ func makeTask(model, root string, words []string) (*task, error) {
 	return t, err
 }
 
+// draw draws the sample of the corpus job.
+func (t *task) draw(tok *tokenize.Tokenizer, size int) error {
+	t.Sample = nil
+	for _, n := range sampleOf(len(t.Prompts)*len(t.Forms), size, sampleSeed) {
+		p, f := n/len(t.Forms), n%len(t.Forms)
+		text, err := tok.Chat(t.Prompts[p], t.Forms[f], nil)
+		if err != nil {
+			return err
+		}
+		if text.Straddle {
+			return fmt.Errorf("%q after prompt %d: its first token holds the end of the prompt too, wanted a reply that every program cuts alike", t.Forms[f], p)
+		}
+		t.Sample = append(t.Sample, pair{text.Rendered[:text.Start], t.Forms[f], n})
+	}
+	return nil
+}
+
 // sampled are the items of a job that the peers do, and that ours are compared with them on.
 func (t *task) sampled(contest string) []int {
 	var all []int
-	switch contest {
-	case "corpus bf16":
+	switch {
+	case strings.HasSuffix(contest, "corpus bf16"):
 		for _, s := range t.Sample {
 			all = append(all, s.Number)
 		}
-	case "reward bf16":
+	case contest == "reward bf16":
 		for _, s := range t.RewardSample {
 			all = append(all, s.Number)
 		}
