@@ -140,6 +140,9 @@ func (m experts) all(s *Scope, x, p *Node) *Node {
 func (m experts) expert(s *Scope, x *Node, one func(of *Node) *Node, numbers *Node) *Node {
 	layer := func(x *Node, weight, bias param) *Node {
 		w, axis := one(s.Weights[weight-1]), 1
+		if w.DType() == dtypes.Uint16 {
+			w = Bitcast(w, dtypes.BFloat16) // see Bits
+		}
 		if s.DType == dtypes.Float64 || s.Wide {
 			w = s.float(w)
 		}

@@ -35,6 +35,11 @@ func Widens(b compute.Backend) bool {
 	return name == "go" || name == "xla:cpu" && !BF16Products
 }
 
+// Bits tells whether the bfloat16 matrices of a mixture's experts lie on the device as integers of
+// 16 bits. XLA's CPU plugin slices no bfloat16 but float32: of the slice that a loop takes of one
+// expert it would make a copy in float32 of all experts' matrices before the loop, at every call.
+func Bits(b compute.Backend) bool { return BackendName(b) == "xla:cpu" }
+
 // Product multiplies x [.. in], float32, by the matrix w of a linear layer, whose inputs
 // lie along the axis, and adds up and gives float32. Where products are not widened (Widens)
 // it rounds x to w's type first. Where both are float64 (see Dense), so is everything.

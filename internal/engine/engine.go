@@ -63,6 +63,9 @@ const (
 	// A batch is large enough that reading the weights counts little beside the
 	// products (256, measured), and small enough for the cache.
 	defaultBatchTokens = 256
+	// mixedBatchTokens is the same of a mixture of experts in bfloat16, of whose matrices a token
+	// passes few, so that they are read for more tokens at once.
+	mixedBatchTokens = 1024
 	// The saved keys before a step, unless one path has more.
 	defaultSavedKeys = 1024
 )
@@ -136,6 +139,9 @@ func (e *Engine) Adapted(ctx context.Context, m *arch.Model, w *checkpoint.Weigh
 func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, error) {
 	m, w := e.model, e.w
 	e.stepTokens, e.batchTokens, e.savedKeys, e.scoreBytes = defaultStepTokens, defaultBatchTokens, defaultSavedKeys, defaultScoreBytes
+	if e.dtype == dtypes.BFloat16 && slices.ContainsFunc(m.Blocks, func(l *arch.Layer) bool { return l.Experts.Chooses() }) {
+		e.batchTokens = mixedBatchTokens
+	}
 	e.routing = newRouting(e)
 	e.cache, e.onWindow, e.maxTokens, e.tokenName, e.WindowStates = o.Cache, o.Window, o.MaxTokens, o.TokenName, defaultWindowStates
 	if e.onWindow == nil {

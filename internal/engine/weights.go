@@ -98,14 +98,20 @@ func releaseWeights(all []weight) {
 func loadWeight(backend compute.Backend, t arch.Tensor, from []checkpoint.Tensor, dtype dtypes.DType) (weight, error) {
 	dtype = typeOf(t, dtype)
 	inOut := t.InOut || inputsFirst(backend, dtype)
+	bits := dtype == dtypes.BFloat16 && len(t.Shape) > 2 && arch.Bits(backend)
 	switch {
 	case !t.Linear, dtype == dtypes.Float32 && inOut == t.InOut:
 		return upload(backend, t.InOut, t.Shape, from, func(flat []float32, at int, from checkpoint.Tensor) error {
 			return from.Float32sInto(flat[at : at+from.Elements()])
 		})
 	case len(from) == 1 && from[0].DType == dtypes.BFloat16 && dtype == dtypes.BFloat16 && inOut == t.InOut:
+		if bits {
+			dtype = dtypes.Uint16
+		}
 		tensor, err := tensors.FromRaw(backend, 0, shapes.Make(dtype, t.Shape...), from[0].Data)
 		return newWeight(tensor, t.InOut), err
+	case bits:
+		return uploadMatrix(backend, t, inOut, from, func(x float32) uint16 { return bfloat16.FromFloat32(x).Bits() })
 	case dtype == dtypes.BFloat16:
 		return uploadMatrix(backend, t, inOut, from, bfloat16.FromFloat32)
 	}
@@ -114,7 +120,7 @@ func loadWeight(backend compute.Backend, t arch.Tensor, from []checkpoint.Tensor
 
 // uploadMatrix puts the matrix of a linear layer on the device, or several that are stacked,
 // converted and laid out as asked for.
-func uploadMatrix[T float32 | bfloat16.BFloat16](backend compute.Backend, t arch.Tensor, inOut bool, from []checkpoint.Tensor, convert func(float32) T) (weight, error) {
+func uploadMatrix[T float32 | bfloat16.BFloat16 | uint16](backend compute.Backend, t arch.Tensor, inOut bool, from []checkpoint.Tensor, convert func(float32) T) (weight, error) {
 	shape := slices.Clone(t.Shape)
 	rows, cols := shape[len(shape)-2], shape[len(shape)-1]
 	if inOut != t.InOut {
@@ -146,7 +152,7 @@ func uploadMatrix[T float32 | bfloat16.BFloat16](backend compute.Backend, t arch
 // upload makes a tensor on the device, in shared memory where the backend has it. fill writes
 // the elements of each of the checkpoint's tensors, which come one after the other: those from
 // number at on.
-func upload[T float32 | bfloat16.BFloat16](backend compute.Backend, inOut bool, shape []int, from []checkpoint.Tensor,
+func upload[T float32 | bfloat16.BFloat16 | uint16](backend compute.Backend, inOut bool, shape []int, from []checkpoint.Tensor,
 	fill func(flat []T, at int, from checkpoint.Tensor) error) (weight, error) {
 	tensor, err := tensors.FromShapeForBackend(backend, 0, shapes.Make(dtypes.FromGenericsType[T](), shape...))
 	if err != nil {
