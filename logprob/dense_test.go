@@ -49,7 +49,7 @@ func dense(t *testing.T, dir string, backend compute.Backend, dtype dtypes.DType
 }
 
 // denseFamilies has one checkpoint of each kind of family.
-var denseFamilies = []string{"gemma2-base", "gemma3-hub", "gpt2-plain", "gpt_neox-serial", "llama-llama3", "mistral-window",
+var denseFamilies = []string{"gemma2-base", "gemma3-hub", "gemma4_text-dense", "gpt2-plain", "gpt_neox-serial", "llama-llama3", "mistral-window",
 	"olmo2-gqa-bias", "phi3-partial", "qwen2-window", "qwen3-bias-window", "olmo-clip", "olmo3-yarn", "gemma-bias", "smollm3-window",
 	"granite-factors", "seed_oss-out", "arcee-bias",
 	"glm4-partial", "exaone4-hybrid", "hunyuan_v1_dense-alpha", "ernie4_5-bias", "helium-plain", "cohere-norm", "cohere2-hybrid", "gptj-partial", "olmoe-clip", "gpt_oss-sinks", "qwen2_moe-window", "qwen3_5_text-hybrid", "qwen3_5_text-bias-tied", "phi-partial", "apertus-xielu", "opt-relu", "starcoder2-window", "stablelm-parallel",
@@ -240,6 +240,8 @@ func writeRandom(t *testing.T, from, to string, r *rand.Rand) {
 		switch {
 		case len(w.Shape) > 1:
 			spread = 1.5 / math.Sqrt(float64(model.D))
+		case strings.HasPrefix(model.Type, "gemma4"):
+			mean = 1 // norms and factors
 		case strings.HasSuffix(w.Name, ".weight") && !less1: // of a norm; Gemma's and Qwen 3.5's are the weight less 1
 			mean = 1
 		}

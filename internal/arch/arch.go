@@ -90,6 +90,16 @@ type Embedding struct {
 	Scale     float32
 	Positions *Tensor // learned positions; nil where the family has none
 	First     int     // the row of Positions that is the first token's
+	// As are tokens that are looked up as others are: the placeholders of what is not text.
+	As map[int32]int32
+}
+
+// Row is the row of Table that a token's embedding is made of.
+func (e Embedding) Row(id int32) int {
+	if as, ok := e.As[id]; ok {
+		id = as
+	}
+	return int(id)
 }
 
 // Head is what a model says of its final states.

@@ -101,6 +101,14 @@ func TestRefused(t *testing.T) {
 		{"llama-mha", `{"rms_norm_eps": -1}`, `arch: llama: config.json: rms_norm_eps is -1, wanted more than 0`},
 		{"gemma2-base", `{"hidden_act": "silu"}`, `arch: gemma2: config.json: not supported: hidden_act="silu"`},
 		{"gemma3_text-pattern", `{"attn_logit_softcapping": 50.0}`, `arch: gemma3_text: config.json: not supported: attn_logit_softcapping=50.0`},
+		{"gemma4_text-dense", `{"use_bidirectional_attention": "all"}`, `arch: gemma4_text: config.json: not supported: use_bidirectional_attention="all"`},
+		{"gemma4_text-dense", `{"per_layer_config": {"1": {"head_dim": 16, "sliding_window": 3}, "3": {"head_dim": 16}, "4": {}, "x": {}}}`, `arch: gemma4_text: config.json: not supported: per_layer_config.1.sliding_window=3, per_layer_config.4={}, per_layer_config.x={}`},
+		{"gemma4_text-dense", `{"per_layer_config": {"0": {"head_dim": 16}}}`, `arch: gemma4_text: config.json: per_layer_config.0 has a window, and 2 heads of keys of width 16, wanted 2 of 8, as without it`},
+		{"gemma4_text-dense", `{"per_layer_config": {"1": {"head_dim": 16}}}`, `arch: gemma4_text: config.json: per_layer_config.3 has 2 heads of keys of width 8, wanted 2 of 16, as layers without a window before`},
+		{"gemma4_text-dense", `{"global_head_dim": 8, "num_global_key_value_heads": 2}`, `arch: gemma4_text: config.json: not supported: global_head_dim=8, num_global_key_value_heads=2`},
+		{"gemma4_text-dense", `{"rope_parameters": {"full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.5, "rope_theta": 1e6}}}`, `arch: gemma4_text: config.json: rope_parameters.sliding_attention is missing`},
+		{"gemma4_text-dense", `{"rope_parameters": {"full_attention": {"rope_type": "yarn", "factor": 4, "rope_theta": 1e6}, "sliding_attention": {"rope_theta": 1e4}}}`, `arch: gemma4_text: config.json: not supported: rope_parameters.full_attention.factor=4, rope_parameters.full_attention.rope_type="yarn"`},
+		{"gemma4_text-dense", `{"rope_theta": 1e4}`, `arch: gemma4_text: config.json: not supported: rope_theta=1e4`},
 		{"gemma3_text-pattern", `{"use_bidirectional_attention": true}`, `arch: gemma3_text: config.json: not supported: use_bidirectional_attention=true`},
 		{"gemma3_text-pattern", `{"rope_parameters": {"rope_type": "linear", "factor": 8}}`, `arch: gemma3_text: config.json: not supported: rope_parameters.factor=8, rope_parameters.rope_type="linear"`},
 		{"qwen2-untied", `{"use_mrope": true}`, `arch: qwen2: config.json: not supported: use_mrope=true`},
@@ -208,6 +216,9 @@ func TestDefaults(t *testing.T) {
 		{"gemma2-base", `{"attn_logit_softcapping": null}`, "SoftCap:0"},
 		{"gemma2-base", `{"query_pre_attn_scalar": "DELETE"}`, "Scale:0.0625"},
 		{"qwen2-window", `{"use_sliding_window": false, "layer_types": "DELETE"}`, "Window:0"},
+		{"gemma4_text-dense", `{"per_layer_config": "DELETE", "layer_types": ["full_attention", "sliding_attention", "full_attention", "full_attention"]}`, "keys: 2 of 512"},
+		{"gemma4_text-dense", `{"final_logit_softcapping": "DELETE", "sliding_window": "DELETE", "layer_types": "DELETE", "per_layer_config": {}}`, "Window:512"},
+		{"gemma4_unified_text-dense", `{"sliding_window": "DELETE"}`, "Window:1024"},
 		{"gpt2-plain", `{"scale_attn_weights": false}`, "Scale:1 "},
 		{"gpt_neo-local", `{"attention_types": [[["local"], 2]], "attention_layers": null, "window_size": "DELETE"}`, "Window:256"},
 		{"starcoder2-window", `{"sliding_window": "DELETE"}`, "Window:0"},
@@ -226,7 +237,7 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s %s: %v", test.name, test.changes, err)
 			continue
 		}
-		if got := fmt.Sprintf("%+v", m.Blocks[0].graph); !strings.Contains(got, test.want) {
+		if got := fmt.Sprintf("%+v keys: %d of %d", m.Blocks[0].graph, m.Blocks[0].G, m.Blocks[0].K); !strings.Contains(got, test.want) {
 			t.Errorf("%s %s: %s, wanted %s", test.name, test.changes, got, test.want)
 		}
 	}

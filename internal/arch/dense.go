@@ -157,7 +157,8 @@ func (r *denseRun) embed(ids []int32) error {
 	size := (len(ids) + densePad - 1) / densePad * densePad
 	x := make([]float64, size*m.D)
 	for t, id := range ids {
-		row, err := r.Rows(m.Embed.Table, int(id), int(id)+1)
+		at := m.Embed.Row(id)
+		row, err := r.Rows(m.Embed.Table, at, at+1)
 		if err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func (l linear) apply(s *Scope, x *Node) *Node {
 // rmsNorm is RMSNorm over the last axis: x / sqrt(mean(x^2) + eps) * (weight + offset).
 // offset is 1 where the checkpoint stores weight-1: see gemmaNorm.
 type rmsNorm struct {
-	weight      param
+	weight      param // 0 for none, which is 1
 	eps, offset float64
 }
 
@@ -64,6 +64,9 @@ func (b *builder) rmsNorm(name string, width int, eps float64) rmsNorm {
 func (n rmsNorm) apply(s *Scope, x *Node) *Node {
 	x = s.float(x)
 	scale := Rsqrt(AddScalar(ReduceAndKeep(Square(x), ReduceMean, -1), n.eps))
+	if n.weight == 0 {
+		return Mul(x, scale)
+	}
 	w := s.vector(n.weight, x)
 	if n.offset != 0 {
 		w = AddScalar(w, n.offset)

@@ -166,7 +166,8 @@ func (e *Engine) embedded(ids, depth []int32) ([]float32, error) {
 	x := make([]float32, len(ids)*d)
 	for i, id := range ids {
 		to := x[i*d : (i+1)*d]
-		if err := e.table.Rows(int(id), int(id)+1).Float32sInto(to); err != nil {
+		row := e.model.Embed.Row(id)
+		if err := e.table.Rows(row, row+1).Float32sInto(to); err != nil {
 			return nil, err
 		}
 		for j := range to {

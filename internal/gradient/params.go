@@ -200,7 +200,8 @@ func (m *Model) embed(ids, positions []int32) ([]float64, error) {
 	d := m.arch.D
 	x := make([]float64, len(ids)*d)
 	for i, id := range ids {
-		for j, v := range table.Value[int(id)*d : (int(id)+1)*d] {
+		row := m.arch.Embed.Row(id) * d
+		for j, v := range table.Value[row : row+d] {
 			x[i*d+j] = float64(m.arch.Embed.Scale) * float64(v)
 		}
 		if m.arch.Embed.Positions != nil {
@@ -225,7 +226,8 @@ func (m *Model) embedGrad(ids, positions []int32, used []bool, dx []float64) {
 		if !used[i] {
 			continue
 		}
-		to := table.Grad[int(id)*d : (int(id)+1)*d]
+		row := m.arch.Embed.Row(id) * d
+		to := table.Grad[row : row+d]
 		for j, v := range dx[i*d : (i+1)*d] {
 			to[j] += float32(float64(m.arch.Embed.Scale) * v)
 		}

@@ -196,6 +196,27 @@ def gemma3_mm():
                                    num_attention_heads=1, num_hidden_layers=1, vision_use_head=False))
 
 
+def gemma4(**kw):
+    """Layers without a window have one key head in place of two, twice as wide, and its values are its keys."""
+    d = dict(model_type="gemma4_text", vocab_size=106, hidden_size=32, intermediate_size=28, num_hidden_layers=4, num_attention_heads=4,
+             num_key_value_heads=2, head_dim=8, global_head_dim=16, num_global_key_value_heads=1, attention_k_eq_v=True, sliding_window=9,
+             max_position_embeddings=128, rms_norm_eps=3e-3, layer_types=[SLIDE, FULL, SLIDE, FULL], hidden_size_per_layer_input=0,
+             vocab_size_per_layer_input=106, final_logit_softcapping=3.0, pad_token_id=3,
+             rope_parameters={FULL: {"rope_type": "proportional", "partial_rotary_factor": 0.5, "rope_theta": 40000.0},
+                              SLIDE: {"rope_type": "default", "rope_theta": 300.0}})
+    return d | kw
+
+
+def gemma4_unified(**kw):
+    d = gemma4(model_type="gemma4_unified_text", vocab_size=105) | kw
+    return {k: v for k, v in d.items() if not k.endswith("per_layer_input")}
+
+
+def gemma4_mm(text, vision, image, video, audio):
+    return dict(model_type=text["model_type"].removesuffix("_text"), text_config=text, vision_config=vision, audio_config=None,
+                image_token_id=image, video_token_id=video, audio_token_id=audio, boi_token_id=93, eoi_token_id=94)
+
+
 def qwen2(**kw):
     d = llama(model_type="qwen2", vocab_size=109, use_sliding_window=False, max_window_layers=2,
               rope_parameters={"rope_type": "default", "rope_theta": 20000.0})
@@ -416,6 +437,7 @@ def gptj(**kw):
 
 
 EPS = {"rms_norm_eps": put(rms_norm_eps=1e-6)}
+PLACES = {f"{k} placeholder": lambda c, k=k: setattr(c, k + "_token_id", 1) for k in ("image", "video", "audio")}
 LAYER_EPS = {"layer_norm_eps": put(layer_norm_eps=1e-6)}
 THETA = {"rope_theta": rope(rope_theta=10000.0)}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -482,6 +504,33 @@ CASES = [
 
     Case("gemma2-yarn", "yarn beside soft-caps and windows", gemma2(num_hidden_layers=2, rope_parameters=YARN | {"rope_theta": 300.0}),
          EPS | {"scaling": unscaled(), "factor": rope(factor=8.0)}, dtype=torch.bfloat16),
+
+    # gemma4_text, gemma4 and gemma4_unified: 31B and 12B.
+    Case("gemma4_text-dense", "heads of keys of two shapes, values that are keys in the layers without a window, the norm of values, a proportional "
+         "rope, a factor of each layer, soft-cap of the logits; v4 is the config as published",
+         gemma4(), EPS | {"window": put(sliding_window=1000), "window-1": put(sliding_window=8), "theta": rope(FULL, rope_theta=1e6),
+                          "local theta": rope(SLIDE, rope_theta=10000.0), "rotated share": rope(FULL, partial_rotary_factor=0.25),
+                          "proportional": rope(FULL, rope_type="default"), "final cap": put(final_logit_softcapping=None),
+                          "activation": put(hidden_activation="gelu")}, floor={"activation": 2e-4}),
+    Case("gemma4_text-bias", "attention_bias, values of their own, separate output head, head widths of both kinds alike, a factor of the proportional "
+         "rope; the minimal config leaves the pattern, which ends in a layer without a window, to the default",
+         gemma4(attention_k_eq_v=False, attention_bias=True, tie_word_embeddings=False, global_head_dim=8, num_global_key_value_heads=None,
+                num_hidden_layers=7, intermediate_size=20, hidden_size=24, layer_types=[SLIDE] * 5 + [FULL, FULL], final_logit_softcapping=None,
+                rope_parameters={FULL: {"rope_type": "proportional", "partial_rotary_factor": 0.5, "rope_theta": 40000.0, "factor": 8.0},
+                                 SLIDE: {"rope_type": "default", "rope_theta": 300.0}}),
+         EPS | {"window": put(sliding_window=1000), "factor": rope(FULL, factor=1.0)}, dtype=torch.bfloat16, minimal=True),
+    Case("gemma4-hub", "the text part of a multimodal checkpoint; placeholders of images and sounds are embedded as padding",
+         gemma4_mm(gemma4(num_hidden_layers=2, layer_types=[SLIDE, FULL], use_bidirectional_attention="vision"),
+                   dict(model_type="gemma4_vision", hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
+                        num_key_value_heads=1, head_dim=8, patch_size=2, position_embedding_size=4), 77, 82, 99),
+         EPS | PLACES | {"window": put(sliding_window=1000)}, dtype=torch.bfloat16,
+         v4={"vision_soft_tokens_per_image": 280, "eoa_token_id": 95}),
+    Case("gemma4_unified_text-dense", "the text model of the checkpoints without towers", gemma4_unified(),
+         EPS | {"window": put(sliding_window=1000)}, dtype=torch.bfloat16),
+    Case("gemma4_unified-hub", "the text part of a multimodal checkpoint without towers",
+         gemma4_mm(gemma4_unified(num_hidden_layers=2, layer_types=[SLIDE, FULL]),
+                   dict(model_type="gemma4_unified_vision", patch_size=2, mm_embed_dim=8, mm_posemb_size=4, output_proj_dims=8), 60, 79, 98),
+         EPS | PLACES | {"window": put(sliding_window=1000)}, dtype=torch.float16),
 
     # gemma3_text and gemma3.
     Case("gemma3_text-pattern", "pattern of three (sliding_window_pattern in v4, layer_types in v5), two rope thetas, linear scaling on the full "

@@ -52,8 +52,8 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file, save_file
-from transformers import (AutoConfig, AutoModelForCausalLM, Gemma3ForConditionalGeneration, Mistral3ForConditionalGeneration,
-                          Qwen3_5ForConditionalGeneration)
+from transformers import (AutoConfig, AutoModelForCausalLM, Gemma3ForConditionalGeneration, Gemma4ForConditionalGeneration,
+                          Gemma4UnifiedForConditionalGeneration, Mistral3ForConditionalGeneration, Qwen3_5ForConditionalGeneration)
 
 from cases import CASES, FULL, SLIDE, V4_EXTRA
 
@@ -62,8 +62,9 @@ transformers.logging.disable_progress_bar()
 torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
 
-MULTIMODAL = {"gemma3": Gemma3ForConditionalGeneration, "mistral3": Mistral3ForConditionalGeneration, "qwen3_5": Qwen3_5ForConditionalGeneration}
-TOWERS = ("vision_tower", "multi_modal", "model.visual.")
+MULTIMODAL = {"gemma3": Gemma3ForConditionalGeneration, "mistral3": Mistral3ForConditionalGeneration, "qwen3_5": Qwen3_5ForConditionalGeneration,
+              "gemma4": Gemma4ForConditionalGeneration, "gemma4_unified": Gemma4UnifiedForConditionalGeneration}
+TOWERS = ("vision_tower", "multi_modal", "model.visual.", "embed_vision", "embed_audio")
 OUT = Path(__file__).parent / "families"
 
 
@@ -76,6 +77,13 @@ def to_v4(d, case):
     d, kind = copy.deepcopy(d), d["model_type"]
     if kind == "ministral3":  # of transformers 5 alone
         return dict(sorted((d | (case.v4 if kind == case.family else {})).items()))
+    if kind.startswith("gemma4"):  # as published
+        if "text_config" in d:
+            return dict(sorted((d | case.v4 | {"text_config": to_v4(d["text_config"], case)}).items()))
+        d |= {"global_head_dim": d["head_dim"], "num_global_key_value_heads": None}
+        for layer in d.pop("per_layer_config").values():
+            d |= {{"head_dim": "global_head_dim", "num_key_value_heads": "num_global_key_value_heads"}[k]: v for k, v in layer.items()}
+        return dict(sorted(d.items()))
     d["torch_dtype"] = d.pop("dtype", None)
     if d["torch_dtype"] is None:
         del d["torch_dtype"]
@@ -150,6 +158,8 @@ def minimal(d):
 
 def stored_less_1(case, name):
     """Tells whether a norm's weights are stored less 1."""
+    if case.family.startswith("gemma4"):
+        return False
     return case.family.startswith(("gemma", "qwen3_5")) and "linear_attn" not in name or case.family == "nemotron"
 
 
@@ -171,10 +181,14 @@ def random_tensor(case, name, like):
         return x
     if kind == "conv1d":
         return 1.2 * x
+    if name.endswith(("layer_scalar", "router.scale", "per_expert_scale")):
+        return 0.8 + 0.2 * x
     if name.endswith("act_fn.beta"):
         return 0.5 + 0.1 * x
     if name.endswith("act_fn.eps"):
         return torch.full_like(x, case.xielu_eps)
+    if kind == "q_norm" and case.family.startswith("gemma4"):  # scores are not scaled
+        return 0.4 + 0.12 * x
     if "norm" in kind or kind.startswith("ln_") or ".norms." in name:
         return 0.3 * x + (0.0 if stored_less_1(case, name) else 1.0)
     if kind in ("embed_tokens", "wte", "embed_in"):
@@ -224,9 +238,9 @@ def rows(model, ids):
     return torch.log_softmax(logits.double(), dim=-1)
 
 
-def score(model, texts):
-    """ln p of every token after the first of every text, and the row after the first text."""
-    all_rows = [rows(model, t) for t in texts]
+def score(model, texts, shown=None):
+    """ln p of every token after the first of every text, and the row after the first text; the model sees the ids of shown in their place."""
+    all_rows = [rows(model, t) for t in shown or texts]
     got = [[r[i, t[i + 1]].item() for i in range(len(t) - 1)] for t, r in zip(texts, all_rows)]
     return got, all_rows[0][-1].tolist()
 
@@ -391,7 +405,11 @@ def make(case):
         m = AutoModelForCausalLM.from_config(model.config.text_config, attn_implementation="eager").eval()
         m.model.load_state_dict(model.model.language_model.state_dict())
         m.lm_head.weight = model.lm_head.weight
-        if (d := distance(golden, score(m, texts))) > 1e-6:
+        shown = texts
+        if hasattr(model.config, "video_token_id"):  # Gemma 4 embeds placeholders as padding
+            places = {model.config.image_token_id, model.config.video_token_id, model.config.audio_token_id}
+            shown = [[model.config.text_config.pad_token_id if i in places else i for i in t] for t in texts]
+        if (d := distance(golden, score(m, texts, shown))) > 1e-6:
             raise SystemExit(f"{case.name}: text part alone differs by {d}")
 
     double = copy.deepcopy(model).double()
