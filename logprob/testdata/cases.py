@@ -746,7 +746,7 @@ CASES = [
     # qwen3_5_text, and qwen3_5 around it.
     Case("qwen3_5_text-hybrid", "gated delta nets in two layers of three, two heads of values a head of keys; attention with gates, a quarter of each "
          "head turns; minimal config", qwen3_5_text(), EPS | THETA | {"partial": rope(partial_rotary_factor=1.0)}, minimal=True,
-         v4={"attn_output_gate": True, "mamba_ssm_dtype": "float32", "mlp_only_layers": []}, dtype=torch.bfloat16),
+         v4={"attn_output_gate": True, "mamba_ssm_dtype": "float32", "mlp_only_layers": []}, dtype=torch.float16),
     Case("qwen3_5_text-bias-tied", "a delta net in every second layer by full_attention_interval, a convolution of three tokens, as many heads of keys as "
          "of values; attention_bias, a tied head",
          qwen3_5_text(num_hidden_layers=4, layer_types=[LINEAR, FULL, LINEAR, FULL], linear_num_key_heads=3, linear_num_value_heads=3,
