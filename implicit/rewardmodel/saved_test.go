@@ -46,7 +46,7 @@ var savedBases = []string{
 	"olmo2-mha", "olmo3-pattern", "phi3-plain", "qwen2-untied", "qwen3-headdim", "seed_oss-bias", "smollm3-nope",
 	"apertus-xielu", "gpt_neo-local", "nemotron-relu2", "opt-relu", "opt-galactica", "phi-partial", "phi-gqa-tied", "stablelm-parallel",
 	"starcoder2-window", "exaone4-hybrid", "glm4-partial", "helium-plain", "hunyuan_v1_dense-bias", "ernie4_5-bias",
-	"granitemoe-factors", "mixtral-null", "gpt_oss-sinks", "qwen2_moe-shared", "qwen3_moe-only", "olmoe-clip",
+	"granitemoe-factors", "mixtral-null", "gpt_oss-sinks", "deepseek_v2-lite", "deepseek_v3-groups", "qwen2_moe-shared", "qwen3_moe-only", "olmoe-clip",
 	"cohere-norm", "cohere2-hybrid", "gptj-partial",
 }
 

@@ -130,6 +130,11 @@ func TestRefused(t *testing.T) {
 		{"gpt_oss-sinks", `{"swiglu_limit": 0}`, `arch: gpt_oss: config.json: swiglu_limit is 0, wanted more than 0`},
 		{"gpt_oss-sinks", `{"sliding_window": null}`, `arch: gpt_oss: config.json: sliding_window is missing, wanted at least 1 for a sliding layer`},
 		{"gpt_oss-sinks", `{"rope_parameters": "DELETE", "rope_scaling": null}`, `arch: gpt_oss: config.json: not supported: rope_scaling=null`},
+		{"deepseek_v2-lite", `{"topk_method": "noaux_tc", "mlp_bias": true, "norm_topk_prob": true}`, `arch: deepseek_v2: config.json: not supported: mlp_bias=true, norm_topk_prob=true, topk_method="noaux_tc"`},
+		{"deepseek_v2-lite", `{"num_experts_per_tok": "DELETE"}`, `arch: deepseek_v2: config.json: num_experts_per_tok is missing`},
+		{"deepseek_v2-groups", `{"topk_group": 1}`, `arch: deepseek_v2: config.json: n_group is 4 and topk_group 1, wanted groups of the 8 experts, and 3 or more in those chosen`},
+		{"deepseek_v3-groups", `{"n_group": 8, "topk_group": 4}`, `arch: deepseek_v3: config.json: n_group is 8 and topk_group 4, wanted groups of the 8 experts, and 3 or more in those chosen`},
+		{"deepseek_v3-groups", `{"scoring_func": "softmax", "num_key_value_heads": 2, "moe_layer_freq": 2}`, `arch: deepseek_v3: config.json: not supported: moe_layer_freq=2, num_key_value_heads=2, scoring_func="softmax"`},
 		{"granitemoe-factors", `{"shared_intermediate_size": 8}`, `arch: granitemoe: config.json: not supported: shared_intermediate_size=8`},
 		{"mistral3-hub", `{"text_config": {"model_type": "llama", "hidden_size": 8, "intermediate_size": 8, "max_position_embeddings": 8, "num_attention_heads": 8,
 			"head_dim": 2, "num_hidden_layers": 1, "rms_norm_eps": 1, "vocab_size": 8, "rope_foo": 1}}`,
@@ -203,6 +208,21 @@ func TestScaledQueries(t *testing.T) {
 	}
 }
 
+// TestLaterLayers: DeepSeek-V3's layers that predict further tokens are left aside, and no others.
+func TestLaterLayers(t *testing.T) {
+	m, err := New(readConfig(t, "deepseek_v3-groups", `{}`), no)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"model.layers.1.mlp.gate.bias": false, "model.layers.2.eh_proj.weight": true, "model.layers.20.eh_proj.weight": false, "model.layers.3.enorm.weight": false,
+	} {
+		if m.Ignored(name) != want {
+			t.Errorf("%s: ignored %v, wanted %v", name, !want, want)
+		}
+	}
+}
+
 // TestDefaults holds the places where an absent key and null differ, or where the
 // default is not the obvious one (configuration_*.py of transformers).
 func TestDefaults(t *testing.T) {
@@ -229,6 +249,8 @@ func TestDefaults(t *testing.T) {
 		{"qwen3_moe-step", `{"sliding_window": "DELETE"}`, "Window:4096"},
 		{"gpt_oss-sinks", `{"layer_types": "DELETE", "sliding_window": "DELETE"}`, "Window:128"},
 		{"gpt_oss-sinks", `{"swiglu_alpha": "DELETE", "swiglu_limit": "DELETE"}`, "clamped:{alpha:1.702 limit:7}"},
+		{"deepseek_v3-groups", `{"first_k_dense_replace": 0, "norm_topk_prob": "DELETE", "routed_scaling_factor": "DELETE"}`, "{shares:true sigmoid:true correction:13 groups:4 kept:2 best:2 scale:2.5}"},
+		{"deepseek_v2-groups", `{"topk_method": "DELETE"}`, "groups:0 kept:0 best:1 scale:1.7"},
 		{"mixtral-window", `{"sliding_window": "DELETE"}`, "Window:0"},
 		{"olmoe-clip", `{"clip_qkv": "DELETE", "num_experts": "DELETE", "num_experts_per_tok": "DELETE"}`, "clip:0 acrossHeads:true"},
 	} {

@@ -34,6 +34,8 @@ var families = []Family{
 	{Type: "arcee", Name: "AFM", Models: "AFM", Classifier: "Arcee", build: arcee},
 	{Type: "cohere", Name: "Command", Models: "Command R, Aya 23", Pad: new(int32(0)), build: cohere},
 	{Type: "cohere2", Name: "Command", Models: "Command R7B, Command A", Pad: new(int32(0)), build: cohere2},
+	{Type: "deepseek_v2", Name: "DeepSeek", Models: "DeepSeek-V2, V2-Lite", Classifier: "DeepseekV2", Mixture: true, build: deepseekV2},
+	{Type: "deepseek_v3", Name: "DeepSeek", Models: "DeepSeek-V3, R1, Moonlight", Classifier: "DeepseekV3", Mixture: true, build: deepseekV3},
 	{Type: "ernie4_5", Name: "ERNIE", Models: "ERNIE 4.5, dense", Pad: new(int32(0)), build: ernie45},
 	{Type: "exaone4", Name: "EXAONE", Models: "EXAONE 4", Classifier: "Exaone4", build: exaone4},
 	{Type: "gemma", Name: "Gemma", Models: "Gemma 1", Classifier: "Gemma", Pad: new(int32(0)), build: gemma},

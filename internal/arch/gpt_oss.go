@@ -36,7 +36,7 @@ func gptOSS(c *config, exists func(string) bool) *Model {
 			gateUpBias: b.param(Tensor{Name: "mlp.experts.gate_up_proj_bias", Shape: []int{size.E, 2 * d.F}}),
 			down:       b.param(Tensor{Name: "mlp.experts.down_proj", Shape: []int{size.E, d.F, d.D}, Linear: true, InOut: true}),
 			downBias:   b.param(Tensor{Name: "mlp.experts.down_proj_bias", Shape: []int{size.E, d.D}}),
-			Experts:    size, shares: true, clamped: gate,
+			Experts:    size, choice: choice{shares: true}, clamped: gate,
 		}
 		b.routes = &size
 		d.Blocks = append(d.Blocks, newLayer(b, 0, mixtureBlock{

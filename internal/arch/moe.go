@@ -10,9 +10,7 @@ import (
 
 // experts is a mixture of experts: of E gated MLPs a token passes the K whose logits in the
 // router are the highest, of equal ones those with the lower numbers, and what they give is
-// added up, each times its probability in the softmax of all E logits or, if shares is set, of
-// the K alone. (It makes no difference whether probabilities of all are divided by the sum of
-// the K, or the softmax is taken of the K.)
+// added up, each times its probability: see choice.
 //
 // The choice is the one place where a model is not continuous: where the last logit that is
 // chosen and the first that is not are nearly equal, rounding decides. Therefore the router is
@@ -25,7 +23,7 @@ type experts struct {
 	down                 param // [E D F]
 	gateUpBias, downBias param // [E 2F] and [E D]; 0 for none
 	Experts
-	shares  bool
+	choice
 	clamped clampedGate  // zero for silu(gate) * up
 	shared  sharedExpert // zero for none
 }
@@ -62,13 +60,16 @@ func (m experts) gate(h, numbers *Node) *Node {
 }
 
 // sharedExpert is one that all tokens pass beside those that they choose, times
-// sigmoid(gate x) (Qwen2-MoE).
+// sigmoid(gate x) (Qwen2-MoE) or as it is (DeepSeek).
 type sharedExpert struct {
 	mlp  gatedMLP
-	gate linear // [1 D]
+	gate linear // [1 D]; zero for none
 }
 
 func (m sharedExpert) apply(s *Scope, x *Node) *Node {
+	if m.gate == (linear{}) {
+		return m.mlp.apply(s, x)
+	}
 	return Mul(Sigmoid(m.gate.apply(s, x)), m.mlp.apply(s, x))
 }
 
@@ -89,30 +90,34 @@ func (m experts) apply(s *Scope, x *Node) *Node {
 
 // chosen is what the experts that are chosen give [T D].
 func (m experts) chosen(s *Scope, x *Node) *Node {
-	logits := m.router.apply(s, x)                                    // [T E]
-	highest, order := TopK(StopGradient(logits), min(m.K+1, m.E), -1) // [T K+1]
+	logits := m.router.apply(s, x)                                      // [T E]
+	compared, gap := m.compared(s, logits)                              // [T E] [T 1]
+	highest, order := TopK(StopGradient(compared), min(m.K+1, m.E), -1) // [T K+1]
 	if s.Routed != nil && m.Chooses() {
-		s.Routed(Sub(columns(highest, m.K-1, m.K), columns(highest, m.K, m.K+1)))
+		last := Sub(columns(highest, m.K-1, m.K), columns(highest, m.K, m.K+1))
+		if gap != nil {
+			last = Min(last, gap)
+		}
+		s.Routed(last)
 	}
 	highest, order = columns(highest, 0, m.K), columns(order, 0, m.K) // [T K]
-	top := columns(highest, 0, 1)                                     // [T 1]
-	total := ReduceAndKeep(Exp(Sub(logits, top)), ReduceSum, -1)
+	weights, total := m.weights(logits, columns(highest, 0, 1))       // [T E] [T 1]
 	if !s.Sort {
-		p := Exp(Sub(logits, top)) // [T E]
-		number := Iota(x.Graph(), shapes.Make(dtypes.Int32, x.Shape().Dimensions[0], m.K, m.E), 2)
-		chosen := ReduceMax(ConvertDType(Equal(number, BroadcastToShape(InsertAxes(order, 2), number.Shape())), p.DType()), 1)
-		p = Mul(p, chosen)
+		p := Mul(weights, chosenOf(order, m.E, weights.DType()))
 		if m.shares {
 			total = ReduceAndKeep(p, ReduceSum, -1)
 		}
-		return m.all(s, x, Div(p, total))
+		return m.all(s, x, m.scaled(p, total))
 	}
-	p := Exp(Sub(highest, top)) // [T K]
+	p := Exp(Sub(highest, columns(highest, 0, 1))) // [T K]
+	if m.sigmoid {
+		p = ReduceSum(Mul(InsertAxes(weights, 1), oneHots(order, m.E, weights.DType())), -1)
+	}
 	if m.shares {
 		total = ReduceAndKeep(p, ReduceSum, -1)
 	}
 	y := m.sorted(s, x, order) // [T K D]
-	return ReduceSum(Mul(y, InsertAxes(Div(p, total), -1)), 1)
+	return ReduceSum(Mul(y, InsertAxes(m.scaled(p, total), -1)), 1)
 }
 
 // columns are those of a matrix from one number to another.
@@ -277,15 +282,18 @@ func (l mixtureBlock) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	return Add(x, MulScalar(l.mlp.apply(s, l.mlpNorm.apply(s, x)), l.residual))
 }
 
-// experts reads the sizes of the mixtures of a model of so many layers: E under one of two keys,
+// experts reads the sizes of the mixtures of a model of so many layers: E under one of three keys,
 // K, and what training alone needs. eDefault and kDefault are for absent keys.
 func (c *config) experts(layers, eDefault, kDefault int) Experts {
 	key := "num_experts"
-	if !c.has(key) {
-		key = "num_local_experts"
+	for _, other := range []string{"num_local_experts", "n_routed_experts"} {
+		if !c.has(key) {
+			key = other
+		}
 	}
 	m := Experts{E: c.size(key, eDefault), K: c.size("num_experts_per_tok", kDefault)}
 	only(c, "num_local_experts", m.E)
+	only(c, "n_routed_experts", m.E)
 	c.ignore("output_router_logits", "router_aux_loss_coef", "router_jitter_noise")
 	only(c, "hidden_act", "silu")
 	if m.K > m.E {
@@ -325,7 +333,7 @@ func (b *builder) experts(exists func(string) bool, size Experts, d, f int, shar
 			break
 		}
 	}
-	m := experts{Experts: size, shares: shares}
+	m := experts{Experts: size, choice: choice{shares: shares}}
 	m.router = linear{weight: b.param(Tensor{Name: n.router + ".weight", Shape: []int{size.E, d}, Linear: true, Float32: true})}
 	stack := func(shape []int, patterns ...string) param {
 		t := Tensor{Name: patterns[0], Shape: shape, Linear: true}

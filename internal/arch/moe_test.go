@@ -95,7 +95,7 @@ func TestExperts(t *testing.T) {
 					x, router := draw(tokens*d), draw(size.E*d)
 					gateUp, down := draw(size.E*2*f*d), draw(size.E*d*f)
 					gateUpBias, downBias := make([]float32, size.E*2*f), make([]float32, size.E*d)
-					m := experts{router: linear{weight: 1}, gateUp: 2, down: 3, Experts: size, shares: shares}
+					m := experts{router: linear{weight: 1}, gateUp: 2, down: 3, Experts: size, choice: choice{shares: shares}}
 					switch kind {
 					case "the same":
 						for i := range x {

@@ -358,6 +358,12 @@ def gpt_oss(**kw):
                  sliding_window=9, layer_types=[SLIDE, FULL], swiglu_limit=0.8) | kw
 
 
+def deepseek(**kw):
+    return llama(model_type="deepseek_v2", vocab_size=84, num_key_value_heads=4, intermediate_size=20, q_lora_rank=14, kv_lora_rank=12, qk_nope_head_dim=8,
+                 qk_rope_head_dim=8, v_head_dim=10, n_routed_experts=8, n_shared_experts=2, moe_intermediate_size=8, num_experts_per_tok=3,
+                 first_k_dense_replace=1) | kw
+
+
 def layer_norm(key="layer_norm_eps", **kw):
     """A llama with the key that families with LayerNorm have for its eps."""
     d = llama(**kw)
@@ -796,6 +802,28 @@ CASES = [
          EPS | CHOICE | THETA | {"scaling": unscaled(), "window": put(sliding_window=1000), "pattern": put(layer_types=[SLIDE, FULL]),
                                  "alpha": put(swiglu_alpha=1.3)}, minimal=True, dtype=torch.float16),
 
+    # deepseek_v2 and deepseek_v3.
+    Case("deepseek_v2-lite", "attention through latent vectors, those of queries none; a layer with an MLP and one with experts and shared ones; yarn "
+         "with a factor of the scores", deepseek(q_lora_rank=None, rope_parameters=YARN | {"rope_theta": 100.0, "mscale": 0.9, "mscale_all_dim": 0.7}),
+         EPS | CHOICE | {"scaling": unscaled(), "factor": rope(factor=8.0), "mscale": rope(mscale=0.5), "mscale_all_dim": rope(mscale_all_dim=1.2),
+                         "factor of experts": lambda c: setattr(c, "routed_scaling_factor", 1.5)}, scaling_key="type", dtype=torch.float16),
+    Case("deepseek_v2-groups", "experts of the groups with the best ones, and a factor of their probabilities; queries of a latent vector, attention_bias, "
+         "experts in every layer, a tied head",
+         deepseek(topk_method="group_limited_greedy", n_group=4, topk_group=2, routed_scaling_factor=1.7, first_k_dense_replace=0, attention_bias=True,
+                  tie_word_embeddings=True),
+         EPS | THETA | CHOICE | {"groups": put(topk_method="greedy"), "one group more": put(topk_group=3), "factor": put(routed_scaling_factor=1.0)},
+         dtype=torch.float16),
+    Case("deepseek_v3-groups", "experts weighed by sigmoids and chosen by these and a correction, of the groups with the best two; yarn with a factor of "
+         "the scores", deepseek(model_type="deepseek_v3", n_group=4, topk_group=2, routed_scaling_factor=1.7, norm_topk_prob=True, n_shared_experts=1,
+                                rope_parameters=YARN | {"rope_theta": 100.0, "mscale": 1.0, "mscale_all_dim": 1.0}),
+         EPS | CHOICE | {"scaling": unscaled(), "mscale_all_dim": rope(mscale_all_dim=0.0), "groups": put(topk_group=4), "one group more": put(topk_group=3),
+                         "factor": put(routed_scaling_factor=1.0), "shares": put(norm_topk_prob=False), "pairs": put(rope_interleave=False)},
+         scaling_key="type", dtype=torch.float16),
+    Case("deepseek_v3-moonlight", "one group, queries without a latent vector, weights that are no shares, values wider than keys, halves of a head turned "
+         "together", deepseek(model_type="deepseek_v3", n_group=1, topk_group=1, routed_scaling_factor=1.2, norm_topk_prob=False, q_lora_rank=None,
+                              v_head_dim=20, rope_interleave=False, intermediate_size=14, moe_intermediate_size=6),
+         EPS | THETA | CHOICE | {"shares": put(norm_topk_prob=True), "pairs": put(rope_interleave=True)}, dtype=torch.float16),
+
     # phi: 1, 1.5 and 2.
     Case("phi-partial", "attention and MLP side by side after one norm, a bias of the head, three quarters of a head rotate", phi(),
          {"layer_norm_eps": put(layer_norm_eps=1e-6), "partial": rope(partial_rotary_factor=0.5), "activation": put(hidden_act="gelu")} | THETA,
@@ -953,6 +981,8 @@ V4_EXTRA = {
     "mixtral": {"router_jitter_noise": 0.0},
     "granitemoe": {},
     "gpt_oss": {},
+    "deepseek_v2": {"aux_loss_alpha": 0.001, "ep_size": 1, "moe_layer_freq": 1, "scoring_func": "softmax", "seq_aux": True},
+    "deepseek_v3": {"ep_size": 1, "moe_layer_freq": 1, "scoring_func": "sigmoid", "topk_method": "noaux_tc", "num_nextn_predict_layers": 1},
     "phi": {"embd_pdrop": 0.0, "resid_pdrop": 0.1},
     "apertus": {"hidden_dropout": 0.0, "mlp_bias": False, "post_norm": False, "qk_norm": True},
     "opt": {"dropout": 0.1, "layerdrop": 0.0},

@@ -258,6 +258,19 @@ def make_texts(case, vocab, attempt=0):
     return texts
 
 
+def compared(gate, logits):
+    """What DeepSeek's routers choose by, -inf in groups that are not chosen, and the gaps between the last group that is chosen and the first that is not."""
+    scores = logits if not hasattr(gate, "e_score_correction_bias") else logits.sigmoid() + gate.e_score_correction_bias
+    groups = gate.num_group if getattr(gate, "topk_method", "") != "greedy" else None
+    if not groups or groups == gate.topk_group:
+        return scores, torch.empty(0)
+    parts = scores.view(len(scores), groups, -1)
+    of = parts.topk(2 if hasattr(gate, "e_score_correction_bias") else 1).values.sum(-1)
+    top = of.topk(gate.topk_group + 1)
+    mask = torch.zeros_like(of).scatter_(1, top.indices[:, :-1], 1.0).bool()
+    return parts.masked_fill(~mask.unsqueeze(-1), float("-inf")).flatten(1), top.values[:, -2] - top.values[:, -1]
+
+
 @torch.no_grad()
 def router_gap(model, texts):
     """The smallest gap of a model's routers between the last logit that is chosen and the first that is not; None without routers."""
@@ -265,8 +278,13 @@ def router_gap(model, texts):
     if k is None:
         return None
     gaps = []
+    gates = [m for m in model.modules() if hasattr(m, "topk_group")]  # DeepSeek's
     for i, ids in enumerate(texts):
-        for logits in model(input_ids=torch.tensor([ids]), output_router_logits=True).router_logits:
+        for layer, logits in enumerate(model(input_ids=torch.tensor([ids]), output_router_logits=True).router_logits):
+            if gates:
+                logits, of_groups = compared(gates[layer], logits)
+                of_groups = of_groups if i == 0 else of_groups[:-1]
+                gaps += [of_groups.min().item()] if of_groups.numel() else []
             if i > 0:
                 logits = logits[:-1]  # the last token's says nothing of a log-probability
             if len(logits) == 0:
