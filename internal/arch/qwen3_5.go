@@ -30,11 +30,15 @@ func qwen35Text(c *config, exists func(string) bool) *Model {
 // qwen35 is a multimodal Qwen 3.5, of which texts need the text part. All three positions of its
 // rotary embedding, of time, height and width, are a token's place in a text.
 func qwen35(c *config, exists func(string) bool) *Model {
+	return c.qwen35(exists, "qwen3_5_text", qwen35Text)
+}
+
+func (c *config) qwen35(exists func(string) bool, kind string, build build) *Model {
 	c.ignore("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-	text := c.text("qwen3_5_text")
+	text := c.text(kind)
 	// Of the two places for tie_word_embeddings the outer one counts, where it is there.
 	text.tie(c.bool("tie_word_embeddings", text.bool("tie_word_embeddings", false)))
-	return text.inner(qwen35Text, exists)
+	return text.inner(build, exists)
 }
 
 // hybrid is what the families with gated delta nets read of a config.
@@ -80,6 +84,7 @@ func (d *decoder) readHybrid(c *config) hybrid {
 		}
 	}
 	only(c, "attn_output_gate", true)
+	only(c, "use_sliding_window", false)
 	// Of kernels, and of the layers that predict several tokens at once, which are not the model.
 	c.ignore("mamba_ssm_dtype", "mtp_num_hidden_layers", "mtp_use_dedicated_embeddings")
 	d.Ignored = func(name string) bool { return strings.HasPrefix(name, "mtp.") || rotaryBuffer(name) }

@@ -49,13 +49,21 @@ func (d *decoder) readQwenMixture(c *config, f, e, k int) qwenMixture {
 	return m
 }
 
+// isDense tells whether layer i has an MLP.
+func (m qwenMixture) isDense(i int) bool { return slices.Contains(m.dense, i) || (i+1)%m.step != 0 }
+
 // block declares what follows attention in layer i.
 func (m qwenMixture) block(d *decoder, b *builder, exists func(string) bool, i int, attention selfAttention) *Layer {
 	attentionNorm := b.rmsNorm("input_layernorm", d.D, d.eps)
 	mlpNorm := b.rmsNorm("post_attention_layernorm", d.D, d.eps)
-	if slices.Contains(m.dense, i) || (i+1)%m.step != 0 {
+	if m.isDense(i) {
 		return newLayer(b, 0, llamaBlock{attentionNorm: attentionNorm, attention: attention, mlpNorm: mlpNorm, mlp: d.mlp(b, "silu", false)})
 	}
+	return newLayer(b, 0, mixtureBlock{attentionNorm: attentionNorm, attention: attention, mlpNorm: mlpNorm, mlp: m.experts(d, b, exists), residual: 1})
+}
+
+// experts declares a mixture, with the expert that is shared.
+func (m qwenMixture) experts(d *decoder, b *builder, exists func(string) bool) experts {
 	mlp := b.experts(exists, m.Experts, d.D, m.f, m.shares, ofQwen, inMemory)
 	if m.shared > 0 {
 		mlp.shared = sharedExpert{
@@ -68,5 +76,5 @@ func (m qwenMixture) block(d *decoder, b *builder, exists func(string) bool, i i
 			gate: b.linear("mlp.shared_expert_gate", d.D, 1, false),
 		}
 	}
-	return newLayer(b, 0, mixtureBlock{attentionNorm: attentionNorm, attention: attention, mlpNorm: mlpNorm, mlp: mlp, residual: 1})
+	return mlp
 }

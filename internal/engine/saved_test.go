@@ -10,7 +10,7 @@ import (
 // TestPrompts: calls that find a prompt, or its beginning, from an earlier one give what an
 // engine without memory gives, and compute little more than what is new.
 func TestPrompts(t *testing.T) {
-	for _, name := range some("llama-linear", "gemma3-written", "gemma4_text-dense", "mistral-window", "gpt_neox-hub", "olmoe-fused", "qwen3_5_text-hybrid") {
+	for _, name := range some("llama-linear", "gemma3-written", "gemma4_text-dense", "mistral-window", "gpt_neox-hub", "olmoe-fused", "qwen3_5_text-hybrid", "qwen3_next-step") {
 		plain, with := open(t, name), open(t, name)
 		with.tree.limit = 1 << 30
 		for _, e := range []*Engine{plain, with} {

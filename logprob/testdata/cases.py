@@ -335,14 +335,27 @@ def qwen3_5_text(**kw):
 def qwen3_5(text):
     return dict(model_type="qwen3_5", text_config=text, image_token_id=80, video_token_id=81, vision_start_token_id=82, vision_end_token_id=83,
                 tie_word_embeddings=text["tie_word_embeddings"],
-                vision_config=dict(model_type="qwen3_5_vision", depth=1, hidden_size=8, num_heads=1, intermediate_size=8, patch_size=2,
+                vision_config=dict(model_type=text["model_type"].replace("text", "vision"), depth=1, hidden_size=8, num_heads=1, intermediate_size=8, patch_size=2,
                                    temporal_patch_size=1, spatial_merge_size=1, out_hidden_size=text["hidden_size"], num_position_embeddings=4))
+
+
+def qwen3_next(**kw):
+    return qwen3_5_text(model_type="qwen3_next", intermediate_size=20, moe_intermediate_size=10, shared_expert_intermediate_size=14, num_experts=8,
+                        num_experts_per_tok=3, norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[],
+                        rope_parameters={"rope_type": "default", "rope_theta": 300.0, "partial_rotary_factor": 0.25}) | kw
+
+
+def qwen3_5_moe_text(**kw):
+    d = qwen3_5_text(model_type="qwen3_5_moe_text", moe_intermediate_size=10, shared_expert_intermediate_size=14, num_experts=8,
+                     num_experts_per_tok=3) | kw
+    del d["intermediate_size"]
+    return d
 
 
 def mtp(t):
     """A layer that predicts one more token, beside the model, as Qwen 3.5 is published with."""
-    like = next(v for k, v in t.items() if k.endswith("mlp.down_proj.weight"))
-    return t | {"mtp.fc.weight": torch.ones(2, 2, dtype=like.dtype), "mtp.layers.0.mlp.down_proj.weight": like.clone()}
+    like = next(v for k, v in t.items() if k.endswith("self_attn.o_proj.weight"))
+    return t | {"mtp.fc.weight": torch.ones(2, 2, dtype=like.dtype), "mtp.layers.0.self_attn.o_proj.weight": like.clone()}
 
 
 def mixtral(**kw):
@@ -761,6 +774,21 @@ CASES = [
     Case("qwen3_5-hub", "the text part of a multimodal checkpoint with the names as published, and a layer that predicts one more token beside it",
          qwen3_5(qwen3_5_text(layer_types=[LINEAR, FULL], num_hidden_layers=2)), EPS | THETA, extra=mtp, dtype=torch.bfloat16),
 
+    # qwen3_next, and qwen3_5_moe_text with qwen3_5_moe around it.
+    Case("qwen3_next-dense", "gated delta nets whose matrices come by head of keys; an MLP in the layers of mlp_only_layers, elsewhere experts and one "
+         "that all tokens pass; minimal config",
+         qwen3_next(mlp_only_layers=[1], num_hidden_layers=2, layer_types=[LINEAR, FULL]), EPS | THETA | CHOICE | {"shares": put(norm_topk_prob=False), "partial": rope(partial_rotary_factor=1.0)},
+         minimal=True, v4={"full_attention_interval": 2, "layer_types": None}, dtype=torch.float16),
+    Case("qwen3_next-step", "probabilities that are not shared, an MLP in every other layer, all experts in one tensor, attention_bias",
+         qwen3_next(norm_topk_prob=False, decoder_sparse_step=2, num_hidden_layers=2, layer_types=[FULL, LINEAR], attention_bias=True,
+                    linear_num_key_heads=3, linear_num_value_heads=3),
+         EPS | THETA | CHOICE | {"shares": put(norm_topk_prob=True)}, extra=fused, dtype=torch.float16),
+    Case("qwen3_5_moe_text-hybrid", "experts and one that all tokens pass in every layer", qwen3_5_moe_text(), EPS | THETA | CHOICE, dtype=torch.float16),
+    Case("qwen3_5_moe-hub", "the text part of a multimodal checkpoint, all experts of a layer in one tensor as published, and a layer that predicts one "
+         "more token beside it",
+         qwen3_5(qwen3_5_moe_text(layer_types=[LINEAR, FULL], num_hidden_layers=2)) | {"model_type": "qwen3_5_moe"}, EPS | THETA,
+         extra=lambda t: mtp(fused(t)), dtype=torch.float16),
+
     # qwen2_moe.
     Case("qwen2_moe-shared", "an expert that all tokens pass, with a gate; biases on q, k and v", qwen2_moe(),
          EPS | THETA | CHOICE | {"shares": put(norm_topk_prob=True)}, v4={"sliding_window": 32768, "max_window_layers": 21}, dtype=torch.float16),
@@ -978,6 +1006,9 @@ V4_EXTRA = {
     "qwen2_moe": {},
     "qwen3_5_text": {"mtp_num_hidden_layers": 1, "mtp_use_dedicated_embeddings": False},
     "qwen3_5": {},
+    "qwen3_next": {},
+    "qwen3_5_moe_text": {"mtp_num_hidden_layers": 1},
+    "qwen3_5_moe": {},
     "mixtral": {"router_jitter_noise": 0.0},
     "granitemoe": {},
     "gpt_oss": {},

@@ -53,7 +53,8 @@ import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file, save_file
 from transformers import (AutoConfig, AutoModelForCausalLM, Gemma3ForConditionalGeneration, Gemma4ForConditionalGeneration,
-                          Gemma4UnifiedForConditionalGeneration, Mistral3ForConditionalGeneration, Qwen3_5ForConditionalGeneration)
+                          Gemma4UnifiedForConditionalGeneration, Mistral3ForConditionalGeneration, Qwen3_5ForConditionalGeneration,
+                          Qwen3_5MoeForConditionalGeneration)
 
 from cases import CASES, FULL, SLIDE, V4_EXTRA
 
@@ -63,6 +64,7 @@ torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
 
 MULTIMODAL = {"gemma3": Gemma3ForConditionalGeneration, "mistral3": Mistral3ForConditionalGeneration, "qwen3_5": Qwen3_5ForConditionalGeneration,
+              "qwen3_5_moe": Qwen3_5MoeForConditionalGeneration,
               "gemma4": Gemma4ForConditionalGeneration, "gemma4_unified": Gemma4UnifiedForConditionalGeneration}
 TOWERS = ("vision_tower", "multi_modal", "model.visual.", "embed_vision", "embed_audio")
 OUT = Path(__file__).parent / "families"
@@ -160,7 +162,7 @@ def stored_less_1(case, name):
     """Tells whether a norm's weights are stored less 1."""
     if case.family.startswith("gemma4"):
         return False
-    return case.family.startswith(("gemma", "qwen3_5")) and "linear_attn" not in name or case.family == "nemotron"
+    return case.family.startswith(("gemma", "qwen3_5", "qwen3_next")) and "linear_attn" not in name or case.family == "nemotron"
 
 
 def numbers(model):
@@ -209,13 +211,13 @@ def random_tensor(case, name, like):
 def build(config):
     if kind := MULTIMODAL.get(config.model_type):
         config._attn_implementation = "eager"
-        return kind(config).eval()
+        return kind._from_config(config, attn_implementation="eager", **experts(config)).eval()
     return AutoModelForCausalLM.from_config(config, attn_implementation="eager", **experts(config)).eval()
 
 
 def experts(config):
     """Experts one after the other, which float64 can have too."""
-    return {"experts_implementation": "eager"} if hasattr(config, "num_experts_per_tok") else {}
+    return {"experts_implementation": "eager"} if hasattr(config.get_text_config(), "num_experts_per_tok") else {}
 
 
 def load(folder, case):
@@ -274,7 +276,7 @@ def compared(gate, logits):
 @torch.no_grad()
 def router_gap(model, texts):
     """The smallest gap of a model's routers between the last logit that is chosen and the first that is not; None without routers."""
-    k = getattr(model.config, "num_experts_per_tok", None)
+    k = getattr(model.config.get_text_config(), "num_experts_per_tok", None)
     if k is None:
         return None
     gaps = []
@@ -420,11 +422,11 @@ def make(case):
             if (d := distance(golden, score(load(tmp, case), texts))) != 0:
                 raise SystemExit(f"{case.name}: {other.name} gives other numbers: {d}")
     if case.family in MULTIMODAL:  # the text part alone is the same model
-        m = AutoModelForCausalLM.from_config(model.config.text_config, attn_implementation="eager").eval()
+        m = AutoModelForCausalLM.from_config(model.config.text_config, attn_implementation="eager", **experts(model.config)).eval()
         m.model.load_state_dict(model.model.language_model.state_dict())
         m.lm_head.weight = model.lm_head.weight
         shown = texts
-        if hasattr(model.config, "video_token_id"):  # Gemma 4 embeds placeholders as padding
+        if hasattr(model.config, "audio_token_id"):  # Gemma 4 embeds placeholders as padding
             places = {model.config.image_token_id, model.config.video_token_id, model.config.audio_token_id}
             shown = [[model.config.text_config.pad_token_id if i in places else i for i in t] for t in texts]
         if (d := distance(golden, score(m, texts, shown))) > 1e-6:
