@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Missing describes which other tokenizer files a folder without tokenizer.json has, and what
@@ -23,6 +24,13 @@ func Missing(dir string) error {
 				what += " and " + other[1]
 			}
 			return fmt.Errorf("tokenize: %s: %s without tokenizer.json, which alone is read: %s", dir, what, way)
+		}
+	}
+	if files, err := os.ReadDir(dir); err == nil {
+		for _, f := range files {
+			if strings.HasSuffix(f.Name(), ".gguf") {
+				return fmt.Errorf("tokenize: %s: no tokenizer.json beside %s, whose own tokenizer is not read: copy tokenizer.json, tokenizer_config.json and the chat template from the checkpoint that the file was made of", dir, f.Name())
+			}
 		}
 	}
 	return fmt.Errorf("tokenize: %s: no tokenizer.json, wanted one: copy it from the model's checkpoint", dir)

@@ -1,20 +1,14 @@
 package checkpoint
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
-
-	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // gguf is a file of llama.cpp's format, version 2 or 3, little endian (docs/gguf.md of
@@ -263,80 +257,4 @@ func blockOf(t Tensor) block {
 		}
 	}
 	return block{}
-}
-
-// ggufFile returns the GGUF file that a name means: itself, or the only one of a folder that
-// holds no other weights; "" for none.
-func ggufFile(name string) (string, error) {
-	if strings.HasSuffix(name, ".gguf") {
-		if f, _, err := regular.Open(name, 0); err == nil {
-			f.Close()
-			return name, nil
-		}
-	}
-	for _, other := range []string{singleFile, indexFile, adapterConfig} {
-		if f, _, err := regular.Open(filepath.Join(name, other), 0); err == nil {
-			f.Close()
-			return "", nil
-		}
-	}
-	files, err := filepath.Glob(filepath.Join(globbed(name), "*.gguf"))
-	switch {
-	case err != nil || len(files) == 0:
-		return "", nil
-	case len(files) > 1:
-		return "", fmt.Errorf("checkpoint: %s: %d files in llama.cpp's format (%s), wanted one: name the file", name, len(files), errorName(baseNames(files)))
-	}
-	return files[0], nil
-}
-
-// Folder is the folder of the files beside a checkpoint's weights: of a GGUF file the one that
-// holds it.
-func Folder(name string) string {
-	if info, err := os.Stat(name); err == nil && !info.IsDir() {
-		return filepath.Dir(name)
-	}
-	return name
-}
-
-// globbed is a folder's name with nothing that a pattern would read otherwise.
-func globbed(name string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(name)
-}
-
-func baseNames(files []string) []string {
-	var names []string
-	for _, f := range files {
-		names = append(names, filepath.Base(f))
-	}
-	return names
-}
-
-// openGGUF maps a file.
-func openGGUF(path string) (*gguf, *Weights, error) {
-	f, size, err := regular.Open(path, 0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("checkpoint: %w", err)
-	}
-	defer f.Close() // the mapping remains
-	m, err := mapFile(f, size)
-	if err != nil {
-		return nil, nil, fmt.Errorf("checkpoint: %s: %w", path, err)
-	}
-	s := &shared{mapping: m}
-	s.users.Store(1)
-	w := &Weights{tensors: map[string]Tensor{}, stored: map[string]Tensor{}, files: []*shared{s}}
-	if bytes.HasPrefix(m.data, []byte("version https://git-lfs")) {
-		err = errors.New("a Git LFS pointer, not the weights: run git lfs pull in its folder")
-		return nil, nil, errors.Join(fmt.Errorf("checkpoint: %s: %w", path, err), w.Close())
-	}
-	g, err := parseGGUF(path, m.data)
-	if err != nil {
-		w.Close()
-		return nil, nil, err
-	}
-	for _, t := range g.tensors {
-		w.stored[t.Name] = t
-	}
-	return g, w, nil
 }

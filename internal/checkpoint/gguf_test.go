@@ -149,6 +149,71 @@ func TestGGUFNames(t *testing.T) {
 	}
 }
 
+// TestGGUFParts: a model in several files is that in one, named by its first file or by the folder;
+// a part that is missing, is another's or is named in the place of the first is refused.
+func TestGGUFParts(t *testing.T) {
+	keys, shapes := tiny()
+	names := sortedKeys(shapes)
+	parts := func(change func(first, second map[string]any)) map[string]string {
+		first, second := map[string]any{"split.no": 0, "split.count": 2, "split.tensors.count": len(shapes)}, map[string]any{"split.no": 1, "split.count": 2, "split.tensors.count": len(shapes)}
+		for key, value := range keys {
+			first[key] = value
+		}
+		change(first, second)
+		a, b := map[string][]int{names[0]: shapes[names[0]]}, map[string][]int{}
+		for _, name := range names[1:] {
+			b[name] = shapes[name]
+		}
+		return map[string]string{"m-00001-of-00002.gguf": ggufOf(first, a, nil), "m-00002-of-00002.gguf": ggufOf(second, b, nil)}
+	}
+	whole := folder(t, map[string]string{"m.gguf": ggufOf(keys, shapes, nil)})
+	split := folder(t, parts(func(_, _ map[string]any) {}))
+	var hashes []string
+	for _, name := range []string{whole, split, filepath.Join(split, "m-00001-of-00002.gguf")} {
+		config, w, err := Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		sum, err := w.Hash(t.Context())
+		if err != nil || string(config["model_type"]) != `"llama"` || len(w.Names()) != len(shapes) {
+			t.Errorf("%s: %s, %q, %v", name, config, w.Names(), err)
+		}
+		hashes = append(hashes, sum)
+	}
+	if hashes[1] != hashes[0] || hashes[2] != hashes[0] {
+		t.Errorf("hashes %q, wanted the same", hashes)
+	}
+	if _, _, err := Open(filepath.Join(split, "m-00002-of-00002.gguf")); err == nil || !strings.Contains(err.Error(), "split.no=1, split.count=2: one of several files, wanted the first, and its name NAME-00001-of-00002.gguf") {
+		t.Errorf("the second file: %v", err)
+	}
+	for name, test := range map[string]struct {
+		change func(first, second map[string]any)
+		want   string
+	}{
+		"another's":       {func(_, second map[string]any) { second["split.no"] = 0 }, `"split.no" is 0, wanted 1`},
+		"of other number": {func(_, second map[string]any) { second["split.count"] = 3 }, `"split.count" is 3, wanted 2`},
+		"without number":  {func(_, second map[string]any) { delete(second, "split.no") }, `no split.no, wanted 1`},
+		"another model's": {func(_, second map[string]any) { second["llama.block_count"] = 7 }, `"llama.block_count" is 7, wanted 1`},
+		"fewer tensors":   {func(first, second map[string]any) { first["split.tensors.count"], second["split.tensors.count"] = 9, 9 }, "split.tensors.count is 9, and the files have 3 tensors"},
+		"no number":       {func(first, _ map[string]any) { first["split.count"] = "two" }, `split.count="two": one of several files`},
+	} {
+		if _, _, err := Open(folder(t, parts(test.change))); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, wanted %s", name, err, test.want)
+		}
+	}
+	all := parts(func(_, _ map[string]any) {})
+	for missing, want := range map[string]string{"m-00001-of-00002.gguf": "wanted the first of them", "m-00002-of-00002.gguf": "no such file"} {
+		dir := folder(t, all)
+		if err := os.Remove(filepath.Join(dir, missing)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Open(dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("without %s: %v, wanted %s", missing, err, want)
+		}
+	}
+}
+
 // FuzzGGUF opens any bytes as a file: no panic, and what is accepted can be read.
 func FuzzGGUF(f *testing.F) {
 	keys, shapes := tiny()

@@ -95,9 +95,6 @@ func (m *ggufConfig) build() error {
 	if !ok {
 		return fmt.Errorf("general.architecture %s, wanted one of %s", quote(m.arch), strings.Join(sortedKeys(ggufFamilies), ", "))
 	}
-	if n, ok := m.metadata["split.count"]; ok && n != 1.0 && n != 0.0 {
-		return fmt.Errorf("split.count=%v: one of several files, wanted one file (llama-gguf-split --merge)", briefly(n))
-	}
 	embed, ok := m.w.stored["token_embd.weight"]
 	if !ok || len(embed.Shape) != 2 {
 		return errors.New("no tensor token_embd.weight with two axes")
