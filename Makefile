@@ -42,7 +42,7 @@ real: ## fetch SmolLM2-135M-Instruct and convert it to .deps/models/smollm2-135m
 fuzz: deps ## run each fuzz target for FUZZTIME (default 30s)
 	@setup/fuzz.sh
 
-bench: build ## measure beside transformers, lm-eval, minicons and trl, into internal/bench/RESULTS.md; BIG=1: 3 billion parameters too
+bench: build ## measure beside transformers, lm-eval, minicons and trl, into internal/bench/RESULTS.md (9 GB of random mixtures in .deps); BIG=1: 3 billion parameters too
 	@setup/real.sh || echo "bench: going on without the real model"
 	@setup/peers.sh || echo "bench: going on without the peers"
 	@go run ./internal/bench $(if $(BIG),-big) -date "$$(date +%F)" -o internal/bench/RESULTS.md
