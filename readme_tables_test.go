@@ -23,6 +23,9 @@ func familiesTable() string {
 		if f.Mixture {
 			kind, trained = "mixture of experts", "adapters beside attention"
 		}
+		if f.Mixed {
+			kind, trained = "dense, or with a mixture of experts", "all weights of dense ones, adapters"
+		}
 		if f.Delta {
 			kind, trained = "gated delta nets and attention, "+kind, "no"
 		}

@@ -18,6 +18,8 @@ type Family struct {
 	Mixture bool
 	// Delta: its blocks, or some of them, are gated delta nets, whose weights are not trained here.
 	Delta bool
+	// Mixed: its blocks are mixtures in some of its models alone.
+	Mixed bool
 	// Wrapper: texts need the text part alone (text_config) of its multimodal checkpoints.
 	Wrapper bool
 
@@ -42,8 +44,8 @@ var families = []Family{
 	{Type: "gemma2", Name: "Gemma", Models: "Gemma 2", Classifier: "Gemma2", Pad: new(int32(0)), build: gemma2},
 	{Type: "gemma3", Name: "Gemma", Models: "Gemma 3 with images", Classifier: "Gemma3", Pad: new(int32(0)), Wrapper: true, build: gemma3},
 	{Type: "gemma3_text", Name: "Gemma", Models: "Gemma 3, text alone", Classifier: "Gemma3Text", Pad: new(int32(0)), build: gemma3Text},
-	{Type: "gemma4", Name: "Gemma", Models: "Gemma 4 31B", Pad: new(int32(0)), Wrapper: true, build: gemma4},
-	{Type: "gemma4_text", Name: "Gemma", Models: "Gemma 4 31B, text alone", Pad: new(int32(0)), build: gemma4Text},
+	{Type: "gemma4", Name: "Gemma", Models: "Gemma 4 31B, 26B-A4B", Pad: new(int32(0)), Mixed: true, Wrapper: true, build: gemma4},
+	{Type: "gemma4_text", Name: "Gemma", Models: "Gemma 4 31B, 26B-A4B, text alone", Pad: new(int32(0)), Mixed: true, build: gemma4Text},
 	{Type: "gemma4_unified", Name: "Gemma", Models: "Gemma 4 12B", Pad: new(int32(0)), Wrapper: true, build: gemma4Unified},
 	{Type: "gemma4_unified_text", Name: "Gemma", Models: "Gemma 4 12B, text alone", Pad: new(int32(0)), build: gemma4UnifiedText},
 	{Type: "glm4", Name: "GLM", Models: "GLM-4-0414", Classifier: "Glm4", Pad: new(int32(151329)), build: glm4},

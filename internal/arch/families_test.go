@@ -23,7 +23,7 @@ func TestRegistry(t *testing.T) {
 		if delta != f.Delta {
 			t.Errorf("%s: delta nets %v, and families says %v", name, delta, f.Delta)
 		}
-		if mixture != f.Mixture || m.Multimodal != f.Wrapper {
+		if mixture != f.Mixture && !f.Mixed || m.Multimodal != f.Wrapper {
 			t.Errorf("%s: mixture %v, text part of a wrapper %v, and families says %v, %v", name, mixture, m.Multimodal, f.Mixture, f.Wrapper)
 		}
 	}

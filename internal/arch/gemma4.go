@@ -16,14 +16,18 @@ func gemma4Text(c *config, exists func(string) bool) *Model {
 	d := newDecoder(c, exists, defaults{
 		V: 262_144, D: 2304, F: 9216, L: 30, N: 8, G: 4, K: 256, Context: 131_072, Eps: 1e-6, Tied: true,
 	})
-	if c.bool("enable_moe_block", false) {
-		c.refuse("enable_moe_block")
-	}
 	c.ignore("num_experts", "top_k_experts", "moe_intermediate_size", "vocab_size_per_layer_input")
-	if c.int("hidden_size_per_layer_input", 256) != 0 {
-		c.refuse("hidden_size_per_layer_input")
+	var size Experts
+	if c.bool("enable_moe_block", false) {
+		size = Experts{E: c.size("num_experts", 0), K: c.size("top_k_experts", 0)}
+		c.limit("num_experts", "top_k_experts", d.L, &size)
+		only(c, "hidden_activation", "gelu_pytorch_tanh")
 	}
-	return d.gemma4(c, 512)
+	if !c.has("hidden_size_per_layer_input") {
+		c.fail("%shidden_size_per_layer_input is missing, which is 256, wanted 0: embeddings of each layer are not computed", c.prefix)
+	}
+	only(c, "hidden_size_per_layer_input", 0)
+	return d.gemma4(c, 512, size)
 }
 
 // gemma4UnifiedText is the text model of a Gemma 4 without towers (modeling_gemma4_unified.py).
@@ -31,11 +35,15 @@ func gemma4UnifiedText(c *config, exists func(string) bool) *Model {
 	d := newDecoder(c, exists, defaults{
 		V: 262_144, D: 2304, F: 9216, L: 30, N: 8, G: 4, K: 256, Context: 262_144, Eps: 1e-6, Tied: true,
 	})
-	return d.gemma4(c, 1024)
+	only(c, "enable_moe_block", false)
+	only(c, "hidden_size_per_layer_input", 0)
+	c.ignore("vocab_size_per_layer_input")
+	return d.gemma4(c, 1024, Experts{})
 }
 
-// gemma4 makes the layers; window is that of an absent sliding_window.
-func (d *decoder) gemma4(c *config, window int) *Model {
+// gemma4 makes the layers; window is that of an absent sliding_window, size that of the mixtures
+// beside the MLPs, zero for none.
+func (d *decoder) gemma4(c *config, window int, size Experts) *Model {
 	bias := c.bool("attention_bias", false)
 	if c.string("use_bidirectional_attention", "vision") != "vision" { // images alone, or none
 		c.refuse("use_bidirectional_attention")
@@ -52,6 +60,10 @@ func (d *decoder) gemma4(c *config, window int) *Model {
 	}
 	shapes := d.gemma4Keys(c, widths, equal)
 	d.Ropes = gemma4Ropes(c, shapes)
+	f := 0
+	if size.E > 0 {
+		f = c.size("moe_intermediate_size", 0)
+	}
 
 	d.Embed = d.embedding(float32(math.Sqrt(float64(d.D))))
 	for i, w := range widths {
@@ -64,6 +76,7 @@ func (d *decoder) gemma4(c *config, window int) *Model {
 			mlpNorm:           b.rmsNorm("pre_feedforward_layernorm", d.D, d.eps),
 			mlp:               d.mlp(b, act, false),
 			postMLPNorm:       b.rmsNorm("post_feedforward_layernorm", d.D, d.eps),
+			mixture:           d.gemma4Mixture(b, size, f),
 			factor:            b.param(Tensor{Name: "layer_scalar", Shape: []int{1}, Buffer: true}),
 		})
 		l.G, l.K = shape.g, shape.k
@@ -229,6 +242,7 @@ type gemma4Block struct {
 	postAttentionNorm rmsNorm
 	mlpNorm           rmsNorm
 	mlp               gatedMLP
+	mixture           gemma4Mixture // zero for none
 	postMLPNorm       rmsNorm
 	factor            param
 }
@@ -237,8 +251,44 @@ func (l gemma4Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	h := l.attention.apply(s, l.attentionNorm.apply(s, x))
 	x = Add(x, l.postAttentionNorm.apply(s, h))
 	h = l.mlp.apply(s, l.mlpNorm.apply(s, x))
+	if l.mixture != (gemma4Mixture{}) {
+		h = l.mixture.beside(s, h, x)
+	}
 	x = Add(x, l.postMLPNorm.apply(s, h))
 	return Mul(x, s.vector(l.factor, x))
+}
+
+// gemma4Mixture are experts beside the MLP, each of the two with norms of its own, and a router
+// that reads the stream itself (Gemma4TextRouter).
+type gemma4Mixture struct {
+	mlpNorm     rmsNorm // of what the MLP gives
+	routed      rmsNorm // of what the router reads, with its scale as the weight
+	root        float64 // 1/sqrt(D)
+	norm        rmsNorm // of what the experts read
+	experts     experts
+	expertsNorm rmsNorm // of what they give
+}
+
+// gemma4Mixture declares the experts of a block, of width f; none where size is zero.
+func (d *decoder) gemma4Mixture(b *builder, size Experts, f int) gemma4Mixture {
+	if size.E == 0 {
+		return gemma4Mixture{}
+	}
+	m := gemma4Mixture{root: 1 / math.Sqrt(float64(d.D))}
+	m.mlpNorm = b.rmsNorm("post_feedforward_layernorm_1", d.D, d.eps)
+	m.expertsNorm = b.rmsNorm("post_feedforward_layernorm_2", d.D, d.eps)
+	m.norm = b.rmsNorm("pre_feedforward_layernorm_2", d.D, d.eps)
+	m.routed = rmsNorm{weight: b.vector("router.scale", d.D), eps: d.eps}
+	m.experts = b.experts(func(string) bool { return false }, size, d.D, f, true, ofGemma)
+	m.experts.factors, m.experts.gelu = b.vector("router.per_expert_scale", size.E), true
+	return m
+}
+
+// beside adds to what the MLP gives, h, what the experts make of x [T D].
+func (m gemma4Mixture) beside(s *Scope, h, x *Node) *Node {
+	logits := m.experts.router.apply(s, MulScalar(m.routed.apply(s, x), m.root)) // [T E]
+	y := m.experts.chosen(s, m.norm.apply(s, x), logits)
+	return Add(m.mlpNorm.apply(s, h), m.expertsNorm.apply(s, y))
 }
 
 // gemma4 is a multimodal Gemma 4, of which texts need the text part.

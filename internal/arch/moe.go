@@ -2,6 +2,7 @@ package arch
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -16,7 +17,7 @@ import (
 // chosen and the first that is not are nearly equal, rounding decides. Therefore the router is
 // float32 in every mode, and the gap between the two goes to Scope.Routed.
 //
-// The activation is silu, as in all that are published, but where clamped says another.
+// The activation is silu, as in most that are published, but where gelu or clamped says another.
 type experts struct {
 	router               linear
 	gateUp               param // [E 2F D], of each expert gate over up
@@ -24,6 +25,8 @@ type experts struct {
 	gateUpBias, downBias param // [E 2F] and [E D]; 0 for none
 	Experts
 	choice
+	factors param        // [E]: what each gives is multiplied by its own (Gemma 4); 0 for none
+	gelu    bool         // gelu_pytorch_tanh(gate) * up
 	clamped clampedGate  // zero for silu(gate) * up
 	shared  sharedExpert // zero for none
 }
@@ -38,10 +41,13 @@ type clampedGate struct{ alpha, limit float64 }
 // from outside but through Gather; so each expert has them as it has its matrices.
 func (m experts) numbers(x *Node) *Node {
 	c := m.clamped
-	if c == (clampedGate{}) {
+	all := []float64{c.alpha, c.limit, -c.limit, 1}
+	switch {
+	case m.gelu:
+		all = []float64{0.5, 0.044715, math.Sqrt(2 / math.Pi), 1}
+	case c == clampedGate{}:
 		return nil
 	}
-	all := []float64{c.alpha, c.limit, -c.limit, 1}
 	return BroadcastToDims(InsertAxes(ConvertDType(Const(x.Graph(), all), x.DType()), 0), m.E, len(all))
 }
 
@@ -52,6 +58,12 @@ func (m experts) gate(h, numbers *Node) *Node {
 		return Mul(silu(columns(h, 0, f)), columns(h, f, 2*f))
 	}
 	numbers = InsertAxes(numbers, 0)
+	if m.gelu { // as geluTanh
+		half, cubic, root, one := columns(numbers, 0, 1), columns(numbers, 1, 2), columns(numbers, 2, 3), columns(numbers, 3, 4)
+		gate := columns(h, 0, f)
+		inner := Mul(Add(gate, Mul(Mul(Mul(gate, gate), gate), cubic)), root)
+		return Mul(Mul(Mul(gate, half), Add(Tanh(inner), one)), columns(h, f, 2*f))
+	}
 	alpha, limit, least, one := columns(numbers, 0, 1), columns(numbers, 1, 2), columns(numbers, 2, 3), columns(numbers, 3, 4)
 	h = Reshape(h, rows, f, 2)
 	part := func(i int) *Node { return Reshape(SliceAxis(h, 2, AxisElem(i)), rows, f) }
@@ -81,16 +93,16 @@ func (m *Experts) Chooses() bool { return m != nil && m.K < m.E }
 
 // apply maps x [T D] to [T D].
 func (m experts) apply(s *Scope, x *Node) *Node {
-	y := m.chosen(s, s.float(x))
+	x = s.float(x)
+	y := m.chosen(s, x, m.router.apply(s, x))
 	if m.shared != (sharedExpert{}) {
 		y = Add(y, m.shared.apply(s, x))
 	}
 	return y
 }
 
-// chosen is what the experts that are chosen give [T D].
-func (m experts) chosen(s *Scope, x *Node) *Node {
-	logits := m.router.apply(s, x)                                      // [T E]
+// chosen is what the experts give of x that are chosen by the logits of the router [T E]: [T D].
+func (m experts) chosen(s *Scope, x, logits *Node) *Node {
 	compared, gap := m.compared(s, logits)                              // [T E] [T 1]
 	highest, order := TopK(StopGradient(compared), min(m.K+1, m.E), -1) // [T K+1]
 	if s.Routed != nil && m.Chooses() {
@@ -107,7 +119,11 @@ func (m experts) chosen(s *Scope, x *Node) *Node {
 		if m.shares {
 			total = ReduceAndKeep(p, ReduceSum, -1)
 		}
-		return m.all(s, x, m.scaled(p, total))
+		p = m.scaled(p, total)
+		if m.factors != 0 {
+			p = Mul(p, s.vector(m.factors, p))
+		}
+		return m.all(s, x, p)
 	}
 	p := Exp(Sub(highest, columns(highest, 0, 1))) // [T K]
 	if m.sigmoid {
@@ -116,8 +132,12 @@ func (m experts) chosen(s *Scope, x *Node) *Node {
 	if m.shares {
 		total = ReduceAndKeep(p, ReduceSum, -1)
 	}
+	p = m.scaled(p, total)
+	if m.factors != 0 {
+		p = Mul(p, Gather(s.float(s.Weights[m.factors-1]), InsertAxes(order, -1)))
+	}
 	y := m.sorted(s, x, order) // [T K D]
-	return ReduceSum(Mul(y, InsertAxes(m.scaled(p, total), -1)), 1)
+	return ReduceSum(Mul(y, InsertAxes(p, -1)), 1)
 }
 
 // columns are those of a matrix from one number to another.
@@ -296,15 +316,21 @@ func (c *config) experts(layers, eDefault, kDefault int) Experts {
 	only(c, "n_routed_experts", m.E)
 	c.ignore("output_router_logits", "router_aux_loss_coef", "router_jitter_noise")
 	only(c, "hidden_act", "silu")
+	c.limit(key, "num_experts_per_tok", layers, &m)
+	return m
+}
+
+// limit refuses more experts of a token than there are, and more in all than a model can have; m are
+// the values of two keys.
+func (c *config) limit(e, k string, layers int, m *Experts) {
 	if m.K > m.E {
-		c.fail("num_experts_per_tok is %d, wanted at most %s %d", m.K, key, m.E)
+		c.fail("%s is %d, wanted at most %s %d", k, m.K, e, m.E)
 		m.K = m.E
 	}
 	if most := 1 << 16; layers*m.E > most {
-		c.fail("%s is %d in %d layers, wanted at most %d experts in all", key, m.E, layers, most)
+		c.fail("%s is %d in %d layers, wanted at most %d experts in all", e, m.E, layers, most)
 		m.E, m.K = 1, 1
 	}
-	return m
 }
 
 // expertFiles are the names of a mixture's tensors in checkpoints, below the block's.
@@ -321,6 +347,7 @@ var (
 	ofQwen          = expertFiles{router: "mlp.gate", gate: "mlp.experts.%d.gate_proj", up: "mlp.experts.%d.up_proj", down: "mlp.experts.%d.down_proj"}
 	ofMixtral       = expertFiles{router: "block_sparse_moe.gate", gate: "block_sparse_moe.experts.%d.w1", up: "block_sparse_moe.experts.%d.w3", down: "block_sparse_moe.experts.%d.w2"}
 	ofGranite       = expertFiles{router: "block_sparse_moe.router.layer", gateUp: "block_sparse_moe.input_linear.weight", down: "block_sparse_moe.output_linear.weight"}
+	ofGemma         = expertFiles{router: "router.proj", gateUp: "experts.gate_up_proj", down: "experts.down_proj"}
 	graniteInMemory = expertFiles{router: "block_sparse_moe.router", gateUp: "block_sparse_moe.experts.gate_up_proj", down: "block_sparse_moe.experts.down_proj"}
 )
 

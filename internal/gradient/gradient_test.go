@@ -194,12 +194,14 @@ func TestFull(t *testing.T) {
 
 // TestFullRefused: all weights of a model with mixtures of experts are not trained, and no delta nets.
 func TestFullRefused(t *testing.T) {
-	m, w := open(t, testdata+"families/granitemoe-factors")
-	_, err := Full(goBackend(t), m, w, Options{})
-	if want := "gradient: granitemoe: training all weights of a model with mixtures of experts is not supported, wanted an adapter"; err == nil || err.Error() != want {
-		t.Errorf("error %v, wanted %s", err, want)
+	for _, name := range []string{"granitemoe-factors", "gemma4_text-moe"} {
+		m, w := open(t, testdata+"families/"+name)
+		_, err := Full(goBackend(t), m, w, Options{})
+		if want := "gradient: " + m.Type + ": training all weights of a model with mixtures of experts is not supported, wanted an adapter"; err == nil || err.Error() != want {
+			t.Errorf("error %v, wanted %s", err, want)
+		}
 	}
-	m, w = open(t, testdata+"families/qwen3_5_text-hybrid")
+	m, w := open(t, testdata+"families/qwen3_5_text-hybrid")
 	want := "gradient: qwen3_5_text: training a model with gated delta nets is not supported"
 	if _, err := Full(goBackend(t), m, w, Options{}); err == nil || err.Error() != want {
 		t.Errorf("error %v, wanted %s", err, want)

@@ -538,6 +538,9 @@ CASES = [
                 rope_parameters={FULL: {"rope_type": "proportional", "partial_rotary_factor": 0.5, "rope_theta": 40000.0, "factor": 8.0},
                                  SLIDE: {"rope_type": "default", "rope_theta": 300.0}}),
          EPS | {"window": put(sliding_window=1000), "factor": rope(FULL, factor=1.0)}, dtype=torch.bfloat16, minimal=True),
+    Case("gemma4_text-moe", "a mixture of experts beside the MLP, each with norms of its own; a router that norms and scales the stream, and a factor of "
+         "each expert", gemma4(num_hidden_layers=2, layer_types=[SLIDE, FULL], enable_moe_block=True, num_experts=6, top_k_experts=2, moe_intermediate_size=12),
+         EPS | {"window": put(sliding_window=1000), "one expert less": put(top_k_experts=1)}, dtype=torch.bfloat16),
     Case("gemma4-hub", "the text part of a multimodal checkpoint; placeholders of images and sounds are embedded as padding",
          gemma4_mm(gemma4(num_hidden_layers=2, layer_types=[SLIDE, FULL], use_bidirectional_attention="vision"),
                    dict(model_type="gemma4_vision", hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,

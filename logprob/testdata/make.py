@@ -217,7 +217,8 @@ def build(config):
 
 def experts(config):
     """Experts one after the other, which float64 can have too."""
-    return {"experts_implementation": "eager"} if hasattr(config.get_text_config(), "num_experts_per_tok") else {}
+    c = config.get_text_config()
+    return {"experts_implementation": "eager"} if hasattr(c, "num_experts_per_tok") or getattr(c, "enable_moe_block", False) else {}
 
 
 def load(folder, case):
@@ -276,7 +277,8 @@ def compared(gate, logits):
 @torch.no_grad()
 def router_gap(model, texts):
     """The smallest gap of a model's routers between the last logit that is chosen and the first that is not; None without routers."""
-    k = getattr(model.config.get_text_config(), "num_experts_per_tok", None)
+    c = model.config.get_text_config()
+    k = getattr(c, "num_experts_per_tok", None) or getattr(c, "top_k_experts", None)
     if k is None:
         return None
     gaps = []
@@ -287,6 +289,8 @@ def router_gap(model, texts):
                 logits, of_groups = compared(gates[layer], logits)
                 of_groups = of_groups if i == 0 else of_groups[:-1]
                 gaps += [of_groups.min().item()] if of_groups.numel() else []
+            elif model.config.model_type.startswith("gemma4"):
+                logits = logits.log()  # they are probabilities
             if i > 0:
                 logits = logits[:-1]  # the last token's says nothing of a log-probability
             if len(logits) == 0:
