@@ -14,7 +14,7 @@ import (
 // TestSinks: attention with sinks, and its derivatives by q, k, v and the sinks, are those that
 // gomlx takes of the definition: a key more, whose value is 0.
 func TestSinks(t *testing.T) {
-	const n, l, heads, groups, width = 2, 5, 4, 2, 3
+	const n, l, heads, groups, width, vWidth = 2, 5, 4, 2, 3, 2
 	r := rand.New(rand.NewPCG(2, 3))
 	draw := func(dims ...int) *tensors.Tensor {
 		size := 1
@@ -37,17 +37,18 @@ func TestSinks(t *testing.T) {
 		own := a.adjoint(o, lse, weight)
 
 		s := span{0, l}
-		scores, sees := a.scores(s)
-		scores = Where(sees, scores, Infinity(q.Graph(), q.DType(), -1))
-		p := Softmax(Concatenate([]*Node{scores, BroadcastToDims(Reshape(a.sinks, 1, groups, heads/groups, 1, 1), n, groups, heads/groups, l, 1)}, -1), -1)
-		want := Reshape(Einsum("rgmts,rsgk->rtgmk", SliceAxis(p, -1, AxisRange(0, l)), a.v), n*l, heads*width)
+		_, masked := a.scores(s, s.queries(a.q))
+		p := Softmax(Concatenate([]*Node{masked, BroadcastToDims(Reshape(a.sinks, 1, heads, 1, 1), n, heads, l, 1)}, -1), -1)
+		p = Reshape(SliceAxis(p, -1, AxisRange(0, l)), n*groups, heads/groups, l, l)
+		v = Reshape(Einsum("bmts,bsk->bmtk", p, a.v), n, heads, l, vWidth)
+		want := Reshape(TransposeAllDims(v, 0, 2, 1, 3), n*l, heads*vWidth)
 		all := []*Node{ReduceAllMax(Abs(Sub(o, want)))}
 		for i, g := range Gradient(ReduceAllSum(Mul(StopGradient(weight), want)), a.from()...) {
 			all = append(all, ReduceAllMax(Abs(Sub(g, own[i]))), ReduceAllMax(Abs(g)))
 		}
 		return all
 	}).Call(tensors.FromFlatDataAndDimensions(depth, n, l), tensors.FromFlatDataAndDimensions(exit, n, l), draw(n*l, heads, width),
-		draw(n*l, groups, width), draw(n*l, groups, width), draw(heads), draw(n*l, heads*width))
+		draw(n*l, groups, width), draw(n*l, groups, vWidth), draw(heads), draw(n*l, heads*vWidth))
 	if err != nil {
 		t.Fatal(err)
 	}

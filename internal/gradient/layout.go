@@ -90,72 +90,80 @@ func growAll(group []Text) *grown {
 	return g
 }
 
-// rowLengths are what L is rounded up to, so that few shapes are compiled.
+// rowLength is what L is rounded up to: at most an eighth more, from 64 on, so that little is
+// computed for nothing and few shapes are compiled.
 func rowLength(n int) int {
-	size := 64
-	for size < n {
-		if size >= 128 && size+size/2 >= n {
-			return size + size/2
-		}
-		size *= 2
+	step := 16
+	for step*16 < n {
+		step *= 2
 	}
-	return size
+	return max(64, (n+step-1)/step*step)
 }
 
-// pack puts sizes into rows of L, the largest first, each into the first row with room; row and
-// offset of each.
-func pack(sizes []int, length int) (rows, offsets []int, n int) {
+// packing is how groups lie in rows.
+type packing struct {
+	length int
+	filled []int // places that each row has in use
+}
+
+// add puts a size into the first row with room, and tells which and where.
+func (p *packing) add(size int) (row, offset int) {
+	row = slices.IndexFunc(p.filled, func(n int) bool { return n+size <= p.length })
+	if row < 0 {
+		row = len(p.filled)
+		p.filled = append(p.filled, 0)
+	}
+	offset = p.filled[row]
+	p.filled[row] += size
+	return row, offset
+}
+
+func (p *packing) places() int { return len(p.filled) * p.length }
+
+// descending are the numbers of sizes, the largest first.
+func descending(sizes []int) []int {
 	order := make([]int, len(sizes))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return sizes[b] - sizes[a] })
-	rows, offsets = make([]int, len(sizes)), make([]int, len(sizes))
-	var filled []int
-	for _, i := range order {
-		r := slices.IndexFunc(filled, func(n int) bool { return n+sizes[i] <= length })
-		if r < 0 {
-			r = len(filled)
-			filled = append(filled, 0)
-		}
-		rows[i], offsets[i] = r, filled[r]
-		filled[r] += sizes[i]
-	}
-	return rows, offsets, len(filled)
+	return order
 }
 
 // size is the number of tokens that a group takes.
 func size(group []Text) int { return len(growAll(group).order) }
 
+// passPlaces is what a pass costs besides its places, in places: weights that are read, products
+// that do not fill the processor.
+const passPlaces = 128
+
 // Split says which groups go through the model together, as their numbers: within Options.Tokens
-// where a group is not longer by itself. Those of about the same length go together.
+// where a group is not longer by itself. Those of about the same length go together, cut where
+// the fewest places are computed.
 func (m *Model) Split(groups [][]Text) [][]int {
 	sizes := make([]int, len(groups))
-	order := make([]int, len(groups))
 	for i, g := range groups {
-		sizes[i], order[i] = size(g), i
+		sizes[i] = size(g)
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return sizes[b] - sizes[a] })
-	var all [][]int
-	for len(order) > 0 {
-		length := rowLength(sizes[order[0]])
-		room := max(1, m.o.Tokens/length) // rows
-		taken, filled, rest := []int(nil), make([]int, 0, room), []int(nil)
-		for _, i := range order {
-			r := slices.IndexFunc(filled, func(n int) bool { return n+sizes[i] <= length })
-			switch {
-			case r >= 0:
-				filled[r] += sizes[i]
-			case len(filled) < room:
-				filled = append(filled, sizes[i])
-			default:
-				rest = append(rest, i)
-				continue
+	order := descending(sizes)
+	cost, end := make([]int, len(order)+1), make([]int, len(order)) // of the groups from one on; where its pass ends
+	for i := len(order) - 1; i >= 0; i-- {
+		p := packing{length: rowLength(sizes[order[i]])}
+		for j := i; j < len(order); j++ {
+			p.add(sizes[order[j]])
+			if len(p.filled) > 1 && p.places() > m.o.Tokens {
+				break
 			}
-			taken = append(taken, i)
+			if c := passPlaces + p.places() + cost[j+1]; j == i || c <= cost[i] {
+				cost[i], end[i] = c, j+1
+			}
 		}
-		slices.Sort(taken)
-		all, order = append(all, taken), rest
+	}
+	var all [][]int
+	for i := 0; i < len(order); i = end[i] {
+		pass := slices.Clone(order[i:end[i]])
+		slices.Sort(pass)
+		all = append(all, pass)
 	}
 	return all
 }
@@ -174,8 +182,13 @@ func (m *Model) lay(groups [][]Text) (*layout, error) {
 		longest = max(longest, sizes[i])
 	}
 	l := &layout{L: rowLength(longest)}
-	rows, offsets, n := pack(sizes, l.L)
-	l.R = n
+	p := packing{length: l.L}
+	rows, offsets := make([]int, len(sizes)), make([]int, len(sizes))
+	for _, i := range descending(sizes) {
+		rows[i], offsets[i] = p.add(sizes[i])
+	}
+	l.R = len(p.filled)
+	n := l.R
 	l.ids, l.depth, l.exit, l.used = make([]int32, n*l.L), make([]int32, n*l.L), make([]int32, n*l.L), make([]bool, n*l.L)
 	for i := range l.exit {
 		l.exit[i] = int32(i%l.L + 1)
