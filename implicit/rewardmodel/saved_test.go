@@ -47,7 +47,7 @@ var savedBases = []string{
 	"apertus-xielu", "gpt_neo-local", "nemotron-relu2", "opt-relu", "opt-galactica", "phi-partial", "phi-gqa-tied", "stablelm-parallel",
 	"starcoder2-window", "exaone4-hybrid", "glm4-partial", "helium-plain", "hunyuan_v1_dense-bias", "ernie4_5-bias",
 	"granitemoe-factors", "mixtral-null", "gpt_oss-sinks", "deepseek_v2-lite", "deepseek_v3-groups", "qwen2_moe-shared", "qwen3_moe-only", "olmoe-clip",
-	"cohere-norm", "cohere2-hybrid", "gptj-partial",
+	"cohere-norm", "cohere2-hybrid", "gptj-partial", "gemma4-hub", "gemma4_text-moe", "gemma4_unified-hub", "gemma4_unified_text-dense",
 }
 
 // TestSaved: what logprob writes for training and of it, adapters and whole checkpoints of reward
@@ -159,11 +159,12 @@ func writeSaved(t *testing.T, name, dir string) []savedCase {
 	}
 	r := rand.New(rand.NewPCG(1, 1))
 	ctx := t.Context()
+	kind, _, _ := strings.Cut(name, "-")
+	family, _ := arch.FamilyOf(kind)
 	for _, classifier := range []bool{true, false} {
 		prefix := "causal-"
 		if classifier {
-			kind, _, _ := strings.Cut(name, "-")
-			if f, _ := arch.FamilyOf(kind); f.Classifier == "" {
+			if family.Classifier == "" {
 				continue // transformers has none
 			}
 			prefix = ""
@@ -187,7 +188,7 @@ func writeSaved(t *testing.T, name, dir string) []savedCase {
 			return err
 		})
 	}
-	if !strings.HasPrefix(name, "gemma3-") && !strings.HasPrefix(name, "mistral3-") { // multimodal
+	if !family.Wrapper {
 		add("initial", func(out string) error { return logprob.NewCheckpoint(ctx, base, out, 3) })
 	}
 	return all

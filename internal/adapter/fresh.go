@@ -166,11 +166,20 @@ func (f *Fresh) uniform(name string, in int) []float32 {
 }
 
 // targets is the value of target_modules: the names or, where they are also those of modules
-// that texts do not pass (a vision tower's q_proj), an expression of the trunk's alone.
+// that texts do not pass (a vision tower's q_proj, or in Gemma 4's what its q_proj.linear lies
+// in), an expression of the trunk's alone.
 func targets(names []string, m *arch.Model, w *checkpoint.Weights) any {
+	named := func(path string) bool {
+		for dot := strings.LastIndexByte(path, '.'); dot > 0; dot = strings.LastIndexByte(path, '.') {
+			path = path[:dot]
+			if slices.ContainsFunc(names, func(name string) bool { return ends(path, name) }) {
+				return true
+			}
+		}
+		return false
+	}
 	for _, tensor := range w.Names() {
-		path, ok := strings.CutSuffix(tensor, ".weight")
-		if ok && m.Ignored(tensor) && slices.ContainsFunc(names, func(name string) bool { return ends(path, name) }) {
+		if m.Ignored(tensor) && named(tensor) {
 			quoted := make([]string, len(names))
 			for i, name := range names {
 				quoted[i] = regexp.QuoteMeta(name)
