@@ -90,11 +90,11 @@ func growAll(group []Text) *grown {
 	return g
 }
 
-// rowLength is what L is rounded up to: at most an eighth more, from 64 on, so that little is
-// computed for nothing and few shapes are compiled.
+// rowLength is what L is rounded up to: at most a sixteenth more from 256 on, so that little
+// is computed for nothing, and not to any, since a shape takes a second or two to compile.
 func rowLength(n int) int {
 	step := 16
-	for step*16 < n {
+	for step*32 < n {
 		step *= 2
 	}
 	return max(64, (n+step-1)/step*step)

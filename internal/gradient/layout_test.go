@@ -7,17 +7,17 @@ import (
 	"testing"
 )
 
-// TestRowLength: room for as many, at most an eighth more, the more so the longer.
+// TestRowLength: room for as many, at most a sixteenth more where it is long.
 func TestRowLength(t *testing.T) {
 	lengths := map[int]bool{}
 	for n := 1; n <= 4096; n++ {
 		l := rowLength(n)
 		lengths[l] = true
-		if l < n || l%16 != 0 || n > 128 && l-n >= (n+7)/8 || n <= 64 && l != 64 || l < rowLength(n-1) {
+		if l < n || l%16 != 0 || n > 256 && l-n >= (n+15)/16 || n <= 64 && l != 64 || l < rowLength(n-1) {
 			t.Fatalf("%d takes a row of %d", n, l)
 		}
 	}
-	if len(lengths) > 48 {
+	if len(lengths) > 80 {
 		t.Errorf("%d different lengths up to 4096", len(lengths))
 	}
 }
