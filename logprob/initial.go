@@ -21,12 +21,13 @@ import (
 // in the folder from describes, with that folder's tokenizer; weights there are not read. They
 // are what transformers' from_config draws from: embeddings and matrices N(0, initializer_range),
 // gpt2's two c_proj N(0, initializer_range / sqrt(2 blocks)), biases 0, but of gpt_oss's routers,
-// which are drawn as its sinks are, norms 1 (0 in gemma's families before gemma4, which add 1), xIELU's four numbers those of its class, and the embedding of
-// pad_token_id 0, but in gpt2, gpt_neo, gpt_neox and gptj.
+// which are drawn as its sinks are, norms 1 (0 in gemma's families before gemma4, which add 1),
+// xIELU's four numbers those of its class, and the embedding of pad_token_id 0, but in gpt2,
+// gpt_neo, gpt_neox and gptj.
 //
 // A tensor's numbers depend on seed, its name and its shape alone. The folder out must be new,
-// and appears only when complete. A multimodal config (gemma3, gemma4, mistral3) is an error: its vision tower is
-// not known here. So is a family with gated delta nets, which is not trained.
+// and appears only when complete. A multimodal config (gemma3, gemma4, mistral3) is an error: its
+// vision tower is not known here. So is a family with gated delta nets, which is not trained.
 func NewCheckpoint(ctx context.Context, from, out string, seed uint64) error {
 	if err := newCheckpoint(ctx, from, out, seed); err != nil {
 		return fmt.Errorf("logprob: new checkpoint of %s: %w", from, err)

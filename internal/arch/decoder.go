@@ -3,6 +3,7 @@ package arch
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -174,24 +175,7 @@ func (c *config) window(def int) int {
 // is present; otherwise sliding tells which layers slide.
 func windows(c *config, layers, window int, sliding func(layer int) bool) []int {
 	w := make([]int, layers)
-	types := c.strings("layer_types")
-	if types != nil && len(types) != layers {
-		c.fail("%slayer_types has %d entries, wanted %d", c.prefix, len(types), layers)
-		return w
-	}
-	for i := range w {
-		slides := sliding(i)
-		if types != nil {
-			switch types[i] {
-			case "sliding_attention":
-				slides = true
-			case "full_attention", "attention": // the second is an old alias
-				slides = false
-			default:
-				c.refuse("layer_types")
-				return w
-			}
-		}
+	for i, slides := range c.marked(layers, sliding, "sliding_attention", "full_attention", "attention") { // the last is an old alias
 		if slides {
 			if window < 1 {
 				c.fail("%ssliding_window is missing, wanted at least 1 for a sliding layer", c.prefix)
@@ -201,4 +185,27 @@ func windows(c *config, layers, window int, sliding func(layer int) bool) []int 
 		}
 	}
 	return w
+}
+
+// marked tells of each layer whether layer_types calls it yes, and not one of no. Without
+// layer_types, otherwise tells. nil where it is wrong.
+func (c *config) marked(layers int, otherwise func(layer int) bool, yes string, no ...string) []bool {
+	types := c.strings("layer_types")
+	if types != nil && len(types) != layers {
+		c.fail("%slayer_types has %d entries, wanted %d", c.prefix, len(types), layers)
+		return nil
+	}
+	all := make([]bool, layers)
+	for i := range all {
+		switch {
+		case types == nil:
+			all[i] = otherwise(i)
+		case types[i] == yes:
+			all[i] = true
+		case !slices.Contains(no, types[i]):
+			c.refuse("layer_types")
+			return nil
+		}
+	}
+	return all
 }

@@ -29,8 +29,9 @@ func deepseekV2(c *config, exists func(string) bool) *Model {
 	return d.deepseek(c, exists, router, deepseekSizes{moe: 1407, shared: 2, experts: 64}, true)
 }
 
-// deepseekV3 is DeepSeek-V3 (modeling_deepseek_v3.py), of which R1 and Moonlight are: V2 with experts whose weights are sigmoids of their logits. To these a bias is added where
-// experts are chosen, among those of the topk_group groups whose two best have the largest sum.
+// deepseekV3 is DeepSeek-V3 (modeling_deepseek_v3.py), of which R1 and Moonlight are: V2 with
+// experts whose weights are sigmoids of their logits. To these a bias is added where experts are
+// chosen, among those of the topk_group groups whose two best have the largest sum.
 // Layers that predict further tokens, which follow the others in the files, are left aside.
 func deepseekV3(c *config, exists func(string) bool) *Model {
 	d := newDecoder(c, exists, defaults{F: 18432, K: 1, Context: 4096, Eps: 1e-6})
@@ -93,7 +94,7 @@ func (d *decoder) deepseek(c *config, exists func(string) bool, router choice, d
 		attention := a.declared(b, d.D, ranks)
 		mlpNorm := b.rmsNorm("post_attention_layernorm", d.D, d.eps)
 		if i < dense {
-			d.Blocks = append(d.Blocks, newLayer(b, 0, latentBlock[gatedMLP]{attentionNorm, attention, mlpNorm, d.mlp(b, "silu", false)}))
+			d.Blocks = append(d.Blocks, newLayer(b, 0, normedBlock[latentAttention, gatedMLP]{attentionNorm, attention, mlpNorm, d.mlp(b, "silu", false)}))
 			continue
 		}
 		mlp := b.experts(exists, size, d.D, f, router.shares, ofQwen, inMemory)
@@ -107,7 +108,7 @@ func (d *decoder) deepseek(c *config, exists func(string) bool, router choice, d
 			down: b.linear("mlp.shared_experts.down_proj", shared*f, d.D, false),
 			act:  "silu",
 		}
-		d.Blocks = append(d.Blocks, newLayer(b, 0, latentBlock[experts]{attentionNorm, attention, mlpNorm, mlp}))
+		d.Blocks = append(d.Blocks, newLayer(b, 0, normedBlock[latentAttention, experts]{attentionNorm, attention, mlpNorm, mlp}))
 	}
 	d.Head = d.rmsHead()
 	return d.Model
@@ -124,19 +125,6 @@ func deepseekScale(rc ropeConfig) float64 {
 	}
 	m := 0.1*all*math.Log(factor) + 1
 	return m * m
-}
-
-// latentBlock is llama's block with latent attention.
-type latentBlock[MLP block] struct {
-	attentionNorm rmsNorm
-	attention     latentAttention
-	mlpNorm       rmsNorm
-	mlp           MLP
-}
-
-func (l latentBlock[MLP]) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
-	x = Add(x, l.attention.apply(s, l.attentionNorm.apply(s, x)))
-	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
 }
 
 // latentAttention is DeepSeek's (MLA): keys and values of all heads are made of one vector, which

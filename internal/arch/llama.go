@@ -35,14 +35,18 @@ func llama(c *config, exists func(string) bool) *Model {
 	return d.Model
 }
 
-type llamaBlock struct {
+type llamaBlock = normedBlock[selfAttention, gatedMLP]
+
+// normedBlock adds to the stream what a mixer, attention or what stands in its place, makes of it
+// normed, and then what an MLP or a mixture of experts does.
+type normedBlock[Mixer, MLP block] struct {
 	attentionNorm rmsNorm
-	attention     selfAttention
+	attention     Mixer
 	mlpNorm       rmsNorm
-	mlp           gatedMLP
+	mlp           MLP
 }
 
-func (l llamaBlock) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
+func (l normedBlock[Mixer, MLP]) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	x = Add(x, l.attention.apply(s, l.attentionNorm.apply(s, x)))
 	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
 }

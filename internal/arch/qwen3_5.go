@@ -1,10 +1,6 @@
 package arch
 
-import (
-	"strings"
-
-	. "github.com/gomlx/gomlx/core/graph"
-)
+import "strings"
 
 // qwen35Text is Qwen 3.5's and 3.6's dense text model (modeling_qwen3_5.py): gated delta nets in
 // the place of attention in three layers of four, elsewhere attention whose output has a gate
@@ -68,20 +64,8 @@ func (d *decoder) readHybrid(c *config) hybrid {
 		c.fail("linear_conv_kernel_dim is %d, wanted 2 to 64", h.Taps)
 	}
 	interval := c.size("full_attention_interval", 4)
-	types := c.strings("layer_types")
-	if types != nil && len(types) != d.L {
-		c.fail("layer_types has %d entries, wanted %d", len(types), d.L)
-		types = nil
-	}
-	for i := range h.full {
-		h.full[i] = (i+1)%interval == 0
-		if types != nil {
-			h.full[i] = types[i] == "full_attention"
-			if !h.full[i] && types[i] != "linear_attention" {
-				c.refuse("layer_types")
-				break
-			}
-		}
+	if full := c.marked(d.L, func(i int) bool { return (i+1)%interval == 0 }, "full_attention", "linear_attention"); full != nil {
+		h.full = full
 	}
 	only(c, "attn_output_gate", true)
 	only(c, "use_sliding_window", false)
@@ -96,7 +80,7 @@ func hybridLayer[MLP block](d *decoder, b *builder, h hybrid, i int, mlp MLP) *L
 	mixerNorm := b.gemmaNorm("input_layernorm", d.D, d.eps)
 	mlpNorm := b.gemmaNorm("post_attention_layernorm", d.D, d.eps)
 	if !h.full[i] {
-		return newLayer(b, noRope, hybridBlock[deltaNet, MLP]{mixerNorm, d.deltaNet(b, h), mlpNorm, mlp})
+		return newLayer(b, noRope, normedBlock[deltaNet, MLP]{mixerNorm, d.deltaNet(b, h), mlpNorm, mlp})
 	}
 	a := selfAttention{
 		q:     b.linear("self_attn.q_proj", d.D, 2*d.N*d.K, h.bias),
@@ -106,7 +90,7 @@ func hybridLayer[MLP block](d *decoder, b *builder, h hybrid, i int, mlp MLP) *L
 		qNorm: b.gemmaNorm("self_attn.q_norm", d.K, d.eps), kNorm: b.gemmaNorm("self_attn.k_norm", d.K, d.eps),
 		gated: true, n: d.N, g: d.G, Attention: d.scaled(0),
 	}
-	return newLayer(b, 0, hybridBlock[selfAttention, MLP]{mixerNorm, a, mlpNorm, mlp})
+	return newLayer(b, 0, normedBlock[selfAttention, MLP]{mixerNorm, a, mlpNorm, mlp})
 }
 
 // deltaNet declares a gated delta net below "linear_attn.".
@@ -128,17 +112,4 @@ func (d *decoder) deltaNet(b *builder, h hybrid) deltaNet {
 	n.norm = b.rmsNorm("linear_attn.norm", h.V, d.eps)
 	n.out = b.linear("linear_attn.out_proj", values, d.D, false)
 	return n
-}
-
-// hybridBlock is llama's block with one of two things before its MLP.
-type hybridBlock[Mixer, MLP block] struct {
-	mixerNorm rmsNorm
-	mixer     Mixer
-	mlpNorm   rmsNorm
-	mlp       MLP
-}
-
-func (l hybridBlock[Mixer, MLP]) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
-	x = Add(x, l.mixer.apply(s, l.mixerNorm.apply(s, x)))
-	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
 }

@@ -90,8 +90,8 @@ func growAll(group []Text) *grown {
 	return g
 }
 
-// rowLength is what L is rounded up to: at most a sixteenth more from 256 on, so that little
-// is computed for nothing, and not to any, since a shape takes a second or two to compile.
+// rowLength is what L is rounded up to: at most a sixteenth more from 256 on, so that little is
+// computed for nothing, and to few lengths, since a shape takes a second or two to compile.
 func rowLength(n int) int {
 	step := 16
 	for step*32 < n {
