@@ -200,7 +200,7 @@ func writeRandom(t *testing.T, from, to string, r *rand.Rand) {
 				c[key] = n
 			}
 		}
-		for _, key := range []string{"hidden_size", "n_embd", "head_dim", "intermediate_size",
+		for _, key := range []string{"hidden_size", "word_embed_proj_dim", "n_embd", "head_dim", "intermediate_size",
 			"qk_rope_head_dim", "qk_nope_head_dim", "qk_head_dim", "v_head_dim"} {
 			if n, ok := c[key].(float64); ok {
 				c[key] = 4 * n
