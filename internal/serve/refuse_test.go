@@ -223,7 +223,7 @@ func (e *endless) Read(p []byte) (int, error) {
 // together are bounded.
 func TestBody(t *testing.T) {
 	s := serving(t, newFake(), nil, func(o *Options) {
-		o.Limits = Limits{Body: 1000, Bodies: 2500, Read: 300 * time.Millisecond}
+		o.Limits = Limits{Body: 1000, Bodies: 2500, Read: 2 * time.Second}
 	})
 	server := httptest.NewServer(s.Handler())
 	defer server.Close()
@@ -243,14 +243,18 @@ func TestBody(t *testing.T) {
 			t.Errorf("length %d: status %d %v after %d bytes, wanted 413", length, status, err, e.read.Load())
 		}
 	}
-	// Three that stop in the middle: two fit into the bound on all bodies.
+	// Three that stop in the middle: two fit into the bound on all bodies. They come one after
+	// another: a body arrives in pieces, so that all three at a time may see the bound passed.
 	var slow []*io.PipeWriter
 	statuses := make(chan int, 3)
-	for range 3 {
+	for i := range int64(3) {
 		r, w := io.Pipe()
 		slow = append(slow, w)
 		go func() { status, _ := send(r, -1); statuses <- status }()
 		w.Write([]byte(strings.Repeat(" ", 990)))
+		for i < 2 && s.bodies.held.Load() < 990*(i+1) {
+			time.Sleep(time.Millisecond)
+		}
 	}
 	if status := <-statuses; status != 429 {
 		t.Errorf("status %d, wanted 429: the bound on all bodies", status)
