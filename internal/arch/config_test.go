@@ -121,6 +121,12 @@ func TestRefused(t *testing.T) {
 		{"phi3-plain", `{"rope_parameters": {"rope_type": "linear", "factor": 2.0}}`, `arch: phi3: config.json: not supported: rope_parameters.rope_type="linear"`},
 		{"gpt2-plain", `{"add_cross_attention": true}`, `arch: gpt2: config.json: not supported: add_cross_attention=true`},
 		{"gpt_neox-parallel", `{"hidden_act": "relu6"}`, `arch: gpt_neox: config.json: not supported: hidden_act="relu6"`},
+		{"phimoe-bias", `{"num_experts_per_tok": 1, "rope_parameters": {"rope_type": "yarn", "factor": 4.0, "short_mscale": 1}}`, `arch: phimoe: config.json: not supported: num_experts_per_tok=1, rope_parameters.rope_type="yarn"`},
+		{"phimoe-longrope", `{"router_jitter_noise": 0}`, `arch: phimoe: config.json: router_jitter_noise is 0, wanted more than 0`},
+		{"llama4_text-step", `{"num_experts_per_tok": 2, "attn_temperature_tuning": "on"}`, `arch: llama4_text: config.json: not supported: attn_temperature_tuning="on", num_experts_per_tok=2`},
+		{"llama4_text-step", `{"attention_chunk_size": null}`, `arch: llama4_text: config.json: not supported: attention_chunk_size=null`},
+		{"llama4_text-moe_layers", `{"moe_layers": [2]}`, `arch: llama4_text: config.json: moe_layers names layer 2 of 2`},
+		{"llama4_text-moe_layers", `{"no_rope_layers": [1]}`, `arch: llama4_text: config.json: no_rope_layers is [1], wanted 0 or 1 for each of 2 layers`},
 		{"olmoe-clip", `{"hidden_act": "gelu"}`, `arch: olmoe: config.json: not supported: hidden_act="gelu"`},
 		{"olmoe-clip", `{"num_experts_per_tok": 9}`, `arch: olmoe: config.json: num_experts_per_tok is 9, wanted at most num_experts 8`},
 		{"olmoe-clip", `{"num_experts": 100000}`, `arch: olmoe: config.json: num_experts is 100000 in 2 layers, wanted at most 65536 experts in all`},
@@ -200,18 +206,26 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestScaledQueries: texts end where the queries of ministral3 begin to be scaled.
+// TestScaledQueries: texts end where queries begin to be scaled, and where the first chunk of attention does.
 func TestScaledQueries(t *testing.T) {
-	for changes, want := range map[string]int{
-		`{}`: 96, // original_max_position_embeddings of ministral3-yarn
-		`{"rope_parameters": {"llama_4_scaling_beta": 0.0}}`: 384,
+	for _, test := range []struct {
+		name, changes string
+		want          int
+	}{
+		{"ministral3-yarn", `{}`, 96}, // original_max_position_embeddings
+		{"ministral3-yarn", `{"rope_parameters": {"llama_4_scaling_beta": 0.0}}`, 384},
+		{"llama4_text-step", `{}`, 128},
+		{"llama4_text-step", `{"max_position_embeddings": 131072}`, 8191},
+		{"llama4_text-step", `{"max_position_embeddings": 131072, "attn_temperature_tuning": false}`, 8192},
+		{"llama4_text-step", `{"max_position_embeddings": 131072, "attn_scale": 0.0, "attention_chunk_size": 50}`, 50},
+		{"llama4_text-step", `{"floor_scale": 40}`, 39}, // floor((position + 1) / 40) is 0 up to position 38
 	} {
-		m, err := New(readConfig(t, "ministral3-yarn", changes), no)
+		m, err := New(readConfig(t, test.name, test.changes), no)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m.Context != want {
-			t.Errorf("%s: a context of %d, wanted %d", changes, m.Context, want)
+		if m.Context != test.want {
+			t.Errorf("%s, %s: a context of %d, wanted %d", test.name, test.changes, m.Context, test.want)
 		}
 	}
 }

@@ -118,10 +118,15 @@ func (m *Model) projections(b *builder, prefix, o string, qkvBias, oBias bool, a
 
 // mlp declares gate, up and down below "mlp.".
 func (d *decoder) mlp(b *builder, act activation, bias bool) gatedMLP {
+	return b.gatedMLP("mlp.", d.D, d.F, act, bias)
+}
+
+// gatedMLP declares gate, up and down below prefix, of width f.
+func (b *builder) gatedMLP(prefix string, d, f int, act activation, bias bool) gatedMLP {
 	return gatedMLP{
-		gate: b.linear("mlp.gate_proj", d.D, d.F, bias),
-		up:   b.linear("mlp.up_proj", d.D, d.F, bias),
-		down: b.linear("mlp.down_proj", d.F, d.D, bias),
+		gate: b.linear(prefix+"gate_proj", d, f, bias),
+		up:   b.linear(prefix+"up_proj", d, f, bias),
+		down: b.linear(prefix+"down_proj", f, d, bias),
 		act:  act,
 	}
 }

@@ -102,12 +102,7 @@ func (d *decoder) deepseek(c *config, exists func(string) bool, router choice, d
 		if mlp.sigmoid {
 			mlp.correction = b.param(Tensor{Name: "mlp.gate.e_score_correction_bias", Shape: []int{mlp.E}, Buffer: true})
 		}
-		mlp.shared.mlp = gatedMLP{
-			gate: b.linear("mlp.shared_experts.gate_proj", d.D, shared*f, false),
-			up:   b.linear("mlp.shared_experts.up_proj", d.D, shared*f, false),
-			down: b.linear("mlp.shared_experts.down_proj", shared*f, d.D, false),
-			act:  "silu",
-		}
+		mlp.shared.mlp = b.gatedMLP("mlp.shared_experts.", d.D, shared*f, "silu", false)
 		d.Blocks = append(d.Blocks, newLayer(b, 0, normedBlock[latentAttention, experts]{attentionNorm, attention, mlpNorm, mlp}))
 	}
 	d.Head = d.rmsHead()

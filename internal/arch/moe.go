@@ -26,6 +26,7 @@ type experts struct {
 	Experts
 	choice
 	factors param        // [E]: what each gives is multiplied by its own (Gemma 4); 0 for none
+	jitter  float64      // probabilities are sparsemixer's (Phi-MoE); 0 for none
 	gelu    bool         // gelu_pytorch_tanh(gate) * up
 	clamped clampedGate  // zero for silu(gate) * up
 	shared  sharedExpert // zero for none
@@ -105,6 +106,10 @@ func (m experts) apply(s *Scope, x *Node) *Node {
 func (m experts) chosen(s *Scope, x, logits *Node) *Node {
 	compared, gap := m.compared(s, logits)                              // [T E] [T 1]
 	highest, order := TopK(StopGradient(compared), min(m.K+1, m.E), -1) // [T K+1]
+	var mixed *Node                                                     // [T K]
+	if m.jitter != 0 {
+		mixed, gap = sparsemixer(logits, columns(order, 0, m.K), m.jitter)
+	}
 	if s.Routed != nil && m.Chooses() {
 		last := Sub(columns(highest, m.K-1, m.K), columns(highest, m.K, m.K+1))
 		if gap != nil {
@@ -113,7 +118,13 @@ func (m experts) chosen(s *Scope, x, logits *Node) *Node {
 		s.Routed(last)
 	}
 	highest, order = columns(highest, 0, m.K), columns(order, 0, m.K) // [T K]
-	weights, total := m.weights(logits, columns(highest, 0, 1))       // [T E] [T 1]
+	if mixed != nil && s.Sort {
+		return m.weighed(s, x, order, mixed)
+	}
+	if mixed != nil {
+		return m.all(s, x, ReduceSum(Mul(InsertAxes(mixed, -1), oneHots(order, m.E, mixed.DType())), 1))
+	}
+	weights, total := m.weights(logits, columns(highest, 0, 1)) // [T E] [T 1]
 	if !s.Sort {
 		p := Mul(weights, chosenOf(order, m.E, weights.DType()))
 		if m.shares {
@@ -136,8 +147,12 @@ func (m experts) chosen(s *Scope, x, logits *Node) *Node {
 	if m.factors != 0 {
 		p = Mul(p, Gather(s.float(s.Weights[m.factors-1]), InsertAxes(order, -1)))
 	}
-	y := m.sorted(s, x, order) // [T K D]
-	return ReduceSum(Mul(y, InsertAxes(p, -1)), 1)
+	return m.weighed(s, x, order, p)
+}
+
+// weighed is the sum of what the experts order [T K] give of x, each times its p [T K].
+func (m experts) weighed(s *Scope, x, order, p *Node) *Node {
+	return ReduceSum(Mul(m.sorted(s, x, order), InsertAxes(p, -1)), 1)
 }
 
 // columns are those of a matrix from one number to another.
@@ -348,6 +363,7 @@ var (
 	ofMixtral       = expertFiles{router: "block_sparse_moe.gate", gate: "block_sparse_moe.experts.%d.w1", up: "block_sparse_moe.experts.%d.w3", down: "block_sparse_moe.experts.%d.w2"}
 	ofGranite       = expertFiles{router: "block_sparse_moe.router.layer", gateUp: "block_sparse_moe.input_linear.weight", down: "block_sparse_moe.output_linear.weight"}
 	ofGemma         = expertFiles{router: "router.proj", gateUp: "experts.gate_up_proj", down: "experts.down_proj"}
+	phimoeInMemory  = expertFiles{router: "mlp.router", gateUp: "mlp.experts.gate_up_proj", down: "mlp.experts.down_proj"}
 	graniteInMemory = expertFiles{router: "block_sparse_moe.router", gateUp: "block_sparse_moe.experts.gate_up_proj", down: "block_sparse_moe.experts.down_proj"}
 )
 

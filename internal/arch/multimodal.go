@@ -8,7 +8,7 @@ import (
 )
 
 // towers are what multimodal checkpoints hold beside their text part, and texts do not touch.
-var towers = []string{"vision_tower.", "multi_modal_projector.", "visual.", "audio_tower.", "embed_vision.", "embed_audio.", "vision_embedder."}
+var towers = []string{"vision_tower.", "multi_modal_projector.", "visual.", "audio_tower.", "embed_vision.", "embed_audio.", "vision_embedder.", "vision_model."}
 
 // text is the text part of a multimodal config: text_config, whose model_type is one of kinds, and
 // the first without one.

@@ -67,12 +67,7 @@ func (m qwenMixture) experts(d *decoder, b *builder, exists func(string) bool) e
 	mlp := b.experts(exists, m.Experts, d.D, m.f, m.shares, ofQwen, inMemory)
 	if m.shared > 0 {
 		mlp.shared = sharedExpert{
-			mlp: gatedMLP{
-				gate: b.linear("mlp.shared_expert.gate_proj", d.D, m.shared, false),
-				up:   b.linear("mlp.shared_expert.up_proj", d.D, m.shared, false),
-				down: b.linear("mlp.shared_expert.down_proj", m.shared, d.D, false),
-				act:  "silu",
-			},
+			mlp:  b.gatedMLP("mlp.shared_expert.", d.D, m.shared, "silu", false),
 			gate: b.linear("mlp.shared_expert_gate", d.D, 1, false),
 		}
 	}

@@ -280,8 +280,8 @@ func llama3Rope(s *config, r Rope, original int) Rope {
 	low := float32(s.positive("low_freq_factor", 0))
 	high := float32(s.positive("high_freq_factor", 0))
 	context := float32(original)
-	if low > 0 && high <= low {
-		s.fail("%shigh_freq_factor is %g, wanted more than low_freq_factor %g", s.prefix, high, low)
+	if low > 0 && high < low { // Llama 4 Scout's are equal
+		s.fail("%shigh_freq_factor is %g, wanted low_freq_factor %g or more", s.prefix, high, low)
 		return r
 	}
 	for i, f := range r.InvFreq {
@@ -291,7 +291,10 @@ func llama3Rope(s *config, r Rope, original int) Rope {
 		case wavelength > context/low:
 			r.InvFreq[i] = f / factor
 		default:
-			smooth := (context/wavelength - low) / (high - low)
+			smooth := float32(1)
+			if high > low {
+				smooth = (context/wavelength - low) / (high - low)
+			}
 			r.InvFreq[i] = (1-smooth)*(f/factor) + smooth*f
 		}
 	}

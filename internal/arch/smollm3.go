@@ -10,17 +10,7 @@ func smollm3(c *config, exists func(string) bool) *Model {
 	bias, mlpBias := c.bool("attention_bias", false), c.bool("mlp_bias", false)
 	act := c.activation("hidden_act", "silu")
 	c.ignore("max_window_layers") // of qwen2, from which it was made; layer_types decides
-	interval := c.size("no_rope_layer_interval", 4)
-	rotates := get[[]int](c, "no_rope_layers", nil, "a list of integers")
-	if rotates == nil {
-		for i := range d.L {
-			rotates = append(rotates, min(1, (i+1)%interval))
-		}
-	}
-	if len(rotates) < d.L || slices.ContainsFunc(rotates, func(r int) bool { return r != 0 && r != 1 }) {
-		c.fail("no_rope_layers is %s, wanted 0 or 1 for each of %d layers", brief(c.keys["no_rope_layers"]), d.L)
-		return d.Model
-	}
+	rotates := c.rotates(d.L)
 	// Without layer_types the layers that do not rotate slide; with them only where
 	// use_sliding_window says so, as in the others.
 	window := 0
@@ -30,14 +20,14 @@ func smollm3(c *config, exists func(string) bool) *Model {
 	c.ignore("sliding_window")
 	all := make([]int, d.L)
 	if window > 0 {
-		all = windows(c, d.L, window, func(i int) bool { return rotates[i] == 0 })
+		all = windows(c, d.L, window, func(i int) bool { return !rotates[i] })
 	}
 	c.ignore("layer_types")
 
 	d.Embed = d.embedding(1)
 	for i, w := range all {
 		rope := 0
-		if rotates[i] == 0 {
+		if !rotates[i] {
 			rope = noRope
 		}
 		b := d.block(i)
@@ -50,4 +40,23 @@ func smollm3(c *config, exists func(string) bool) *Model {
 	}
 	d.Head = d.rmsHead()
 	return d.Model
+}
+
+// rotates tells which layers have rotary positions: those for which no_rope_layers has a 1, and
+// without it all but each no_rope_layer_interval-th.
+func (c *config) rotates(layers int) []bool {
+	const key = "no_rope_layers"
+	all := make([]bool, layers)
+	interval, list := c.size("no_rope_layer_interval", 4), get[[]int](c, key, nil, "a list of integers")
+	if len(list) > 0 && len(list) < layers || slices.ContainsFunc(list, func(r int) bool { return r != 0 && r != 1 }) {
+		c.fail("%s is %s, wanted 0 or 1 for each of %d layers", key, brief(c.keys[key]), layers)
+		return all
+	}
+	for i := range all {
+		all[i] = (i+1)%interval != 0
+		if len(list) > 0 {
+			all[i] = list[i] == 1
+		}
+	}
+	return all
 }

@@ -29,15 +29,18 @@ func starcoder2(c *config, exists func(string) bool) *Model {
 	return d.Model
 }
 
-// plainBlock is attention and an MLP without a gate, one after the other, each behind a LayerNorm.
-type plainBlock struct {
+// plainBlock is attention and an MLP without a gate.
+type plainBlock = layerNormBlock[selfAttention, plainMLP]
+
+// layerNormBlock is normedBlock with a LayerNorm before each of the two.
+type layerNormBlock[Mixer, MLP block] struct {
 	attentionNorm layerNorm
-	attention     selfAttention
+	attention     Mixer
 	mlpNorm       layerNorm
-	mlp           plainMLP
+	mlp           MLP
 }
 
-func (l plainBlock) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
+func (l layerNormBlock[Mixer, MLP]) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	x = Add(x, l.attention.apply(s, l.attentionNorm.apply(s, x)))
 	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
 }

@@ -371,6 +371,27 @@ def gpt_oss(**kw):
                  sliding_window=9, layer_types=[SLIDE, FULL], swiglu_limit=0.8) | kw
 
 
+def phimoe(**kw):
+    return llama(model_type="phimoe", vocab_size=83, intermediate_size=12, num_local_experts=6, router_jitter_noise=0.2) | kw
+
+
+def fused_phimoe(t):
+    """The names that phimoe has in memory in transformers 5."""
+    return {k.replace("mlp.gate.", "mlp.router."): v for k, v in fused(t).items()}
+
+
+def llama4_text(**kw):
+    return llama(model_type="llama4_text", vocab_size=82, head_dim=12, intermediate_size=10, intermediate_size_mlp=20, num_local_experts=6,
+                 num_experts_per_tok=1) | kw
+
+
+def llama4(text):
+    return dict(model_type="llama4", text_config=text, image_token_index=70, boi_token_index=71, eoi_token_index=72, tie_word_embeddings=False,
+                vision_config=dict(model_type="llama4_vision_model", hidden_size=8, image_size=4, patch_size=2, intermediate_size=8,
+                                   num_attention_heads=1, num_hidden_layers=1, vision_output_dim=8, projector_input_dim=8, projector_output_dim=8,
+                                   pixel_shuffle_ratio=0.5))
+
+
 def deepseek(**kw):
     return llama(model_type="deepseek_v2", vocab_size=84, num_key_value_heads=4, intermediate_size=20, q_lora_rank=14, kv_lora_rank=12, qk_nope_head_dim=8,
                  qk_rope_head_dim=8, v_head_dim=10, n_routed_experts=8, n_shared_experts=2, moe_intermediate_size=8, num_experts_per_tok=3,
@@ -833,6 +854,30 @@ CASES = [
          EPS | CHOICE | THETA | {"scaling": unscaled(), "window": put(sliding_window=1000), "pattern": put(layer_types=[SLIDE, FULL]),
                                  "alpha": put(swiglu_alpha=1.3)}, minimal=True, dtype=torch.float16),
 
+    # phimoe: Phi-3.5-MoE, mini and tiny.
+    Case("phimoe-longrope", "two experts by sparsemixer, LayerNorm with biases, longrope with its own factors of cos and sin",
+         phimoe(max_position_embeddings=384, original_max_position_embeddings=96,
+                rope_parameters={k: v for k, v in LONGROPE.items() if k != "partial_rotary_factor"} |
+                {"original_max_position_embeddings": 96, "short_mscale": 1.2, "long_mscale": 1.5}),
+         EPS | {"short_mscale": rope(short_mscale=1.0), "short factors": rope(short_factor=[1.0] * 4), "jitter": put(router_jitter_noise=0.01)},
+         v4={"input_jitter_noise": 0.01}, dtype=torch.float16),
+    Case("phimoe-bias", "biases of q, k, v and o and of the head, a window, the names that the model has in memory; jitter by default in the minimal config",
+         phimoe(attention_bias=True, lm_head_bias=True, sliding_window=9, router_jitter_noise=0.01),
+         EPS | THETA | {"window": put(sliding_window=None), "window-1": put(sliding_window=8), "jitter": put(router_jitter_noise=0.2)},
+         extra=fused_phimoe, minimal=True, dtype=torch.float16),
+
+    # llama4_text, and llama4 around it.
+    Case("llama4_text-step", "an MLP in every other layer and else experts, each of which reads its token times the sigmoid of its logit, and one that all "
+         "tokens pass; neighbouring values turn, but in the second layer; heads of q and k of one length; llama3 scaling",
+         llama4_text(num_hidden_layers=4, interleave_moe_layer_step=2, no_rope_layers=[1, 0, 1, 1], rope_parameters=LLAMA3),
+         EPS | {"scaling": unscaled(), "one length": put(use_qk_norm=False), "positions": put(no_rope_layers=[1, 1, 1, 1])}, dtype=torch.float16),
+    Case("llama4_text-moe_layers", "experts in the layers of moe_layers, attention_bias, heads as they are, a tied head; rope by default in the minimal config",
+         llama4_text(moe_layers=[0], attention_bias=True, use_qk_norm=False, tie_word_embeddings=True, no_rope_layers=[0, 1],
+                     rope_parameters={"rope_type": "default", "rope_theta": 500000.0}),
+         EPS | THETA | {"one length": put(use_qk_norm=True), "positions": put(no_rope_layers=[1, 0])}, minimal=True, dtype=torch.float16),
+    Case("llama4-hub", "the text part of a multimodal checkpoint", llama4(llama4_text(no_rope_layer_interval=2)),
+         EPS | THETA | {"positions": put(no_rope_layers=[1, 1])}, dtype=torch.float16),
+
     # deepseek_v2 and deepseek_v3.
     Case("deepseek_v2-lite", "attention through latent vectors, those of queries none; a layer with an MLP and one with experts and shared ones; yarn "
          "with a factor of the scores", deepseek(q_lora_rank=None, rope_parameters=YARN | {"rope_theta": 100.0, "mscale": 0.9, "mscale_all_dim": 0.7}),
@@ -1015,6 +1060,9 @@ V4_EXTRA = {
     "mixtral": {"router_jitter_noise": 0.0},
     "granitemoe": {},
     "gpt_oss": {},
+    "phimoe": {"router_aux_loss_coef": 0.0},
+    "llama4_text": {"for_llm_compressor": False},
+    "llama4": {},
     "deepseek_v2": {"aux_loss_alpha": 0.001, "ep_size": 1, "moe_layer_freq": 1, "scoring_func": "softmax", "seq_aux": True},
     "deepseek_v3": {"ep_size": 1, "moe_layer_freq": 1, "scoring_func": "sigmoid", "topk_method": "noaux_tc", "num_nextn_predict_layers": 1},
     "phi": {"embd_pdrop": 0.0, "resid_pdrop": 0.1},

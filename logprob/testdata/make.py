@@ -54,7 +54,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file, save_file
 from transformers import (AutoConfig, AutoModelForCausalLM, Gemma3ForConditionalGeneration, Gemma4ForConditionalGeneration,
                           Gemma4UnifiedForConditionalGeneration, Mistral3ForConditionalGeneration, Qwen3_5ForConditionalGeneration,
-                          Qwen3_5MoeForConditionalGeneration)
+                          Qwen3_5MoeForConditionalGeneration, Llama4ForConditionalGeneration)
 
 from cases import CASES, FULL, SLIDE, V4_EXTRA
 
@@ -64,9 +64,9 @@ torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
 
 MULTIMODAL = {"gemma3": Gemma3ForConditionalGeneration, "mistral3": Mistral3ForConditionalGeneration, "qwen3_5": Qwen3_5ForConditionalGeneration,
-              "qwen3_5_moe": Qwen3_5MoeForConditionalGeneration,
+              "llama4": Llama4ForConditionalGeneration, "qwen3_5_moe": Qwen3_5MoeForConditionalGeneration,
               "gemma4": Gemma4ForConditionalGeneration, "gemma4_unified": Gemma4UnifiedForConditionalGeneration}
-TOWERS = ("vision_tower", "multi_modal", "model.visual.", "embed_vision", "embed_audio")
+TOWERS = ("vision_tower", "vision_model", "multi_modal", "model.visual.", "embed_vision", "embed_audio")
 OUT = Path(__file__).parent / "families"
 
 
@@ -202,7 +202,7 @@ def random_tensor(case, name, like):
         return 1.2 * x / math.sqrt(like.shape[1])
     if name.endswith("sinks"):
         return 1.5 + x
-    inputs_first = case.family == "gpt2" or kind == "experts" and case.family == "gpt_oss"
+    inputs_first = case.family == "gpt2" or kind == "experts" and case.family in ("gpt_oss", "llama4", "llama4_text")
     fan_in = like.shape[-2] if inputs_first else like.shape[-1]
     gain = 1.1 if kind in ("q_proj", "k_proj", "qkv_proj", "query_key_value", "c_attn") else 0.9
     return gain * x / math.sqrt(fan_in)
@@ -274,6 +274,18 @@ def compared(gate, logits):
     return parts.masked_fill(~mask.unsqueeze(-1), float("-inf")).flatten(1), top.values[:, -2] - top.values[:, -1]
 
 
+def sparse_gaps(gate, logits):
+    """What decides sparsemixer's choice of two and their probabilities: the distances of the three highest logits, and of all to what is near."""
+    top, order = logits.topk(3)
+    gaps, seen = [top[:, :1] - top[:, 1:2], top[:, 1:2] - top[:, 2:]], torch.zeros_like(logits).bool()
+    for i in range(2):
+        seen = seen.scatter(1, order[:, i : i + 1], True)
+        first = top[:, i : i + 1]
+        over = first - logits - 2 * gate.router_jitter_noise * torch.maximum(logits.abs(), first)
+        gaps.append(over.abs().masked_fill(seen, float("inf")))
+    return torch.cat(gaps, 1)
+
+
 @torch.no_grad()
 def router_gap(model, texts):
     """The smallest gap of a model's routers between the last logit that is chosen and the first that is not; None without routers."""
@@ -283,6 +295,9 @@ def router_gap(model, texts):
         return None
     gaps = []
     gates = [m for m in model.modules() if hasattr(m, "topk_group")]  # DeepSeek's
+    mixers = [m for m in model.modules() if type(m).__name__ == "PhimoeTopKRouter"]
+    if model.config.model_type == "llama4":
+        model = model.language_model
     for i, ids in enumerate(texts):
         for layer, logits in enumerate(model(input_ids=torch.tensor([ids]), output_router_logits=True).router_logits):
             if gates:
@@ -294,6 +309,9 @@ def router_gap(model, texts):
             if i > 0:
                 logits = logits[:-1]  # the last token's says nothing of a log-probability
             if len(logits) == 0:
+                continue
+            if mixers:
+                gaps.append(sparse_gaps(mixers[layer], logits).min().item())
                 continue
             top = logits.topk(k + 1, dim=-1).values
             gaps.append((top[:, k - 1] - top[:, k]).min().item())
@@ -427,8 +445,9 @@ def make(case):
                 raise SystemExit(f"{case.name}: {other.name} gives other numbers: {d}")
     if case.family in MULTIMODAL:  # the text part alone is the same model
         m = AutoModelForCausalLM.from_config(model.config.text_config, attn_implementation="eager", **experts(model.config)).eval()
-        m.model.load_state_dict(model.model.language_model.state_dict())
-        m.lm_head.weight = model.lm_head.weight
+        inner = model.language_model.model if case.family == "llama4" else model.model.language_model
+        m.model.load_state_dict(inner.state_dict())
+        m.lm_head.weight = model.get_output_embeddings().weight
         shown = texts
         if hasattr(model.config, "audio_token_id"):  # Gemma 4 embeds placeholders as padding
             places = {model.config.image_token_id, model.config.video_token_id, model.config.audio_token_id}

@@ -29,14 +29,14 @@ import torch
 import transformers
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, Gemma3ForConditionalGeneration, Mistral3ForConditionalGeneration
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, Gemma3ForConditionalGeneration, Llama4ForConditionalGeneration, Mistral3ForConditionalGeneration
 
 
 def checkpoint(case, folder, info=None):
     """The model of a folder; info, a dictionary, takes what its loading reports."""
     kw = dict(dtype=torch.float32, attn_implementation="eager", experts_implementation="eager", output_loading_info=True)
     if "causal" in case["kind"] or case["kind"] == "initial":
-        multimodal = {"gemma3": Gemma3ForConditionalGeneration, "mistral3": Mistral3ForConditionalGeneration}
+        multimodal = {"gemma3": Gemma3ForConditionalGeneration, "mistral3": Mistral3ForConditionalGeneration, "llama4": Llama4ForConditionalGeneration}
         kind = multimodal.get(AutoConfig.from_pretrained(folder).model_type, AutoModelForCausalLM)
     else:
         kind = AutoModelForSequenceClassification
