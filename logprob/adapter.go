@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -112,7 +113,7 @@ func (m *Model) loadAdapter(ctx context.Context, base *Model, o *Options) error 
 	m.doubts = m.weights.Doubts()
 	m.setLongest(o)
 	m.adapted.doubts = m.roundedCopies(base.engine.DType())
-	if err := m.loadAdapterTokenizer(base); err != nil {
+	if err := m.loadAdapterTokenizer(base, o.Tokenizer); err != nil {
 		return err
 	}
 	m.engine, err = base.engine.Adapted(ctx, m.arch, m.weights, m.engineOptions(o))
@@ -143,9 +144,13 @@ func (m *Model) roundedCopies(dtype dtypes.DType) []error {
 	return doubts
 }
 
-// loadAdapterTokenizer loads the adapter's tokenizer if its folder has one, else another copy
-// of the base model's.
-func (m *Model) loadAdapterTokenizer(base *Model) error {
+// loadAdapterTokenizer loads the tokenizer of a given folder, else the adapter's if its folder has
+// one, else another copy of the base model's.
+func (m *Model) loadAdapterTokenizer(base *Model, given string) error {
+	if given != "" {
+		m.tokDir = given
+		return m.loadTokenizer(given)
+	}
 	file := func(name string) bool {
 		_, err := os.Stat(filepath.Join(m.adapted.dir, name))
 		return err == nil
@@ -161,7 +166,7 @@ func (m *Model) loadAdapterTokenizer(base *Model) error {
 	if base.tok == nil {
 		return m.loadTokenizer(dir)
 	}
-	added, err := tokenize.Same(base.tokDir, dir)
+	added, err := base.sameTokenizer(dir)
 	if err != nil {
 		return fmt.Errorf("the adapter's tokenizer is not the base model's: %w (without its files in the adapter's folder, the base model's is used)", err)
 	}
@@ -171,7 +176,7 @@ func (m *Model) loadAdapterTokenizer(base *Model) error {
 	if err := m.loadTokenizer(dir); err != nil {
 		return err
 	}
-	if len(added) == 0 { // the same tokens, perhaps in a file of another release
+	if len(added) == 0 && !base.ownTokenizer() { // the same tokens, perhaps in a file of another release
 		m.adapted.tokenizer = base.tok.Hash()
 	}
 	switch text := m.tok.Template(); {
@@ -186,6 +191,36 @@ func (m *Model) loadAdapterTokenizer(base *Model) error {
 		m.adapted.doubts = append(m.adapted.doubts, fmt.Errorf("logprob: %s: its chat template, which is used, is not the base model's", dir))
 	}
 	return nil
+}
+
+// ownTokenizer tells whether the tokenizer is made of a GGUF file's metadata.
+func (m *Model) ownTokenizer() bool {
+	info, err := os.Stat(m.tokDir)
+	return err == nil && !info.IsDir()
+}
+
+// sameTokenizer is tokenize.Same of the model's tokenizer and a folder's. One that is made of
+// metadata is not written as files are: of it the tokens are compared.
+func (m *Model) sameTokenizer(dir string) (added []string, err error) {
+	if !m.ownTokenizer() {
+		return tokenize.Same(m.tokDir, dir)
+	}
+	other, err := tokenize.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer other.Close()
+	names := map[int32]string{}
+	for token := range other.Vocab() {
+		names[token.ID] = token.Name
+	}
+	for token := range m.tok.Vocab() {
+		if names[token.ID] != token.Name {
+			return nil, fmt.Errorf("logprob: %s: token %d is %q, and %q in %s", dir, token.ID, names[token.ID], token.Name, m.tokDir)
+		}
+		delete(names, token.ID)
+	}
+	return slices.Sorted(maps.Values(names)), nil
 }
 
 // weightsHash is the hash of a checkpoint's weights, computed once for all models that share

@@ -16,8 +16,9 @@ import (
 )
 
 // Load reads config.json, the safetensors files and the tokenizer of a folder and puts the
-// weights on the backend's device. Close frees them. dir may also be a GGUF file, which lies
-// beside the tokenizer.json of the model that it was made of, or a folder with one.
+// weights on the backend's device. Close frees them. dir may also be a GGUF file or a folder
+// with one. Without the tokenizer.json of the model that it was made of beside it, the tokenizer
+// is made of the file's metadata if it is a BPE tokenizer that is known.
 //
 // A folder without tokenizer.json loads too and scores token ids; Tokenizer is then nil, as
 // in builds with the tag nodaulet.
@@ -28,7 +29,7 @@ func Load(ctx context.Context, dir string, o *Options) (*Model, error) {
 	if o.Adapter != "" {
 		return loadAdapted(ctx, dir, o)
 	}
-	m := &Model{dir: dir, tokDir: checkpoint.Folder(dir), hash: &weightsHash{}}
+	m := &Model{dir: dir, tokDir: tokenizerPlace(dir, o), hash: &weightsHash{}}
 	if err := m.load(ctx, o); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("logprob: %s: %w", dir, err)
@@ -39,7 +40,7 @@ func Load(ctx context.Context, dir string, o *Options) (*Model, error) {
 // loadAdapted loads a base model for its adapter alone.
 func loadAdapted(ctx context.Context, dir string, o *Options) (*Model, error) {
 	base, err := Load(ctx, dir, &Options{
-		Backend: o.Backend, DType: o.DType, MaxTokens: o.MaxTokens, MemoryLimit: o.MemoryLimit, Trunk: o.Trunk, Progress: o.Progress,
+		Backend: o.Backend, DType: o.DType, MaxTokens: o.MaxTokens, MemoryLimit: o.MemoryLimit, Trunk: o.Trunk, Tokenizer: o.Tokenizer, Progress: o.Progress,
 	})
 	if err != nil {
 		return nil, err
@@ -113,6 +114,9 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, options)
 	fault := <-tested
 	<-done
+	if tokenizer == nil && o.Tokenizer != "" && m.tok == nil && tokenize.Available {
+		tokenizer = m.NoTokenizer()
+	}
 	switch {
 	case tokenizer != nil:
 		return tokenizer
@@ -144,13 +148,48 @@ func (m *Model) engineOptions(o *Options) engine.Options {
 	return options
 }
 
-func (m *Model) loadTokenizer(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, "tokenizer.json")); err != nil || !tokenize.Available {
-		return nil // token ids only
+// tokenizerPlace is where the tokenizer of a checkpoint is: a folder, or, without a tokenizer.json
+// in it, the GGUF file.
+func tokenizerPlace(dir string, o *Options) string {
+	if o.Tokenizer != "" {
+		return o.Tokenizer
 	}
-	var err error
-	if m.tok, err = tokenize.Load(dir); err != nil {
-		return err
+	beside := checkpoint.Folder(dir)
+	if _, err := os.Stat(filepath.Join(beside, "tokenizer.json")); err != nil {
+		if file := checkpoint.GGUF(dir); file != "" {
+			return file
+		}
+	}
+	return beside
+}
+
+// openTokenizer opens the tokenizer of a place; nil for none.
+func (m *Model) openTokenizer(place string) (*tokenize.Tokenizer, error) {
+	if !tokenize.Available {
+		return nil, nil
+	}
+	info, err := os.Stat(place)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		if _, err := os.Stat(filepath.Join(place, "tokenizer.json")); err != nil {
+			return nil, nil
+		}
+		return tokenize.Load(place)
+	}
+	files, err := checkpoint.Tokenizer(place)
+	if err != nil {
+		m.tokErr = err
+		return nil, nil
+	}
+	m.doubts = append(m.doubts, fmt.Errorf("logprob: %s: the tokenizer is made of the file's metadata, which do not say whether added tokens take the white space around them: taken not to", place))
+	return tokenize.LoadFiles(place, files)
+}
+
+func (m *Model) loadTokenizer(place string) (err error) {
+	if m.tok, err = m.openTokenizer(place); err != nil || m.tok == nil {
+		return err // without one, token ids only
 	}
 	beyond, own := m.tok.Beyond(m.arch.V)
 	if own > m.arch.V {

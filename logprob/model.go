@@ -72,6 +72,10 @@ type Options struct {
 	// Adapter is the folder of a LoRA adapter for the model, as peft saves it; "" for none. See
 	// Model.WithAdapter, by which several adapters share one base model.
 	Adapter string
+	// Tokenizer is a folder whose tokenizer, with its chat template, is taken in place of the
+	// checkpoint's and the adapter's, such as of the model that a GGUF file was made of; "" for
+	// none.
+	Tokenizer string
 	// Progress, if not nil, is called with the bytes of weights loaded, from several
 	// goroutines.
 	Progress func(done, total int64)
@@ -91,7 +95,8 @@ type Model struct {
 	weights *checkpoint.Weights
 	engine  *engine.Engine
 	tok     *tokenize.Tokenizer
-	tokDir  string // its folder
+	tokDir  string // its folder, or the GGUF file that it is made of
+	tokErr  error  // why there is none, where a GGUF file's own is not read
 	backend compute.Backend
 	longest int
 
@@ -143,7 +148,7 @@ func (m *Model) Close() error {
 	return errors.Join(errs...)
 }
 
-// Tokenizer returns the checkpoint's tokenizer; nil if the folder has none.
+// Tokenizer returns the checkpoint's tokenizer, or that of [Options]; nil if there is none.
 func (m *Model) Tokenizer() *tokenize.Tokenizer { return m.tok }
 
 // NoTokenizer says why Tokenizer is nil, and what to do about it.
@@ -151,7 +156,11 @@ func (m *Model) NoTokenizer() error {
 	if !tokenize.Available {
 		return fmt.Errorf("logprob: %s: no tokenizer in builds with the tag nodaulet, wanted token ids", m.dir)
 	}
-	return tokenize.Missing(m.tokDir)
+	missing := tokenize.Missing(checkpoint.Folder(m.tokDir))
+	if m.tokErr != nil {
+		return fmt.Errorf("%w (%w)", missing, m.tokErr)
+	}
+	return missing
 }
 
 // Config returns the values of the checkpoint's config.json by key.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 
 	"github.com/implicitreward/implicitreward/internal/strictjson"
@@ -29,8 +28,8 @@ type naming struct {
 
 type strictMembers []strictjson.Member
 
-func readMembers(dir, file string) (strictMembers, error) {
-	data, err := readSmall(filepath.Join(dir, file))
+func (read reader) members(file string) (strictMembers, error) {
+	data, err := read.small(file)
 	if err != nil || data == nil {
 		return nil, err
 	}
@@ -45,9 +44,9 @@ func readMembers(dir, file string) (strictMembers, error) {
 }
 
 // readNaming reads the files.
-func readNaming(dir string) (n *naming, err error) {
+func readNaming(read reader) (n *naming, err error) {
 	n = &naming{}
-	if n.config, err = readMembers(dir, "tokenizer_config.json"); err != nil {
+	if n.config, err = read.members("tokenizer_config.json"); err != nil {
 		return nil, err
 	}
 	for _, f := range n.config {
@@ -59,10 +58,10 @@ func readNaming(dir string) (n *naming, err error) {
 		}
 	}
 	n.legacy = true
-	if n.of, err = readMembers(dir, "special_tokens_map.json"); err != nil {
+	if n.of, err = read.members("special_tokens_map.json"); err != nil {
 		return nil, err
 	}
-	added, err := readMembers(dir, "added_tokens.json")
+	added, err := read.members("added_tokens.json")
 	if err != nil {
 		return nil, err
 	}

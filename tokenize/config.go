@@ -30,10 +30,10 @@ type config struct {
 	noTemplate   error             // why there is no template for chats; nil if there is
 }
 
-func readConfig(dir string) (*config, error) {
+func readConfig(read reader) (*config, error) {
 	c := &config{named: map[string]string{}}
 	var err error
-	if c.naming, err = readNaming(dir); err != nil {
+	if c.naming, err = readNaming(read); err != nil {
 		return nil, err
 	}
 	fields := map[string]json.RawMessage{}
@@ -55,13 +55,21 @@ func readConfig(dir string) (*config, error) {
 			}
 		}
 	}
-	c.templates, c.noTemplate, err = readTemplates(dir, fields["chat_template"])
+	c.templates, c.noTemplate, err = readTemplates(read, fields["chat_template"])
 	return c, err
 }
 
-// readSmall reads a file; nil if it does not exist.
-func readSmall(path string) ([]byte, error) {
-	data, err := regular.Read(path, maxFile)
+// reader reads one of a tokenizer's files by its name.
+type reader func(name string) ([]byte, error)
+
+// folder reads the files of a folder.
+func folder(dir string) reader {
+	return func(name string) ([]byte, error) { return regular.Read(filepath.Join(dir, name), maxFile) }
+}
+
+// small reads a file; nil if it does not exist.
+func (read reader) small(name string) ([]byte, error) {
+	data, err := read(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -87,8 +95,8 @@ type namedTemplate struct{ Name, Template string }
 // readTemplates returns the chat templates: first the file, then the entry of
 // tokenizer_config.json, a string or a list of named ones. A checkpoint without one for
 // chats still encodes raw text, so that is returned as missing, not err.
-func readTemplates(dir string, raw json.RawMessage) (list []namedTemplate, missing, err error) {
-	data, err := regular.Read(filepath.Join(dir, "chat_template.jinja"), maxFile)
+func readTemplates(read reader, raw json.RawMessage) (list []namedTemplate, missing, err error) {
+	data, err := read("chat_template.jinja")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
 	}

@@ -29,7 +29,7 @@ func Missing(dir string) error {
 	if files, err := os.ReadDir(dir); err == nil {
 		for _, f := range files {
 			if strings.HasSuffix(f.Name(), ".gguf") {
-				return fmt.Errorf("tokenize: %s: no tokenizer.json beside %s, whose own tokenizer is not read: copy tokenizer.json, tokenizer_config.json and the chat template from the checkpoint that the file was made of", dir, f.Name())
+				return fmt.Errorf("tokenize: %s: no tokenizer.json beside %s: copy tokenizer.json, tokenizer_config.json and the chat template from the checkpoint that the file was made of, or name their folder", dir, f.Name())
 			}
 		}
 	}

@@ -14,7 +14,7 @@ func TestMissing(t *testing.T) {
 	}{
 		{nil, "no tokenizer.json, wanted one: copy it from the model's checkpoint"},
 		{[]string{"vocab.json"}, "no tokenizer.json, wanted one: copy it from the model's checkpoint"},
-		{[]string{"m-Q8_0.gguf"}, "no tokenizer.json beside m-Q8_0.gguf, whose own tokenizer is not read: copy tokenizer.json, "},
+		{[]string{"m-Q8_0.gguf"}, "no tokenizer.json beside m-Q8_0.gguf: copy tokenizer.json, "},
 		{[]string{"tokenizer.model"}, "tokenizer.model without tokenizer.json, which alone is read: write it with transformers: "},
 		{[]string{"vocab.json", "merges.txt"}, "vocab.json and merges.txt without tokenizer.json, which alone is read: write it with transformers: "},
 	} {

@@ -4,12 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // Same compares the tokenizers of two folders, of which one was saved from the other, perhaps
@@ -45,7 +42,8 @@ func Same(dir, other string) (added []string, err error) {
 // readParts returns what decides a text's ids: the members of a folder's tokenizer.json, but for
 // how it pads and truncates, and all added tokens by their text.
 func readParts(dir string) (map[string]any, map[string]addedToken, error) {
-	data, err := regular.Read(filepath.Join(dir, "tokenizer.json"), maxFile)
+	read := folder(dir)
+	data, err := read("tokenizer.json")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -53,7 +51,7 @@ func readParts(dir string) (map[string]any, map[string]addedToken, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("tokenizer.json: %w", err)
 	}
-	c, err := readConfig(dir)
+	c, err := readConfig(read)
 	if err != nil {
 		return nil, nil, err
 	}

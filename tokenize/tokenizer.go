@@ -7,15 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
 
 	"github.com/implicitreward/implicitreward/internal/jinja"
-	"github.com/implicitreward/implicitreward/internal/regular"
 )
 
 // Tokenizer turns text into the token ids of one checkpoint, and back. Its methods may be
@@ -48,15 +47,31 @@ type Tokenizer struct {
 //
 // Close frees the tokenizer.
 func Load(dir string) (*Tokenizer, error) {
-	t, err := load(dir)
+	return load(dir, folder(dir))
+}
+
+// LoadFiles is Load of files by their names, such as those that are made of a GGUF file's
+// metadata. name is that of the whole in errors.
+func LoadFiles(name string, files map[string][]byte) (*Tokenizer, error) {
+	return load(name, func(file string) ([]byte, error) {
+		data, ok := files[file]
+		if !ok {
+			return nil, &fs.PathError{Op: "open", Path: file, Err: fs.ErrNotExist}
+		}
+		return data, nil
+	})
+}
+
+func load(name string, read reader) (*Tokenizer, error) {
+	t, err := read.tokenizer()
 	if err != nil {
-		return nil, fmt.Errorf("tokenize: %s: %w", dir, err)
+		return nil, fmt.Errorf("tokenize: %s: %w", name, err)
 	}
 	return t, nil
 }
 
-func load(dir string) (*Tokenizer, error) {
-	data, err := regular.Read(filepath.Join(dir, "tokenizer.json"), maxFile)
+func (read reader) tokenizer() (*Tokenizer, error) {
+	data, err := read("tokenizer.json")
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +79,7 @@ func load(dir string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer.json: %w", err)
 	}
-	c, err := readConfig(dir)
+	c, err := readConfig(read)
 	if err != nil {
 		return nil, err
 	}

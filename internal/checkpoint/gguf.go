@@ -18,6 +18,13 @@ type gguf struct {
 	path     string
 	metadata map[string]any // float64, string, bool, or a count of elements for what is not kept
 	tensors  []Tensor       // as the file has them; kind is the name of the type
+	arrays   map[string]array
+}
+
+// array is the data of an array of metadata, in the mapped file.
+type array struct {
+	of   uint32 // type of the elements
+	data []byte
 }
 
 // block is a GGUF type: the number of elements that are stored together, and of their bytes.
@@ -53,6 +60,7 @@ type ggufReader struct {
 	data []byte
 	at   int
 	err  error
+	last array // that value has read last
 }
 
 // take returns the next n bytes.
@@ -91,7 +99,7 @@ var ggufSizes = map[uint32]int{0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, ggufFloat32: 
 // list is an array of metadata, of which the number of elements is kept.
 type list int
 
-// value reads a value. Of an array the elements are passed over.
+// value reads a value. Of an array the elements are passed over, and stay in last.
 func (r *ggufReader) value(kind uint32) any {
 	size := ggufSizes[kind]
 	switch {
@@ -99,6 +107,7 @@ func (r *ggufReader) value(kind uint32) any {
 		return r.string()
 	case kind == ggufArray:
 		of, n := uint32(r.uint(4)), r.uint(8)
+		from := r.at
 		switch size := ggufSizes[of]; {
 		case size > 0 && n <= uint64(len(r.data)):
 			r.take(n * uint64(size))
@@ -109,6 +118,7 @@ func (r *ggufReader) value(kind uint32) any {
 		case r.err == nil:
 			r.err = fmt.Errorf("an array of %d values of type %d", n, of)
 		}
+		r.last = array{of, r.data[from:r.at]}
 		return list(min(n, math.MaxInt32))
 	case size == 0:
 		if r.err == nil {
@@ -143,13 +153,17 @@ func parseGGUF(path string, file []byte) (*gguf, error) {
 		return nil, fail("GGUF version %d, wanted 2 or 3, little endian", version)
 	}
 	count, keys := r.uint(8), r.uint(8)
-	g := &gguf{path: path, metadata: map[string]any{}}
+	g := &gguf{path: path, metadata: map[string]any{}, arrays: map[string]array{}}
 	for i := uint64(0); i < keys && r.err == nil; i++ {
 		key := r.string()
 		if _, ok := g.metadata[key]; ok {
 			return nil, fail("metadata %s twice", quote(key))
 		}
-		g.metadata[key] = r.value(uint32(r.uint(4)))
+		v := r.value(uint32(r.uint(4)))
+		if _, ok := v.(list); ok {
+			g.arrays[key] = r.last
+		}
+		g.metadata[key] = v
 	}
 	var offsets []uint64
 	for i := uint64(0); i < count && r.err == nil; i++ {

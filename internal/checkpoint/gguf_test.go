@@ -2,6 +2,8 @@ package checkpoint
 
 import (
 	"encoding/binary"
+	"encoding/json"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -9,7 +11,7 @@ import (
 	"testing"
 )
 
-// ggufOf writes a GGUF file: metadata (a string, a number as float32, or a bool) and tensors
+// ggufOf writes a GGUF file: metadata (a string, a number, a bool, or a list) and tensors
 // of type F32 unless kinds has another, all zero.
 func ggufOf(keys map[string]any, shapes map[string][]int, kinds map[string]uint32) string {
 	b := []byte("GGUF")
@@ -34,6 +36,20 @@ func ggufOf(keys map[string]any, shapes map[string][]int, kinds map[string]uint3
 		case float64:
 			u32(ggufFloat32)
 			u32(math.Float32bits(float32(v)))
+		case []string:
+			u32(ggufArray)
+			u32(ggufString)
+			u64(len(v))
+			for _, s := range v {
+				text(s)
+			}
+		case []int32:
+			u32(ggufArray)
+			u32(5)
+			u64(len(v))
+			for _, x := range v {
+				u32(uint32(x))
+			}
 		}
 	}
 	end := 0
@@ -219,10 +235,18 @@ func FuzzGGUF(f *testing.F) {
 	keys, shapes := tiny()
 	f.Add([]byte(ggufOf(keys, shapes, nil)))
 	f.Add([]byte(ggufOf(keys, shapes, map[string]uint32{"token_embd.weight": 2, "blk.0.attn_q.weight": 8})))
+	maps.Copy(keys, tokenizerKeys(f, "../../tokenize/testdata/llama3", "llama-bpe"))
+	maps.Copy(keys, map[string]any{"tokenizer.ggml.tokens": []string{"a", "b", "ab"}, "tokenizer.ggml.token_type": []int32{1, 1, 3}, "tokenizer.ggml.merges": []string{"a b"}})
+	f.Add([]byte(ggufOf(keys, shapes, nil)))
 	path := filepath.Join(f.TempDir(), "m.gguf")
 	f.Fuzz(func(t *testing.T, file []byte) {
 		if err := os.WriteFile(path, file, 0o644); err != nil {
 			t.Fatal(err)
+		}
+		if files, err := Tokenizer(path); err != nil {
+			holdError(t, err)
+		} else if !json.Valid(files["tokenizer.json"]) || !json.Valid(files["tokenizer_config.json"]) {
+			t.Errorf("files %q, wanted JSON", files)
 		}
 		_, w, err := Open(path)
 		if err != nil {

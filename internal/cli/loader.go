@@ -17,7 +17,7 @@ import (
 
 // ModelFlags are the flags of every program that runs a model.
 type ModelFlags struct {
-	DType, Backend, Memory string
+	DType, Backend, Memory, Tokenizer string
 	textFlags
 }
 
@@ -26,6 +26,7 @@ func (m *ModelFlags) Register(f *Flags) {
 	f.StringVar(&m.DType, "dtype", "auto", "`type` to compute in: auto (the checkpoint's), f32 or bf16")
 	f.StringVar(&m.Backend, "backend", "auto", "`backend` that computes: auto, xla:cpu, xla:cuda or go")
 	f.StringVar(&m.Memory, "memory", "", "`size` that weights and buffers may take on the device, such as 2GiB: a larger model is read block by block; default: what the machine has")
+	f.StringVar(&m.Tokenizer, "tokenizer", "", "`folder` whose tokenizer and chat template all models take in place of their own, such as that of the model that a GGUF file was made of")
 	m.register(f)
 }
 
@@ -36,6 +37,7 @@ type Loader struct {
 	load        func(ctx context.Context, dir string, o *logprob.Options) (*logprob.Model, error)
 	dtype       dtypes.DType
 	memory      int64
+	tokenizer   string
 	promptCache int64
 	answerCache int64
 	texts       texts
@@ -57,6 +59,7 @@ func (m *ModelFlags) Loader(stderr io.Writer) (*Loader, error) {
 	if l.dtype, err = parseDType(m.DType); err != nil {
 		return nil, err
 	}
+	l.tokenizer = m.Tokenizer
 	if l.texts, err = m.check(); err != nil {
 		return nil, err
 	}
@@ -134,7 +137,7 @@ func (l *Loader) model(ctx context.Context, name, key string, load func(*logprob
 // open loads a model by load, on another backend where the first fails its test.
 func (l *Loader) open(name string, load func(*logprob.Options) error) error {
 	loading := NewProgress(l.stderr, "loading "+name, true)
-	o := &logprob.Options{Backend: l.backend, DType: l.dtype, MemoryLimit: l.memory, PromptCache: l.promptCache, AnswerCache: l.answerCache, Progress: loading.Set, Batch: l.tracker.batch}
+	o := &logprob.Options{Backend: l.backend, DType: l.dtype, MemoryLimit: l.memory, Tokenizer: l.tokenizer, PromptCache: l.promptCache, AnswerCache: l.answerCache, Progress: loading.Set, Batch: l.tracker.batch}
 	if l.journal != nil {
 		o.Store = l.journal
 	}

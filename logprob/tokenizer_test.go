@@ -1,0 +1,67 @@
+package logprob_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/implicitreward/implicitreward/internal/demo"
+	"github.com/implicitreward/implicitreward/logprob"
+	"github.com/implicitreward/implicitreward/tokenize"
+)
+
+// TestGivenTokenizer: a folder's tokenizer stands in for the checkpoint's, and for an adapter's;
+// a folder without one is an error, and a GGUF file without one says why its own is not read.
+func TestGivenTokenizer(t *testing.T) {
+	if !tokenize.Available {
+		t.Skip("built without an encoder")
+	}
+	base, _, err := demo.Pairs()[0].Extract(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare, adapter := t.TempDir(), t.TempDir()
+	for _, name := range []string{"config.json", "model.safetensors"} {
+		b, err := os.ReadFile(filepath.Join(base, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(bare, name), b, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	load := func(dir, tokenizer, adapter string) (*logprob.Model, error) {
+		m, err := logprob.Load(t.Context(), dir, &logprob.Options{Backend: pureGo(t), Tokenizer: tokenizer, Adapter: adapter})
+		if err == nil {
+			t.Cleanup(func() { m.Close() })
+		}
+		return m, err
+	}
+	m, err := load(base, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := m.Tokenizer().Hash()
+	writeAdapter(t, m, adapter)
+	if m, err = load(bare, "", ""); err != nil || m.Tokenizer() != nil {
+		t.Fatalf("tokenizer %v, %v, wanted none", m.Tokenizer(), err)
+	}
+	for _, with := range []string{"", adapter} {
+		if m, err = load(bare, base, with); err != nil {
+			t.Fatal(err)
+		}
+		if meta, err := m.Meta(t.Context()); err != nil || m.Tokenizer() == nil || meta.TokenizerHash != want {
+			t.Errorf("adapter %q: tokenizer %v of hash %s, %v, wanted that of the folder", with, m.Tokenizer(), meta.TokenizerHash, err)
+		}
+	}
+	if _, err := load(bare, bare, ""); err == nil || !strings.Contains(err.Error(), bare+": no tokenizer.json, wanted one") {
+		t.Errorf("a folder without a tokenizer: %v", err)
+	}
+	if m, err = load("testdata/quantised/gguf-qwen2", "", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.NoTokenizer(); err == nil || !strings.Contains(err.Error(), "no tokenizer.json beside model.gguf") || !strings.Contains(err.Error(), `its tokenizer: tokenizer.ggml.model "", wanted gpt2`) {
+		t.Errorf("a GGUF file without a tokenizer: %v", err)
+	}
+}
