@@ -43,9 +43,15 @@ func deepseekV3(c *config, exists func(string) bool) *Model {
 	only(c, "topk_method", "noaux_tc")
 	only(c, "scoring_func", "sigmoid")
 	neighbours := c.bool("rope_interleave", true)
-	after := max(c.int("num_nextn_predict_layers", 1), c.int("num_mtp_layers", 1))
 	m := d.deepseek(c, exists, router, deepseekSizes{moe: 2048, shared: 1, experts: 256, k: 8, dense: 3}, neighbours)
-	m.Ignored = func(name string) bool {
+	d.ignoreLater(c)
+	return m
+}
+
+// ignoreLater leaves the layers that predict further tokens aside.
+func (d *decoder) ignoreLater(c *config) {
+	after := max(c.int("num_nextn_predict_layers", 1), c.int("num_mtp_layers", 1))
+	d.Ignored = func(name string) bool {
 		for i := range min(after, 16) {
 			if strings.HasPrefix(name, fmt.Sprintf("%slayers.%d.", d.prefix, d.L+i)) {
 				return true
@@ -53,7 +59,6 @@ func deepseekV3(c *config, exists func(string) bool) *Model {
 		}
 		return rotaryBuffer(name)
 	}
-	return m
 }
 
 // deepseekSizes are what the two config classes have for absent keys.
@@ -79,12 +84,9 @@ func (d *decoder) deepseek(c *config, exists func(string) bool, router choice, d
 	if !c.null("q_lora_rank") {
 		ranks.q = c.size("q_lora_rank", 1536)
 	}
-	size := c.experts(d.L, def.experts, def.k)
-	f, shared := c.size("moe_intermediate_size", def.moe), c.size("n_shared_experts", def.shared)
-	dense := c.int("first_k_dense_replace", def.dense)
+	mixture, dense := d.readDeepseekMixture(c, router, def)
 	only(c, "moe_layer_freq", 1)
 	c.ignore("aux_loss_alpha", "ep_size", "pretraining_tp", "seq_aux") // of training and of servers
-	router.checkGroups(c, size)
 	d.Ignored = rotaryBuffer
 
 	d.Embed = d.embedding(1)
@@ -97,16 +99,36 @@ func (d *decoder) deepseek(c *config, exists func(string) bool, router choice, d
 			d.Blocks = append(d.Blocks, newLayer(b, 0, normedBlock[latentAttention, gatedMLP]{attentionNorm, attention, mlpNorm, d.mlp(b, "silu", false)}))
 			continue
 		}
-		mlp := b.experts(exists, size, d.D, f, router.shares, ofQwen, inMemory)
-		mlp.choice = router
-		if mlp.sigmoid {
-			mlp.correction = b.param(Tensor{Name: "mlp.gate.e_score_correction_bias", Shape: []int{mlp.E}, Buffer: true})
-		}
-		mlp.shared.mlp = b.gatedMLP("mlp.shared_experts.", d.D, shared*f, "silu", false)
+		mlp := mixture.experts(d, b, exists)
 		d.Blocks = append(d.Blocks, newLayer(b, 0, normedBlock[latentAttention, experts]{attentionNorm, attention, mlpNorm, mlp}))
 	}
 	d.Head = d.rmsHead()
 	return d.Model
+}
+
+// deepseekMixture is a mixture of experts of width f, and an MLP as wide as some of them beside it.
+type deepseekMixture struct {
+	Experts
+	router    choice
+	f, shared int
+}
+
+// readDeepseekMixture reads a mixture, and how many layers have an MLP before those with mixtures.
+func (d *decoder) readDeepseekMixture(c *config, router choice, def deepseekSizes) (m deepseekMixture, dense int) {
+	m = deepseekMixture{Experts: c.experts(d.L, def.experts, def.k), router: router, f: c.size("moe_intermediate_size", def.moe)}
+	m.shared = m.f * c.size("n_shared_experts", def.shared)
+	m.router.checkGroups(c, m.Experts)
+	return m, c.int("first_k_dense_replace", def.dense)
+}
+
+func (m deepseekMixture) experts(d *decoder, b *builder, exists func(string) bool) experts {
+	mlp := b.experts(exists, m.Experts, d.D, m.f, m.router.shares, ofQwen, inMemory)
+	mlp.choice = m.router
+	if mlp.sigmoid {
+		mlp.correction = b.param(Tensor{Name: "mlp.gate.e_score_correction_bias", Shape: []int{mlp.E}, Buffer: true})
+	}
+	mlp.shared.mlp = b.gatedMLP("mlp.shared_experts.", d.D, m.shared, "silu", false)
+	return mlp
 }
 
 // deepseekScale is what a scaled rope multiplies the scores by: (0.1 mscale_all_dim ln factor + 1)^2.

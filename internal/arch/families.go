@@ -20,6 +20,9 @@ type Family struct {
 	Delta bool
 	// Mixed: its blocks are mixtures in some of its models alone.
 	Mixed bool
+	// As is the model_type under which transformers knows its models, which come with code of their own;
+	// "" for Type.
+	As string
 	// Wrapper: texts need the text part alone (text_config) of its multimodal checkpoints.
 	Wrapper bool
 
@@ -39,6 +42,7 @@ var families = []Family{
 	{Type: "deepseek_v2", Name: "DeepSeek", Models: "DeepSeek-V2, V2-Lite", Classifier: "DeepseekV2", Mixture: true, build: deepseekV2},
 	{Type: "deepseek_v3", Name: "DeepSeek", Models: "DeepSeek-V3, R1, Moonlight", Classifier: "DeepseekV3", Mixture: true, build: deepseekV3},
 	{Type: "ernie4_5", Name: "ERNIE", Models: "ERNIE 4.5, dense", Pad: new(int32(0)), build: ernie45},
+	{Type: "ernie4_5_moe", Name: "ERNIE", Models: "ERNIE 4.5, mixtures", Pad: new(int32(0)), Mixture: true, build: ernie45MoE},
 	{Type: "exaone4", Name: "EXAONE", Models: "EXAONE 4", Classifier: "Exaone4", build: exaone4},
 	{Type: "gemma", Name: "Gemma", Models: "Gemma 1", Classifier: "Gemma", Pad: new(int32(0)), build: gemma},
 	{Type: "gemma2", Name: "Gemma", Models: "Gemma 2", Classifier: "Gemma2", Pad: new(int32(0)), build: gemma2},
@@ -48,7 +52,9 @@ var families = []Family{
 	{Type: "gemma4_text", Name: "Gemma", Models: "Gemma 4 31B, 26B-A4B, text alone", Pad: new(int32(0)), Mixed: true, build: gemma4Text},
 	{Type: "gemma4_unified", Name: "Gemma", Models: "Gemma 4 12B", Pad: new(int32(0)), Wrapper: true, build: gemma4Unified},
 	{Type: "gemma4_unified_text", Name: "Gemma", Models: "Gemma 4 12B, text alone", Pad: new(int32(0)), build: gemma4UnifiedText},
+	{Type: "glm", Name: "GLM", Models: "GLM-4-9B (2024)", Classifier: "Glm", Pad: new(int32(151329)), build: glm},
 	{Type: "glm4", Name: "GLM", Models: "GLM-4-0414", Classifier: "Glm4", Pad: new(int32(151329)), build: glm4},
+	{Type: "glm4_moe", Name: "GLM", Models: "GLM-4.5, 4.5-Air, 4.6, 4.7", Mixture: true, build: glm4MoE},
 	{Type: "gpt2", Name: "GPT-2", Models: "GPT-2", Classifier: "GPT2", build: gpt2},
 	{Type: "gpt_neo", Name: "GPT-Neo", Models: "GPT-Neo, TinyStories", Classifier: "GPTNeo", build: gptNeo},
 	{Type: "gpt_neox", Name: "Pythia", Models: "Pythia", Classifier: "GPTNeoX", build: gptNeoX},
@@ -58,6 +64,8 @@ var families = []Family{
 	{Type: "granitemoe", Name: "Granite", Models: "Granite 3 MoE", Mixture: true, build: graniteMoE},
 	{Type: "helium", Name: "Helium", Models: "Helium 1", Classifier: "Helium", Pad: new(int32(3)), build: helium},
 	{Type: "hunyuan_v1_dense", Name: "HunYuan", Models: "HunYuan 0.5B to 7B", Classifier: "HunYuanDenseV1", Pad: new(int32(0)), build: hunyuanDense},
+	{Type: "hunyuan_v1_moe", Name: "HunYuan", Models: "Hunyuan-A13B", Classifier: "HunYuanMoEV1", Pad: new(int32(0)), Mixture: true, build: hunyuanMoE},
+	{Type: "kimi_k2", Name: "Kimi", Models: "Kimi K2", As: "deepseek_v3", Mixture: true, build: deepseekV3},
 	{Type: "llama", Name: "Llama", Models: "Llama 2, 3, 3.1, 3.2, 3.3, SmolLM2", Classifier: "Llama", build: llama},
 	{Type: "llama4", Name: "Llama", Models: "Llama 4 Scout, Maverick", Mixture: true, Wrapper: true, build: llama4},
 	{Type: "llama4_text", Name: "Llama", Models: "Llama 4, text alone", Mixture: true, build: llama4Text},

@@ -29,6 +29,30 @@ func glm4(c *config, exists func(string) bool) *Model {
 	return d.Model
 }
 
+// glm is GLM-4-9B of 2024 (modeling_glm.py): glm4 without the norms after attention and MLP.
+func glm(c *config, exists func(string) bool) *Model {
+	d := newDecoder(c, exists, defaults{G: 2, K: 128, Eps: 1.5625e-7})
+	d.readRope(c, "partial_rotary_factor", 0.5)
+	bias := c.bool("attention_bias", true)
+	act := c.activation("hidden_act", "silu")
+	d.Ignored = rotaryBuffer
+
+	d.Embed = d.embedding(1)
+	for i := range d.L {
+		b := d.block(i)
+		block := normedBlock[selfAttention, fusedMLP]{
+			attentionNorm: b.rmsNorm("input_layernorm", d.D, d.eps),
+			attention:     d.attention(b, bias, false, d.scaled(0)),
+			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
+			mlp:           d.fusedMLP(b, act),
+		}
+		block.attention.neighbours = true
+		d.Blocks = append(d.Blocks, newLayer(b, 0, block))
+	}
+	d.Head = d.rmsHead()
+	return d.Model
+}
+
 type glm4Block struct {
 	attentionNorm rmsNorm
 	attention     selfAttention

@@ -9,25 +9,14 @@ func hunyuanDense(c *config, exists func(string) bool) *Model {
 	d.hunyuanRope(c)
 	bias := c.bool("attention_bias", false)
 	act := c.activation("hidden_act", "silu")
-	// What its own code reads and transformers does not, and the ids of its tokens.
-	only(c, "use_qk_norm", true)
-	only(c, "norm_type", "rms")
-	only(c, "attention_head_dim", d.K)
 	only(c, "num_experts", 1)
-	for _, key := range []string{"use_cla", "mlp_bias", "add_classification_head"} {
-		only(c, key, false)
-	}
-	c.ignore("pretraining_tp", "cla_share_factor", "eod_token_id", "pad_id", "im_start_id", "im_end_id", "im_newline_id",
-		"text_start_id", "text_end_id", "mask_init_id", "class_num", "pool_type", "num_media_embeds", "num_shared_expert",
-		"org_vocab_size", "dense_list", "vit_path")
+	c.ignore("num_shared_expert")
+	d.hunyuanKeys(c)
 
 	d.Embed = d.embedding(1)
 	for i := range d.L {
 		b := d.block(i)
-		attention := d.attention(b, bias, bias, d.scaled(0))
-		attention.qNorm = b.rmsNorm("self_attn.query_layernorm", d.K, d.eps)
-		attention.kNorm = b.rmsNorm("self_attn.key_layernorm", d.K, d.eps)
-		attention.afterwards = true
+		attention := d.hunyuanAttention(b, bias)
 		d.Blocks = append(d.Blocks, newLayer(b, 0, llamaBlock{
 			attentionNorm: b.rmsNorm("input_layernorm", d.D, d.eps),
 			attention:     attention,
@@ -37,6 +26,27 @@ func hunyuanDense(c *config, exists func(string) bool) *Model {
 	}
 	d.Head = d.rmsHead()
 	return d.Model
+}
+
+// hunyuanKeys are what the family's own code reads and transformers does not, and the ids of its tokens.
+func (d *decoder) hunyuanKeys(c *config) {
+	only(c, "use_qk_norm", true)
+	only(c, "norm_type", "rms")
+	only(c, "attention_head_dim", d.K)
+	for _, key := range []string{"use_cla", "mlp_bias", "add_classification_head"} {
+		only(c, key, false)
+	}
+	c.ignore("pretraining_tp", "cla_share_factor", "eod_token_id", "pad_id", "im_start_id", "im_end_id", "im_newline_id",
+		"text_start_id", "text_end_id", "mask_init_id", "class_num", "pool_type", "num_media_embeds",
+		"org_vocab_size", "dense_list", "vit_path")
+}
+
+func (d *decoder) hunyuanAttention(b *builder, bias bool) selfAttention {
+	a := d.attention(b, bias, bias, d.scaled(0))
+	a.qNorm = b.rmsNorm("self_attn.query_layernorm", d.K, d.eps)
+	a.kNorm = b.rmsNorm("self_attn.key_layernorm", d.K, d.eps)
+	a.afterwards = true
+	return a
 }
 
 // hunyuanRope reads the rope, whose type "dynamic" is one of its own where it has an alpha: of

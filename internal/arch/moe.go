@@ -137,7 +137,7 @@ func (m experts) chosen(s *Scope, x, logits *Node) *Node {
 		return m.all(s, x, p)
 	}
 	p := Exp(Sub(highest, columns(highest, 0, 1))) // [T K]
-	if m.sigmoid {
+	if m.correction != 0 {                         // another number was compared
 		p = ReduceSum(Mul(InsertAxes(weights, 1), oneHots(order, m.E, weights.DType())), -1)
 	}
 	if m.shares {

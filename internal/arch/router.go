@@ -13,8 +13,10 @@ type choice struct {
 	shares bool
 	// sigmoid: in place of exp(logit) an expert has sigmoid(logit), and a sum of its own alone
 	// where shares is set; what is compared is that and its correction (DeepSeek-V3).
-	sigmoid    bool
-	correction param // [E]
+	sigmoid bool
+	// correction [E] is what is added to what is compared: to sigmoids, and else to the probabilities
+	// of the softmax, which are compared in the place of logits then (ERNIE 4.5). 0 for none.
+	correction param
 	// Only the experts of the kept groups are compared, of so many of the same size: of those
 	// whose best, this many of them, have the largest sum. groups is 0 for none.
 	groups, kept, best int
@@ -23,10 +25,13 @@ type choice struct {
 
 // weights are what probabilities are shares of [T E]: exp(logit - top) or, of DeepSeek-V3,
 // sigmoid(logit); and what they are divided by where it is not the sum of those chosen [T 1], nil
-// for nothing.
+// for nothing. top [T 1] is the highest number that was compared.
 func (m choice) weights(logits, top *Node) (weights, total *Node) {
 	if m.sigmoid {
 		return Sigmoid(logits), nil
+	}
+	if m.correction != 0 {
+		top = StopGradient(ReduceAndKeep(logits, ReduceMax, -1))
 	}
 	weights = Exp(Sub(logits, top))
 	return weights, ReduceAndKeep(weights, ReduceSum, -1)
@@ -51,8 +56,14 @@ func (m choice) scaled(p, total *Node) *Node {
 // chosen and the first that was not [T 1], nil where all are.
 func (m choice) compared(s *Scope, logits *Node) (compared, gap *Node) {
 	compared = StopGradient(logits)
-	if m.sigmoid {
-		compared = StopGradient(Add(Sigmoid(compared), s.vector(m.correction, logits)))
+	switch {
+	case m.sigmoid:
+		compared = Sigmoid(compared)
+	case m.correction != 0:
+		compared = Softmax(compared, -1)
+	}
+	if m.correction != 0 {
+		compared = StopGradient(Add(compared, s.vector(m.correction, logits)))
 	}
 	if m.kept == m.groups {
 		return compared, nil

@@ -27,6 +27,7 @@ class Case:
     scaling_key: str = "rope_type"  # how the v4 file names the kind of rope scaling
     v4: dict = field(default_factory=dict)  # further keys of the v4 file
     minimal: bool = False
+    alias: str = ""  # model_type of the files, whose models transformers has under another
     floor: dict[str, float] = field(default_factory=dict)  # label -> least effect, where 1e-3 is too much to ask
     xielu_eps: float = -1e-6  # xIELU jumps at 0 by about as much, which central differences of gradients do not bear
 
@@ -448,6 +449,26 @@ def glm4(**kw):
                  rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 0.5}) | kw
 
 
+def glm4_moe(**kw):
+    return llama(model_type="glm4_moe", vocab_size=81, head_dim=16, intermediate_size=20, n_routed_experts=8, n_shared_experts=2, moe_intermediate_size=8,
+                 num_experts_per_tok=3, first_k_dense_replace=1, rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 0.5}) | kw
+
+
+def later_layer(t):
+    """A layer that predicts one more token, behind the others."""
+    n = 1 + max(int(k.split(".")[2]) for k in t if k.startswith("model.layers."))
+    return t | {f"model.layers.{n}.eh_proj.weight": torch.ones(2, 2), f"model.layers.{n}.input_layernorm.weight": torch.ones(2)}
+
+
+def ernie4_5_moe(**kw):
+    return llama(model_type="ernie4_5_moe", vocab_size=80, intermediate_size=20, moe_num_experts=8, moe_k=3, moe_intermediate_size=8,
+                 moe_num_shared_experts=2, moe_layer_start_index=0, moe_layer_end_index=-1, moe_layer_interval=1, use_bias=False, pad_token_id=0) | kw
+
+
+def hunyuan_moe(**kw):
+    return llama(model_type="hunyuan_v1_moe", vocab_size=79, head_dim=8, pad_token_id=0, intermediate_size=10, num_experts=6, moe_topk=2) | kw
+
+
 def exaone4(**kw):
     return llama(model_type="exaone4", vocab_size=90, head_dim=8, pad_token_id=0, intermediate_size=28, num_hidden_layers=4,
                  sliding_window=9, sliding_window_pattern=4, layer_types=[SLIDE, SLIDE, SLIDE, FULL]) | kw
@@ -854,6 +875,13 @@ CASES = [
          EPS | CHOICE | THETA | {"scaling": unscaled(), "window": put(sliding_window=1000), "pattern": put(layer_types=[SLIDE, FULL]),
                                  "alpha": put(swiglu_alpha=1.3)}, minimal=True, dtype=torch.float16),
 
+    # kimi_k2, which is deepseek_v3 under another name.
+    Case("kimi_k2-yarn", "Kimi K2: DeepSeek-V3 of one group with a factor, without layers behind the others; held to deepseek_v3 of transformers",
+         deepseek(model_type="deepseek_v3", n_group=1, topk_group=1, routed_scaling_factor=2.827, norm_topk_prob=True, n_shared_experts=1, vocab_size=78,
+                  num_mtp_layers=0, rope_parameters=YARN | {"rope_theta": 100.0, "mscale": 1.0, "mscale_all_dim": 1.0}),
+         EPS | CHOICE | {"factor": put(routed_scaling_factor=1.0)}, scaling_key="type", v4={"aux_loss_alpha": 0.001, "num_nextn_predict_layers": 0, "seq_aux": True},
+         alias="kimi_k2", dtype=torch.float16),
+
     # phimoe: Phi-3.5-MoE, mini and tiny.
     Case("phimoe-longrope", "two experts by sparsemixer, LayerNorm with biases, longrope with its own factors of cos and sin",
          phimoe(max_position_embeddings=384, original_max_position_embeddings=96,
@@ -970,6 +998,42 @@ CASES = [
               rope_parameters=YARN | {"rope_theta": 100.0, "partial_rotary_factor": 0.75}),
          EPS | {"scaling": unscaled(), "partial": rope(partial_rotary_factor=0.5), "factor": rope(factor=8.0)}, dtype=torch.bfloat16),
 
+    # glm: GLM-4-9B.
+    Case("glm-partial", "glm4 without norms after attention and MLP: half of each head turns, value 2i with value 2i+1", glm4(model_type="glm"),
+         EPS | THETA | {"partial": rope(partial_rotary_factor=1.0)}, minimal=True, dtype=torch.bfloat16),
+    Case("glm-nobias-tied", "no biases, tied head, one key head", glm4(model_type="glm", attention_bias=False, tie_word_embeddings=True, num_key_value_heads=1),
+         EPS | THETA, dtype=torch.bfloat16),
+
+    # glm4_moe: GLM-4.5.
+    Case("glm4_moe-norm", "DeepSeek-V3's experts above grouped attention with norms of q and k and biases, half of each head turns; a layer behind the others",
+         glm4_moe(use_qk_norm=True, attention_bias=True, n_shared_experts=1, routed_scaling_factor=1.7, num_hidden_layers=2),
+         EPS | THETA | CHOICE | {"partial": rope(partial_rotary_factor=1.0), "factor": put(routed_scaling_factor=1.0), "shares": put(norm_topk_prob=False)},
+         extra=later_layer, dtype=torch.float16),
+    Case("glm4_moe-groups", "heads as they are; experts of the groups with the best two; weights that are no shares; tied head",
+         glm4_moe(n_group=4, topk_group=2, norm_topk_prob=False, tie_word_embeddings=True, head_dim=8),
+         EPS | THETA | CHOICE | {"shares": put(norm_topk_prob=True), "groups": put(topk_group=4)}, minimal=True, dtype=torch.float16),
+
+    # ernie4_5_moe.
+    Case("ernie4_5_moe-correction", "experts chosen by probabilities and a correction, two shared ones, value 2i turns with value 2i+1; tied head",
+         ernie4_5_moe(tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 500000.0}),
+         EPS | THETA | {"one expert less": put(moe_k=2)}, minimal=True, v4={"moe_gate": "topk", "moe_use_aux_free": True, "moe_capacity": [8, 8, 8]},
+         dtype=torch.float16),
+    Case("ernie4_5_moe-interval", "experts in every other layer between two, no shared one, use_bias (at the head too), the names that the model has in memory",
+         ernie4_5_moe(use_bias=True, num_hidden_layers=5, moe_layer_interval=2, moe_layer_start_index=1, moe_layer_end_index=2, moe_num_shared_experts=0,
+                      intermediate_size=12),
+         EPS | THETA | {"one expert less": put(moe_k=2)}, extra=lambda t: {k.replace("mlp.moe_statics", "mlp.gate.moe_statics"): v for k, v in fused(t).items()},
+         dtype=torch.float16),
+
+    # hunyuan_v1_moe: Hunyuan-A13B.
+    Case("hunyuan_v1_moe-alpha", "a mixture and a shared expert, norms of q and k after rotation, a base stretched by alpha; tied head",
+         hunyuan_moe(tie_word_embeddings=True, rope_parameters={"rope_type": "dynamic", "rope_theta": 10000.0, "alpha": 1000.0, "factor": 1.0,
+                                                               "beta_fast": 32, "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 1.0}),
+         EPS | {"alpha": rope(alpha=100.0), "one expert less": put(moe_topk=1)}, scaling_key="type",
+         v4={"moe_topk": [2, 2], "moe_intermediate_size": [10, 10], "num_shared_expert": [1, 1], "use_mixed_mlp_moe": True, "moe_layer_num_skipped": 0,
+             "use_qk_norm": True, "use_cla": False, "norm_type": "rms", "attention_head_dim": 8, "norm_topk_prob": True}, dtype=torch.float16),
+    Case("hunyuan_v1_moe-bias", "attention_bias (o too), all experts of a layer in one tensor, the rope unscaled",
+         hunyuan_moe(attention_bias=True, num_key_value_heads=4), EPS | THETA | {"one expert less": put(moe_topk=1)}, extra=fused, minimal=True, dtype=torch.float16),
+
     # exaone4.
     Case("exaone4-hybrid", "norms after attention and MLP only, QK norm per head, three layers of four windowed and the fourth without rotary "
          "positions; llama3 scaling; the v4 file gives the pattern as letters, as published",
@@ -1060,6 +1124,10 @@ V4_EXTRA = {
     "mixtral": {"router_jitter_noise": 0.0},
     "granitemoe": {},
     "gpt_oss": {},
+    "glm": {},
+    "glm4_moe": {"num_nextn_predict_layers": 1},
+    "ernie4_5_moe": {},
+    "hunyuan_v1_moe": {"pretraining_tp": 1},
     "phimoe": {"router_aux_loss_coef": 0.0},
     "llama4_text": {"for_llm_compressor": False},
     "llama4": {},

@@ -218,7 +218,7 @@ def build(config):
 def experts(config):
     """Experts one after the other, which float64 can have too."""
     c = config.get_text_config()
-    return {"experts_implementation": "eager"} if hasattr(c, "num_experts_per_tok") or getattr(c, "enable_moe_block", False) else {}
+    return {"experts_implementation": "eager"} if hasattr(c, "num_experts_per_tok") or hasattr(c, "moe_k") or hasattr(c, "moe_topk") or getattr(c, "enable_moe_block", False) else {}
 
 
 def load(folder, case):
@@ -226,8 +226,9 @@ def load(folder, case):
     model, info = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32, output_loading_info=True,
                                        **experts(AutoConfig.from_pretrained(folder)))
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        # Buffers that transformers 4 ignored by name and 5.23 reports: GPT-2's masked_bias, GPT-Neo's two.
-        if bad := [k for k in info[what] if not re.search(r"attn\.(masked_bias|attention\.(masked_)?bias)$", str(k))]:
+        # Buffers that transformers 4 ignored by name and 5.23 reports: GPT-2's masked_bias, GPT-Neo's two. And a layer behind the last.
+        later = f"|^model\\.layers\\.{getattr(model.config, 'num_hidden_layers', '-')}\\."
+        if bad := [k for k in info[what] if not re.search(r"attn\.(masked_bias|attention\.(masked_)?bias)$" + later, str(k))]:
             raise SystemExit(f"{case.name}: {what}: {bad}")
     if model.get_output_embeddings().weight.dtype != torch.float32 or model.config._attn_implementation != "eager":
         raise SystemExit(f"{case.name}: not float32 or not eager")
@@ -263,6 +264,8 @@ def make_texts(case, vocab, attempt=0):
 
 def compared(gate, logits):
     """What DeepSeek's routers choose by, -inf in groups that are not chosen, and the gaps between the last group that is chosen and the first that is not."""
+    if hasattr(gate, "moe_statics"):  # ERNIE's
+        return gate.moe_statics(logits.softmax(-1)), torch.empty(0)
     scores = logits if not hasattr(gate, "e_score_correction_bias") else logits.sigmoid() + gate.e_score_correction_bias
     groups = gate.num_group if getattr(gate, "topk_method", "") != "greedy" else None
     if not groups or groups == gate.topk_group:
@@ -294,7 +297,7 @@ def router_gap(model, texts):
     if k is None:
         return None
     gaps = []
-    gates = [m for m in model.modules() if hasattr(m, "topk_group")]  # DeepSeek's
+    gates = [m for m in model.modules() if hasattr(m, "topk_group") or hasattr(m, "moe_statics")]  # DeepSeek's
     mixers = [m for m in model.modules() if type(m).__name__ == "PhimoeTopKRouter"]
     if model.config.model_type == "llama4":
         model = model.language_model
@@ -480,6 +483,9 @@ def make(case):
     if weak:
         raise SystemExit(f"{case.name}: no effect of {', '.join(weak)}")
 
+    if case.alias:
+        for f in folder.glob("config*.json"):
+            put_json(f, json.loads(f.read_text()) | {"model_type": case.alias})
     note = (f"{case.purpose}. ln p in float32 by transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}, eager attention, "
             "each text alone; log-softmax in float64. Made by make.py.")
     lines = [f'{{\n  "note": {json.dumps(note)},\n  "texts": [']
