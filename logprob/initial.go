@@ -131,7 +131,7 @@ func beforeSoftplus(y float32) float32 {
 // which counts from the end where it is negative. -1 for none.
 func paddingRow(keys map[string]json.RawMessage, m *arch.Model) (int, error) {
 	raw := keys["pad_token_id"]
-	if strictjson.Null(raw) || slices.Contains([]string{"gpt2", "gpt_neo", "gpt_neox", "gptj"}, m.Type) {
+	if strictjson.Null(raw) || slices.Contains([]string{"bloom", "falcon", "gpt2", "gpt_neo", "gpt_neox", "gptj", "mpt"}, m.Type) {
 		return -1, nil
 	}
 	var row int

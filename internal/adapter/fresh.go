@@ -33,7 +33,7 @@ type Fresh struct {
 }
 
 // ofAttention are the linear layers of attention in all families: q, k, v and o, fused or not.
-var ofAttention = regexp.MustCompile(`(^|\.)(self_attn|attn|attention)\.[^.]+$`)
+var ofAttention = regexp.MustCompile(`(^|\.)(self_attn|self_attention|attn|attention)\.[^.]+$`)
 
 // linears are the linear layers of a model's blocks, by their paths in transformers: of a model
 // with mixtures of experts those of attention, since peft takes the names of the others

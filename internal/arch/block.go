@@ -115,6 +115,7 @@ type Attention struct {
 	Scale   float64 // of q.k
 	SoftCap float64 // cap*tanh(scores/cap) before the mask; 0 for none
 	Window  int     // a position sees itself and Window-1 before it; 0 for all
+	ALiBi           // added to the scores before the mask
 }
 
 // float converts to the type in which everything but the operands of products is computed.

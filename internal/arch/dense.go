@@ -318,6 +318,9 @@ func attendDense(q, k, v, sinks *Node, a Attention) *Node {
 	if a.Window > 0 {
 		sees = LogicalAnd(sees, LessThan(Sub(query, key), Scalar(g, dtypes.Int32, min(a.Window, math.MaxInt32))))
 	}
+	if a.ALiBi != (ALiBi{}) {
+		scores = Add(scores, Reshape(a.ALiBi.Bias(InsertAxes(query, 0), InsertAxes(key, 0), n, scores.DType()), groups, n/groups, t, t))
+	}
 	sees = BroadcastToDims(InsertAxes(sees, 0, 0), groups, n/groups, t, t)
 	scores = Where(sees, scores, Infinity(g, q.DType(), -1))
 	if sinks != nil { // one more key, whose value is 0

@@ -37,6 +37,7 @@ type build func(c *config, exists func(name string) bool) *Model
 var families = []Family{
 	{Type: "apertus", Name: "Apertus", Models: "Apertus", Pad: new(int32(3)), build: apertus},
 	{Type: "arcee", Name: "AFM", Models: "AFM", Classifier: "Arcee", build: arcee},
+	{Type: "bloom", Name: "BLOOM", Models: "BLOOM, BLOOMZ", Classifier: "Bloom", build: bloom},
 	{Type: "cohere", Name: "Command", Models: "Command R, Aya 23", Pad: new(int32(0)), build: cohere},
 	{Type: "cohere2", Name: "Command", Models: "Command R7B, Command A", Pad: new(int32(0)), build: cohere2},
 	{Type: "deepseek_v2", Name: "DeepSeek", Models: "DeepSeek-V2, V2-Lite", Classifier: "DeepseekV2", Mixture: true, build: deepseekV2},
@@ -44,6 +45,7 @@ var families = []Family{
 	{Type: "ernie4_5", Name: "ERNIE", Models: "ERNIE 4.5, dense", Pad: new(int32(0)), build: ernie45},
 	{Type: "ernie4_5_moe", Name: "ERNIE", Models: "ERNIE 4.5, mixtures", Pad: new(int32(0)), Mixture: true, build: ernie45MoE},
 	{Type: "exaone4", Name: "EXAONE", Models: "EXAONE 4", Classifier: "Exaone4", build: exaone4},
+	{Type: "falcon", Name: "Falcon", Models: "Falcon 7B, 40B, 180B, RW, Falcon 2", Classifier: "Falcon", build: falcon},
 	{Type: "gemma", Name: "Gemma", Models: "Gemma 1", Classifier: "Gemma", Pad: new(int32(0)), build: gemma},
 	{Type: "gemma2", Name: "Gemma", Models: "Gemma 2", Classifier: "Gemma2", Pad: new(int32(0)), build: gemma2},
 	{Type: "gemma3", Name: "Gemma", Models: "Gemma 3 with images", Classifier: "Gemma3", Pad: new(int32(0)), Wrapper: true, build: gemma3},
@@ -74,6 +76,7 @@ var families = []Family{
 	{Type: "mistral", Name: "Mistral", Models: "Mistral 7B, Nemo", Classifier: "Mistral", build: mistral},
 	{Type: "mistral3", Name: "Mistral", Models: "Mistral Small 3.1, Ministral 3", Wrapper: true, build: mistral3},
 	{Type: "mixtral", Name: "Mistral", Models: "Mixtral", Classifier: "Mixtral", Mixture: true, build: mixtral},
+	{Type: "mpt", Name: "MPT", Models: "MPT 7B, 30B", Classifier: "Mpt", build: mpt},
 	{Type: "nemotron", Name: "Nemotron", Models: "Nemotron 3 and 4, Minitron", Classifier: "Nemotron", build: nemotron},
 	{Type: "olmo", Name: "OLMo", Models: "OLMo 1", Classifier: "Olmo", Pad: new(int32(1)), build: olmo},
 	{Type: "olmo2", Name: "OLMo", Models: "OLMo 2", Classifier: "Olmo2", Pad: new(int32(1)), build: olmo2},

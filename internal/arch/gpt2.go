@@ -72,12 +72,16 @@ type gpt2Block struct {
 	qkv, o        linear
 	mlpNorm       layerNorm
 	mlp           plainMLP
-	n             int // heads
+	n             int     // heads
+	clip          float64 // bounds the values of q, k and v (MPT); 0 for none
 	Attention
 }
 
 func (l gpt2Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	h := l.qkv.apply(s, l.attentionNorm.apply(s, x)) // [T 3D]
+	if l.clip != 0 {
+		h = clipped(h, l.clip)
+	}
 	q, k, v := heads(third(h, 0), l.n), heads(third(h, 1), l.n), heads(third(h, 2), l.n)
 	x = Add(x, l.o.apply(s, s.Attend(q, k, v, nil, l.Attention)))
 	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))

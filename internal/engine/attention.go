@@ -64,6 +64,11 @@ func (b *keys) attend(q, k, v, sinks *Node, a arch.Attention) *Node {
 	qs := TransposeAllAxes(Reshape(q, s, c, groups, m, width), 0, 2, 3, 1, 4)             // [S G M C K]
 	ks, vs := b.visible(allK, chunk(k), groups), b.visible(allV, chunk(v), groups)        // [S G P+C K]
 
+	var query, key *Node // depths [S C P+C] of a bias by distance
+	if a.ALiBi != (arch.ALiBi{}) {
+		query, key = b.depths(chunk(b.depth), chunk(b.base))
+	}
+
 	// together queries are taken at a time: some chunks, or some rows of the only one,
 	// for which the keys behind them are left out.
 	axis, room, size := 0, c, s
@@ -81,14 +86,25 @@ func (b *keys) attend(q, k, v, sinks *Node, a arch.Attention) *Node {
 			qs = SchedulingBarrier(qs, out[len(out)-1])
 		}
 		part := AxisRange(from, to)
-		sq, sk, sv, ss := qs, ks, vs, SliceAxis(sees, axis, part)
+		of := func(x *Node) *Node { // [S C P+C]
+			x = SliceAxis(x, axis, part)
+			if s == 1 {
+				x = SliceAxis(x, 2, AxisRange(0, b.P+to))
+			}
+			return x
+		}
+		sq, sk, sv, ss := qs, ks, vs, of(sees)
 		if s == 1 {
 			keys := AxisRange(0, b.P+to)
-			sq, sk, sv, ss = SliceAxis(qs, 3, part), SliceAxis(ks, 2, keys), SliceAxis(vs, 2, keys), SliceAxis(ss, 2, keys)
+			sq, sk, sv = SliceAxis(qs, 3, part), SliceAxis(ks, 2, keys), SliceAxis(vs, 2, keys)
 		} else {
 			sq, sk, sv = SliceAxis(qs, 0, part), SliceAxis(ks, 0, part), SliceAxis(vs, 0, part)
 		}
-		out = append(out, softmaxOf(sq, sk, sv, ss, sinks, a.SoftCap, b.Invariant))
+		var bias *Node
+		if query != nil {
+			bias = a.ALiBi.Bias(of(query), of(key), heads, dtypes.Float32)
+		}
+		out = append(out, softmaxOf(sq, sk, sv, ss, sinks, bias, a.SoftCap, b.Invariant))
 	}
 	o := out[0]
 	if len(out) > 1 {
@@ -136,8 +152,20 @@ func (b *keys) mask(depth, base, seen, exit *Node, window int) *Node {
 	return Concatenate([]*Node{path, sees}, 2)
 }
 
-// softmaxOf is softmax(mask(cap(q.k)))v: q [S G M C K], k and v [S G J K], sees [S C J],
-// sinks [1 G M 1 1] or nil, result [S C G M K]; every query sees a key.
+// depths are those of each token of some chunks and of the keys that it may see, path first: [S C P+C] both.
+func (b *keys) depths(depth, base *Node) (query, key *Node) {
+	s, c := depth.Shape().Dimensions[0], depth.Shape().Dimensions[1]
+	query = BroadcastToDims(InsertAxes(depth, 2), s, c, b.P+c)
+	key = BroadcastToDims(InsertAxes(depth, 1), s, c, c)
+	if b.P > 0 { // the depth of a key is its place after base
+		path := Sub(Iota(depth.Graph(), int32s(s, c, b.P), 2), BroadcastToDims(InsertAxes(base, 2), s, c, b.P))
+		key = Concatenate([]*Node{path, key}, 2)
+	}
+	return query, key
+}
+
+// softmaxOf is softmax(mask(cap(q.k) + bias))v: q [S G M C K], k and v [S G J K], sees [S C J],
+// sinks [1 G M 1 1] and bias [S N C J] or nil, result [S C G M K]; every query sees a key.
 //
 // A token's keys lie elsewhere in other company, and a sum in float32 depends on where. The
 // weights are therefore added up in float64, which costs nothing that could be measured, and
@@ -146,7 +174,7 @@ func (b *keys) mask(depth, base, seen, exit *Node, window int) *Node {
 // which are too many to measure, choose its kernels: on a processor with AMX those of width
 // 256 differ, on one with AVX2 alone those of width 8.) A sum in float64 that is rounded to
 // float32 depends on the order of its terms for one value in some 1e8.
-func softmaxOf(q, k, v, sees, sinks *Node, cap float64, invariant bool) *Node {
+func softmaxOf(q, k, v, sees, sinks, bias *Node, cap float64, invariant bool) *Node {
 	dims := q.Shape().Dimensions
 	s, groups, m, c, width := dims[0], dims[1], dims[2], dims[3], dims[4]
 	j := sees.Shape().Dimensions[2]
@@ -159,6 +187,9 @@ func softmaxOf(q, k, v, sees, sinks *Node, cap float64, invariant bool) *Node {
 		scores = MulScalar(Tanh(DivScalar(scores, cap)), cap)
 	}
 	scores = Reshape(scores, s, groups, m, c, j)
+	if bias != nil {
+		scores = Add(scores, Reshape(bias, s, groups, m, c, j))
+	}
 	sees = BroadcastToDims(InsertAxes(sees, 1, 1), s, groups, m, c, j)
 	scores = Where(sees, scores, Infinity(q.Graph(), dtypes.Float32, -1))
 	// The weights are divided by their sum after the product with v.

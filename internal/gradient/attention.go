@@ -78,15 +78,20 @@ func product(x, y *Node, xAxis, yAxis int) *Node {
 	return Dot(x, y).General([]int{xAxis}, []int{0}, []int{yAxis}, []int{0})
 }
 
-// scores are cap(scale*q.k) of a span's queries [B M*S K], and masked those that are not seen
-// are -Inf, [R N S J] both.
+// scores are cap(scale*q.k) of a span's queries [B M*S K], and masked are these with the bias of their
+// distances, -Inf where they are not seen, [R N S J] both.
 func (a attention) scores(s span, queries *Node) (scores, masked *Node) {
 	scores = Reshape(product(queries, s.seen(a.k), 2, 2), a.layout[0], a.layout[2]*a.layout[3], s.to-s.from, s.to)
 	if a.SoftCap != 0 {
 		scores = MulScalar(Tanh(DivScalar(scores, a.SoftCap)), a.SoftCap)
 	}
 	sees := BroadcastToDims(InsertAxes(a.sees(s, a.Window), 1), scores.Shape().Dimensions...)
-	return scores, Where(sees, scores, Infinity(scores.Graph(), scores.DType(), -1))
+	biased := scores
+	if a.ALiBi != (arch.ALiBi{}) {
+		query, key := a.depths(s)
+		biased = Add(scores, a.ALiBi.Bias(query, key, a.layout[2]*a.layout[3], scores.DType()))
+	}
+	return scores, Where(sees, biased, Infinity(scores.Graph(), scores.DType(), -1))
 }
 
 // apply is softmax(masked scores)v, [T N*V], and for each query ln sum exp of its scores,
@@ -196,8 +201,14 @@ func (r rows) sees(s span, window int) *Node {
 	query, key := AddScalar(Iota(g, wide, 1), s.from), Iota(g, wide, 2)
 	sees := LogicalAnd(LessOrEqual(key, query), LessThan(query, spread(s.seen(r.exit), 1)))
 	if window > 0 {
-		distance := Sub(spread(s.of(r.depth, 1), 2), spread(s.seen(r.depth), 1))
+		distance := Sub(r.depths(s))
 		sees = LogicalAnd(sees, LessThan(distance, Scalar(g, dtypes.Int32, min(window, 1<<30))))
 	}
 	return sees
+}
+
+// depths are those of a span's queries and of their keys, [R S J] both.
+func (r rows) depths(s span) (query, key *Node) {
+	n, c, j := r.depth.Shape().Dimensions[0], s.to-s.from, s.to
+	return BroadcastToDims(InsertAxes(s.of(r.depth, 1), 2), n, c, j), BroadcastToDims(InsertAxes(s.seen(r.depth), 1), n, c, j)
 }

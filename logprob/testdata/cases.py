@@ -27,6 +27,7 @@ class Case:
     scaling_key: str = "rope_type"  # how the v4 file names the kind of rope scaling
     v4: dict = field(default_factory=dict)  # further keys of the v4 file
     minimal: bool = False
+    attention: str = "eager"  # or "sdpa", where transformers' eager code is another
     alias: str = ""  # model_type of the files, whose models transformers has under another
     floor: dict[str, float] = field(default_factory=dict)  # label -> least effect, where 1e-3 is too much to ask
     xielu_eps: float = -1e-6  # xIELU jumps at 0 by about as much, which central differences of gradients do not bear
@@ -497,6 +498,31 @@ def gptj(**kw):
                 layer_norm_epsilon=2e-3, bos_token_id=0, eos_token_id=0) | kw
 
 
+def bloom(**kw):
+    return dict(model_type="bloom", vocab_size=77, hidden_size=36, n_layer=2, n_head=6, layer_norm_epsilon=2e-3, pad_token_id=3) | kw
+
+
+def mpt(attention={}, **kw):
+    return dict(model_type="mpt", vocab_size=76, d_model=32, n_layers=2, n_heads=4, max_seq_len=80, layer_norm_epsilon=2e-3,
+                attn_config=dict(attn_type="multihead_attention") | attention) | kw
+
+
+def attn_config(**kw):
+    """Sets attributes of MPT's attn_config."""
+
+    def f(c):
+        for k, v in kw.items():
+            setattr(c.attn_config, k, v)
+
+    return f
+
+
+def falcon(**kw):
+    return dict(model_type="falcon", vocab_size=75, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=128,
+                layer_norm_epsilon=2e-3, ffn_hidden_size=44, rope_parameters={"rope_type": "default", "rope_theta": 5000.0}) | kw
+
+
+EPSILON = {"layer_norm_epsilon": put(layer_norm_epsilon=1e-6)}
 EPS = {"rms_norm_eps": put(rms_norm_eps=1e-6)}
 PLACES = {f"{k} placeholder": lambda c, k=k: setattr(c, k + "_token_id", 1) for k in ("image", "video", "audio")}
 LAYER_EPS = {"layer_norm_eps": put(layer_norm_eps=1e-6)}
@@ -1085,6 +1111,35 @@ CASES = [
              "position_embedding_type": "rope_gptj", "rotary_pct": 1.0, "use_parallel_block": True, "use_gated_activation": True,
              "use_embedding_sharing": True, "use_parallel_embedding": False, "use_qk_norm": False}, dtype=torch.bfloat16),
 
+    # bloom, and bloomz.
+    Case("bloom-heads", "ALiBi, of a number of heads that is no power of 2; a norm of the embeddings; q, k and v head by head; a tied head; the names "
+         "of the published files, which were saved without their head", bloom(), EPSILON | {"heads": put(n_head=3)},
+         rename=lambda name: name.removeprefix("transformer."), minimal=True, dtype=torch.bfloat16,
+         v4={"seq_length": 128, "offset_alibi": 100, "attention_softmax_in_fp32": True, "bias_dropout_fusion": True, "masked_softmax_fusion": True,
+             "skip_bias_add": True, "skip_bias_add_qkv": False, "n_inner": None, "unk_token_id": 0}),
+    Case("bloom-untied", "a power of 2 of heads, a separate output head", bloom(hidden_size=32, n_head=8, tie_word_embeddings=False),
+         EPSILON | {"heads": put(n_head=4)}, dtype=torch.float16),
+
+    # mpt.
+    Case("mpt-clip", "ALiBi, no biases, bounds of q, k and v, a scale of the scores of its own", mpt(dict(clip_qkv=1.3, softmax_scale=0.6)),
+         EPSILON | {"clip": attn_config(clip_qkv=None), "scale": attn_config(softmax_scale=None), "heads": put(n_heads=2)}, dtype=torch.bfloat16,
+         v4={"init_config": {"name": "kaiming_normal_"}, "verbose": 0, "tokenizer_name": "EleutherAI/gpt-neox-20b"}),
+    Case("mpt-heads", "a number of heads that is no power of 2, a separate output head", mpt(d_model=36, n_heads=6, tie_word_embeddings=False),
+         EPSILON | {"heads": put(n_heads=3)}, minimal=True, dtype=torch.float16),
+
+    # falcon.
+    Case("falcon-multi", "Falcon 7B: one key head, attention and MLP side by side behind one norm; tied head", falcon(),
+         EPSILON | THETA | {"activation": put(activation="gelu_new")}, floor={"activation": 2e-4}, minimal=True, dtype=torch.bfloat16,
+         v4={"num_kv_heads": 4, "apply_residual_connection_post_layernorm": False}),
+    Case("falcon-groups", "Falcon 40B: a key head for each group of heads, attention and MLP side by side with a norm each; biases, a separate output head",
+         falcon(new_decoder_architecture=True, num_kv_heads=2, bias=True, tie_word_embeddings=False), EPSILON | THETA, dtype=torch.bfloat16),
+    Case("falcon-one_norm", "Falcon 2 11B: groups and one norm of both; another activation", falcon(new_decoder_architecture=True, num_kv_heads=2,
+         num_ln_in_parallel_attn=1, activation="relu"), EPSILON | THETA | {"activation": put(activation="gelu")}, dtype=torch.float16),
+    Case("falcon-alibi", "Falcon RW: ALiBi, whose slopes, depths and products are rounded to bfloat16, over more than 256 tokens; attention and MLP one "
+         "after the other, a key head a query head, biases", falcon(alibi=True, multi_query=False, parallel_attn=False, bias=True, num_attention_heads=9, hidden_size=54, vocab_size=74,
+         max_position_embeddings=320), EPSILON | {"alibi": put(alibi=False)}, lengths=(7, 1, 40, 266), dtype=torch.float16,
+         attention="sdpa"),  # eager adds the bias twice: with the mask, in which sdpa has it, and before
+
     # gptj.
     Case("gptj-partial", "value 2i turns with value 2i+1 in 12 of 16 values of a head, attention and MLP side by side, a bias of the head",
          gptj(), {"eps": put(layer_norm_epsilon=1e-5), "rotary_dim": put(rotary_dim=16), "activation": put(activation_function="relu")}, dtype=torch.bfloat16),
@@ -1128,6 +1183,9 @@ V4_EXTRA = {
     "glm4_moe": {"num_nextn_predict_layers": 1},
     "ernie4_5_moe": {},
     "hunyuan_v1_moe": {"pretraining_tp": 1},
+    "bloom": {},
+    "mpt": {},
+    "falcon": {"ff_factor": None},
     "phimoe": {"router_aux_loss_coef": 0.0},
     "llama4_text": {"for_llm_compressor": False},
     "llama4": {},

@@ -193,7 +193,7 @@ def random_tensor(case, name, like):
         return 0.4 + 0.12 * x
     if "norm" in kind or kind.startswith("ln_") or ".norms." in name:
         return 0.3 * x + (0.0 if stored_less_1(case, name) else 1.0)
-    if kind in ("embed_tokens", "wte", "embed_in"):
+    if kind in ("embed_tokens", "wte", "embed_in", "word_embeddings"):
         tied = case.config.get("tie_word_embeddings", case.family in ("gpt2", "gemma", "gemma2", "gemma3_text", "gemma3"))
         return 0.2 * x * math.sqrt(32 / like.shape[1])
     if kind in ("wpe", "embed_positions"):
@@ -208,11 +208,11 @@ def random_tensor(case, name, like):
     return gain * x / math.sqrt(fan_in)
 
 
-def build(config):
+def build(config, attention="eager"):
     if kind := MULTIMODAL.get(config.model_type):
         config._attn_implementation = "eager"
         return kind._from_config(config, attn_implementation="eager", **experts(config)).eval()
-    return AutoModelForCausalLM.from_config(config, attn_implementation="eager", **experts(config)).eval()
+    return AutoModelForCausalLM.from_config(config, attn_implementation=attention, **experts(config)).eval()
 
 
 def experts(config):
@@ -223,15 +223,15 @@ def experts(config):
 
 def load(folder, case):
     kind = MULTIMODAL.get(case.family, AutoModelForCausalLM)
-    model, info = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32, output_loading_info=True,
+    model, info = kind.from_pretrained(folder, attn_implementation=case.attention, dtype=torch.float32, output_loading_info=True,
                                        **experts(AutoConfig.from_pretrained(folder)))
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         # Buffers that transformers 4 ignored by name and 5.23 reports: GPT-2's masked_bias, GPT-Neo's two. And a layer behind the last.
         later = f"|^model\\.layers\\.{getattr(model.config, 'num_hidden_layers', '-')}\\."
         if bad := [k for k in info[what] if not re.search(r"attn\.(masked_bias|attention\.(masked_)?bias)$" + later, str(k))]:
             raise SystemExit(f"{case.name}: {what}: {bad}")
-    if model.get_output_embeddings().weight.dtype != torch.float32 or model.config._attn_implementation != "eager":
-        raise SystemExit(f"{case.name}: not float32 or not eager")
+    if model.get_output_embeddings().weight.dtype != torch.float32 or model.config._attn_implementation != case.attention:
+        raise SystemExit(f"{case.name}: not float32 or not {case.attention}")
     return model.eval()
 
 
@@ -363,7 +363,7 @@ def bites(case, model, texts, golden):
     for label, change in case.bites.items():
         c = copy.deepcopy(model.config)
         change(c)
-        m = build(c)
+        m = build(c, case.attention)
         miss = m.load_state_dict(state, strict=False)
         if miss.missing_keys or miss.unexpected_keys:
             raise SystemExit(f"{case.name}: {label}: {miss}")
@@ -486,7 +486,7 @@ def make(case):
     if case.alias:
         for f in folder.glob("config*.json"):
             put_json(f, json.loads(f.read_text()) | {"model_type": case.alias})
-    note = (f"{case.purpose}. ln p in float32 by transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}, eager attention, "
+    note = (f"{case.purpose}. ln p in float32 by transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}, {case.attention} attention, "
             "each text alone; log-softmax in float64. Made by make.py.")
     lines = [f'{{\n  "note": {json.dumps(note)},\n  "texts": [']
     lines.append(",\n".join(f'    {{"ids": {json.dumps(t)},\n     "logprobs": {json.dumps([number(x) for x in s])}}}' for t, s in zip(texts, golden[0])))
