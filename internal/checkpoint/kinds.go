@@ -25,6 +25,12 @@ var methods = map[string]method{
 		"FP8 (E4M3) with a scale for each block or matrix", "DeepSeek, Qwen3-FP8, Ministral 3", "transformers (`dequantize=True`)"}},
 	"mxfp4": {(*Weights).mxfp4, Kind{
 		"MXFP4, matrices of experts", "GPT-OSS", "transformers (`dequantize=True`)"}},
+	"bitsandbytes": {(*Weights).bitsandbytes, Kind{
+		"NF4 or FP4 blocks, with scales in float32 or 8 bits", "QLoRA, unsloth (-bnb-4bit)", "bitsandbytes"}},
+	"awq": {(*Weights).awq, Kind{
+		"4-bit integers with zero points (gemm)", "AutoAWQ", "AutoAWQ, GPTQModel"}},
+	"gptq": {(*Weights).gptq, Kind{
+		"2, 3, 4 or 8-bit integers with zero points (gptq, gptq_v2)", "GPTQModel, AutoGPTQ, optimum", "GPTQModel"}},
 	"compressed-tensors": {(*Weights).compressedTensors, Kind{
 		"FP8 with a scale for each tensor, output or block", "llm-compressor (FP8, FP8-dynamic, FP8-block)", "compressed-tensors"}},
 }

@@ -121,6 +121,9 @@ func (w *Weights) unpack(dir string, config map[string]json.RawMessage) error {
 		return nil // refused by the reader of the config
 	}
 	q.method, _ = q.text("quant_method")
+	if _, four := q.keys["load_in_4bit"]; four && q.method == "" { // as transformers reads it
+		q.method = "bitsandbytes"
+	}
 	m, ok := methods[q.method]
 	if !ok {
 		return nil

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -179,16 +180,22 @@ func TestQuantisedRefused(t *testing.T) {
 		"one scale":  {compressed, []Tensor{eight("a.weight", 2, 2), Float32("a.weight_scale", []float32{1}, 1, 1)}, `tensor "a.weight_scale": shape [1 1], wanted [2 1]`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := folder(t, map[string]string{"config.json": `{"quantization_config":` + test.config + `}`, "model.safetensors": encode(t, test.tensors...)})
-			_, w, err := Open(dir)
-			if err == nil {
-				w.Close()
-				t.Fatal("accepted")
-			}
-			if text := err.Error(); !strings.HasPrefix(text, "checkpoint: ") || strings.Contains(text, "\n") || !strings.Contains(text, test.want) {
-				t.Errorf("%v\nwanted %s", err, test.want)
-			}
+			refused(t, test.config, test.tensors, test.want)
 		})
+	}
+}
+
+// refused: a checkpoint of tensors that are quantised so is not opened, for the reason.
+func refused(t *testing.T, config string, tensors []Tensor, want string) {
+	t.Helper()
+	dir := folder(t, map[string]string{"config.json": `{"quantization_config":` + config + `}`, "model.safetensors": encode(t, tensors...)})
+	_, w, err := Open(dir)
+	if err == nil {
+		w.Close()
+		t.Fatal("accepted")
+	}
+	if text := err.Error(); !strings.HasPrefix(text, "checkpoint: ") || strings.Contains(text, "\n") || !strings.Contains(text, want) {
+		t.Errorf("%v\nwanted %s", err, want)
 	}
 }
 
@@ -220,6 +227,12 @@ func FuzzQuantised(f *testing.F) {
 	seed(`{"quantization_config":{"quant_method":"compressed-tensors","config_groups":{"g":{"weights":{"num_bits":8,"type":"float","strategy":"channel"}}}}}`,
 		eight("a.weight", 2, 3), Float32("a.weight_scale", []float32{1, 2}, 2, 1))
 	seed(`{"quantization_config":{"quant_method":"mxfp4"}}`, four("a_blocks", []byte(strings.Repeat("\x2f", 64)), 1, 2, 2, 16), four("a_scales", []byte{127, 255, 0, 128}, 1, 2, 2))
+	seed(`{"quantization_config":`+nf4Config+`}`, nf4Tensors(nil)...)
+	seed(`{"quantization_config":`+nf4Config+`}`, nf4Tensors(func(name string, t *Tensor) bool { return !strings.Contains(name, "nested") })...)
+	seed(`{"quantization_config":{"quant_method":"awq","group_size":2}}`, integerTensors(true, 4)...)
+	for _, bits := range []int{2, 3, 4, 8} {
+		seed(fmt.Sprintf(`{"quantization_config":{"quant_method":"gptq","group_size":-1,"bits":%d}}`, bits), integerTensors(false, bits)...)
+	}
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, config, shard []byte) {
 		for name, data := range map[string][]byte{"config.json": config, "model.safetensors": shard} {

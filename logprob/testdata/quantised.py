@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Makes the tiny quantised checkpoints under quantised/, with what their formats' own readers decode and compute.
 
-    pip install torch==2.11.0 transformers==5.23.0 accelerate==1.15.0 compressed-tensors==0.20.1 gguf==0.19.0
-    python quantised.py [CASE ...]
+    pip install torch==2.11.0 transformers==5.23.0 accelerate==1.15.0 compressed-tensors==0.20.1 gguf==0.19.0 bitsandbytes==0.50.2
+    REFERENCES=FOLDER python quantised.py [CASE ...]
+
+FOLDER, which the cases awq and gptq need, has packing_utils.py of AutoAWQ 0.2.9 (awq/utils) and model_dequant.py of GPTQModel 7.3.4
+(gptqmodel/utils, commit f4c327a), of which the decoders are run; the packages themselves need a GPU to install.
 
 The output is committed; nothing in the build or in the tests runs this program. A case is a folder quantised/<case>/ with the
 checkpoint and golden.json: texts, logprobs and next as make.py describes them, of the model that the reference reads out of
@@ -10,10 +13,12 @@ the files, in float32; and decoded, the SHA-256 of every tensor of that model as
 of memory. bites is how far the log-probabilities of the model before it was quantised are.
 """
 
+import ast
 import copy
 import hashlib
 import json
 import math
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -190,6 +195,166 @@ def mxfp4_gpt_oss(folder):
     return model, AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager", quantization_config=Mxfp4Config(dequantize=True))
 
 
+def with_decoded(config, decoded):
+    """The model of these tensors, in float32."""
+    config = copy.deepcopy(config)
+    config.dtype = torch.float32  # or buffers are rounded
+    after = make.build(config).float()
+    missing = after.load_state_dict({n: t.float() for n, t in decoded.items()}, strict=False)
+    assert not missing.unexpected_keys and set(missing.missing_keys) <= {"lm_head.weight"}, missing
+    after.tie_weights()
+    return after
+
+
+def bnb(folder, name, kind, nested, made_of, block, compute, **config):
+    """What a model of transformers that bitsandbytes has quantised saves, and what both decode of it: by the portable kernel, which does
+    what CUDA's does. The one for processors alone takes each row for blocks of its own and decodes garbage of a width that is no multiple."""
+    import bitsandbytes.functional as F
+    from bitsandbytes.backends.default.ops import _dequantize_4bit_compute
+    model = first_model(name, "llama", num_hidden_layers=1, **config)
+    tensors, decoded = {}, {}
+    for n, w in tensors_of(model).items():
+        tensors[n] = decoded[n] = w
+        if linear(n):
+            tensors[n], state = F.quantize_4bit(w.to(made_of), blocksize=block, compress_statistics=nested, quant_type=kind)
+            for part, value in state.as_dict(packed=True).items():
+                tensors[f"{n}.{part}"] = value
+            absmax = F.dequantize_blockwise(state.absmax, state.state2) + state.offset if nested else state.absmax
+            decoded[n] = _dequantize_4bit_compute(tensors[n].reshape(-1), absmax, F.get_4bit_type(kind, device="cpu"), block, w.shape, made_of)
+            assert decoded[n].dtype == made_of and (decoded[n].float() - w.float()).abs().max() < 0.2 * w.abs().max(), n
+    quantisation = {
+        "_load_in_4bit": True, "_load_in_8bit": False, "bnb_4bit_compute_dtype": compute, "bnb_4bit_quant_storage": "uint8", "bnb_4bit_quant_type": kind,
+        "bnb_4bit_use_double_quant": nested, "llm_int8_enable_fp32_cpu_offload": False, "llm_int8_has_fp16_weight": False, "llm_int8_skip_modules": ["lm_head"],
+        "llm_int8_threshold": 6.0, "load_in_4bit": True, "load_in_8bit": False, "quant_method": "bitsandbytes"}
+    save(folder, model.config, tensors, quantisation)
+    theirs = AutoModelForCausalLM.from_pretrained(folder, device_map="cpu")
+    for n, p in theirs.named_parameters():
+        if linear(n) and decoded[n].shape[1] % block == 0:
+            assert torch.equal(F.dequantize_4bit(p.data, p.quant_state), decoded[n]), n
+    return model, with_decoded(model.config, decoded)
+
+
+@case("bnb-nf4")
+def bnb_nf4(folder):
+    return bnb(folder, "bnb-nf4", "nf4", True, torch.bfloat16, 64, "bfloat16")
+
+
+@case("bnb-fp4")
+def bnb_fp4(folder):
+    return bnb(folder, "bnb-fp4", "fp4", False, torch.float16, 128, "float16")
+
+
+def halves(model):
+    """A model's tensors in float16, as those of AWQ and GPTQ are published."""
+    model.config.dtype = "float16"
+    return {n: t.half() for n, t in tensors_of(model).items()}
+
+
+def whole_numbers(w, groups, bits, symmetric):
+    """The numbers [K N], zero points [G N] and scales [G N] of a matrix [N K] whose inputs are in these groups."""
+    w, most = w.float().t(), 2**bits - 1
+    q, zeros, scales = torch.empty(w.shape, dtype=torch.int32), [], []
+    for g in range(int(groups.max()) + 1):
+        x = w[groups == g]
+        low, high = x.amin(0).clamp(max=0), x.amax(0).clamp(min=0)
+        if symmetric:
+            high = torch.maximum(high, -low)
+            low = -high
+        scale = ((high - low) / most).half()
+        zero = torch.full_like(low, (most + 1) // 2) if symmetric else (-low / scale.float()).round()
+        q[groups == g] = ((x / scale.float()).round() + zero).clamp(0, most).int()
+        zeros.append(zero.int())
+        scales.append(scale)
+    return q, torch.stack(zeros), torch.stack(scales)
+
+
+def words(fields, bits):
+    """Rows of whole numbers as rows of 32-bit words, the first numbers in the lowest bits."""
+    rows, n = fields.shape
+    bit = np.unpackbits(fields.numpy().astype(np.uint32).view(np.uint8).reshape(rows, n, 4), axis=2, bitorder="little")[:, :, :bits]
+    return torch.tensor(np.packbits(bit.reshape(rows, -1), axis=1, bitorder="little").view(np.int32))
+
+
+@case("awq")
+def awq(folder):
+    model = first_model("awq", "qwen2", num_hidden_layers=1)
+    reference = {}
+    exec(Path(os.environ["REFERENCES"], "packing_utils.py").read_text(), reference)
+    tensors, decoded = {}, {}
+    for n, w in halves(model).items():
+        tensors[n] = decoded[n] = w
+        if linear(n) and n.endswith("weight"):
+            del tensors[n]
+            module = n.removesuffix("weight")
+            q, zeros, scales = whole_numbers(w, torch.arange(w.shape[1]) // 32, 4, False)
+            mixed = torch.arange(w.shape[0]).view(-1, 8)[:, reference["AWQ_ORDER"]].flatten()
+            tensors[module + "qweight"], tensors[module + "qzeros"], tensors[module + "scales"] = words(q[:, mixed], 4), words(zeros[:, mixed], 4), scales
+            decoded[n] = reference["dequantize_gemm"](tensors[module + "qweight"], tensors[module + "qzeros"], scales, 4, 32).t().contiguous()
+            assert decoded[n].dtype == torch.float16 and (decoded[n] - w).abs().max() < scales.max()
+    save(folder, model.config, tensors, {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm", "modules_to_not_convert": None})
+    return model, with_decoded(model.config, decoded)
+
+
+def gptq_reference(file, quantisation):
+    """What GPTQModel's decoder of files makes of one."""
+    wanted = {"convert_gptq_file", "finalize_for_save", "_handle_ignored_tensor", "_tensor_key_matches_ignored_layer", "_uses_gptq_v1_qzeros", "_correct_gptq_v1_qzeros", "_shift_gptq_qzeros",
+              "unpack_cols", "unpack_rows", "pack_cols", "_unpack_cols_3bit", "_unpack_rows_3bit", "_pack_cols_3bit", "_require_int32_words_for_3bit"}
+    tree = ast.parse(Path(os.environ["REFERENCES"], "model_dequant.py").read_text())
+    tree.body = [n for n in tree.body if isinstance(n, ast.ImportFrom) and n.level == 0 or isinstance(n, ast.FunctionDef) and n.name in wanted]
+    import logging
+    reference = {"torch": torch, "LOG": logging.getLogger("reference"), "PLANAR_BITS": ()}
+    exec(compile(tree, "model_dequant.py", "exec"), reference)
+    return reference["convert_gptq_file"](file, torch.float16, quantisation, "cpu")
+
+
+def gptq(folder, bits, size, order, symmetric, form, **more):
+    name = folder.name
+    model = first_model(name, "llama", num_hidden_layers=1)
+    g = torch.Generator().manual_seed(bits)
+    tensors = {}
+    for n, w in halves(model).items():
+        tensors[n] = w
+        if not linear(n):
+            continue
+        del tensors[n]
+        module, k = n.removesuffix("weight"), w.shape[1]
+        groups = torch.arange(k) // (k if size == -1 else size)
+        if order:
+            groups = groups[torch.randperm(k, generator=g)]
+        q, zeros, scales = whole_numbers(w, groups, bits, symmetric)
+        if form == "gptq":
+            zeros = (zeros - 1) & (2**bits - 1)
+        tensors[module + "qweight"], tensors[module + "qzeros"] = words(q.t().contiguous(), bits).t().contiguous(), words(zeros, bits)
+        tensors[module + "scales"], tensors[module + "g_idx"] = scales, groups.int()
+    quantisation = {"quant_method": "gptq", "bits": bits, "group_size": size, "desc_act": order, "sym": symmetric, "checkpoint_format": form, "damp_percent": 0.01,
+                    "true_sequential": True, "static_groups": False, "lm_head": False, "model_name_or_path": None, **more}
+    save(folder, model.config, tensors, quantisation)
+    decoded = gptq_reference(folder / "model.safetensors", quantisation)
+    for n, w in halves(model).items():
+        assert decoded[n].dtype == torch.float16 and (decoded[n].float() - w.float()).abs().max() < 1.2, n
+    return model, with_decoded(model.config, decoded)
+
+
+@case("gptq-4")
+def gptq_4(folder):
+    return gptq(folder, 4, 32, True, False, "gptq", dynamic=None)
+
+
+@case("gptq-3")
+def gptq_3(folder):
+    return gptq(folder, 3, 32, False, True, "gptq")
+
+
+@case("gptq-2")
+def gptq_2(folder):
+    return gptq(folder, 2, 32, False, False, "gptq_v2", pack_dtype="int32", meta={"quantizer": ["gptqmodel:7.3.4"]})
+
+
+@case("gptq-8")
+def gptq_8(folder):
+    return gptq(folder, 8, -1, False, True, "gptq_v2")
+
+
 def first_names(kind, layers):
     """transformers' names by llama.cpp's (gguf.TensorNameMap knows the same)."""
     out = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight", "lm_head.weight": "output.weight"}
@@ -268,12 +433,7 @@ def write_gguf(folder, arch, model, kind_of, more, freqs=None):
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
     w.close()
-    config = copy.deepcopy(config)
-    config.dtype = torch.float32  # or buffers are rounded
-    after = make.build(config).float()
-    missing = after.load_state_dict(decoded, strict=False)
-    assert not missing.unexpected_keys and set(missing.missing_keys) <= {"lm_head.weight"}, missing
-    after.tie_weights()
+    after = with_decoded(config, decoded)
     if arch != "gemma":  # which transformers does not read
         theirs = AutoModelForCausalLM.from_pretrained(folder, gguf_file="model.gguf", dtype=torch.float32, config=model.config).state_dict()
         for name, t in decoded.items():
