@@ -19,6 +19,7 @@ import (
 // formats are what is said of the checkpoints of testdata/quantised.py.
 var formats = map[string]string{
 	"fp8-blocks":            "fp8 32x32",
+	"fp8-deepseek_v3":       "fp8 128x128",
 	"fp8-default":           "fp8 128x128",
 	"fp8-tensor":            "fp8",
 	"fp8-channel":           "fp8 channel",

@@ -21,6 +21,7 @@ import math
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,7 +39,7 @@ CASES = {}
 
 SMALL = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
              vocab_size=96, max_position_embeddings=128, tie_word_embeddings=False)
-LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj")
 
 
 def case(name):
@@ -106,6 +107,42 @@ def fp8_default(folder):
     model = first_model("fp8-default", "llama", hidden_size=128, intermediate_size=256, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=4, head_dim=32)
     save(folder, model.config, blocks(tensors_of(model), (128, 128), torch.float32), {"quant_method": "fp8", "activation_scheme": "dynamic"})
     return model, transformers_fp8(folder)
+
+
+def decoded(tensors, block):
+    """The tensors of blocks() as DeepSeek's own weight_dequant decodes them."""
+    out = {}
+    for name, w in tensors.items():
+        if name.endswith("_scale_inv"):
+            continue
+        out[name] = w.float()
+        if (scales := tensors.get(name + "_scale_inv")) is not None:
+            wide = scales.float().repeat_interleave(block[0], 0).repeat_interleave(block[1], 1)
+            out[name] = w.float() * wide[: w.shape[0], : w.shape[1]]
+    return out
+
+
+@case("fp8-deepseek_v3")
+def fp8_deepseek_v3(folder):
+    """DeepSeek-V3 as published: every linear layer but the router's in blocks of 128 x 128, of which those of kv_a_proj_with_mqa end in smaller
+    ones, scales and the correction in float32, and a layer behind the others in FP8 too. Held to transformers on the decoded weights."""
+    model = first_model("fp8-deepseek_v3", "deepseek_v3", hidden_size=160, num_key_value_heads=4, q_lora_rank=96, kv_lora_rank=128, qk_nope_head_dim=16,
+                        qk_rope_head_dim=16, v_head_dim=16, n_routed_experts=4, n_shared_experts=1, moe_intermediate_size=24, num_experts_per_tok=2, n_group=2,
+                        topk_group=1, first_k_dense_replace=1, num_mtp_layers=1)
+    with torch.no_grad():
+        for n, b in model.named_buffers():
+            if n.endswith("e_score_correction_bias"):
+                b.copy_(make.random_tensor(SimpleNamespace(name="fp8-deepseek_v3", family="deepseek_v3", config=model.config.to_dict()), n, b))
+    with tempfile.TemporaryDirectory() as tmp:
+        model.save_pretrained(tmp)
+        tensors = load_file(Path(tmp) / "model.safetensors")
+        tensors = {n: t.float() if n.endswith("correction_bias") else t.bfloat16() for n, t in tensors.items()}
+        tensors = blocks(tensors, (128, 128), torch.float32)
+        save_file(decoded(tensors, (128, 128)), Path(tmp) / "model.safetensors", metadata={"format": "pt"})
+        after = AutoModelForCausalLM.from_pretrained(tmp, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager")
+    later = {n.replace("model.layers.1.", "model.layers.2."): t.clone() for n, t in tensors.items() if n.startswith("model.layers.1.self_attn.")}
+    save(folder, model.config, tensors | later, {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic", "weight_block_size": [128, 128]})
+    return model, after, decoded(tensors | later, (128, 128))
 
 
 @case("fp8-tensor")
@@ -494,7 +531,8 @@ def gguf_phi3(folder):
     return write_gguf(folder, "phi3", model, lambda n: Q.Q8_0, lambda w: (w.add_rope_dimension_count(16), w.add_rope_freq_base(10000.0), w.add_sliding_window(8), w.add_rope_scaling_orig_ctx_len(128)))
 
 
-def golden(name, folder, before, model):
+def golden(name, folder, before, model, tensors=None):
+    """tensors are the decoded ones by the names of the files, where the model has others in memory."""
     model = model.float().eval()
     for n, p in model.named_parameters():
         assert p.dtype == torch.float32, n
@@ -507,7 +545,7 @@ def golden(name, folder, before, model):
     if bites < 1e-3 or exact > 5e-6:
         raise SystemExit(f"{name}: before it was quantised {bites}, in float64 {exact}")
     skip = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
-    decoded = {n: hashlib.sha256(t.detach().float().contiguous().numpy().tobytes()).hexdigest() for n, t in model.state_dict().items() if n not in skip}
+    decoded = {n: hashlib.sha256(t.detach().float().contiguous().numpy().tobytes()).hexdigest() for n, t in (tensors or model.state_dict()).items() if n not in skip}
     make.put_json(folder / "golden.json", {
         "note": f"torch {torch.__version__}, transformers {make.transformers.__version__}, float32, eager",
         "bites": make.number(bites), "decoded": decoded,
