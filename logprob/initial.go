@@ -92,7 +92,7 @@ func (i *initial) values(t arch.Tensor) []float32 {
 	for _, size := range t.Shape {
 		n *= size
 	}
-	embedding := t.Name == i.m.Embed.Table.Name
+	embedding := t.Name == i.m.Embed.Table.Name || i.m.PerLayer != nil && t.Name == i.m.PerLayer.Table.Name
 	switch {
 	case t.Linear, embedding, i.m.Embed.Positions != nil && t.Name == i.m.Embed.Positions.Name:
 		std := i.std
@@ -101,7 +101,8 @@ func (i *initial) values(t arch.Tensor) []float32 {
 		}
 		values := normal(draw(i.seed, t.Name), n, std)
 		if embedding && i.pad >= 0 {
-			clear(values[i.pad*i.m.D : (i.pad+1)*i.m.D])
+			width := t.Shape[1]
+			clear(values[i.pad*width : (i.pad+1)*width])
 		}
 		return values
 	case strings.HasSuffix(t.Name, ".sinks"), strings.HasSuffix(t.Name, ".router.bias"):

@@ -199,7 +199,13 @@ func (p *application) tensors() []tensor {
 	if t := p.m.Embed.Positions; t != nil {
 		all = append(all, tensor{Tensor: *t, key: t.Name})
 	}
-	for _, l := range append(slices.Clone(p.m.Blocks), p.m.Head.Norm) {
+	if p.m.PerLayer != nil {
+		all = append(all, tensor{Tensor: p.m.PerLayer.Table, key: p.m.PerLayer.Table.Name})
+	}
+	for _, l := range p.m.Layers() {
+		if l == p.m.Head.Layer {
+			break
+		}
 		for _, t := range l.Tensors {
 			all = append(all, tensor{Tensor: t, key: t.Name})
 		}
@@ -329,7 +335,7 @@ func (p *application) complete() error {
 			if wants && !p.headFound() && path == t.key {
 				return fmt.Errorf("%s says that %s is adapted, and %s has no %s%s.lora_A.weight", configFile, module, weightsFile, prefix, module)
 			}
-		case wants && !t.Linear && t.Name == p.m.Embed.Table.Name:
+		case wants && !t.Linear && (t.Name == p.m.Embed.Table.Name || p.m.PerLayer != nil && t.Name == p.m.PerLayer.Table.Name):
 			return fmt.Errorf("%s: LoRA on %s, an embedding, is not supported", configFile, module)
 		case wants && t.Adaptable() && !has:
 			return fmt.Errorf("%s says that %s is adapted, and %s has no %s%s.lora_A.weight", configFile, module, weightsFile, prefix, module)

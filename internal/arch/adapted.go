@@ -53,6 +53,11 @@ func (m *Model) Adapted(sides map[string]Side, replaced map[string]string) *Mode
 	}
 	out.Blocks = make([]*Layer, len(m.Blocks))
 	own := func(t Tensor) string { return t.Name }
+	if m.PerLayer != nil {
+		e := *m.PerLayer
+		e.Table, e.Layer = rename(e.Table), e.Layer.adapted(own, sides, replaced)
+		out.PerLayer = &e
+	}
 	for i, l := range m.Blocks {
 		out.Blocks[i] = l.adapted(own, sides, replaced)
 	}

@@ -62,10 +62,12 @@ type Model struct {
 	D       int    // width of the residual stream
 	N, G, K int    // heads, key/value heads, width of a head
 
-	Embed  Embedding
-	Ropes  []Rope
-	Blocks []*Layer // [T D] -> [T D] each
-	Head   Head
+	Embed Embedding
+	// PerLayer is what blocks are given of a token beside the residual stream; nil for nothing.
+	PerLayer *PerLayer
+	Ropes    []Rope
+	Blocks   []*Layer // [T D] -> [T D] each
+	Head     Head
 
 	// Warnings are doubts about the config that do not stop the work.
 	Warnings []error
@@ -224,7 +226,10 @@ func (m *Model) Tensors() []Tensor {
 	if m.Embed.Positions != nil {
 		inputs = append(inputs, *m.Embed.Positions)
 	}
-	for _, l := range m.layers() {
+	if m.PerLayer != nil {
+		inputs = append(inputs, m.PerLayer.Table)
+	}
+	for _, l := range m.Layers() {
 		inputs = append(inputs, l.Tensors...)
 	}
 	var all []Tensor
@@ -240,9 +245,13 @@ func (m *Model) Tensors() []Tensor {
 	return all
 }
 
-// layers are the blocks, the final norm and the head.
-func (m *Model) layers() []*Layer {
-	all := append(slices.Clone(m.Blocks), m.Head.Norm)
+// Layers are those of a forward pass: what comes before the blocks, if anything does, the blocks, the
+// final norm and the head, of which the norm is a part too.
+func (m *Model) Layers() (all []*Layer) {
+	if m.PerLayer != nil {
+		all = append(all, m.PerLayer.Layer)
+	}
+	all = append(append(all, m.Blocks...), m.Head.Norm)
 	if m.Head.Layer != nil {
 		all = append(all, m.Head.Layer)
 	}
@@ -253,7 +262,7 @@ func (m *Model) layers() []*Layer {
 // share executables.
 func (m *Model) Signature() string {
 	var keys []string
-	for _, l := range m.layers() {
+	for _, l := range m.Layers() {
 		keys = append(keys, l.Key)
 	}
 	slices.Sort(keys)

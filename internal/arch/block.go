@@ -21,6 +21,9 @@ type Layer struct {
 	// Delta nets leave something else: see Kept.
 	G, K  int
 	Reach int   // tokens before each that the graph asks Scope.Before for: 0 but for delta nets
+	Back  int   // how many blocks before it the one lies whose keys and values it attends to, having none itself; 0 for its own
+	Lends bool  // blocks after it attend to its keys and values
+	Given bool  // it takes Scope.Given: see PerLayer
 	kept  []int // what Kept says; nil for keys and values
 	graph interface{ apply(s *Scope, x *Node) *Node }
 }
@@ -47,7 +50,13 @@ func newLayer[B block](b *builder, rope int, graph B) *Layer {
 	for _, t := range b.tensors {
 		fmt.Fprintf(key, " %v linear=%v inOut=%v", t.Shape, t.Linear, t.InOut)
 	}
-	return &Layer{Key: fmt.Sprintf("%T %x", graph, key.Sum(nil)[:12]), Tensors: b.tensors, Rope: rope, Experts: b.routes, Reach: b.reach, kept: b.kept, graph: graph}
+	if b.lends {
+		fmt.Fprint(key, " lends")
+	}
+	return &Layer{
+		Key: fmt.Sprintf("%T %x", graph, key.Sum(nil)[:12]), Tensors: b.tensors, Rope: rope, Experts: b.routes, graph: graph,
+		Reach: b.reach, kept: b.kept, Back: b.back, Lends: b.lends, Given: b.given,
+	}
 }
 
 // builder declares a layer's tensors. Each declaration returns what uses them, so that what
@@ -58,6 +67,9 @@ type builder struct {
 	routes  *Experts // of a mixture, nil without
 	reach   int      // see Layer.Reach
 	kept    []int    // see Layer.Kept
+	back    int      // see Layer.Back
+	lends   bool     // see Layer.Lends
+	given   bool     // see Layer.Given
 }
 
 // param is the number of a layer's tensor, from 1; 0 for none.
@@ -92,6 +104,11 @@ type Scope struct {
 	// Delta computes the o [T H V] of a gated delta net along the path of each token; q, k are
 	// [T G K], v [T H V], log-decays and beta [T H]. See the type Delta.
 	Delta func(q, k, v, decay, beta *Node) *Node
+	// Shared are the keys and values [T G*K] of the block to which Layer.Back points.
+	Shared []*Node
+	// Given is what a block is given of each token beside x [T P]; of PerLayer itself the rows of
+	// its table [T L*P].
+	Given *Node
 	// Wide computes products in DType whatever type the weights have, and rounds nothing to
 	// theirs: the adjoints of products in bfloat16 would be rounded too.
 	Wide bool

@@ -116,7 +116,7 @@ func TestPlain(t *testing.T) {
 		}
 	}
 	for name, m := range references(t) {
-		for _, l := range m.layers() {
+		for _, l := range m.Layers() {
 			if typ := reflect.TypeOf(l.graph); !plain(typ) {
 				t.Errorf("%s: %s has a field that is no number, wanted plain values", name, typ)
 			}

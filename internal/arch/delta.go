@@ -40,8 +40,12 @@ func (b *builder) delta(d Delta) {
 }
 
 // Kept are the widths of what a block keeps of each token for those after it: keys and values of
-// Scope.Attend, or of Scope.Before its rows, and of Scope.Delta the sums G, keys and the u.
+// Scope.Attend, or of Scope.Before its rows, and of Scope.Delta the sums G, keys and the u; nothing
+// where it attends to those of another block.
 func (l *Layer) Kept() []int {
+	if l.Back > 0 {
+		return nil
+	}
 	if l.kept == nil {
 		return []int{l.G * l.K, l.G * l.K}
 	}

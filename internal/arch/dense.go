@@ -76,10 +76,10 @@ func (d *Dense) States(ctx context.Context, texts [][]int32) (states [][]float64
 	weights, err := r.weights(norm, 0, 0)
 	defer func() { free(weights) }()
 	for i := 0; i < len(texts) && err == nil; i++ {
-		var out *tensors.Tensor
+		var out []*tensors.Tensor
 		if out, err = r.call(ctx, norm, append([]*tensors.Tensor{r.x[i]}, weights...)); err == nil {
-			states = append(states, tensors.MustCopyFlatData[float64](out)[:len(texts[i])*d.Model.D])
-			out.MustFinalizeAll()
+			states = append(states, tensors.MustCopyFlatData[float64](out[0])[:len(texts[i])*d.Model.D])
+			free(out)
 		}
 	}
 	if err != nil {
@@ -109,12 +109,24 @@ func (d *Dense) check(texts [][]int32) error {
 type denseRun struct {
 	*Dense
 	x     []*tensors.Tensor      // [T D], one a text
+	rows  []*tensors.Tensor      // of PerLayer's table [T L*P], one a text; nil without
+	given [][]*tensors.Tensor    // what each block is given [T P], by text
+	lent  [][][]*tensors.Tensor  // keys and values [T G*K] of the blocks that lend them, by text
 	ropes [][][2]*tensors.Tensor // cos and sin [T R/2] of each rope, one a text
 	execs map[string]*Exec       // by the layers' keys
 }
 
 func (r *denseRun) release() {
 	free(r.x)
+	free(r.rows)
+	for i := range r.x {
+		if r.given != nil {
+			free(r.given[i])
+		}
+		if r.lent != nil {
+			free(slices.Concat(r.lent[i]...))
+		}
+	}
 	for _, text := range r.ropes {
 		for _, rope := range text {
 			free(rope[:])
@@ -135,8 +147,14 @@ func (r *denseRun) trunk(ctx context.Context, texts [][]int32) error {
 			return fmt.Errorf("arch: dense: %w", err)
 		}
 	}
-	for i, layer := range r.Model.Blocks {
-		if err := r.block(ctx, layer); err != nil {
+	if err := r.perLayer(ctx, len(texts)); err != nil {
+		return fmt.Errorf("arch: dense: %w", err)
+	}
+	for range texts {
+		r.lent = append(r.lent, make([][]*tensors.Tensor, len(r.Model.Blocks)))
+	}
+	for i := range r.Model.Blocks {
+		if err := r.block(ctx, i); err != nil {
 			return fmt.Errorf("arch: dense: block %d: %w", i, err)
 		}
 	}
@@ -176,6 +194,19 @@ func (r *denseRun) embed(ids []int32) error {
 		}
 	}
 	r.x = append(r.x, tensors.FromFlatDataAndDimensions(x, size, m.D))
+	if m.PerLayer != nil {
+		width := m.PerLayer.Table.Shape[1]
+		rows := make([]float32, size*width)
+		for t, id := range ids {
+			at := m.Embed.Row(id)
+			row, err := r.Rows(m.PerLayer.Table, at, at+1)
+			if err != nil {
+				return err
+			}
+			copy(rows[t*width:], row)
+		}
+		r.rows = append(r.rows, tensors.FromFlatDataAndDimensions(rows, size, width))
+	}
 	positions := make([]int32, size)
 	for t := range positions {
 		positions[t] = int32(t)
@@ -192,8 +223,40 @@ func (r *denseRun) embed(ids []int32) error {
 	return nil
 }
 
+// perLayer makes what each block is given of each of so many texts.
+func (r *denseRun) perLayer(ctx context.Context, texts int) error {
+	e := r.Model.PerLayer
+	if e == nil {
+		return nil
+	}
+	weights, err := r.weights(e.Layer, 0, 0)
+	defer func() { free(weights) }()
+	if err != nil {
+		return err
+	}
+	r.given = make([][]*tensors.Tensor, texts)
+	for i := range texts {
+		out, err := r.call(ctx, e.Layer, append([]*tensors.Tensor{r.x[i], r.rows[i]}, weights...))
+		if err != nil {
+			return err
+		}
+		all := tensors.MustCopyFlatData[float64](out[0]) // [T L*P]
+		free(out)
+		width := e.Table.Shape[1]
+		for block := range r.Model.Blocks {
+			var own []float64 // [T P]
+			for row := 0; row < len(all); row += width {
+				own = append(own, all[row+block*e.P:row+(block+1)*e.P]...)
+			}
+			r.given[i] = append(r.given[i], tensors.FromFlatDataAndDimensions(own, len(own)/e.P, e.P))
+		}
+	}
+	return nil
+}
+
 // block takes all texts through one block.
-func (r *denseRun) block(ctx context.Context, layer *Layer) error {
+func (r *denseRun) block(ctx context.Context, number int) error {
+	layer := r.Model.Blocks[number]
 	weights, err := r.weights(layer, 0, 0)
 	defer func() { free(weights) }()
 	if err != nil {
@@ -201,6 +264,12 @@ func (r *denseRun) block(ctx context.Context, layer *Layer) error {
 	}
 	for i, x := range r.x {
 		args := []*tensors.Tensor{x}
+		if layer.Given {
+			args = append(args, r.given[i][number])
+		}
+		if layer.Back > 0 {
+			args = append(args, r.lent[i][number-layer.Back]...)
+		}
 		if layer.Rope >= 0 {
 			args = append(args, r.ropes[i][layer.Rope][:]...)
 		}
@@ -209,7 +278,7 @@ func (r *denseRun) block(ctx context.Context, layer *Layer) error {
 			return err
 		}
 		x.MustFinalizeAll()
-		r.x[i] = out
+		r.x[i], r.lent[i][number] = out[0], out[1:]
 	}
 	return nil
 }
@@ -226,8 +295,8 @@ func (r *denseRun) head(ctx context.Context, texts [][]int32, from, to int, use 
 		if err != nil {
 			return err
 		}
-		err = tensors.ConstFlatData(logits, func(flat []float64) { use(i, from, to, flat[:len(texts[i])*(to-from)]) })
-		logits.MustFinalizeAll()
+		err = tensors.ConstFlatData(logits[0], func(flat []float64) { use(i, from, to, flat[:len(texts[i])*(to-from)]) })
+		free(logits)
 		if err != nil {
 			return err
 		}
@@ -259,20 +328,21 @@ func (r *denseRun) weights(layer *Layer, from, to int) (all []*tensors.Tensor, e
 	return all, nil
 }
 
-// call runs a layer on x, (cos, sin,) weights.
-func (r *denseRun) call(ctx context.Context, layer *Layer, in []*tensors.Tensor) (*tensors.Tensor, error) {
+// call runs a layer on x, (what it is given,) (the keys and values of another,) (cos, sin,) weights.
+// Beside its result it returns the keys and values that the layer lends.
+func (r *denseRun) call(ctx context.Context, layer *Layer, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	exec := r.execs[layer.Key]
 	if exec == nil {
 		var err error
-		if exec, err = NewExec(r.Backend, func(in []*Node) *Node {
-			y := layer.dense(r.DType, in)
-			if layer == r.Model.Head.Layer || layer == r.Model.Head.Norm {
-				y = ConvertDType(y, dtypes.Float64)
+		if exec, err = NewExec(r.Backend, func(in []*Node) []*Node {
+			out := layer.dense(r.DType, in)
+			if !slices.Contains(r.Model.Blocks, layer) { // it is read here
+				out[0] = ConvertDType(out[0], dtypes.Float64)
 			}
-			return y
+			return out
 		}); err != nil {
 			return nil, err
 		}
@@ -283,26 +353,42 @@ func (r *denseRun) call(ctx context.Context, layer *Layer, in []*tensors.Tensor)
 	for i, t := range in {
 		args[i] = t
 	}
-	out, err := exec.Call(args...)
-	if err != nil {
-		return nil, err
-	}
-	return out[0], nil
+	return exec.Call(args...)
 }
 
 // dense builds the layer's graph over one whole text, in float32 or float64, from x [T D],
-// (cos, sin [T R/2],) and the layer's tensors.
-func (l *Layer) dense(dtype dtypes.DType, in []*Node) *Node {
+// (Scope.Given,) (Scope.Shared,) (cos, sin [T R/2],) and the layer's tensors. After its result come the
+// keys and values that it lends, [T G*K] each.
+func (l *Layer) dense(dtype dtypes.DType, in []*Node) []*Node {
 	s := &Scope{DType: dtype, Attend: attendDense, Before: denseBefore, Delta: denseDelta}
-	x, in := s.float(in[0]), in[1:]
+	next := func() *Node {
+		x := s.float(in[0])
+		in = in[1:]
+		return x
+	}
+	x := next()
+	if l.Given {
+		s.Given = next()
+	}
+	if l.Back > 0 {
+		s.Shared = []*Node{next(), next()}
+	}
 	if l.Rope >= 0 {
-		s.Cos, s.Sin, in = s.float(in[0]), s.float(in[1]), in[2:]
+		s.Cos, s.Sin = next(), next()
 	}
 	s.Weights = in
+	var lent []*Node
+	if l.Lends {
+		s.Attend = func(q, k, v, sinks *Node, a Attention) *Node {
+			t := k.Shape().Dimensions[0]
+			lent = []*Node{Reshape(k, t, -1), Reshape(v, t, -1)}
+			return attendDense(q, k, v, sinks, a)
+		}
+	}
 	for _, t := range l.Tensors {
 		s.InOut = append(s.InOut, t.InOut)
 	}
-	return l.Apply(s, x)
+	return append([]*Node{l.Apply(s, x)}, lent...)
 }
 
 // attendDense is Scope.Attend for one whole text: a position attends to itself and to those
@@ -333,72 +419,6 @@ func attendDense(q, k, v, sinks *Node, a Attention) *Node {
 	}
 	return Reshape(Einsum("gmts,sgk->tgmk", weights, v), t, n*width)
 }
-
-// LogProbs are a text's log-probabilities.
-type LogProbs struct {
-	Tokens []float64 // ln p(ids[i+1] | ids[:i+1])
-	Next   []float64 // ln p of every row of the vocabulary after the text
-}
-
-// LogProbs computes each of the texts alone, of one token or more each.
-func (d *Dense) LogProbs(ctx context.Context, texts [][]int32) ([]LogProbs, error) {
-	all := make([]LogProbs, len(texts))
-	sums := make([][]logSumExp, len(texts)) // of the logits after each token
-	for i, ids := range texts {
-		all[i] = LogProbs{Tokens: make([]float64, max(len(ids)-1, 0)), Next: make([]float64, d.Model.V)}
-		sums[i] = make([]logSumExp, len(ids))
-	}
-	err := d.Logits(ctx, texts, func(text, from, to int, logits []float64) {
-		ids, width := texts[text], to-from
-		for t := range ids {
-			row := logits[t*width : (t+1)*width]
-			sums[text][t].add(row)
-			switch {
-			case t == len(ids)-1:
-				copy(all[text].Next[from:to], row)
-			case from <= int(ids[t+1]) && int(ids[t+1]) < to:
-				all[text].Tokens[t] = row[int(ids[t+1])-from]
-			}
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	for i, ids := range texts {
-		for t := range ids {
-			lse := sums[i][t].value()
-			if math.IsNaN(lse) || math.IsInf(lse, 0) {
-				return nil, fmt.Errorf("arch: %s: text %d: the logits after token %d are not finite", d.Model.Type, i, t)
-			}
-			if t < len(ids)-1 {
-				all[i].Tokens[t] -= lse
-				continue
-			}
-			for v := range all[i].Next {
-				all[i].Next[v] -= lse
-			}
-		}
-	}
-	return all, nil
-}
-
-// logSumExp is ln sum exp(x) over the numbers that were added: sum is that of exp(x - top).
-// Its zero value has none.
-type logSumExp struct{ top, sum float64 }
-
-func (l *logSumExp) add(numbers []float64) {
-	before := l.top
-	if l.sum == 0 {
-		before = math.Inf(-1)
-	}
-	l.top = max(before, slices.Max(numbers))
-	l.sum *= math.Exp(before - l.top)
-	for _, x := range numbers {
-		l.sum += math.Exp(x - l.top)
-	}
-}
-
-func (l *logSumExp) value() float64 { return l.top + math.Log(l.sum) }
 
 // init gives Rsqrt, of the norms, and Expm1, of xIELU, the gradients that gomlx v0.28.8 lacks:
 // y = x^-1/2 has dy/dx = -y^3/2, and y = e^x - 1 has dy/dx = y + 1.

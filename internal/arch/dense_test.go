@@ -21,11 +21,11 @@ func TestGradient(t *testing.T) {
 	}
 	tried := map[string]bool{}
 	for name, m := range references(t) {
-		for i, layer := range m.layers() {
+		for i, layer := range m.Layers() {
 			if layer.Reach > 0 {
 				continue // the loop of denseDelta has no gradient, and gradient refuses it
 			}
-			if tried[layer.Key] || i > 1 && layer != m.Head.Layer {
+			if tried[layer.Key] || i > 1 && layer != m.Head.Layer && layer.Back == 0 {
 				continue
 			}
 			tried[layer.Key] = true
@@ -39,6 +39,15 @@ func holdGradient(t *testing.T, backend compute.Backend, m *Model, layer *Layer)
 	const T, step = 5, 1e-5
 	r := rand.New(rand.NewPCG(1, 2))
 	shapes := [][]int{{T, m.D}}
+	switch {
+	case m.PerLayer != nil && layer == m.PerLayer.Layer:
+		shapes = append(shapes, []int{T, m.PerLayer.Table.Shape[1]})
+	case layer.Given:
+		shapes = append(shapes, []int{T, m.PerLayer.P})
+	}
+	if layer.Back > 0 {
+		shapes = append(shapes, []int{T, layer.G * layer.K}, []int{T, layer.G * layer.K})
+	}
 	if layer.Rope >= 0 {
 		half := len(m.Ropes[layer.Rope].InvFreq)
 		shapes = append(shapes, []int{T, half}, []int{T, half})
@@ -59,10 +68,13 @@ func holdGradient(t *testing.T, backend compute.Backend, m *Model, layer *Layer)
 		values = append(values, x)
 	}
 	// loss weighs each number that the layer gives differently.
-	loss := func(in []*Node) *Node {
-		y := layer.dense(dtypes.Float64, in)
-		weights := Sin(ConvertDType(IotaFull(y.Graph(), y.Shape()), dtypes.Float64))
-		return ReduceAllSum(Mul(y, weights))
+	loss := func(in []*Node) (sum *Node) {
+		sum = ScalarZero(in[0].Graph(), dtypes.Float64)
+		for _, y := range layer.dense(dtypes.Float64, in) {
+			weights := Sin(ConvertDType(IotaFull(y.Graph(), y.Shape()), dtypes.Float64))
+			sum = Add(sum, ReduceAllSum(Mul(y, weights)))
+		}
+		return sum
 	}
 	run := func(graph func(in []*Node) []*Node) []*tensors.Tensor {
 		args := make([]any, len(values))

@@ -1,8 +1,11 @@
 package arch
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 
 	. "github.com/gomlx/gomlx/core/graph"
 )
@@ -16,17 +19,21 @@ func gemma4Text(c *config, exists func(string) bool) *Model {
 	d := newDecoder(c, exists, defaults{
 		V: 262_144, D: 2304, F: 9216, L: 30, N: 8, G: 4, K: 256, Context: 131_072, Eps: 1e-6, Tied: true,
 	})
-	c.ignore("num_experts", "top_k_experts", "moe_intermediate_size", "vocab_size_per_layer_input")
+	c.ignore("num_experts", "top_k_experts", "moe_intermediate_size")
 	var size Experts
 	if c.bool("enable_moe_block", false) {
 		size = Experts{E: c.size("num_experts", 0), K: c.size("top_k_experts", 0)}
 		c.limit("num_experts", "top_k_experts", d.L, &size)
 		only(c, "hidden_activation", "gelu_pytorch_tanh")
 	}
-	if !c.has("hidden_size_per_layer_input") {
-		c.fail("%shidden_size_per_layer_input is missing, which is 256, wanted 0: embeddings of each layer are not computed", c.prefix)
+	rows, width := c.size("vocab_size_per_layer_input", 262_144), c.int("hidden_size_per_layer_input", 256)
+	if width != 0 {
+		width = c.size("hidden_size_per_layer_input", 256)
+		if rows < d.V {
+			c.fail("%svocab_size_per_layer_input is %d, wanted at least vocab_size %d", c.prefix, rows, d.V)
+		}
+		d.PerLayer = d.perLayer(rows, width)
 	}
-	only(c, "hidden_size_per_layer_input", 0)
 	return d.gemma4(c, 512, size)
 }
 
@@ -50,8 +57,6 @@ func (d *decoder) gemma4(c *config, window int, size Experts) *Model {
 	}
 	act := c.activation("hidden_activation", "gelu_pytorch_tanh")
 	finalCap := c.cap("final_logit_softcapping", 0)
-	only(c, "num_kv_shared_layers", 0)
-	c.ignore("use_double_wide_mlp") // of layers that share keys
 	equal := c.bool("attention_k_eq_v", false)
 	widths := windows(c, d.L, c.size("sliding_window", window), func(layer int) bool { return (layer+1)%6 != 0 })
 	if last := len(widths) - 1; widths[last] > 0 {
@@ -66,17 +71,27 @@ func (d *decoder) gemma4(c *config, window int, size Experts) *Model {
 	}
 
 	d.Embed = d.embedding(float32(math.Sqrt(float64(d.D))))
+	sources := d.keySources(c, widths)
+	wide := *d
+	if c.bool("use_double_wide_mlp", false) {
+		wide.F *= 2
+	}
 	for i, w := range widths {
-		b := d.block(i)
+		b, of := d.block(i), d
+		if b.back = i - sources[i]; b.back > 0 {
+			of = &wide
+		}
+		b.lends = slices.Contains(sources[i+1:], i)
 		shape := shapes[ropeOfWindow(w)]
 		l := newLayer(b, ropeOfWindow(w), gemma4Block{
 			attentionNorm:     b.rmsNorm("input_layernorm", d.D, d.eps),
 			attention:         d.gemma4Attention(b, shape, bias, equal && w == 0, Attention{Scale: 1, Window: w}),
 			postAttentionNorm: b.rmsNorm("post_attention_layernorm", d.D, d.eps),
 			mlpNorm:           b.rmsNorm("pre_feedforward_layernorm", d.D, d.eps),
-			mlp:               d.mlp(b, act, false),
+			mlp:               of.mlp(b, act, false),
 			postMLPNorm:       b.rmsNorm("post_feedforward_layernorm", d.D, d.eps),
 			mixture:           d.gemma4Mixture(b, size, f),
+			given:             d.given(b, act),
 			factor:            b.param(Tensor{Name: "layer_scalar", Shape: []int{1}, Buffer: true}),
 		})
 		l.G, l.K = shape.g, shape.k
@@ -85,6 +100,39 @@ func (d *decoder) gemma4(c *config, window int, size Experts) *Model {
 	b := &builder{}
 	d.Head = newLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), finalCap)
 	return d.Model
+}
+
+// keySources are, of each layer, the one whose keys and values it attends to: its own, or, of the last
+// num_kv_shared_layers, the last before these that has a window as it has, or none as it has none.
+// What checkpoints hold of the keys and values of these is not used.
+func (d *decoder) keySources(c *config, widths []int) []int {
+	shared := c.int("num_kv_shared_layers", 0)
+	if shared < 0 || shared > d.L {
+		c.fail("%snum_kv_shared_layers is %d, wanted 0 to %d", c.prefix, shared, d.L)
+		shared = 0
+	}
+	sources := make([]int, len(widths))
+	last := [2]int{-1, -1} // without a window and with one
+	unused := map[string]bool{}
+	for i, w := range widths {
+		kind := ropeOfWindow(w)
+		if i < d.L-shared {
+			last[kind] = i
+		} else {
+			for _, part := range []string{"k_proj", "v_proj", "k_norm", "v_norm"} {
+				unused[fmt.Sprintf("%slayers.%d.self_attn.%s", d.prefix, i, part)] = true
+			}
+		}
+		if sources[i] = last[kind]; sources[i] < 0 {
+			c.fail("%snum_kv_shared_layers is %d, wanted fewer: no layer before has keys of layer %d's type", c.prefix, shared, i)
+			sources[i] = i
+		}
+	}
+	d.Ignored = func(name string) bool {
+		i := strings.LastIndexByte(name, '.')
+		return i >= 0 && unused[name[:i]]
+	}
+	return sources
 }
 
 // keyShape is the number of key/value heads of a layer, and their width.
@@ -204,7 +252,7 @@ func gemma4Ropes(c *config, shapes [2]keyShape) []Rope {
 // gemma4Attention is o(attend(rotate(norm(q x)), rotate(norm(k x)), norm(v x))), each norm of
 // each head, that of v without a weight.
 type gemma4Attention struct {
-	q, k, v, o          linear // v is zero where it is k
+	q, k, v, o          linear // v is zero where it is k; both are where keys and values are those of another block
 	qNorm, kNorm, vNorm rmsNorm
 	n, g                int // heads, key/value heads
 	Attention
@@ -215,19 +263,26 @@ func (d *decoder) gemma4Attention(b *builder, shape keyShape, bias, equal bool, 
 	width := shape.g * shape.k
 	l := gemma4Attention{n: d.N, g: shape.g, Attention: a, vNorm: rmsNorm{eps: d.eps}}
 	l.q = b.linear("self_attn.q_proj", d.D, d.N*shape.k, bias)
+	l.qNorm = b.rmsNorm("self_attn.q_norm", shape.k, d.eps)
+	l.o = b.linear("self_attn.o_proj", d.N*shape.k, d.D, bias)
+	if b.back > 0 {
+		return l
+	}
 	l.k = b.linear("self_attn.k_proj", d.D, width, bias)
 	if !equal {
 		l.v = b.linear("self_attn.v_proj", d.D, width, bias)
 	}
-	l.o = b.linear("self_attn.o_proj", d.N*shape.k, d.D, bias)
-	l.qNorm = b.rmsNorm("self_attn.q_norm", shape.k, d.eps)
 	l.kNorm = b.rmsNorm("self_attn.k_norm", shape.k, d.eps)
 	return l
 }
 
 func (a gemma4Attention) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	q := s.rotate(a.qNorm.apply(s, heads(a.q.apply(s, x), a.n))) // [T N K]
-	k := heads(a.k.apply(s, x), a.g)                             // [T G K]
+	if a.k == (linear{}) {
+		k, v := heads(s.Shared[0], a.g), heads(s.Shared[1], a.g) // [T G K]
+		return a.o.apply(s, s.Attend(q, k, v, nil, a.Attention))
+	}
+	k := heads(a.k.apply(s, x), a.g) // [T G K]
 	v := k
 	if a.v != (linear{}) {
 		v = heads(a.v.apply(s, x), a.g)
@@ -244,6 +299,7 @@ type gemma4Block struct {
 	mlp               gatedMLP
 	mixture           gemma4Mixture // zero for none
 	postMLPNorm       rmsNorm
+	given             given // zero for none
 	factor            param
 }
 
@@ -255,6 +311,9 @@ func (l gemma4Block) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 		h = l.mixture.beside(s, h, x)
 	}
 	x = Add(x, l.postMLPNorm.apply(s, h))
+	if l.given != (given{}) {
+		x = Add(x, l.given.apply(s, x))
+	}
 	return Mul(x, s.vector(l.factor, x))
 }
 

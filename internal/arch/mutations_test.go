@@ -19,7 +19,7 @@ func TestMutations(t *testing.T) {
 	show := func(m *Model) string {
 		s := fmt.Sprintf("%d %d %d %d %+v", m.V, m.D, m.K, m.Context, m.Ropes)
 		for _, b := range m.Blocks {
-			s += fmt.Sprintf("\n%+v %v %d", b.graph, b.Tensors, b.Rope)
+			s += fmt.Sprintf("\n%+v %v %d %d", b.graph, b.Tensors, b.Rope, b.Back)
 		}
 		return s
 	}

@@ -45,6 +45,9 @@
 // Of gated delta nets, nodes and batches hold what is in the place of keys and values (arch.Layer.Kept),
 // and a token sees the same tokens, but what it keeps is made from what those keep (delta.go).
 //
+// A block may attend to the keys and values of one before it (arch.Layer.Back): it holds none itself,
+// and those of the step's own tokens stay on the device until the last block.
+//
 // What nodes hold is bounded by its bytes; the least recently used goes.
 //
 // Blocks whose layers are alike share an executable for each shape of batch; weights are its

@@ -24,6 +24,7 @@ type Engine struct {
 	w         *checkpoint.Weights
 	store     *store
 	table     checkpoint.Tensor // of embeddings, read row by row from the mapped file
+	perLayer  checkpoint.Tensor // that of arch.PerLayer, read so too
 	reach     int               // the largest arch.Layer.Reach
 	positions []float32         // learned positions [Context D], nil without
 
@@ -158,6 +159,9 @@ func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, err
 	e.tree = newTree(o.Prompts, widths)
 	e.invariant = e.dtype == dtypes.Float32 && arch.BackendName(e.backend) == "xla:cpu" && e.reach == 0
 	e.table, _ = w.Get(m.Embed.Table.Name)
+	if m.PerLayer != nil {
+		e.perLayer, _ = w.Get(m.PerLayer.Table.Name)
+	}
 	err := e.embeddings(base)
 	if err == nil {
 		e.store, err = newStore(ctx, e.backend, m, w, e.dtype, e.workBytes(), base, o)
@@ -175,12 +179,19 @@ func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, err
 // embeddings checks the tables that are read from the mapped files.
 func (e *Engine) embeddings(base *store) error {
 	m := e.model
-	tied := m.Head.Layer != nil && slices.ContainsFunc(m.Head.Tensors, func(t arch.Tensor) bool { return t.Name == e.table.Name })
-	if !tied && (base == nil || base.table != e.table.Name) { // otherwise it is checked on its way to the device, or has been
-		if err := e.table.CheckFinite(); err != nil {
+	tables := []checkpoint.Tensor{e.table}
+	if m.PerLayer != nil {
+		tables = append(tables, e.perLayer)
+	}
+	for _, table := range tables {
+		tied := m.Head.Layer != nil && slices.ContainsFunc(m.Head.Tensors, func(t arch.Tensor) bool { return t.Name == table.Name })
+		if tied || base != nil && slices.Contains(base.tables, table.Name) {
+			continue // it is checked on its way to the device, or has been
+		}
+		if err := table.CheckFinite(); err != nil {
 			return err
 		}
-		e.table.Forget() // a few rows at a time will be read
+		table.Forget() // a few rows at a time will be read
 	}
 	if p := m.Embed.Positions; p != nil {
 		t, _ := e.w.Get(p.Name)
@@ -200,7 +211,16 @@ func (e *Engine) embeddings(base *store) error {
 func (e *Engine) workBytes() int64 {
 	m := e.model
 	widest, largest, chosen, heads := m.D, int64(0), 0, 0
-	for _, p := range m.Blocks {
+	held := 0 // of each token of a step until the last block
+	layers := m.Blocks
+	if m.PerLayer != nil {
+		held = m.PerLayer.Table.Shape[1]
+		layers = append(slices.Clone(layers), m.PerLayer.Layer)
+	}
+	for _, p := range layers {
+		if p.Lends {
+			held += 2 * p.G * p.K
+		}
 		heads = max(heads, m.N*p.K)
 		for _, t := range p.Tensors {
 			matrix := t.Shape[max(len(t.Shape)-2, 0):] // of one expert
@@ -217,7 +237,7 @@ func (e *Engine) workBytes() int64 {
 	if e.dtype == dtypes.BFloat16 && arch.Widens(e.backend) {
 		converted = 4 * max(largest, int64(m.D)*int64(min(m.V, e.sliceRows)))
 	}
-	stream := 2 * e.stepTokens * m.D * 4                       // residual stream, and what the head wants of it
+	stream := e.stepTokens * (2*m.D + held) * 4                // residual stream, and what the head wants of it
 	block := (e.batchTokens*(4*widest+4*heads) + 2*chosen) * 4 // one block's values
 	logits := 3 * headStates * min(m.V, e.sliceRows) * 4
 	if m.Head.Layer == nil {

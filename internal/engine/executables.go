@@ -113,9 +113,10 @@ func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Te
 	return out, nil
 }
 
-// blockGraph is x, where, past, (along,) (cos, sin,) weights -> x (, what the block keeps before the
-// next batch) (, what it keeps of the batch) (, gaps of a router [T 1]): see inputs. kept is how many
-// parts that is.
+// blockGraph is x, where, past, (along,) (shared,) (given,) (cos, sin,) weights -> x (, what the block
+// keeps before the next batch) (, what it keeps of the batch) (, gaps of a router [T 1]): see inputs.
+// kept is how many parts that is. A block that attends to another's keys and values keeps none of the
+// batch; what it sees before the batch is the other's.
 func blockGraph(layer *arch.Layer, kept int, inOut []bool, s shape, scoreBytes int) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
 		next := func() *Node {
@@ -141,15 +142,37 @@ func blockGraph(layer *arch.Layer, kept int, inOut []bool, s shape, scoreBytes i
 		}
 		var gaps []*Node
 		scope := &arch.Scope{InOut: inOut, Attend: b.attend, Before: b.rowsBefore, Delta: b.delta, Sort: true, Routed: func(gap *Node) { gaps = append(gaps, gap) }}
+		if layer.Back > 0 {
+			scope.Shared = []*Node{next(), next()}
+		}
+		if layer.Given {
+			scope.Given = next()
+		}
 		if layer.Rope >= 0 {
 			scope.Cos, scope.Sin = next(), next()
 		}
 		scope.Weights = in
 		out := []*Node{layer.Apply(scope, x)}
 		out = append(out, b.nextKept...)
-		if s.Saves {
+		if hands(layer, s) {
 			out = append(out, b.own...)
 		}
 		return append(out, gaps...)
+	}
+}
+
+// hands tells whether a block hands out what it keeps of a batch: to be saved, or for blocks after it.
+func hands(layer *arch.Layer, s shape) bool { return layer.Back == 0 && (s.Saves || layer.Lends) }
+
+// perLayerGraph is x [T D], rows [T L*P], weights -> what each of so many blocks is given [T P].
+func perLayerGraph(layer *arch.Layer, blocks int, inOut []bool) func([]*Node) []*Node {
+	return func(in []*Node) []*Node {
+		y := layer.Apply(&arch.Scope{InOut: inOut, Given: in[1], Weights: in[2:]}, in[0]) // [T L*P]
+		width := y.Shape().Dimensions[1] / blocks
+		out := make([]*Node, blocks)
+		for i := range out {
+			out[i] = SliceAxis(y, 1, AxisRange(i*width, (i+1)*width))
+		}
+		return out
 	}
 }

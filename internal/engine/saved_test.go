@@ -10,7 +10,7 @@ import (
 // TestPrompts: calls that find a prompt, or its beginning, from an earlier one give what an
 // engine without memory gives, and compute little more than what is new.
 func TestPrompts(t *testing.T) {
-	for _, name := range some("llama-linear", "gemma3-written", "gemma4_text-dense", "mistral-window", "gpt_neox-hub", "olmoe-fused", "bloom-heads", "qwen3_5_text-hybrid", "qwen3_next-step") {
+	for _, name := range some("llama-linear", "gemma3-written", "gemma4-shared", "mistral-window", "gpt_neox-hub", "olmoe-fused", "bloom-heads", "qwen3_5_text-hybrid", "qwen3_next-step") {
 		plain, with := open(t, name), open(t, name)
 		with.tree.limit = 1 << 30
 		for _, e := range []*Engine{plain, with} {
@@ -65,7 +65,7 @@ func TestPrompts(t *testing.T) {
 // what an engine without memory gives, in batches and pools of any size, with windows
 // smaller than the prompts and learned positions, and compute no known prompt again.
 func TestPool(t *testing.T) {
-	for _, name := range some("llama-linear", "gemma3-written", "gemma4_text-dense", "mistral-window", "gpt2-hub", "gpt_neox-hub", "gemma2-base", "qwen2_moe-window", "falcon-alibi", "qwen3_5_text-bias-tied") {
+	for _, name := range some("llama-linear", "gemma3-written", "gemma4-shared", "mistral-window", "gpt2-hub", "gpt_neox-hub", "gemma2-base", "qwen2_moe-window", "falcon-alibi", "qwen3_5_text-bias-tied") {
 		plain, with := open(t, name), open(t, name)
 		with.tree.limit = 1 << 30
 		with.batchTokens, with.savedKeys = 40, 200

@@ -14,11 +14,14 @@ type inputs struct {
 	x     *tensors.Tensor     // [T D], the residual stream before the next block
 	where []*tensors.Tensor   // depth, base, seen, exit [T]; path [S P] if Gathers; next [N] if N > 0
 	along []*tensors.Tensor   // of models with delta nets: sees [T Q+T], before [T Reach+1]; see along
+	ids   []int32             // [T]
+	given []*tensors.Tensor   // to each block beside x [T P], nil once it is done; see arch.PerLayer
+	lent  [][]*tensors.Tensor // by blocks: their keys and values [T G*K], for blocks after them
 	ropes [][]*tensors.Tensor // cos and sin [T R/2] of each of the model's ropes
 }
 
 func (in *inputs) release() {
-	for _, t := range slices.Concat(slices.Concat(in.ropes...), in.where, in.along, []*tensors.Tensor{in.x}) {
+	for _, t := range slices.Concat(slices.Concat(in.ropes...), slices.Concat(in.lent...), in.where, in.along, in.given, []*tensors.Tensor{in.x}) {
 		if t != nil {
 			t.MustFinalizeAll()
 		}
@@ -56,8 +59,12 @@ func (e *Engine) step(ctx context.Context, p *step, results []Result) error {
 	var head *head // once the blocks are done
 	defer func() { head.release() }()
 	err := e.store.each(ctx, false, func(shard *shard) error {
-		if shard.layer != e.model.Head.Layer && shard.layer != e.model.Head.Norm {
+		switch shard.block {
+		case beforeBlocks:
+			return e.give(ctx, shard, all)
+		default:
 			return e.block(ctx, shard, all, p)
+		case len(e.model.Blocks):
 		}
 		if head == nil {
 			var err error
@@ -92,7 +99,7 @@ func (e *Engine) inputs(p *step, b *batch, next []location) (*inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &inputs{batch: b, x: x}
+	in := &inputs{batch: b, x: x, ids: ids, lent: make([][]*tensors.Tensor, len(e.model.Blocks))}
 	add := func(v []int32, dims ...int) {
 		in.where = append(in.where, tensors.FromFlatDataAndDimensions(v, dims...))
 	}
@@ -182,23 +189,50 @@ func (e *Engine) embedded(ids, depth []int32) ([]float32, error) {
 	return x, nil
 }
 
+// give makes what each block is given of the tokens of all batches: see arch.PerLayer.
+func (e *Engine) give(ctx context.Context, shard *shard, all []*inputs) error {
+	for _, in := range all {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		flat, err := e.PerLayer(in.ids)
+		if err != nil {
+			return err
+		}
+		rows := tensors.FromFlatDataAndDimensions(flat, in.T, e.perLayer.Shape[1])
+		in.given, err = e.call(shard.layer.Key, perLayerGraph(shard.layer, len(e.model.Blocks), shard.inOut()), append([]*tensors.Tensor{in.x, rows}, shard.tensors()...))
+		rows.MustFinalizeAll()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // block takes all batches through one block. Keys and values that stand before a batch, or what
 // else the block keeps, come from the one before it, those before the first from the tree.
 func (e *Engine) block(ctx context.Context, shard *shard, all []*inputs, p *step) error {
 	layer := shard.layer
-	var past []*tensors.Tensor // what the block keeps [Q width]
-	kept := len(layer.Kept())
+	source := shard.block - layer.Back // whose keys and values it attends to
+	var past []*tensors.Tensor         // what that block keeps [Q width]
+	kept := len(e.model.Blocks[source].Kept())
 	defer func() { releaseAll(past) }()
 	for i, in := range all {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if i == 0 && in.Q > 0 {
-			past = e.saved(p, shard, in.Q)
+			past = e.saved(p, source, in.Q)
 		}
 		args := slices.Concat([]*tensors.Tensor{in.x}, in.where, past)
 		if layer.Reach > 0 {
 			args = append(args, in.along...)
+		}
+		if layer.Back > 0 {
+			args = append(args, in.lent[source]...)
+		}
+		if layer.Given {
+			args = append(args, in.given[shard.block])
 		}
 		if layer.Rope >= 0 {
 			args = append(args, in.ropes[layer.Rope]...)
@@ -210,6 +244,10 @@ func (e *Engine) block(ctx context.Context, shard *shard, all []*inputs, p *step
 		in.x.MustFinalizeAll()
 		releaseAll(past)
 		in.x, past = out[0], out[1:]
+		if layer.Given {
+			in.given[shard.block].MustFinalizeAll()
+			in.given[shard.block] = nil
+		}
 		if layer.Experts.Chooses() {
 			gaps := past[len(past)-1:]
 			past = past[:len(past)-1]
@@ -219,11 +257,17 @@ func (e *Engine) block(ctx context.Context, shard *shard, all []*inputs, p *step
 				return err
 			}
 		}
-		if in.Saves {
+		if hands(layer, in.shape) {
 			own := past[len(past)-kept:]
 			past = past[:len(past)-kept]
-			err := e.save(p, shard, in, own)
-			releaseAll(own)
+			if in.Saves {
+				err = e.save(p, shard, in, own)
+			}
+			if layer.Lends {
+				in.lent[shard.block] = own
+			} else {
+				releaseAll(own)
+			}
 			if err != nil {
 				return err
 			}
@@ -233,12 +277,12 @@ func (e *Engine) block(ctx context.Context, shard *shard, all []*inputs, p *step
 }
 
 // saved returns what a block keeps of the tokens that stand before a step, [Q width] each.
-func (e *Engine) saved(p *step, shard *shard, size int) []*tensors.Tensor {
+func (e *Engine) saved(p *step, block, size int) []*tensors.Tensor {
 	var all []*tensors.Tensor
-	for i, width := range shard.layer.Kept() {
+	for i, width := range e.model.Blocks[block].Kept() {
 		part := make([]float32, 0, size*width)
 		for _, n := range p.saved {
-			part = append(part, n.saved.parts[shard.block][i]...)
+			part = append(part, n.saved.parts[block][i]...)
 		}
 		all = append(all, tensors.FromFlatDataAndDimensions(part[:size*width], size, width))
 	}

@@ -23,7 +23,7 @@ type store struct {
 	backend compute.Backend
 	w       *checkpoint.Weights
 	dtype   dtypes.DType
-	table   string // the name of the embeddings
+	tables  []string // of embeddings, by name
 	shards  []*shard
 	params  int64 // elements of all blocks
 	memory  *memory
@@ -32,7 +32,10 @@ type store struct {
 	checked bool  // all shards have been found finite
 }
 
-// shard is a block, the final norm, or the head with a slice of the vocabulary.
+// beforeBlocks is the number of what comes before the blocks.
+const beforeBlocks = -1
+
+// shard is a block, what comes before the blocks, the final norm, or the head with a slice of the vocabulary.
 type shard struct {
 	layer    *arch.Layer
 	block    int      // its number, of a block
@@ -67,7 +70,11 @@ func (p *shard) release() {
 // newStore decides what stays on the device and loads it. work is what computing needs beside
 // the weights. What base has on the device is shared with it; base may be nil.
 func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, work int64, base *store, o Options) (*store, error) {
-	s := &store{backend: backend, w: w, dtype: dtype, table: m.Embed.Table.Name}
+	s := &store{backend: backend, w: w, dtype: dtype, tables: []string{m.Embed.Table.Name}}
+	if m.PerLayer != nil {
+		s.tables = append(s.tables, m.PerLayer.Table.Name)
+		s.shards = append(s.shards, &shard{layer: m.PerLayer.Layer, block: beforeBlocks})
+	}
 	for i, layer := range m.Blocks {
 		p := &shard{layer: layer, block: i}
 		for _, t := range layer.Tensors {

@@ -9,11 +9,11 @@ import (
 	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
-// Shard is a layer with its weights on the device: a block, the final norm, or the head with
+// Shard is a layer with its weights on the device: a block, what comes before the blocks, the final norm, or the head with
 // rows From to To of the vocabulary.
 type Shard struct {
 	*arch.Layer
-	Block    int // its number; of the norm and the head the number of blocks
+	Block    int // its number; of what comes before the blocks -1, of the norm and the head the number of blocks
 	From, To int // of the head; else 0
 	Weights  []*tensors.Tensor
 	InOut    []bool // see arch.Scope
@@ -34,3 +34,16 @@ func (e *Engine) Walk(ctx context.Context, backward bool, use func(Shard) error)
 
 // Embed looks tokens up at their positions: Scale*Table[id] + Positions[position], [len(ids) D].
 func (e *Engine) Embed(ids, positions []int32) ([]float32, error) { return e.embedded(ids, positions) }
+
+// PerLayer looks tokens up in arch.PerLayer's table, [len(ids) L*P].
+func (e *Engine) PerLayer(ids []int32) ([]float32, error) {
+	width := e.perLayer.Shape[1]
+	flat := make([]float32, len(ids)*width)
+	for i, id := range ids {
+		row := e.model.Embed.Row(id)
+		if err := e.perLayer.Rows(row, row+1).Float32sInto(flat[i*width : (i+1)*width]); err != nil {
+			return nil, err
+		}
+	}
+	return flat, nil
+}

@@ -24,7 +24,7 @@ import (
 const testdata = "../../logprob/testdata/"
 
 // families has one checkpoint of each, or of each kind of block.
-var families = []string{"gemma2-base", "gemma3-hub", "gemma4_text-dense", "gemma4-hub", "gpt2-plain", "gpt_neox-serial", "gpt_neox-parallel", "llama-llama3", "llama-gqa-tied",
+var families = []string{"gemma2-base", "gemma3-hub", "gemma4_text-dense", "gemma4_text-shared", "gemma4-hub", "gpt2-plain", "gpt_neox-serial", "gpt_neox-parallel", "llama-llama3", "llama-gqa-tied",
 	"mistral-window", "olmo2-gqa-bias", "phi3-partial", "qwen2-window", "qwen3-bias-window", "olmo-clip", "olmo3-yarn", "gemma-bias",
 	"smollm3-window", "granite-factors", "seed_oss-out", "arcee-bias",
 	"bloom-heads", "mpt-clip", "falcon-multi", "falcon-groups", "falcon-alibi", "glm-partial", "glm4-partial", "exaone4-hybrid", "hunyuan_v1_dense-alpha", "ernie4_5-bias", "helium-plain", "cohere-norm", "cohere2-hybrid", "gptj-partial", "phi-partial", "phi-gqa-tied", "apertus-xielu", "opt-relu", "opt-galactica",
@@ -33,7 +33,7 @@ var families = []string{"gemma2-base", "gemma3-hub", "gemma4_text-dense", "gemma
 // adapters has a LoRA of each family, and of each place that one can have.
 var adapters = []string{"llama-alllinear", "gemma2-alllinear", "gpt2-conv1d", "qwen3-alllinear", "gpt_neox-alllinear", "phi3-fused",
 	"mistral-alllinear", "olmo2-alllinear", "qwen2-alllinear", "gemma3_text-alllinear", "llama-lora-head", "llama-lorabias", "olmoe-attention", "gpt_oss-attention",
-	"phi-bias-all", "opt-alllinear", "apertus-alllinear"}
+	"phi-bias-all", "opt-alllinear", "apertus-alllinear", "gemma4_text-alllinear"}
 
 func goBackend(t *testing.T) compute.Backend {
 	t.Helper()

@@ -22,14 +22,26 @@ func (in *inputs) next() *Node {
 	return n
 }
 
-// scope binds a layer's inputs: (depth, exit [R L], cos, sin [T R/2], masks [T in],) weights.
-// What a block's linear layers and attention compute goes through keep.
-func (m *Model) scope(l *layer, in inputs, keep keeper) *arch.Scope {
-	s := &arch.Scope{DType: m.float(), Wide: true, InOut: l.InOut}
+// scope binds a layer's inputs: (Given, Shared,) (depth, exit [R L], cos, sin [T R/2], masks [T in],)
+// weights. What a block's linear layers and attention compute goes through keep. lent are, once the
+// layer is applied, the keys and values that it lends [T G*K].
+func (m *Model) scope(l *layer, in inputs, keep keeper) (s *arch.Scope, lent func() []*Node) {
+	s = &arch.Scope{DType: m.float(), Wide: true, InOut: l.InOut}
+	if l.Given {
+		s.Given = in.next()
+	}
+	if l.Back > 0 {
+		s.Shared = []*Node{in.next(), in.next()}
+	}
+	var own []*Node
 	if m.isBlock(l) {
 		rows := rows{depth: in.next(), exit: in.next()}
 		s.Linear = keep.linear
 		s.Attend = func(q, k, v, sinks *Node, a arch.Attention) *Node {
+			if l.Lends {
+				t := k.Shape().Dimensions[0]
+				own = []*Node{Reshape(k, t, -1), Reshape(v, t, -1)}
+			}
 			return keep.attention(rows.attention(q, k, v, sinks, a))
 		}
 		if l.Rope >= 0 {
@@ -46,7 +58,7 @@ func (m *Model) scope(l *layer, in inputs, keep keeper) *arch.Scope {
 		s.Drop = func(a int, x *Node) *Node { return Mul(x, ConvertDType(masks[a], x.DType())) }
 	}
 	s.Weights = in
-	return s
+	return s, func() []*Node { return own }
 }
 
 // keeper takes what the linear layers and the attention of a block compute, and gives what
@@ -70,12 +82,14 @@ func (k *all) attention(a attention) *Node {
 	return o
 }
 
-// forward is x, scope's inputs -> y, and of a block what is kept of it.
+// forward is x, scope's inputs -> y, the keys and values that a block lends, and what is kept of it.
 func (m *Model) forward(l *layer) graph {
 	return func(nodes []*Node) []*Node {
 		in, keep := inputs(nodes), &all{}
 		x := in.next()
-		return append([]*Node{l.Apply(m.scope(l, in, keep), x)}, keep.kept...)
+		s, lent := m.scope(l, in, keep)
+		y := l.Apply(s, x)
+		return slices.Concat([]*Node{y}, lent(), keep.kept)
 	}
 }
 
@@ -104,8 +118,8 @@ func (s *saved) attention(a attention) *Node {
 	return o
 }
 
-// backward is dy, x, of a block what was kept of it, scope's inputs -> dx, the gradients of the
-// trained tensors.
+// backward is dy, the derivatives by what a block lends, x, of a block what was kept of it, scope's
+// inputs -> dx, the derivatives by Given and Shared, the gradients of the trained tensors.
 //
 // Products are not computed again. Where something was kept the graph is cut, so that dy alone
 // says nothing yet of what lies before the block's last linear layers: its derivatives by x and
@@ -114,17 +128,21 @@ func (s *saved) attention(a attention) *Node {
 func (m *Model) backward(l *layer, kept int) graph {
 	return func(nodes []*Node) []*Node {
 		in := inputs(nodes)
-		dy, x := in.next(), in.next()
+		ds := []*Node{in.next()}
+		if l.Lends {
+			ds = append(ds, in.next(), in.next())
+		}
+		x := in.next()
 		keep := &saved{inputs: in[:kept]}
-		s := m.scope(l, in[kept:], keep)
-		y := l.Apply(s, x)
+		s, lent := m.scope(l, in[kept:], keep)
+		ys := append([]*Node{l.Apply(s, x)}, lent()...)
 		wanted := l.with(x, s)
 		weights := len(wanted)
 		for _, c := range keep.cuts {
 			wanted = append(wanted, c.value)
 		}
 		sums := derivatives{}
-		sums.add(wanted, []*Node{y}, []*Node{dy})
+		sums.add(wanted, ys, ds)
 		for to := len(keep.cuts); to > 0; {
 			from := to - 1
 			for from > 0 && !keep.needs(from-1, to) {
@@ -214,9 +232,13 @@ func ancestors(of ...*Node) map[*Node]bool {
 	return seen
 }
 
-// with lists x and the trained tensors.
+// with lists x, what the layer is given of others, and the trained tensors.
 func (l *layer) with(x *Node, s *arch.Scope) []*Node {
 	all := []*Node{x}
+	if l.Given {
+		all = append(all, s.Given)
+	}
+	all = append(all, s.Shared...)
 	for _, i := range l.trained() {
 		all = append(all, s.Weights[i])
 	}
@@ -230,7 +252,8 @@ func (m *Model) sliceForward(l *layer) graph {
 	return func(all []*Node) []*Node {
 		in := inputs(all)
 		x, target := in.next(), in.next()
-		z := l.Apply(m.scope(l, in, nil), x) // [S V]
+		s, _ := m.scope(l, in, nil)
+		z := l.Apply(s, x) // [S V]
 		top := ReduceMax(z, -1)
 		sum := ReduceSum(Exp(Sub(z, InsertAxes(top, -1))), -1)
 		of := ReduceSum(Where(oneHot(target, z), z, ZerosLike(z)), -1)
@@ -244,7 +267,7 @@ func (m *Model) sliceBackward(l *layer) graph {
 	return func(all []*Node) []*Node {
 		in := inputs(all)
 		g, lse, x, target := in.next(), in.next(), in.next(), in.next()
-		s := m.scope(l, in, nil)
+		s, _ := m.scope(l, in, nil)
 		z := l.Apply(s, x)
 		p := Exp(Sub(z, InsertAxes(lse, -1)))
 		is := ConvertDType(oneHot(target, z), z.DType())

@@ -51,7 +51,10 @@ func (l *layer) rows(i int) (from, to int) {
 }
 
 // isBlock tells of a block.
-func (m *Model) isBlock(l *layer) bool { return l.Block < len(m.arch.Blocks) }
+func (m *Model) isBlock(l *layer) bool { return l.Block >= 0 && l.Block < len(m.arch.Blocks) }
+
+// gives tells of what comes before the blocks: arch.PerLayer.
+func (m *Model) gives(l *layer) bool { return l.Block < 0 }
 
 // isHead tells of a slice of the vocabulary head.
 func (m *Model) isHead(l *layer) bool { return l.Layer == m.arch.Head.Layer }
@@ -61,7 +64,7 @@ func (m *Model) isNorm(l *layer) bool { return l.Layer == m.arch.Head.Norm }
 
 // sides makes parameters of an adapted model's side paths.
 func (m *Model) sides(w *checkpoint.Weights) error {
-	for _, l := range m.layers() {
+	for _, l := range m.arch.Layers() {
 		for _, t := range l.Tensors {
 			if !t.Side {
 				continue
@@ -99,15 +102,6 @@ func (m *Model) param(w *checkpoint.Weights, t arch.Tensor) error {
 	return nil
 }
 
-// layers are those of a forward pass, the norm and the head last.
-func (m *Model) layers() []*arch.Layer {
-	all := append(slices.Clone(m.arch.Blocks), m.arch.Head.Norm)
-	if m.arch.Head.Layer != nil {
-		all = append(all, m.arch.Head.Layer)
-	}
-	return all
-}
-
 // walk calls use with every layer in the order of a forward pass, or backward.
 func (m *Model) walk(ctx context.Context, backward bool, use func(*layer) error) error {
 	if m.engine != nil {
@@ -128,8 +122,13 @@ func (m *Model) walk(ctx context.Context, backward bool, use func(*layer) error)
 // shards are those of a model all of whose weights are trained.
 func (m *Model) shards() []engine.Shard {
 	var all []engine.Shard
-	for i, l := range m.layers() {
-		s := engine.Shard{Layer: l, Block: i}
+	number := 0 // of the first block
+	if m.arch.PerLayer != nil {
+		number = -1
+	}
+	for _, l := range m.arch.Layers() {
+		s := engine.Shard{Layer: l, Block: min(number, len(m.arch.Blocks))}
+		number++
 		for _, t := range l.Tensors {
 			s.InOut = append(s.InOut, t.InOut)
 		}

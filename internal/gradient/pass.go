@@ -24,6 +24,7 @@ type Pass struct {
 	x     []*tensors.Tensor   // the residual stream before each block, and after the last [T D]; of an evaluation the latest alone
 	// kept is what keeper kept of each block, in the order of its graph.
 	kept  [][]*tensors.Tensor
+	given given
 	final []float64 // the stream after the last block
 	head  head
 	norm  norm
@@ -68,6 +69,7 @@ func (p *Pass) Close() {
 	for _, all := range p.kept {
 		release(all)
 	}
+	p.given.release()
 	p.x, p.where, p.ropes, p.kept = nil, nil, nil, nil
 }
 
@@ -94,22 +96,16 @@ func (p *Pass) forward(ctx context.Context) error {
 			tensors.FromFlatDataAndDimensions(cos, p.R*p.L, half), tensors.FromFlatDataAndDimensions(sin, p.R*p.L, half),
 		})
 	}
+	p.given.lent = make([][]*tensors.Tensor, len(m.arch.Blocks))
 	err = m.walk(ctx, false, func(l *layer) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if m.isBlock(l) {
-			out, err := p.call("forward", l, m.forward(l), p.x[len(p.x)-1:], p.R*p.L)
-			if err != nil {
-				return err
-			}
-			if p.plain {
-				release(append(p.x, out[1:]...))
-				p.x = out[:1]
-				return nil
-			}
-			p.x, p.kept = append(p.x, out[0]), append(p.kept, out[1:])
-			return nil
+		switch {
+		case m.gives(l):
+			return p.give(l)
+		case m.isBlock(l):
+			return p.block(l)
 		}
 		if p.final == nil {
 			p.final = floats(p.x[len(p.x)-1])
@@ -125,9 +121,28 @@ func (p *Pass) forward(ctx context.Context) error {
 	return p.finish()
 }
 
+// block takes the stream through a block.
+func (p *Pass) block(l *layer) error {
+	out, err := p.call("forward", l, p.m.forward(l), p.x[len(p.x)-1:], p.R*p.L)
+	if err != nil {
+		return err
+	}
+	y, kept := out[0], out[1:]
+	if l.Lends {
+		p.given.lent[l.Block], kept = kept[:2], kept[2:]
+	}
+	if p.plain {
+		release(append(p.x, kept...))
+		p.x = []*tensors.Tensor{y}
+		return nil
+	}
+	p.x, p.kept = append(p.x, y), append(p.kept, kept)
+	return nil
+}
+
 // call runs a layer's executable on first, the layer's own inputs, and its weights, for t rows.
 func (p *Pass) call(what string, l *layer, build graph, first []*tensors.Tensor, t int) ([]*tensors.Tensor, error) {
-	in := slices.Clone(first)
+	in := append(slices.Clone(first), p.own(l)...)
 	if p.m.isBlock(l) {
 		in = append(in, p.where...)
 		if l.Rope >= 0 {
@@ -157,6 +172,8 @@ func (p *Pass) Backward(ctx context.Context, adjoints [][]Outputs) error {
 			stream.MustFinalizeAll()
 		}
 	}()
+	p.given.dLent, p.given.dGiven = make([][2][]float64, len(m.arch.Blocks)), make([][]float64, len(m.arch.Blocks))
+	var first []float64 // derivatives by the stream before the first block
 	err := m.walk(ctx, true, func(l *layer) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -166,25 +183,33 @@ func (p *Pass) Backward(ctx context.Context, adjoints [][]Outputs) error {
 			return p.head.backward(p, l, dx)
 		case m.isNorm(l):
 			return p.norm.backward(p, l, dx)
+		case m.gives(l):
+			first = floats(stream)
+			return p.take(l, first)
 		}
 		if stream == nil {
 			stream = m.tensor(dx, p.R*p.L, m.arch.D)
 		}
 		kept := p.kept[l.Block]
-		out, err := p.call("backward", l, m.backward(l, len(kept)), append([]*tensors.Tensor{stream, p.x[l.Block]}, kept...), p.R*p.L)
+		lent := p.adjoints(l)
+		defer release(lent)
+		out, err := p.call("backward", l, m.backward(l, len(kept)), slices.Concat([]*tensors.Tensor{stream}, lent, p.x[l.Block:l.Block+1], kept), p.R*p.L)
 		if err != nil {
 			return err
 		}
 		stream.MustFinalizeAll()
 		stream = out[0]
 		defer release(out[1:])
-		return l.accumulate(out[1:])
+		return l.accumulate(p.receive(l, out[1:]))
 	})
 	if err != nil {
 		return err
 	}
 	if m.byName[m.arch.Embed.Table.Name] != nil {
-		m.embedGrad(p.ids, p.depth, p.used, floats(stream))
+		if first == nil {
+			first = floats(stream)
+		}
+		m.embedGrad(p.ids, p.depth, p.used, first)
 	}
 	return nil
 }

@@ -173,6 +173,8 @@ CASES = [
             lora(target_modules=["query_key_value", "dense"], bias="lora_only")),
     Adapter("phi-bias-all", F + "phi-partial", "phi's names, and bias all: that of the vocabulary head too",
             lora(target_modules=["q_proj", "dense", "fc1", "fc2"], bias="all")),
+    Adapter("gemma4_text-alllinear", F + "gemma4_text-shared", "every matrix of a Gemma 4 E model, those of its embeddings of each layer too; of layers that "
+            "attend to the keys and values of others q and o alone", lora(r=2, lora_alpha=3, target_modules="all-linear")),
     Adapter("opt-alllinear", F + "opt-relu", "every matrix of opt", lora(target_modules="all-linear")),
     Adapter("apertus-alllinear", F + "apertus-xielu", "every matrix of apertus, beside xIELU", lora(target_modules="all-linear")),
 

@@ -5,6 +5,7 @@ Values differ from the defaults of transformers' config classes wherever a defau
 
 import copy
 import re
+from unittest import mock
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -77,6 +78,18 @@ def unscaled(layer_type=None):
     return f
 
 
+def keys_of(layer, last):
+    """Lets layers attend to the keys and values of a layer in place of those of the last of its type that has some."""
+
+    def f(c):
+        c = c.get_text_config()
+        modes = c.kv_sharing_modes
+        modes[layer], modes[last] = "store", None
+        return mock.patch.object(type(c), "kv_sharing_modes", property(lambda self: modes))
+
+    return f
+
+
 # Buffers that older checkpoints hold and that a loader must know by name and ignore.
 
 
@@ -112,6 +125,14 @@ def llama_buffers(t):
     for k in list(t):
         if k.endswith("q_proj.weight"):
             t[k.replace("q_proj.weight", "rotary_emb.inv_freq")] = 10000.0 ** (-torch.arange(0, 8, 2) / 8)
+    return t
+
+
+def unused_keys(t):
+    """What published Gemma 4 E models hold of keys and values in the layers that attend to those of others."""
+    for k in list(t):
+        if k.endswith("q_proj.weight") and (p := k.removesuffix("q_proj.weight")) + "k_proj.weight" not in t:
+            t |= {p + n + ".weight": torch.ones(2) for n in ("k_proj", "v_proj", "k_norm")}
     return t
 
 
@@ -609,6 +630,19 @@ CASES = [
     Case("gemma4_text-moe", "a mixture of experts beside the MLP, each with norms of its own; a router that norms and scales the stream, and a factor of "
          "each expert", gemma4(num_hidden_layers=2, layer_types=[SLIDE, FULL], enable_moe_block=True, num_experts=6, top_k_experts=2, moe_intermediate_size=12),
          EPS | {"window": put(sliding_window=1000), "one expert less": put(top_k_experts=1)}, dtype=torch.bfloat16),
+    Case("gemma4_text-shared", "embeddings of each layer, with more rows than the vocabulary; layers that attend to the keys and values of others, of each "
+         "type two to choose from, whose MLPs are twice as wide and whose own keys and values in the file are not used; the minimal config",
+         gemma4(num_hidden_layers=7, layer_types=[SLIDE, FULL, SLIDE, FULL, SLIDE, SLIDE, FULL], num_kv_shared_layers=3, use_double_wide_mlp=True,
+                hidden_size_per_layer_input=8, vocab_size_per_layer_input=110, attention_k_eq_v=False, num_global_key_value_heads=None,
+                intermediate_size=14, rms_norm_eps=1e-2),
+         EPS | {"window": put(sliding_window=1000), "window-1": put(sliding_window=8), "keys of the last layer": keys_of(1, 3),
+                "keys of the last layer with a window": keys_of(0, 2)}, dtype=torch.bfloat16, extra=unused_keys, minimal=True),
+    Case("gemma4-shared", "the text part of a multimodal checkpoint with embeddings of each layer, of placeholders too those of padding; shared keys that are "
+         "values, MLPs of one width",
+         gemma4_mm(gemma4(num_hidden_layers=4, num_kv_shared_layers=2, hidden_size_per_layer_input=8, intermediate_size=20),
+                   dict(model_type="gemma4_vision", hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
+                        num_key_value_heads=1, head_dim=8, patch_size=2, position_embedding_size=4), 77, 82, 99),
+         EPS | PLACES | {"window": put(sliding_window=1000)}, dtype=torch.bfloat16, extra=unused_keys),
     Case("gemma4-hub", "the text part of a multimodal checkpoint; placeholders of images and sounds are embedded as padding",
          gemma4_mm(gemma4(num_hidden_layers=2, layer_types=[SLIDE, FULL], use_bidirectional_attention="vision"),
                    dict(model_type="gemma4_vision", hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
