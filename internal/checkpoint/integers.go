@@ -76,32 +76,47 @@ func (m *integers) decode(dst []float32, at int) {
 	}
 }
 
+// inputs are those that are decoded of one row before the next: their words are near each other in
+// the cache, and so are their places in the row.
+const inputs = 32
+
 // awqRows looks the numbers of rows up in their values.
 func (m *integers) awqRows(dst, values []float32, row, rows int) {
-	for k, g := range m.groups {
-		of := values[int(g)*rows*16:]
-		words := m.weight[4*k*(m.n/8):]
+	wide := 4 * (m.n / 8)
+	for from := 0; from < m.k; from += inputs {
+		to := min(from+inputs, m.k)
 		for r := range rows {
 			n := row + r
-			q := binary.LittleEndian.Uint32(words[n/8*4:]) >> awqShift[n%8] & 15
-			dst[r*m.k+k] = of[r*16+int(q)]
+			words, shift := m.weight[from*wide+n/8*4:], awqShift[n%8]
+			out := dst[r*m.k+from : r*m.k+to]
+			for i, g := range m.groups[from:to] {
+				q := binary.LittleEndian.Uint32(words[i*wide:]) >> shift & 15
+				out[i] = values[(int(g)*rows+r)*16+int(q)]
+			}
 		}
 	}
 }
 
-// gptqRows does the same; a number of 3 bits may lie in two words.
+// gptqRows does the same. The numbers of the inputs are a whole number of words, of which one may
+// lie in two.
 func (m *integers) gptqRows(dst, values []float32, row, rows int) {
-	levels := 1 << m.bits
-	for k, g := range m.groups {
-		of := values[int(g)*rows*levels:]
-		bit := k * m.bits
-		words, shift := m.weight[4*(bit/32*m.n+row):], bit%32
+	wide, levels := 4*m.n, 1<<m.bits
+	for from := 0; from < m.k; from += inputs {
+		to := min(from+inputs, m.k)
 		for r := range rows {
-			q := binary.LittleEndian.Uint32(words[4*r:]) >> shift
-			if shift+m.bits > 32 {
-				q |= binary.LittleEndian.Uint32(words[4*(m.n+r):]) << (32 - shift)
+			words := m.weight[from*m.bits/32*wide+4*(row+r):]
+			out := dst[r*m.k+from : r*m.k+to]
+			var stream uint64
+			have, at := 0, 0
+			for i, g := range m.groups[from:to] {
+				if have < m.bits {
+					stream |= uint64(binary.LittleEndian.Uint32(words[at:])) << have
+					have, at = have+32, at+wide
+				}
+				out[i] = values[(int(g)*rows+r)*levels+int(stream)&(levels-1)]
+				stream >>= m.bits
+				have -= m.bits
 			}
-			dst[r*m.k+k] = of[r*levels+int(q&uint32(levels-1))]
 		}
 	}
 }
