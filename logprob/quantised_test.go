@@ -1,6 +1,7 @@
 package logprob_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -131,6 +132,48 @@ func decodesAsReference(t *testing.T, dir string) {
 	}
 	if packed == 0 {
 		t.Error("no tensor is quantised")
+	}
+}
+
+// TestIdleBias: AutoGPTQ saves a bias with every linear layer, which is all 0 where the model has
+// none; another is no part of the model.
+func TestIdleBias(t *testing.T) {
+	const from = "testdata/quantised/gptq-3"
+	w, err := checkpoint.OpenWeights(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	config, err := os.ReadFile(from + "/config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := readGolden(t, from)
+	for _, bias := range []float32{0, 1} {
+		dir, values := t.TempDir(), make([]float32, 64)
+		values[63] = bias
+		tensors := []checkpoint.Tensor{checkpoint.Float32("model.layers.0.mlp.down_proj.bias", values, 64)}
+		for _, name := range w.Names() {
+			stored, _ := w.Get(name)
+			stored.Data = stored.Raw()
+			tensors = append(tensors, stored)
+		}
+		var b bytes.Buffer
+		if err := checkpoint.Write(&b, tensors, nil); err != nil {
+			t.Fatal(err)
+		}
+		for name, data := range map[string][]byte{"config.json": config, "model.safetensors": b.Bytes()} {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if bias == 0 {
+			if allBits(t, load(t, dir, pureGo(t), dtypes.Float32), g) != allBits(t, load(t, from, pureGo(t), dtypes.Float32), g) {
+				t.Error("other bits with a bias of 0")
+			}
+		} else if _, err := logprob.Load(t.Context(), dir, &logprob.Options{Backend: pureGo(t)}); err == nil || !strings.Contains(err.Error(), "down_proj.bias is not used by the model") {
+			t.Errorf("%v, wanted the bias to be refused", err)
+		}
 	}
 }
 

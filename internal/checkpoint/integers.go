@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -299,6 +300,12 @@ func (w *Weights) integers(module string, m integers, size int, in dtypes.DType)
 		return err
 	}
 	m.weight, m.zeros, m.round = t.raw, zeros.raw, rounded(m.scales.DType)
+	if bias, ok := w.tensors[module+".bias"]; ok && bias.Usable() == nil && len(bytes.Trim(bias.raw, "\x00")) == 0 {
+		if w.idle == nil {
+			w.idle = map[string]bool{}
+		}
+		w.idle[bias.Name] = true
+	}
 	t.Name = module + ".weight"
 	w.pack(t, []int{m.n, m.k}, &packed{decode: m.decode, from: [][]byte{m.weight, m.zeros, m.scales.raw}, in: in}, parts...)
 	return nil

@@ -74,6 +74,10 @@ func (w *Weights) pack(weight Tensor, shape []int, p *packed, others ...string) 
 // Format says how the weights are quantised, such as "fp8 128x128"; "" for weights that are not.
 func (w *Weights) Format() string { return w.format }
 
+// Idle tells of a bias that is all 0 and that a quantiser adds to a linear layer of any model:
+// without it a model computes the same.
+func (w *Weights) Idle(name string) bool { return w.idle[name] }
+
 // Doubts are what is known to differ from the computation that the format was made for.
 func (w *Weights) Doubts() []error { return slices.Clone(w.doubts) }
 

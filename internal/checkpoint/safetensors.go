@@ -26,6 +26,7 @@ type Weights struct {
 	stored  map[string]Tensor // as the files have them, where some are quantised; else nil
 	files   []*shared
 	format  string // see Format
+	idle    map[string]bool
 	doubts  []error
 }
 
@@ -81,7 +82,7 @@ func OpenFile(path string) (*Weights, error) {
 // Their Data may be that of w and of other Weights: all three are closed each on its own, in
 // any order.
 func (w *Weights) With(tensors []Tensor, others ...*Weights) *Weights {
-	v := &Weights{tensors: maps.Clone(w.tensors), stored: w.stored, format: w.format, doubts: w.doubts}
+	v := &Weights{tensors: maps.Clone(w.tensors), stored: w.stored, format: w.format, doubts: w.doubts, idle: w.idle}
 	for _, t := range tensors {
 		v.tensors[t.Name] = t
 	}

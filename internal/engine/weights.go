@@ -36,7 +36,7 @@ func Validate(m *arch.Model, w *checkpoint.Weights) error {
 		}
 	}
 	for _, name := range w.Names() {
-		if need[name] || m.Ignored(name) || m.Head.Layer == nil { // beside a trunk lies what its caller reads
+		if need[name] || m.Ignored(name) || w.Idle(name) || m.Head.Layer == nil { // beside a trunk lies what its caller reads
 			continue
 		}
 		original, ok := m.Copies[name]
