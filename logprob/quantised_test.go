@@ -171,6 +171,19 @@ func TestIdleBias(t *testing.T) {
 			if allBits(t, load(t, dir, pureGo(t), dtypes.Float32), g) != allBits(t, load(t, from, pureGo(t), dtypes.Float32), g) {
 				t.Error("other bits with a bias of 0")
 			}
+			if _, err := logprob.WriteCheckpoint(t.Context(), dir, dir+"/plain", nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			adapter := t.TempDir() + "/adapter"
+			if err := logprob.NewAdapter(t.Context(), dir, adapter, &logprob.AdapterOptions{R: 4, Targets: []string{"all-linear"}}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := logprob.Merge(t.Context(), dir, adapter, dir+"/merged", nil); err != nil {
+				t.Fatal(err)
+			}
+			for _, out := range []string{"/plain", "/merged"} {
+				load(t, dir+out, pureGo(t), dtypes.Float32)
+			}
 		} else if _, err := logprob.Load(t.Context(), dir, &logprob.Options{Backend: pureGo(t)}); err == nil || !strings.Contains(err.Error(), "down_proj.bias is not used by the model") {
 			t.Errorf("%v, wanted the bias to be refused", err)
 		}

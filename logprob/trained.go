@@ -167,6 +167,8 @@ func (c *plan) save(f *folder, params []*Param, o *CheckpointOptions) error {
 		p := trained[name]
 		switch head := c.model.Names.OfHead(name); {
 		case needed[name]:
+		case c.weights.Idle(name):
+			continue
 		case o.Classifier && name == "score.weight":
 			continue // below
 		case c.model.Copies[name] != "", o.Classifier && head:

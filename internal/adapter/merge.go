@@ -35,10 +35,13 @@ type Merged struct {
 // one, are two. The Adapter must not be closed before they are written.
 func (a *Applied) Merged(dtype dtypes.DType) (all []Merged, untied bool, err error) {
 	p := a.by
-	byName := map[string]Merged{}
+	byName, needed := map[string]Merged{}, map[string]bool{}
+	for _, t := range p.m.Tensors() {
+		needed[t.Name] = true
+	}
 	for _, name := range p.base.Names() {
 		t, _ := p.base.Get(name)
-		if !slices.Contains(a.Hidden, name) && p.m.Copies[name] == "" {
+		if idle := p.base.Idle(name) && !needed[name]; !idle && !slices.Contains(a.Hidden, name) && p.m.Copies[name] == "" {
 			byName[name] = Merged{Tensor: t, from: t}
 		}
 	}
