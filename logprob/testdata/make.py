@@ -18,10 +18,10 @@ A case is a folder families/<family>-<feature>/ with
     golden.json          {"note", "texts": [{"ids", "logprobs"}], "next"}
 
 logprobs[i] is ln p(ids[i+1] | ids[:i+1]); next is the row ln p(. | ids) over the whole vocabulary after the first text. Each
-text is computed alone, without padding or cache, with eager attention, by the model that from_pretrained makes of the files
+text is computed alone, without padding or cache, with eager attention (sdpa where a case says so), by the model that from_pretrained makes of the files
 just written, all in float32 (16-bit weights are upcast first); the log-softmax of the float32 logits is taken in float64 and
 printed with 9 significant digits. Of mixtures of experts router_gap is the smallest gap, over all texts, between the last
-logit of a router that was chosen and the first that was not. The second text has one token; the third begins with the whole first one.
+logit of a router that was chosen and the first that was not (of phimoe what sparse_gaps says). The second text has one token; the third begins with the whole first one.
 
 Before anything is written as a golden, the program checks that
   - transformers finds no tensor missing and none unexpected (but for the buffers that it ignores by name), and
