@@ -59,12 +59,11 @@ func (e *Engine) step(ctx context.Context, p *step, results []Result) error {
 	var head *head // once the blocks are done
 	defer func() { head.release() }()
 	err := e.store.each(ctx, false, func(shard *shard) error {
-		switch shard.block {
-		case beforeBlocks:
+		switch {
+		case shard.block == beforeBlocks:
 			return e.give(ctx, shard, all)
-		default:
+		case shard.block < len(e.model.Blocks):
 			return e.block(ctx, shard, all, p)
-		case len(e.model.Blocks):
 		}
 		if head == nil {
 			var err error
