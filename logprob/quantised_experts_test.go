@@ -56,6 +56,9 @@ func awqExperts(t *testing.T, from, dir string) {
 	if err == nil {
 		err = json.Unmarshal(config, &keys)
 	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	keys["quantization_config"] = map[string]any{"quant_method": "awq", "group_size": -1}
 	if config, err = json.Marshal(keys); err == nil {
 		err = checkpoint.Write(&b, tensors, nil)

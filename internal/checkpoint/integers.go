@@ -155,8 +155,8 @@ func (w *Weights) awq(s *settings) error {
 	}
 	size := s.groupSize()
 	// Which modules are quantised is seen by their tensors; modules are fused to be faster.
-	s.ignore("modules_to_not_convert", "do_fuse", "fuse_max_seq_len", "modules_to_fuse", "fusing_config", "exllama_config", "sym", "desc_act", "pack_dtype")
-	s.inert()
+	s.ignore("modules_to_not_convert", "do_fuse", "fuse_max_seq_len", "modules_to_fuse", "fusing_config", "exllama_config", "sym", "desc_act")
+	s.common()
 	s.leftover()
 	if err := s.err(); err != nil {
 		return err
@@ -179,17 +179,11 @@ func (w *Weights) gptq(s *settings) error {
 	if s.truth("is_marlin_format", false) {
 		s.refuse("is_marlin_format", "false")
 	}
-	s.one("pack_dtype", "int32")
-	for _, key := range []string{"dynamic", "rotation", "adapter"} {
-		if v := s.raw(key); v != nil && string(v) != "{}" && string(v) != `""` {
-			s.refuse(key, "none")
-		}
-	}
 	size := s.groupSize()
 	symmetric := s.truth("sym", true)
 	// In which order inputs were quantised is seen by their groups.
-	s.ignore("desc_act", "static_groups", "lm_head", "modules_to_not_convert", "use_cuda_fp16", "use_exllama", "disable_exllama", "exllama_config", "backend")
-	s.inert()
+	s.ignore("desc_act", "static_groups", "modules_to_not_convert", "use_cuda_fp16", "use_exllama", "disable_exllama", "exllama_config", "backend")
+	s.common()
 	s.leftover()
 	if err := s.err(); err != nil {
 		return err
@@ -203,9 +197,24 @@ func (w *Weights) gptq(s *settings) error {
 	return nil
 }
 
-// inert are keys that say how a GPTQ or AWQ checkpoint was made.
-func (s *settings) inert() {
-	s.ignore("meta", "damp_percent", "damp_auto_increment", "true_sequential", "act_group_aware", "mse", "model_name_or_path", "model_file_base_name", "tokenizer", "dataset",
+// common reads what GPTQModel and transformers write of both. Most say how a checkpoint was made;
+// modules that the keys of dynamic exclude are seen by their tensors.
+func (s *settings) common() {
+	s.one("method", s.method)
+	s.one("pack_dtype", "int32")
+	for _, key := range []string{"rotation", "adapter"} {
+		if v := s.raw(key); v != nil && string(v) != "{}" && string(v) != `""` {
+			s.refuse(key, "none")
+		}
+	}
+	if rules := s.object("dynamic"); rules != nil {
+		for _, rule := range sortedKeys(rules.keys) {
+			if !strings.HasPrefix(rule, "-:") {
+				s.refuse("dynamic", "none but modules that are excluded (-:)")
+			}
+		}
+	}
+	s.ignore("meta", "lm_head", "hyb_act", "damp_percent", "damp_auto_increment", "true_sequential", "act_group_aware", "mse", "model_name_or_path", "model_file_base_name", "tokenizer", "dataset",
 		"model_seqlen", "block_name_to_quantize", "module_name_preceding_first_block", "batch_size", "pad_token_id", "cache_block_outputs", "modules_in_block_to_quantize",
 		"quantizer", "max_input_length", "offload_to_disk", "offload_to_disk_path")
 }

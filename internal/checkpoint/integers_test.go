@@ -68,7 +68,7 @@ func TestIntegersRefused(t *testing.T) {
 		{strings.Replace(gptq, "-1", "-2", 1), 4, "", Tensor{}, `group_size=-2, wanted a size from 1, or -1`},
 		{with(gptq, `"checkpoint_format":"marlin"`), 4, "", Tensor{}, `checkpoint_format="marlin", wanted gptq or gptq_v2`},
 		{with(gptq, `"is_marlin_format":true`), 4, "", Tensor{}, `is_marlin_format=true, wanted false`},
-		{with(gptq, `"dynamic":{"+:x":{"bits":8}}`), 4, "", Tensor{}, `dynamic={"+:x":{"bits":8}}, wanted none`},
+		{with(gptq, `"dynamic":{"-:y":{},"+:x":{"bits":8}}`), 4, "", Tensor{}, `dynamic={"-:y":{},"+:x":{"bits":8}}, wanted none but modules that are excluded (-:)`},
 		{with(gptq, `"pack_dtype":"int16"`), 4, "", Tensor{}, `pack_dtype="int16", wanted int32`},
 		{with(gptq, `"colour":1`), 4, "", Tensor{}, `quant_method "gptq": not supported: colour=1`},
 		{gptq, 4, "a.qweight", Tensor{}, `tensor "a.g_idx": no tensor "a.qweight" beside it`},
