@@ -26,8 +26,12 @@ func familiesTable() string {
 		if f.Mixed {
 			kind, trained = "dense, or with a mixture of experts", "all weights of dense ones, adapters"
 		}
-		if f.Delta {
-			kind, trained = "gated delta nets and attention, "+kind, "no"
+		switch {
+		case f.Recurrent == "":
+		case f.Mixed:
+			kind, trained = "attention alone or with "+f.Recurrent+", "+kind, "those of attention alone: "+trained
+		default:
+			kind, trained = f.Recurrent+" and attention, "+kind, "no"
 		}
 		if f.Wrapper {
 			kind += ", text part of a multimodal one"

@@ -37,7 +37,7 @@
 // Numbers do not depend on what else is scored in a call beyond float32 rounding. In float32
 // on XLA's CPU client, if Model.BatchInvariant (a measurement of the processor's products)
 // says so, texts of at most 192 tokens with a reply that begins before token 128 give the
-// same bits in any batch (TestCompany). It never says so of models with gated delta nets.
+// same bits in any batch (TestCompany). It never says so of models with gated delta nets or Mamba 2.
 //
 // # Training
 //

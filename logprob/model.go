@@ -236,7 +236,7 @@ func (m *Model) VocabSize() int { return m.arch.V }
 // products give a row the same bits at any position and for any number of rows. (A float64
 // sum rounded to float32 differs in about one value of 1e8 if its terms are summed in
 // another order; this has not been observed in a log-probability.) It is false in bfloat16,
-// on the pure-Go backend, on devices other than CPUs, and of models with gated delta nets.
+// on the pure-Go backend, on devices other than CPUs, and of models with gated delta nets or Mamba 2.
 func (m *Model) BatchInvariant() (bool, error) {
 	invariant, err := m.engine.Invariant()
 	if err != nil {

@@ -60,7 +60,7 @@ func TestSaved(t *testing.T) {
 	var cases []savedCase
 	ours := map[string][]float64{}
 	for _, f := range arch.Families() {
-		if f.Delta || f.As != "" {
+		if f.Recurrent != "" || f.As != "" {
 			continue // not trained; without a class in transformers
 		}
 		if !slices.ContainsFunc(savedBases, func(name string) bool { return strings.HasPrefix(name, f.Type+"-") }) {

@@ -33,8 +33,8 @@
 //     table is made.
 //   - Experts: moe.go, in the place of gatedMLP. The matrices of all experts are one Tensor, which
 //     stacks those of the checkpoint where it has them one by one.
-//   - Another recurrence: beside the gated delta net (delta.go), if its decays are by head. What its
-//     layers keep of a token is what builder.delta says (Layer.Kept).
+//   - Another recurrence: beside gated delta nets (delta.go) and Mamba 2 (mamba2.go), if its decays are
+//     by head. What its layers keep of a token is what builder.recurrence says (Layer.Kept).
 //   - A reward head: in implicit/rewardmodel, on the host. Here is the trunk that it reads:
 //     Trunk, whose Head has the final norm alone.
 //   - Another kind of adapter: beside Side in adapted.go, which is LoRA and DoRA for every linear
@@ -162,8 +162,8 @@ type UnsupportedError struct {
 func (e *UnsupportedError) Error() string {
 	if len(e.Keys) == 0 {
 		var why string
-		if slices.Contains(byChannel, e.ModelType) {
-			why = " (it decays by channel, which does not come apart into what tokens keep for those after them)"
+		if reason, ok := uncomputed[e.ModelType]; ok {
+			why = " (" + reason + ")"
 		}
 		return fmt.Sprintf("arch: config.json: model_type %q, wanted one of %s%s", e.ModelType, strings.Join(types(), ", "), why)
 	}
@@ -256,6 +256,11 @@ func (m *Model) Layers() (all []*Layer) {
 		all = append(all, m.Head.Layer)
 	}
 	return all
+}
+
+// Recurrent tells of a model some of whose blocks have a Recurrence.
+func (m *Model) Recurrent() bool {
+	return slices.ContainsFunc(m.Blocks, func(l *Layer) bool { return l.Reach > 0 })
 }
 
 // Signature is the same for two models whose layers have the same keys, and which can therefore

@@ -18,9 +18,9 @@ type Layer struct {
 	Experts *Experts // of a mixture, nil without
 	// G and K are the shape of what a block's tokens leave to those after them: keys [T G K] and
 	// as many values. They are the model's, unless the family has said otherwise; 0 of no block.
-	// Delta nets leave something else: see Kept.
+	// Recurrences leave something else: see Kept.
 	G, K  int
-	Reach int   // tokens before each that the graph asks Scope.Before for: 0 but for delta nets
+	Reach int   // tokens before each that the graph asks Scope.Before for: 0 but for recurrences
 	Back  int   // how many blocks before it the one lies whose keys and values it attends to, having none itself; 0 for its own
 	Lends bool  // blocks after it attend to its keys and values
 	Given bool  // it takes Scope.Given: see PerLayer
@@ -101,9 +101,9 @@ type Scope struct {
 	// Before gives the rows of x [T W] of the 1st to the nth token before each on its path, the
 	// nearest first, and zeros where the path begins later.
 	Before func(x *Node, n int) []*Node
-	// Delta computes the o [T H V] of a gated delta net along the path of each token; q, k are
-	// [T G K], v [T H V], log-decays and beta [T H]. See the type Delta.
-	Delta func(q, k, v, decay, beta *Node) *Node
+	// Recur computes the o [T H V] of a Recurrence along the path of each token; q, k are
+	// [T G K], v [T H V], log-decays at most 0 and beta [T H], which is nil where u is v.
+	Recur func(q, k, v, decay, beta *Node) *Node
 	// Shared are the keys and values [T G*K] of the block to which Layer.Back points.
 	Shared []*Node
 	// Given is what a block is given of each token beside x [T P]; of PerLayer itself the rows of

@@ -180,7 +180,7 @@ func (c *config) window(def int) int {
 // is present; otherwise sliding tells which layers slide.
 func windows(c *config, layers, window int, sliding func(layer int) bool) []int {
 	w := make([]int, layers)
-	for i, slides := range c.marked(layers, sliding, "sliding_attention", "full_attention", "attention") { // the last is an old alias
+	for i, slides := range c.marked(layers, sliding, "sliding_attention", "full_attention") {
 		if slides {
 			if window < 1 {
 				c.fail("%ssliding_window is missing, wanted at least 1 for a sliding layer", c.prefix)
@@ -191,6 +191,9 @@ func windows(c *config, layers, window int, sliding func(layer int) bool) []int 
 	}
 	return w
 }
+
+// renamed are types of layers by their names of before transformers 5.
+var renamed = map[string]string{"attention": "full_attention", "mamba": "linear_attention"}
 
 // marked tells of each layer whether layer_types calls it yes, and not one of no. Without
 // layer_types, otherwise tells. nil where it is wrong.
@@ -205,9 +208,9 @@ func (c *config) marked(layers int, otherwise func(layer int) bool, yes string, 
 		switch {
 		case types == nil:
 			all[i] = otherwise(i)
-		case types[i] == yes:
+		case types[i] == yes || renamed[types[i]] == yes:
 			all[i] = true
-		case !slices.Contains(no, types[i]):
+		case !slices.Contains(no, types[i]) && !slices.Contains(no, renamed[types[i]]):
 			c.refuse("layer_types")
 			return nil
 		}

@@ -360,7 +360,7 @@ func (r *denseRun) call(ctx context.Context, layer *Layer, in []*tensors.Tensor)
 // (Scope.Given,) (Scope.Shared,) (cos, sin [T R/2],) and the layer's tensors. After its result come the
 // keys and values that it lends, [T G*K] each.
 func (l *Layer) dense(dtype dtypes.DType, in []*Node) []*Node {
-	s := &Scope{DType: dtype, Attend: attendDense, Before: denseBefore, Delta: denseDelta}
+	s := &Scope{DType: dtype, Attend: attendDense, Before: denseBefore, Recur: denseRecur}
 	next := func() *Node {
 		x := s.float(in[0])
 		in = in[1:]

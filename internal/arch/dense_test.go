@@ -23,7 +23,7 @@ func TestGradient(t *testing.T) {
 	for name, m := range references(t) {
 		for i, layer := range m.Layers() {
 			if layer.Reach > 0 {
-				continue // the loop of denseDelta has no gradient, and gradient refuses it
+				continue // the loop of denseRecur has no gradient, and gradient refuses it
 			}
 			if tried[layer.Key] || i > 1 && layer != m.Head.Layer && layer.Back == 0 {
 				continue

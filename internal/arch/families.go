@@ -16,9 +16,10 @@ type Family struct {
 	// Mixture: its blocks, or some of them, are mixtures of experts. Of these no other matrices
 	// can be trained than those of attention.
 	Mixture bool
-	// Delta: its blocks, or some of them, are gated delta nets, whose weights are not trained here.
-	Delta bool
-	// Mixed: its blocks are mixtures in some of its models alone.
+	// Recurrent names the recurrences that its blocks, or some of them, have in the place of
+	// attention or beside it; "" for none. Models with some are not trained here.
+	Recurrent string
+	// Mixed: its blocks are mixtures, or have what Recurrent says, in some of its models alone.
 	Mixed bool
 	// As is the model_type under which transformers knows its models, which come with code of their own;
 	// "" for Type.
@@ -37,6 +38,7 @@ type build func(c *config, exists func(name string) bool) *Model
 var families = []Family{
 	{Type: "apertus", Name: "Apertus", Models: "Apertus", Pad: new(int32(3)), build: apertus},
 	{Type: "arcee", Name: "AFM", Models: "AFM", Classifier: "Arcee", build: arcee},
+	{Type: "bamba", Name: "Bamba", Models: "Bamba 9B", Recurrent: "Mamba 2", Pad: new(int32(0)), build: bamba},
 	{Type: "bloom", Name: "BLOOM", Models: "BLOOM, BLOOMZ", Classifier: "Bloom", build: bloom},
 	{Type: "cohere", Name: "Command", Models: "Command R, Aya 23", Pad: new(int32(0)), build: cohere},
 	{Type: "cohere2", Name: "Command", Models: "Command R7B, Command A", Pad: new(int32(0)), build: cohere2},
@@ -46,6 +48,7 @@ var families = []Family{
 	{Type: "ernie4_5_moe", Name: "ERNIE", Models: "ERNIE 4.5, mixtures", Pad: new(int32(0)), Mixture: true, build: ernie45MoE},
 	{Type: "exaone4", Name: "EXAONE", Models: "EXAONE 4", Classifier: "Exaone4", build: exaone4},
 	{Type: "falcon", Name: "Falcon", Models: "Falcon 7B, 40B, 180B, RW, Falcon 2", Classifier: "Falcon", build: falcon},
+	{Type: "falcon_h1", Name: "Falcon-H1", Models: "Falcon-H1", Recurrent: "Mamba 2", Pad: new(int32(0)), build: falconH1},
 	{Type: "gemma", Name: "Gemma", Models: "Gemma 1", Classifier: "Gemma", Pad: new(int32(0)), build: gemma},
 	{Type: "gemma2", Name: "Gemma", Models: "Gemma 2", Classifier: "Gemma2", Pad: new(int32(0)), build: gemma2},
 	{Type: "gemma3", Name: "Gemma", Models: "Gemma 3 with images", Classifier: "Gemma3", Pad: new(int32(0)), Wrapper: true, build: gemma3},
@@ -64,6 +67,7 @@ var families = []Family{
 	{Type: "gptj", Name: "GPT-J", Models: "GPT-J", Classifier: "GPTJ", build: gptJ},
 	{Type: "granite", Name: "Granite", Models: "Granite 3", build: granite},
 	{Type: "granitemoe", Name: "Granite", Models: "Granite 3 MoE", Mixture: true, build: graniteMoE},
+	{Type: "granitemoehybrid", Name: "Granite", Models: "Granite 4", Recurrent: "Mamba 2", Mixed: true, build: graniteHybrid},
 	{Type: "helium", Name: "Helium", Models: "Helium 1", Classifier: "Helium", Pad: new(int32(3)), build: helium},
 	{Type: "hunyuan_v1_dense", Name: "HunYuan", Models: "HunYuan 0.5B to 7B", Classifier: "HunYuanDenseV1", Pad: new(int32(0)), build: hunyuanDense},
 	{Type: "hunyuan_v1_moe", Name: "HunYuan", Models: "Hunyuan-A13B", Classifier: "HunYuanMoEV1", Pad: new(int32(0)), Mixture: true, build: hunyuanMoE},
@@ -89,12 +93,12 @@ var families = []Family{
 	{Type: "qwen2", Name: "Qwen", Models: "Qwen 2, 2.5", Classifier: "Qwen2", build: qwen2},
 	{Type: "qwen2_moe", Name: "Qwen", Models: "Qwen 1.5 and 2 MoE", Classifier: "Qwen2Moe", Mixture: true, build: qwen2MoE},
 	{Type: "qwen3", Name: "Qwen", Models: "Qwen 3", Classifier: "Qwen3", build: qwen3},
-	{Type: "qwen3_5", Name: "Qwen", Models: "Qwen 3.5 and 3.6, dense", Classifier: "Qwen3_5", Delta: true, Wrapper: true, build: qwen35},
-	{Type: "qwen3_5_moe", Name: "Qwen", Models: "Qwen 3.5 and 3.6 MoE", Delta: true, Mixture: true, Wrapper: true, build: qwen35MoE},
-	{Type: "qwen3_5_moe_text", Name: "Qwen", Models: "Qwen 3.5 and 3.6 MoE, text alone", Delta: true, Mixture: true, build: qwen35MoEText},
-	{Type: "qwen3_5_text", Name: "Qwen", Models: "Qwen 3.5 and 3.6, dense, text alone", Classifier: "Qwen3_5Text", Delta: true, build: qwen35Text},
+	{Type: "qwen3_5", Name: "Qwen", Models: "Qwen 3.5 and 3.6, dense", Classifier: "Qwen3_5", Recurrent: "gated delta nets", Wrapper: true, build: qwen35},
+	{Type: "qwen3_5_moe", Name: "Qwen", Models: "Qwen 3.5 and 3.6 MoE", Recurrent: "gated delta nets", Mixture: true, Wrapper: true, build: qwen35MoE},
+	{Type: "qwen3_5_moe_text", Name: "Qwen", Models: "Qwen 3.5 and 3.6 MoE, text alone", Recurrent: "gated delta nets", Mixture: true, build: qwen35MoEText},
+	{Type: "qwen3_5_text", Name: "Qwen", Models: "Qwen 3.5 and 3.6, dense, text alone", Classifier: "Qwen3_5Text", Recurrent: "gated delta nets", build: qwen35Text},
 	{Type: "qwen3_moe", Name: "Qwen", Models: "Qwen 3 MoE", Classifier: "Qwen3Moe", Mixture: true, build: qwen3MoE},
-	{Type: "qwen3_next", Name: "Qwen", Models: "Qwen 3 Next", Classifier: "Qwen3Next", Delta: true, Mixture: true, build: qwen3Next},
+	{Type: "qwen3_next", Name: "Qwen", Models: "Qwen 3 Next", Classifier: "Qwen3Next", Recurrent: "gated delta nets", Mixture: true, build: qwen3Next},
 	{Type: "seed_oss", Name: "Seed", Models: "Seed-OSS", Classifier: "SeedOss", Pad: new(int32(1)), build: seedOSS},
 	{Type: "smollm3", Name: "SmolLM", Models: "SmolLM3", Classifier: "SmolLM3", Pad: new(int32(128004)), build: smollm3},
 	{Type: "stablelm", Name: "StableLM", Models: "StableLM 3B, 2", Classifier: "StableLm", build: stableLM},

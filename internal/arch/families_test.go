@@ -19,9 +19,8 @@ func TestRegistry(t *testing.T) {
 	for name, m := range references(t) {
 		f, _ := FamilyOf(m.Type)
 		mixture := slices.ContainsFunc(m.Blocks, func(l *Layer) bool { return l.Experts != nil })
-		delta := slices.ContainsFunc(m.Blocks, func(l *Layer) bool { return l.Reach > 0 })
-		if delta != f.Delta {
-			t.Errorf("%s: delta nets %v, and families says %v", name, delta, f.Delta)
+		if recurs := f.Recurrent != ""; m.Recurrent() != recurs && !(f.Mixed && recurs) {
+			t.Errorf("%s: recurrences %v, and families says %q", name, m.Recurrent(), f.Recurrent)
 		}
 		if mixture != f.Mixture && !f.Mixed || m.Multimodal != f.Wrapper {
 			t.Errorf("%s: mixture %v, text part of a wrapper %v, and families says %v, %v", name, mixture, m.Multimodal, f.Mixture, f.Wrapper)

@@ -44,7 +44,6 @@ func gptOSS(c *config, exists func(string) bool) *Model {
 			attention:     attention,
 			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
 			mlp:           mlp,
-			residual:      1,
 		}))
 	}
 	d.Head = d.rmsHead()

@@ -7,21 +7,18 @@ func graniteMoE(c *config, exists func(string) bool) *Model {
 	d.readRope(c, "", 1)
 	bias := c.bool("attention_bias", false)
 	size := c.experts(d.L, 8, 2)
-	attention := Attention{Scale: c.positive("attention_multiplier", 1)}
-	residual := c.positive("residual_multiplier", 1)
-
-	d.Embed = d.embedding(float32(c.positive("embedding_multiplier", 1)))
+	attention, residual := d.graniteFactors(c)
 	for i := range d.L {
 		b := d.block(i)
-		d.Blocks = append(d.Blocks, newLayer(b, 0, mixtureBlock{
-			attentionNorm: b.rmsNorm("input_layernorm", d.D, d.eps),
-			attention:     d.attention(b, bias, bias, attention),
-			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
-			mlp:           b.experts(exists, size, d.D, d.F, true, ofGranite, graniteInMemory),
-			residual:      residual,
+		d.Blocks = append(d.Blocks, newLayer(b, 0, graniteBlock[selfAttention, experts]{
+			normedBlock: mixtureBlock{
+				attentionNorm: b.rmsNorm("input_layernorm", d.D, d.eps),
+				attention:     d.attention(b, bias, bias, attention),
+				mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
+				mlp:           b.experts(exists, size, d.D, d.F, true, ofGranite, graniteInMemory),
+			},
+			residual: residual,
 		}))
 	}
-	b := &builder{}
-	d.Head = newScaledLogits(b, b.rmsNorm(d.prefix+"norm", d.D, d.eps), d.unembedding(b), 1/c.positive("logits_scaling", 1))
 	return d.Model
 }

@@ -17,7 +17,6 @@ func mixtral(c *config, exists func(string) bool) *Model {
 			attention:     d.attention(b, false, false, d.scaled(window)),
 			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
 			mlp:           b.experts(exists, size, d.D, d.F, true, ofMixtral, inMemory),
-			residual:      1,
 		}))
 	}
 	d.Head = d.rmsHead()

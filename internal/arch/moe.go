@@ -304,18 +304,7 @@ func (m Experts) tiles(expert *Node) tiles {
 }
 
 // mixtureBlock is llama's block with a mixture of experts in the place of the MLP.
-type mixtureBlock struct {
-	attentionNorm rmsNorm
-	attention     selfAttention
-	mlpNorm       rmsNorm
-	mlp           experts
-	residual      float64 // what each half adds is multiplied by it (Granite)
-}
-
-func (l mixtureBlock) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
-	x = Add(x, MulScalar(l.attention.apply(s, l.attentionNorm.apply(s, x)), l.residual))
-	return Add(x, MulScalar(l.mlp.apply(s, l.mlpNorm.apply(s, x)), l.residual))
-}
+type mixtureBlock = normedBlock[selfAttention, experts]
 
 // experts reads the sizes of the mixtures of a model of so many layers: E under one of three keys,
 // K, and what training alone needs. eDefault and kDefault are for absent keys.

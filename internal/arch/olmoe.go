@@ -22,7 +22,6 @@ func olmoe(c *config, exists func(string) bool) *Model {
 			attention:     attention,
 			mlpNorm:       b.rmsNorm("post_attention_layernorm", d.D, d.eps),
 			mlp:           b.experts(exists, size, d.D, d.F, shares, ofQwen, inMemory),
-			residual:      1,
 		}))
 	}
 	d.Head = d.rmsHead()

@@ -39,7 +39,7 @@ func (c *config) qwen35(exists func(string) bool, kind string, build build) *Mod
 
 // hybrid is what the families with gated delta nets read of a config.
 type hybrid struct {
-	Delta
+	Recurrence
 	full   []bool // the layers with attention
 	bias   bool   // of attention
 	byHead bool   // see deltaNet
@@ -52,16 +52,13 @@ func (d *decoder) readHybrid(c *config) hybrid {
 	}
 	d.setRope(c, rope)
 	h := hybrid{bias: c.bool("attention_bias", false), full: make([]bool, d.L)}
-	h.Delta = Delta{
+	h.Recurrence = Recurrence{
 		H: c.size("linear_num_value_heads", 32), G: c.size("linear_num_key_heads", 16),
 		K: c.size("linear_key_head_dim", 128), V: c.size("linear_value_head_dim", 128),
-		Taps: c.size("linear_conv_kernel_dim", 4),
+		Taps: c.taps("linear_conv_kernel_dim", 4),
 	}
 	if h.H%h.G != 0 {
 		c.fail("linear_num_value_heads is %d, wanted a multiple of linear_num_key_heads %d", h.H, h.G)
-	}
-	if h.Taps < 2 || h.Taps > 64 {
-		c.fail("linear_conv_kernel_dim is %d, wanted 2 to 64", h.Taps)
 	}
 	interval := c.size("full_attention_interval", 4)
 	if full := c.marked(d.L, func(i int) bool { return (i+1)%interval == 0 }, "full_attention", "linear_attention"); full != nil {
@@ -95,9 +92,9 @@ func hybridLayer[MLP block](d *decoder, b *builder, h hybrid, i int, mlp MLP) *L
 
 // deltaNet declares a gated delta net below "linear_attn.".
 func (d *decoder) deltaNet(b *builder, h hybrid) deltaNet {
-	b.delta(h.Delta)
+	b.recurrence(h.Recurrence)
 	values := h.H * h.V
-	n := deltaNet{Delta: h.Delta, byHead: h.byHead}
+	n := deltaNet{Recurrence: h.Recurrence, byHead: h.byHead}
 	if h.byHead {
 		n.qkv = b.linear("linear_attn.in_proj_qkvz", d.D, h.convolved()+values, false)
 		n.b = b.linear("linear_attn.in_proj_ba", d.D, 2*h.H, false)
@@ -107,7 +104,7 @@ func (d *decoder) deltaNet(b *builder, h hybrid) deltaNet {
 		n.b = b.linear("linear_attn.in_proj_b", d.D, h.H, false)
 		n.a = b.linear("linear_attn.in_proj_a", d.D, h.H, false)
 	}
-	n.conv = b.param(Tensor{Name: "linear_attn.conv1d.weight", Shape: []int{h.convolved(), 1, h.Taps}})
+	n.conv = b.convolution("linear_attn.conv1d", h.convolved(), h.Taps, false)
 	n.aLog, n.dt = b.vector("linear_attn.A_log", h.H), b.vector("linear_attn.dt_bias", h.H)
 	n.norm = b.rmsNorm("linear_attn.norm", h.V, d.eps)
 	n.out = b.linear("linear_attn.out_proj", values, d.D, false)

@@ -59,7 +59,7 @@ func (m qwenMixture) block(d *decoder, b *builder, exists func(string) bool, i i
 	if m.isDense(i) {
 		return newLayer(b, 0, llamaBlock{attentionNorm: attentionNorm, attention: attention, mlpNorm: mlpNorm, mlp: d.mlp(b, "silu", false)})
 	}
-	return newLayer(b, 0, mixtureBlock{attentionNorm: attentionNorm, attention: attention, mlpNorm: mlpNorm, mlp: m.experts(d, b, exists), residual: 1})
+	return newLayer(b, 0, mixtureBlock{attentionNorm: attentionNorm, attention: attention, mlpNorm: mlpNorm, mlp: m.experts(d, b, exists)})
 }
 
 // experts declares a mixture, with the expert that is shared.

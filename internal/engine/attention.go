@@ -17,7 +17,7 @@ type keys struct {
 	depth, base, seen, exit *Node // [T]
 	path                    *Node // [S P], nil unless Gathers
 	next                    *Node // [N], nil if N is 0
-	sees, before            *Node // [T Q+T], [T Reach+1] of a delta net: see along
+	sees, before            *Node // [T Q+T], [T Reach+1] of a recurrence: see along
 
 	past []*Node // what the block keeps of tokens before the batch, [Q width] each; empty if Q is 0
 	// Set by keep, in the order of past: what it keeps of those before the next batch

@@ -42,8 +42,9 @@
 //	tea     (The best is)       |  x    x                                |  x   x       base 0, seen 2
 //	is      (The worst)         |             x    x                     |          x   base 2, seen 4
 //
-// Of gated delta nets, nodes and batches hold what is in the place of keys and values (arch.Layer.Kept),
-// and a token sees the same tokens, but what it keeps is made from what those keep (delta.go).
+// Of recurrences, gated delta nets and Mamba 2, nodes and batches hold what is in the place of keys and
+// values (arch.Layer.Kept), and a token sees the same tokens, but what a delta net's keeps is made from
+// what those keep (recurrence.go).
 //
 // A block may attend to the keys and values of one before it (arch.Layer.Back): it holds none itself,
 // and those of the step's own tokens stay on the device until the last block.

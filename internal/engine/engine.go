@@ -51,7 +51,7 @@ type Engine struct {
 	// invariant: the numbers of short texts do not depend on what else is computed with them;
 	// see shape. In bfloat16 they do, by rounding, on the pure-Go backend, whose small and
 	// large products round differently, and where measure finds that they would. Of
-	// accelerators it is not known, and delta nets add up in float32 what is in the batch.
+	// accelerators it is not known, and recurrences add up in float32 what is in the batch.
 	invariant, measured bool
 
 	routing *routing // of its mixtures of experts, since it was loaded

@@ -141,7 +141,7 @@ func blockGraph(layer *arch.Layer, kept int, inOut []bool, s shape, scoreBytes i
 			b.sees, b.before = next(), next()
 		}
 		var gaps []*Node
-		scope := &arch.Scope{InOut: inOut, Attend: b.attend, Before: b.rowsBefore, Delta: b.delta, Sort: true, Routed: func(gap *Node) { gaps = append(gaps, gap) }}
+		scope := &arch.Scope{InOut: inOut, Attend: b.attend, Before: b.rowsBefore, Recur: b.recur, Sort: true, Routed: func(gap *Node) { gaps = append(gaps, gap) }}
 		if layer.Back > 0 {
 			scope.Shared = []*Node{next(), next()}
 		}

@@ -13,7 +13,7 @@ type inputs struct {
 	*batch
 	x     *tensors.Tensor     // [T D], the residual stream before the next block
 	where []*tensors.Tensor   // depth, base, seen, exit [T]; path [S P] if Gathers; next [N] if N > 0
-	along []*tensors.Tensor   // of models with delta nets: sees [T Q+T], before [T Reach+1]; see along
+	along []*tensors.Tensor   // of models with recurrences: sees [T Q+T], before [T Reach+1]; see along
 	ids   []int32             // [T]
 	given []*tensors.Tensor   // to each block beside x [T P], nil once it is done; see arch.PerLayer
 	lent  [][]*tensors.Tensor // by blocks: their keys and values [T G*K], for blocks after them

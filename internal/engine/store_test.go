@@ -60,7 +60,7 @@ func sliced(t testing.TB, name string, rows int) *Engine {
 // the last bit, over several steps; the least is what the error asks for.
 func TestMemory(t *testing.T) {
 	const sliceRows = 40 // several slices of a small vocabulary
-	for _, name := range some("llama-gqa-tied", "gemma2-base", "gpt2-plain", "mistral-window", "gemma4-shared", "olmoe-clip", "qwen3_moe-step", "qwen3_5_text-hybrid") {
+	for _, name := range some("llama-gqa-tied", "gemma2-base", "gpt2-plain", "mistral-window", "gemma4-shared", "olmoe-clip", "qwen3_moe-step", "qwen3_5_text-hybrid", "falcon_h1-gate") {
 		matches, err := filepath.Glob(filepath.Join(families, name+"*"))
 		if err != nil || len(matches) == 0 {
 			t.Fatalf("no checkpoint %s", name)

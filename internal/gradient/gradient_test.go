@@ -212,13 +212,17 @@ func TestFullRefused(t *testing.T) {
 			t.Errorf("error %v, wanted %s", err, want)
 		}
 	}
-	m, w := open(t, testdata+"families/qwen3_5_text-hybrid")
-	want := "gradient: qwen3_5_text: training a model with gated delta nets is not supported"
-	if _, err := Full(goBackend(t), m, w, Options{}); err == nil || err.Error() != want {
-		t.Errorf("error %v, wanted %s", err, want)
-	}
-	if _, err := Adapter(goBackend(t), nil, m, w, Options{}); err == nil || err.Error() != want {
-		t.Errorf("of an adapter: error %v, wanted %s", err, want)
+	for name, want := range map[string]string{
+		"qwen3_5_text-hybrid":      "gradient: qwen3_5_text: training a model with gated delta nets is not supported",
+		"granitemoehybrid-experts": "gradient: granitemoehybrid: training a model with Mamba 2 is not supported",
+	} {
+		m, w := open(t, testdata+"families/"+name)
+		if _, err := Full(goBackend(t), m, w, Options{}); err == nil || err.Error() != want {
+			t.Errorf("error %v, wanted %s", err, want)
+		}
+		if _, err := Adapter(goBackend(t), nil, m, w, Options{}); err == nil || err.Error() != want {
+			t.Errorf("of an adapter: error %v, wanted %s", err, want)
+		}
 	}
 }
 

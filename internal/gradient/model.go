@@ -74,15 +74,13 @@ func Full(backend compute.Backend, m *arch.Model, w *checkpoint.Weights, o Optio
 	return g, nil
 }
 
-// recurs refuses delta nets: of what a token keeps, those after it are made in turn, and rows
-// have no adjoint of that.
+// recurs refuses recurrences, of which rows have no adjoint.
 func recurs(m *arch.Model) error {
-	for _, l := range m.Blocks {
-		if l.Reach > 0 {
-			return fmt.Errorf("gradient: %s: training a model with gated delta nets is not supported", m.Type)
-		}
+	if !m.Recurrent() {
+		return nil
 	}
-	return nil
+	f, _ := arch.FamilyOf(m.Type)
+	return fmt.Errorf("gradient: %s: training a model with %s is not supported", m.Type, f.Recurrent)
 }
 
 func newModel(backend compute.Backend, m *arch.Model, o Options) *Model {

@@ -4,6 +4,7 @@ Values differ from the defaults of transformers' config classes wherever a defau
 """
 
 import copy
+import math
 import re
 from unittest import mock
 from collections.abc import Callable
@@ -389,6 +390,27 @@ def granitemoe(**kw):
     return granite(model_type="granitemoe", vocab_size=86, intermediate_size=12, num_local_experts=8, num_experts_per_tok=3) | kw
 
 
+MAMBA = dict(mamba_n_heads=4, mamba_d_head=16, mamba_d_state=8, mamba_n_groups=2)
+
+
+def granitemoehybrid(**kw):
+    return granite(model_type="granitemoehybrid", vocab_size=77, intermediate_size=10, shared_intermediate_size=14, num_local_experts=6,
+                   num_experts_per_tok=2, num_hidden_layers=3, layer_types=[LINEAR, FULL, LINEAR], position_embedding_type=None,
+                   attention_multiplier=0.3, **MAMBA) | kw
+
+
+def falcon_h1(**kw):
+    return llama(model_type="falcon_h1", vocab_size=76, intermediate_size=28, num_hidden_layers=2, mamba_d_ssm=48, mamba_n_heads=4,
+                 mamba_d_head=12, mamba_d_state=8, mamba_n_groups=2, pad_token_id=0, lm_head_multiplier=0.6, embedding_multiplier=2.5,
+                 mlp_multipliers=[1.3, 0.7], key_multiplier=0.7, attention_out_multiplier=0.8, attention_in_multiplier=1.1,
+                 ssm_multipliers=[1.2, 0.9, 1.1, 0.8, 1.3], ssm_in_multiplier=1.2, ssm_out_multiplier=0.7) | kw
+
+
+def bamba(**kw):
+    return llama(model_type="bamba", vocab_size=75, intermediate_size=28, num_hidden_layers=3, attn_layer_indices=[1],
+                 pad_token_id=0, **MAMBA) | kw
+
+
 def gpt_oss(**kw):
     return llama(model_type="gpt_oss", vocab_size=85, head_dim=16, intermediate_size=12, num_local_experts=8, num_experts_per_tok=3,
                  sliding_window=9, layer_types=[SLIDE, FULL], swiglu_limit=0.8) | kw
@@ -552,6 +574,12 @@ LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq
           "original_max_position_embeddings": 32}
 LONGROPE = {"rope_type": "longrope", "rope_theta": 5000.0, "partial_rotary_factor": 1.0,
             "short_factor": [1.0, 1.05, 1.2, 1.4], "long_factor": [1.1, 1.9, 4.0, 7.5]}
+FACTORS = {"embedding": put(embedding_multiplier=1.0), "attention": put(attention_multiplier=0.5), "residual": put(residual_multiplier=1.0),
+           "logits": put(logits_scaling=1.0)}
+MULTIPLIERS = {k: put(**{k: 1.0}) for k in ("lm_head_multiplier", "embedding_multiplier", "key_multiplier", "attention_out_multiplier",
+                                            "attention_in_multiplier", "ssm_in_multiplier", "ssm_out_multiplier")} | {
+    f"{k} {i}": (lambda c, k=k, i=i: setattr(c, k, [1.0 if j == i else x for j, x in enumerate(getattr(c, k))]))
+    for k, n in (("mlp_multipliers", 2), ("ssm_multipliers", 5)) for i in range(n)}
 CHOICE = {"one expert less": lambda c: setattr(c, "num_experts_per_tok", c.num_experts_per_tok - 1)}
 YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 32}
 # Turns within 32 tokens of the pairs at head_dim 16: 5.1, 1.6, 0.51 ...: betas of 4 and 0.3 make a ramp from the first pair to the third.
@@ -919,6 +947,48 @@ CASES = [
          granitemoe(attention_bias=True, tie_word_embeddings=True, embedding_multiplier=1.0, attention_multiplier=1.0,
                     residual_multiplier=1.0, logits_scaling=1.0), EPS | THETA | CHOICE, rename=inner_granite, minimal=True, dtype=torch.float16),
 
+    # granitemoehybrid: Granite 4.
+    Case("granitemoehybrid-experts", "Mamba 2 in two layers of three, groups that are normed each alone, limits of time steps; attention without positions; "
+         "experts and an MLP that all tokens pass; granite's four factors", granitemoehybrid(time_step_limit=[0.3, 1.2]),
+         EPS | CHOICE | FACTORS | {"positions": put(position_embedding_type="rope"), "limits": put(time_step_limit=(0.0, math.inf)),
+                                   "least": put(time_step_limit=(0.0, 1.2)), "most": put(time_step_limit=(0.3, math.inf))},
+         v4={"layer_types": ["mamba", "attention", "mamba"], "position_embedding_type": "nope", "mamba_d_head": "auto", "normalization_function": "rmsnorm",
+             "init_method": "mup"}, dtype=torch.float16),
+    Case("granitemoehybrid-dense", "no experts; Mamba 2 in every other layer with biases before and after, a convolution of three tokens without one; rotary "
+         "positions, attention_bias, a tied head; minimal config",
+         granitemoehybrid(num_local_experts=0, num_hidden_layers=2, layer_types=[FULL, LINEAR], position_embedding_type="rope", mamba_n_groups=1,
+                          mamba_d_conv=3, mamba_conv_bias=False, mamba_proj_bias=True, attention_bias=True, tie_word_embeddings=True),
+         EPS | THETA | FACTORS | {"positions": put(position_embedding_type=None)}, minimal=True, v4={"layer_types": ["attention", "mamba"]},
+         dtype=torch.bfloat16),
+    Case("granitemoehybrid-attention", "attention alone, with rotary positions, and no experts, as the micro, 1b and 350m models",
+         granitemoehybrid(num_local_experts=0, num_experts_per_tok=0, num_hidden_layers=2, layer_types=[FULL] * 2, position_embedding_type="rope",
+                          tie_word_embeddings=True), EPS | THETA | FACTORS | {"positions": put(position_embedding_type=None)},
+         v4={"layer_types": ["attention"] * 2}, dtype=torch.bfloat16),
+    Case("granitemoehybrid-attention-experts", "attention alone, without positions, and experts under the names that the model has in memory; factors "
+         "by default", granitemoehybrid(num_hidden_layers=2, layer_types=[FULL] * 2, embedding_multiplier=1.0, attention_multiplier=1.0,
+                                        residual_multiplier=1.0, logits_scaling=1.0), EPS | CHOICE, rename=inner_granite, dtype=torch.float16),
+
+    # falcon_h1.
+    Case("falcon_h1-gate", "Mamba 2 beside attention in every block, whose output has a gate and no norm; factors everywhere", falcon_h1(),
+         EPS | THETA | MULTIPLIERS | {"limits": put(time_step_limit=(0.1, 0.4))},
+         v4={"attn_layer_indices": None, "mamba_use_mlp": True, "mlp_expansion_factor": 8, "mamba_chunk_size": 128}, dtype=torch.bfloat16),
+    Case("falcon_h1-norm", "a norm after the gate; mamba_proj_bias, projectors_bias, attention_bias, mlp_bias; d_ssm by expand; a tied head; limits of time steps",
+         falcon_h1(mamba_rms_norm=True, mamba_norm_before_gate=False, mamba_d_ssm=None, mamba_d_head=16, mamba_proj_bias=True, projectors_bias=True,
+                   attention_bias=True, mlp_bias=True, tie_word_embeddings=True, time_step_limit=[0.3, 1.2]),
+         EPS | THETA | MULTIPLIERS | {"before the gate": put(mamba_norm_before_gate=True), "limits": put(time_step_limit=(0.0, math.inf))}, dtype=torch.bfloat16),
+    Case("falcon_h1-first", "a norm before the gate, as many groups as one, no bias of the convolution; factors by default in the minimal config",
+         falcon_h1(num_hidden_layers=1, mamba_rms_norm=True, mamba_n_groups=1, mamba_conv_bias=False, lm_head_multiplier=1.0, embedding_multiplier=1.0,
+                   mlp_multipliers=None, key_multiplier=1.0, attention_out_multiplier=1.0, attention_in_multiplier=1.0, ssm_multipliers=None,
+                   ssm_in_multiplier=1.0, ssm_out_multiplier=1.0),
+         EPS | THETA | {"before the gate": put(mamba_norm_before_gate=False)}, minimal=True, dtype=torch.bfloat16),
+
+    # bamba.
+    Case("bamba-hybrid", "Mamba 2 in two layers of three; half of each head turns in the third", bamba(head_dim=16),
+         EPS | THETA | {"partial": rope(partial_rotary_factor=1.0)}, dtype=torch.bfloat16),
+    Case("bamba-bias", "biases everywhere, one group, a tied head; minimal config",
+         bamba(num_hidden_layers=2, mamba_proj_bias=True, attention_bias=True, mlp_bias=True, tie_word_embeddings=True, mamba_n_groups=1),
+         EPS | THETA, minimal=True, dtype=torch.bfloat16),
+
     # gpt_oss.
     Case("gpt_oss-sinks", "a sink in each head's softmax, windows on every second layer, experts with biases and a clamped gate, a router with "
          "a bias, yarn without truncation over texts longer than its original context; the keys of the published files in the v4 one",
@@ -1212,6 +1282,9 @@ V4_EXTRA = {
     "qwen3_5_moe": {},
     "mixtral": {"router_jitter_noise": 0.0},
     "granitemoe": {},
+    "granitemoehybrid": {"output_router_logits": False, "router_aux_loss_coef": 0.0},
+    "falcon_h1": {"num_logits_to_keep": 1},
+    "bamba": {"z_loss_coefficient": 0.0},
     "gpt_oss": {},
     "glm": {},
     "glm4_moe": {"num_nextn_predict_layers": 1},

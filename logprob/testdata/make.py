@@ -94,6 +94,8 @@ def to_v4(d, case):
         del d["tie_word_embeddings"]
     if "transformers_version" in d:
         d["transformers_version"] = "4.44.0"
+    if d.get("time_step_limit") == [0.0, {"__float__": "Infinity"}]:
+        del d["time_step_limit"]
 
     def scaling(r):
         r = {k: v for k, v in r.items() if k not in ("rope_theta", "partial_rotary_factor")}
@@ -298,7 +300,7 @@ def router_gap(model, texts):
     """The smallest gap of a model's routers between the last logit that is chosen and the first that is not; None without routers."""
     c = model.config.get_text_config()
     k = getattr(c, "num_experts_per_tok", None) or getattr(c, "top_k_experts", None)
-    if k is None:
+    if k is None or getattr(c, "num_local_experts", None) == 0:
         return None
     gaps = []
     gates = [m for m in model.modules() if hasattr(m, "topk_group") or hasattr(m, "moe_statics")]  # DeepSeek's
@@ -337,9 +339,9 @@ def clear_texts(case, model):
 
 @contextlib.contextmanager
 def wide(model):
-    """Computes in float64 what a model with gated delta nets computes in float32 in any case."""
+    """Computes in float64 what a model with gated delta nets or Mamba 2 computes in float32 in any case."""
     module = sys.modules[type(model).__module__]
-    if not hasattr(module, "torch_chunk_gated_delta_rule"):
+    if not hasattr(module, "torch_chunk_gated_delta_rule") and not hasattr(module, "mamba2_chunk_scan"):
         yield
         return
 

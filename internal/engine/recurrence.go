@@ -6,18 +6,22 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// A gated delta net (arch.Delta) sees of a path what attention sees, each of its tokens, and is a
-// masked product as attention is. But what a token keeps, its u, is made from those of its
-// ancestors, in the batch too. A batch is therefore not cut into chunks here: its tokens are taken
-// deltaRows at a time, in their depth-first order, in which all ancestors come before, each time
-// with all keys so far. Among the rows themselves the u solve a unit triangular system.
+// A recurrence (arch.Recurrence) sees of a path what attention sees, each of its tokens, and is a
+// masked product as attention is. Its batch is not cut into chunks: the tokens are taken some at a
+// time, in their depth-first order, in which all ancestors come before, each time with all keys so
+// far. What a token of a delta net keeps, its u, is made from those of its ancestors, in the batch
+// too: among the rows that are taken together the u solve a unit triangular system.
 
-// deltaRows are taken at a time: as many as a matrix product takes at little more than the price
-// of one. Their system is inverted by powers, in float64: of 32 equal keys that nothing decays
-// the powers have entries of up to 1.6e8, which cancel.
+// deltaRows of a delta net are taken at a time: as many as a matrix product takes at little more
+// than the price of one. Their system is inverted by powers, in float64: of 32 equal keys that
+// nothing decays the powers have entries of up to 1.6e8, which cancel.
 const deltaRows = 32
 
-// along is what delta nets need of a batch's paths. sees tells of each token and the keys before
+// leastRows of another recurrence are taken at a time, and more where their weights fit into
+// scoreBytes.
+const leastRows = 16
+
+// along is what recurrences need of a batch's paths. sees tells of each token and the keys before
 // the batch, with the batch's own after them, whether they lead to it, itself among them [T Q+T];
 // before has, by the same numbers, the 1st to the last of reach tokens before it, and then the
 // last of its path that stands before the batch, Q+T for none [T reach+1].
@@ -72,22 +76,29 @@ func withZeros(x *Node) *Node {
 	return Concatenate([]*Node{x, ZerosLike(SliceAxis(x, 0, AxisElem(0)))}, 0)
 }
 
-// delta is arch.Scope.Delta within a batch: q and k are [T G K], v is [T H V], decay and beta are
+// recur is arch.Scope.Recur within a batch: q and k are [T G K], v is [T H V], decay and beta are
 // [T H], the result is [T H V].
-func (b *keys) delta(q, k, v, decay, beta *Node) *Node {
+func (b *keys) recur(q, k, v, decay, beta *Node) *Node {
 	t, heads, width := v.Shape().Dimensions[0], v.Shape().Dimensions[1], v.Shape().Dimensions[2]
 	groups := k.Shape().Dimensions[1]
 	whole, rest := b.decays(decay)               // [H Q+T] both
 	keys := TransposeAllAxes(b.keep(k), 1, 0, 2) // [G Q+T K]
-	q, k = TransposeAllAxes(q, 1, 0, 2), TransposeAllAxes(k, 1, 0, 2)
-	v, beta = TransposeAllAxes(v, 1, 0, 2), InsertAxes(TransposeAllAxes(beta, 1, 0), -1) // [H T V] [H T 1]
-	var us []*Node                                                                       // [H n V] each, in the order of the keys
-	if b.Q > 0 {
-		us = append(us, TransposeAllAxes(Reshape(b.past[len(b.own)], b.Q, heads, width), 1, 0, 2))
+	if beta == nil {
+		v = b.keep(v) // u is v
+	}
+	q, k, v = TransposeAllAxes(q, 1, 0, 2), TransposeAllAxes(k, 1, 0, 2), TransposeAllAxes(v, 1, 0, 2)
+	together := max(leastRows, b.scoreBytes/(heads*(b.Q+t)*4))
+	var us []*Node // [H n V] each, in the order of the keys
+	if beta != nil {
+		together = deltaRows
+		beta = InsertAxes(TransposeAllAxes(beta, 1, 0), -1) // [H T 1]
+		if b.Q > 0 {
+			us = append(us, TransposeAllAxes(Reshape(b.past[len(b.own)], b.Q, heads, width), 1, 0, 2))
+		}
 	}
 	var own, out []*Node // u and o of some rows, [H R V] each
-	for from := 0; from < t; from += deltaRows {
-		to := min(from+deltaRows, t)
+	for from := 0; from < t; from += together {
+		to := min(from+together, t)
 		rows, seen := AxisRange(from, to), AxisRange(0, b.Q+to)
 		if len(out) > 0 {
 			q = SchedulingBarrier(q, out[len(out)-1])
@@ -97,6 +108,10 @@ func (b *keys) delta(q, k, v, decay, beta *Node) *Node {
 			p := Einsum("grk,gjk->grj", SliceAxis(x, 1, rows), SliceAxis(keys, 1, seen))
 			p = BroadcastToDims(InsertAxes(p, 1), groups, heads/groups, to-from, b.Q+to)
 			return Mul(Reshape(p, heads, to-from, b.Q+to), weights)
+		}
+		if beta == nil {
+			out = append(out, Einsum("hrj,hjv->hrv", products(q), SliceAxis(v, 1, seen)))
+			continue
 		}
 		among := Mul(products(k), SliceAxis(beta, 1, rows)) // each row's own is left out below
 		u := Mul(SliceAxis(v, 1, rows), SliceAxis(beta, 1, rows))
@@ -108,7 +123,9 @@ func (b *keys) delta(q, k, v, decay, beta *Node) *Node {
 		us, own = append(us, u), append(own, u)
 		out = append(out, Einsum("hrj,hjv->hrv", products(q), Concatenate(us, 1)))
 	}
-	b.keep(TransposeAllAxes(Concatenate(own, 1), 1, 0, 2))
+	if beta != nil {
+		b.keep(TransposeAllAxes(Concatenate(own, 1), 1, 0, 2))
+	}
 	return TransposeAllAxes(Concatenate(out, 1), 1, 0, 2)
 }
 
