@@ -309,7 +309,7 @@ func TestScoreBytes(t *testing.T) {
 // TestLong: a path of several chunks of queries gives what the same text gives in
 // short pieces of the tree, on a context stretched for the purpose.
 func TestLong(t *testing.T) {
-	for _, name := range some("llama-linear", "qwen3_5-hub", "falcon_h1-gate") {
+	for _, name := range some("llama-linear", "qwen3_5-hub") {
 		e := open(t, name)
 		e.model.Context = 1 << 12
 		r := rand.New(rand.NewPCG(5, 6))
