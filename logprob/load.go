@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -163,33 +164,53 @@ func tokenizerPlace(dir string, o *Options) string {
 	return beside
 }
 
-// openTokenizer opens the tokenizer of a place; nil for none.
-func (m *Model) openTokenizer(place string) (*tokenize.Tokenizer, error) {
+// LoadTokenizer returns the tokenizer that [Load] gives a checkpoint, without its weights: that of
+// the files beside them, or a GGUF file's own; nil for none.
+func LoadTokenizer(dir string) (*tokenize.Tokenizer, error) {
+	t, _, err := openTokenizer(tokenizerPlace(dir, &Options{}))
+	if err != nil {
+		return nil, fmt.Errorf("logprob: %s: %w", dir, err)
+	}
+	return t, nil
+}
+
+// openTokenizer opens the tokenizer of a place; nil for none. doubt is what is not sure of a GGUF
+// file's, or why there is none.
+func openTokenizer(place string) (t *tokenize.Tokenizer, doubt, err error) {
 	if !tokenize.Available {
-		return nil, nil
+		return nil, nil, nil
 	}
 	info, err := os.Stat(place)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil // said of the model, or by NoTokenizer
+	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if info.IsDir() {
 		if _, err := os.Stat(filepath.Join(place, "tokenizer.json")); err != nil {
-			return nil, nil
+			return nil, nil, nil
 		}
-		return tokenize.Load(place)
+		t, err = tokenize.Load(place)
+		return t, nil, err
 	}
 	files, err := checkpoint.Tokenizer(place)
 	if err != nil {
-		m.tokErr = err
-		return nil, nil
+		return nil, err, nil
 	}
-	m.doubts = append(m.doubts, fmt.Errorf("logprob: %s: the tokenizer is made of the file's metadata, which do not say whether added tokens take the white space around them: taken not to", place))
-	return tokenize.LoadFiles(place, files)
+	doubt = fmt.Errorf("logprob: %s: the tokenizer is made of the file's metadata, which do not say whether added tokens take the white space around them: taken not to", place)
+	t, err = tokenize.LoadFiles(place, files)
+	return t, doubt, err
 }
 
-func (m *Model) loadTokenizer(place string) (err error) {
-	if m.tok, err = m.openTokenizer(place); err != nil || m.tok == nil {
+func (m *Model) loadTokenizer(place string) error {
+	tok, doubt, err := openTokenizer(place)
+	if err != nil || tok == nil {
+		m.tokErr = doubt
 		return err // without one, token ids only
+	}
+	if m.tok = tok; doubt != nil {
+		m.doubts = append(m.doubts, doubt)
 	}
 	beyond, own := m.tok.Beyond(m.arch.V)
 	if own > m.arch.V {

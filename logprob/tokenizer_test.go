@@ -44,6 +44,14 @@ func TestGivenTokenizer(t *testing.T) {
 	}
 	want := m.Tokenizer().Hash()
 	writeAdapter(t, m, adapter)
+	if tok, err := logprob.LoadTokenizer(base); err != nil || tok == nil || tok.Hash() != want {
+		t.Errorf("tokenizer alone: %v, %v", tok, err)
+	} else if err := tok.Close(); err != nil {
+		t.Error(err)
+	}
+	if tok, err := logprob.LoadTokenizer(bare); err != nil || tok != nil {
+		t.Errorf("tokenizer alone of a folder without one: %v, %v", tok, err)
+	}
 	if m, err = load(bare, "", ""); err != nil || m.Tokenizer() != nil {
 		t.Fatalf("tokenizer %v, %v, wanted none", m.Tokenizer(), err)
 	}

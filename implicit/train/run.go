@@ -12,7 +12,6 @@ import (
 	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
 	"github.com/implicitreward/implicitreward/logprob"
-	"github.com/implicitreward/implicitreward/tokenize"
 )
 
 // Summary is what a run has come to.
@@ -100,11 +99,11 @@ func run(ctx context.Context, data *Data, o Options) (*Summary, error) {
 
 // read makes data tokens.
 func (t *trainer) read(ctx context.Context, data *Data) error {
-	var tok *tokenize.Tokenizer
-	if _, err := os.Stat(filepath.Join(t.o.Model, "tokenizer.json")); err == nil && tokenize.Available {
-		if tok, err = tokenize.Load(checkpoint.Folder(t.o.Model)); err != nil {
-			return err
-		}
+	tok, err := logprob.LoadTokenizer(t.o.Model)
+	if err != nil {
+		return err
+	}
+	if tok != nil {
 		defer tok.Close()
 	}
 	encode := func(d *Data) ([]*sample, Counts, error) {
@@ -115,7 +114,6 @@ func (t *trainer) read(ctx context.Context, data *Data) error {
 		}
 		return samples, counts, err
 	}
-	var err error
 	m := t.manifest
 	if t.samples, m.Rows, err = encode(data); err != nil {
 		return err
