@@ -35,6 +35,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils.quantization_config import CompressedTensorsConfig, FineGrainedFP8Config, Mxfp4Config
 
 OUT = Path(__file__).parent / "quantised"
+TOKENIZER = Path(__file__).parents[2] / "tokenize" / "testdata" / "qwen2"
 CASES = {}
 
 SMALL = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
@@ -425,7 +426,7 @@ def random_blocks(shape, kind, std, seed):
     return b.reshape(*shape[:-1], -1)
 
 
-def write_gguf(folder, arch, model, kind_of, more, freqs=None):
+def write_gguf(folder, arch, model, kind_of, more, freqs=None, tokenizer=False):
     """What convert_hf_to_gguf.py writes, quantised as kind_of(name) says; returns the model that gguf's own decoder makes of it."""
     config, kind = model.config, model.config.model_type
     w = gguf.GGUFWriter(folder / "model.gguf", arch)
@@ -438,7 +439,8 @@ def write_gguf(folder, arch, model, kind_of, more, freqs=None):
     w.add_head_count(heads)
     w.add_head_count_kv(kv)
     w.add_layer_norm_rms_eps(config.rms_norm_eps)
-    w.add_token_list([f"t{i}" for i in range(config.vocab_size)])
+    if not tokenizer:
+        w.add_token_list([f"t{i}" for i in range(config.vocab_size)])
     w.add_file_type(15)
     w.add_quantization_version(2)
     more(w)
@@ -494,8 +496,30 @@ def gguf_llama_k(folder):
 
 @case("gguf-qwen2")
 def gguf_qwen2(folder):
-    model = first_model("gguf-qwen2", "qwen2", tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1000000.0})
-    return write_gguf(folder, "qwen2", model, lambda n: Q.Q8_0, lambda w: w.add_rope_freq_base(1000000.0))
+    """With the tokenizer of tokenize/testdata/qwen2 in the file, as the converter writes it."""
+    tokenizer = json.loads((TOKENIZER / "tokenizer.json").read_text())
+    words = tokenizer["model"]["vocab"] | {t["content"]: t["id"] for t in tokenizer["added_tokens"]}
+    size = 672
+    tokens, types = [f"[PAD{i}]" for i in range(size)], [int(gguf.TokenType.UNUSED)] * size
+    for word, i in words.items():
+        tokens[i], types[i] = word, int(gguf.TokenType.NORMAL)
+    for t in tokenizer["added_tokens"]:
+        types[t["id"]] = int(gguf.TokenType.CONTROL)
+
+    def more(w):
+        w.add_rope_freq_base(1000000.0)
+        w.add_tokenizer_model("gpt2")
+        w.add_tokenizer_pre("qwen2")
+        w.add_token_list(tokens)
+        w.add_token_types(types)
+        w.add_token_merges([" ".join(m) for m in tokenizer["model"]["merges"]])
+        w.add_eos_token_id(words["<|im_end|>"])
+        w.add_pad_token_id(words["<|endoftext|>"])
+        w.add_add_bos_token(False)
+        w.add_chat_template((TOKENIZER / "chat_template.jinja").read_text())
+
+    model = first_model("gguf-qwen2", "qwen2", vocab_size=size, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1, tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1000000.0})
+    return write_gguf(folder, "qwen2", model, lambda n: Q.Q8_0, more, tokenizer=True)
 
 
 @case("gguf-qwen3")
