@@ -41,10 +41,10 @@ func (n mamba2) apply(s *Scope, x *Node) *Node {
 	}
 	z, dt := p[0], p[4]
 	p = parts(n.conv.apply(s, Concatenate(p[1:4], -1)), values, keys, keys)
-	x = heads(p[0], n.H)                             // [T H V]
-	b, c := heads(p[1], n.G), heads(p[2], n.G)       // [T G K]
-	dt = softplus(Add(dt, s.vector(n.dt, dt)))       // [T H]
-	dt = MinScalar(MaxScalar(dt, n.least), n.most)   //
+	x = heads(p[0], n.H)                       // [T H V]
+	b, c := heads(p[1], n.G), heads(p[2], n.G) // [T G K]
+	dt = softplus(Add(dt, s.vector(n.dt, dt))) // [T H]
+	dt = MinScalar(MaxScalar(dt, n.least), n.most)
 	decay := Neg(Mul(Exp(s.vector(n.aLog, dt)), dt)) // [T H]
 	y := s.Recur(c, b, Mul(x, InsertAxes(dt, -1)), decay, nil)
 	y = Add(y, Mul(x, Reshape(s.float(s.Weights[n.d-1]), 1, n.H, 1)))
