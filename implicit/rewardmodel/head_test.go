@@ -140,6 +140,8 @@ func TestHeadsByHand(t *testing.T) {
 		"token":   {source2(`{"model_type": "llama"}`, map[string]any{"lm_head.weight": rows{{1, 2}, {0, 1}}}), "token=1", 4, []float64{4}, nil},
 		"tied":    {source2(`{"model_type": "gpt2"}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}, {0, 1}}}), "token=0", 11, []float64{11}, nil},
 		"divided": {source2(`{"model_type": "granite", "logits_scaling": 8}`, map[string]any{"lm_head.weight": rows{{1, 2}, {0, 1}}}), "token=1", 0.5, []float64{0.5}, nil},
+		"factor":  {source2(`{"model_type": "falcon_h1", "lm_head_multiplier": 0.125}`, map[string]any{"lm_head.weight": rows{{1, 2}, {0, 1}}}), "token=1", 0.5, []float64{0.5}, nil},
+		"scale":   {source2(`{"model_type": "cohere2"}`, map[string]any{"lm_head.weight": rows{{1, 2}, {0, 1}}}), "token=1", 0.25, []float64{0.25}, nil},
 		"own tie": {source2(`{"model_type": "starcoder2"}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}}}), "token=0", 11, []float64{11}, nil},
 		"a cap":   {source2(`{"model_type": "gemma2"}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}}}), "token=0", 30 * math.Tanh(11.0/30), []float64{30 * math.Tanh(11.0/30)}, nil},
 		"no cap":  {source2(`{"model_type": "gemma2", "final_logit_softcapping": null}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}}}), "token=0", 11, []float64{11}, nil},

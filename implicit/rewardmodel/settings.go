@@ -162,16 +162,30 @@ func (s settings) normalization() (n normalization, err error) {
 // has reports whether a reward can be normalised.
 func (n normalization) has() bool { return n.mean != nil }
 
-// divisor returns what a causal model's logits are divided by: Granite's logits_scaling.
+// divisor returns what a causal model's logits are divided by: Granite's logits_scaling, or 1 over
+// the factor that Falcon-H1 and Cohere have.
 func (s settings) divisor() (float64, error) {
-	divisor := 1.0
-	if err := s.read("logits_scaling", &divisor, "a number"); err != nil {
+	var family string
+	if err := s.read("model_type", &family, "a string"); err != nil {
 		return 0, err
 	}
-	if !(divisor > 0) {
-		return 0, fmt.Errorf("config.json: logits_scaling is %g, wanted more than 0", divisor)
+	key, x := "logits_scaling", 1.0
+	switch family {
+	case "falcon_h1":
+		key = "lm_head_multiplier"
+	case "cohere", "cohere2":
+		key, x = "logit_scale", 0.0625
 	}
-	return divisor, nil
+	if err := s.read(key, &x, "a number"); err != nil {
+		return 0, err
+	}
+	if !(x > 0) {
+		return 0, fmt.Errorf("config.json: %s is %g, wanted more than 0", key, x)
+	}
+	if key != "logits_scaling" {
+		x = 1 / x
+	}
+	return x, nil
 }
 
 // softCap returns the cap of a causal model's logits, 0 for none: transformers' Gemma 2 has
