@@ -224,6 +224,10 @@ func (m *Model) TensorRow(name string, row int) ([]float32, error) {
 // EmbeddingTable returns the name of the tensor that token ids are looked up in.
 func (m *Model) EmbeddingTable() string { return m.arch.Embed.Table.Name }
 
+// TiedEmbeddings reports whether that table is the matrix of the vocabulary head too: what
+// tie_word_embeddings of config.json says, by default as the family's config class in transformers 5.
+func (m *Model) TiedEmbeddings() bool { return m.arch.Tied }
+
 // MaxTokens returns the length of the longest text, in tokens.
 func (m *Model) MaxTokens() int { return m.longest }
 

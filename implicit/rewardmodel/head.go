@@ -37,6 +37,7 @@ type source interface {
 	Tensor(name string) (shape []int, values []float32, err error)
 	TensorRow(name string, row int) ([]float32, error)
 	EmbeddingTable() string
+	TiedEmbeddings() bool
 }
 
 // reader reads the tensors beside a trunk and remembers which are left.

@@ -28,6 +28,10 @@ func (f fakeSource) Config() map[string]json.RawMessage {
 }
 func (f fakeSource) Width() int             { return 2 }
 func (f fakeSource) EmbeddingTable() string { return "model.embed_tokens.weight" }
+func (f fakeSource) TiedEmbeddings() (tied bool) {
+	settings(f.Config()).read("tie_word_embeddings", &tied, "")
+	return tied
+}
 func (f fakeSource) Beside() (names []string) {
 	for name := range f.tensors {
 		if name != f.EmbeddingTable() {
@@ -138,13 +142,12 @@ func TestHeadsByHand(t *testing.T) {
 		"qrm":     {qrm2, "", (6 + e*18) / (1 + e), []float64{6, 18}, []float64{1 / (1 + e), e / (1 + e)}},
 		"urm":     {urm2, "", 7 * w, []float64{7, 35}, []float64{w, 0}},
 		"token":   {source2(`{"model_type": "llama"}`, map[string]any{"lm_head.weight": rows{{1, 2}, {0, 1}}}), "token=1", 4, []float64{4}, nil},
-		"tied":    {source2(`{"model_type": "gpt2"}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}, {0, 1}}}), "token=0", 11, []float64{11}, nil},
+		"tied":    {source2(`{"model_type": "gpt2", "tie_word_embeddings": true}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}, {0, 1}}}), "token=0", 11, []float64{11}, nil},
 		"divided": {source2(`{"model_type": "granite", "logits_scaling": 8}`, map[string]any{"lm_head.weight": rows{{1, 2}, {0, 1}}}), "token=1", 0.5, []float64{0.5}, nil},
 		"factor":  {source2(`{"model_type": "falcon_h1", "lm_head_multiplier": 0.125}`, map[string]any{"lm_head.weight": rows{{1, 2}, {0, 1}}}), "token=1", 0.5, []float64{0.5}, nil},
 		"scale":   {source2(`{"model_type": "cohere2"}`, map[string]any{"lm_head.weight": rows{{1, 2}, {0, 1}}}), "token=1", 0.25, []float64{0.25}, nil},
-		"own tie": {source2(`{"model_type": "starcoder2"}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}}}), "token=0", 11, []float64{11}, nil},
-		"a cap":   {source2(`{"model_type": "gemma2"}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}}}), "token=0", 30 * math.Tanh(11.0/30), []float64{30 * math.Tanh(11.0/30)}, nil},
-		"no cap":  {source2(`{"model_type": "gemma2", "final_logit_softcapping": null}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}}}), "token=0", 11, []float64{11}, nil},
+		"a cap":   {source2(`{"model_type": "gemma2", "tie_word_embeddings": true}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}}}), "token=0", 30 * math.Tanh(11.0/30), []float64{30 * math.Tanh(11.0/30)}, nil},
+		"no cap":  {source2(`{"model_type": "gemma2", "final_logit_softcapping": null, "tie_word_embeddings": true}`, map[string]any{"model.embed_tokens.weight": rows{{1, 2}}}), "token=0", 11, []float64{11}, nil},
 		"copied":  {source2(`{"tie_word_embeddings": true}`, map[string]any{"lm_head.weight": rows{{1, 2}}, "model.embed_tokens.weight": rows{{1, 2}}}), "token=0", 11, []float64{11}, nil},
 		"neox":    {source2(`{"model_type": "gpt_neox"}`, map[string]any{"embed_out.weight": rows{{1, 2}}}), "token=0", 11, []float64{11}, nil},
 		"several": {source2(`{"id2label": {"1": "b", "0": "a"}}`, map[string]any{"score.weight": rows{{1, 2}, {1, 0}}}), "b", 0, []float64{11, 3}, nil},

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/implicitreward/implicitreward/internal/arch"
 )
@@ -210,22 +208,4 @@ func (s settings) softCap() (float64, error) {
 		return 0, fmt.Errorf("config.json: final_logit_softcapping is %g, wanted more than 0", cap)
 	}
 	return cap, nil
-}
-
-// tied reports whether a causal model's vocabulary head is the table of its embeddings, by
-// default as the config class of the family has it.
-func (s settings) tied() (bool, error) {
-	part, err := s.text()
-	if err != nil {
-		return false, err
-	}
-	var family string
-	if err := s.read("model_type", &family, "a string"); err != nil {
-		return false, err
-	}
-	tied := slices.Contains([]string{"gpt2", "gpt_neo", "opt", "smollm3", "starcoder2"}, family) || strings.HasPrefix(family, "gemma")
-	if err := part.read("tie_word_embeddings", &tied, "true or false"); err != nil {
-		return false, err
-	}
-	return tied, s.read("tie_word_embeddings", &tied, "true or false")
 }

@@ -100,10 +100,8 @@ func (r *reader) token(id int) (head, error) {
 		}
 	}
 	table := r.EmbeddingTable()
-	tied, err := r.config.tied()
+	tied := r.TiedEmbeddings()
 	switch {
-	case err != nil:
-		return nil, err
 	case name == "" && !tied:
 		return nil, fmt.Errorf("no lm_head.weight, and config.json does not tie it to the embeddings: the checkpoint has no logits")
 	case name == "":

@@ -80,6 +80,8 @@ type Model struct {
 	// Ignored tells of a tensor that checkpoints of this family hold beside the
 	// weights (buffers, the vision tower of a multimodal checkpoint).
 	Ignored func(name string) bool
+	// Tied: the matrix of the vocabulary head is the table of the embeddings.
+	Tied bool
 	// Copies are tensors that may be present as copies of another one: an
 	// lm_head.weight beside tied embeddings. Key: the copy; value: the original.
 	Copies map[string]string

@@ -93,7 +93,7 @@ func (m *Model) evenHeads(c *config, width, number string) {
 // lmHead declares the head's matrix: lm_head, or where they are tied the embeddings'.
 func (m *Model) lmHead(b *builder, tied bool) linear {
 	name := "lm_head"
-	if tied {
+	if m.Tied = tied; tied {
 		m.Copies = map[string]string{name + ".weight": m.Embed.Table.Name}
 		name = strings.TrimSuffix(m.Embed.Table.Name, ".weight")
 	}
@@ -156,7 +156,7 @@ func (d *decoder) gemmaHead() Head {
 func (d *decoder) unembedding(b *builder) linear {
 	d.Names = Names{Prefix: d.prefix, Trunk: []string{"model."}, Head: []string{d.head}}
 	matrix := d.head
-	if d.tied {
+	if d.Tied = d.tied; d.tied {
 		matrix = d.prefix + "embed_tokens"
 		d.Copies = map[string]string{d.head + ".weight": matrix + ".weight"}
 	}

@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +25,42 @@ func TestRegistry(t *testing.T) {
 		}
 		if mixture != f.Mixture && !f.Mixed || m.Multimodal != f.Wrapper {
 			t.Errorf("%s: mixture %v, text part of a wrapper %v, and families says %v, %v", name, mixture, m.Multimodal, f.Mixture, f.Wrapper)
+		}
+	}
+}
+
+// TestTied: where config.json does not say so, embeddings are tied in those families whose config
+// class in transformers 5.23 has tie_word_embeddings true by default.
+func TestTied(t *testing.T) {
+	byDefault := strings.Fields(`bloom cohere cohere2 ernie4_5 ernie4_5_moe falcon gemma gemma2 gemma3 gemma3_text gemma4 gemma4_text
+		gemma4_unified gemma4_unified_text gpt2 gpt_neo mistral3 mpt opt smollm3 starcoder2`)
+	for name, as := range references(t) {
+		for value, want := range map[string]bool{"": slices.Contains(byDefault, as.Type), "true": true, "false": false} {
+			if as.Type == "mistral3" && value == "false" {
+				continue // the checkpoint decides: see mistral3
+			}
+			keys := readConfig(t, name, "")
+			set := func(keys map[string]json.RawMessage) {
+				if delete(keys, "tie_word_embeddings"); value != "" {
+					keys["tie_word_embeddings"] = json.RawMessage(value)
+				}
+			}
+			set(keys)
+			if raw, ok := keys["text_config"]; ok {
+				var text map[string]json.RawMessage
+				if err := json.Unmarshal(raw, &text); err != nil {
+					t.Fatal(err)
+				}
+				set(text)
+				keys["text_config"], _ = json.Marshal(text)
+			}
+			m, err := Trunk(keys, no)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if m.Tied != want {
+				t.Errorf("%s, tie_word_embeddings %s: tied %v, wanted %v", name, value, m.Tied, want)
+			}
 		}
 	}
 }

@@ -56,7 +56,7 @@ func gptNeoX(c *config, exists func(string) bool) *Model {
 		head = "lm_head"
 	}
 	m.Names = Names{Prefix: "gpt_neox.", Trunk: []string{"gpt_neox."}, Head: []string{head, "embed_out", "lm_head"}}
-	if tied {
+	if m.Tied = tied; tied {
 		m.Copies = map[string]string{head + ".weight": m.Embed.Table.Name}
 		head = "gpt_neox.embed_in"
 	}
