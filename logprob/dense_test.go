@@ -48,13 +48,6 @@ func dense(t *testing.T, dir string, backend compute.Backend, dtype dtypes.DType
 	}}
 }
 
-// denseFamilies has one checkpoint of each kind of family.
-var denseFamilies = []string{"gemma2-base", "gemma3-hub", "gemma4_text-shared", "gpt2-plain", "gpt_neox-serial", "llama-llama3", "mistral-window",
-	"olmo2-gqa-bias", "phi3-partial", "qwen2-window", "qwen3-bias-window", "olmo-clip", "olmo3-yarn", "gemma-bias", "smollm3-window",
-	"granite-factors", "seed_oss-out", "arcee-bias",
-	"glm4-partial", "exaone4-hybrid", "hunyuan_v1_dense-alpha", "ernie4_5-bias", "helium-plain", "cohere-norm", "cohere2-hybrid", "gptj-partial", "olmoe-clip", "gpt_oss-sinks", "deepseek_v2-lite", "deepseek_v3-groups", "qwen2_moe-window", "qwen3_5_text-hybrid", "qwen3_5_text-bias-tied", "phi-partial", "apertus-xielu", "opt-relu", "starcoder2-window", "stablelm-parallel",
-	"nemotron-relu2", "gpt_neo-local", "bloom-heads", "falcon_h1-norm"}
-
 // TestDense holds the reference forward in float64 to transformers in float32, for every
 // checkpoint, and its two backends to one another.
 func TestDense(t *testing.T) {
@@ -81,7 +74,7 @@ func TestDense(t *testing.T) {
 			if largest := furthest(t, got, want); !(largest <= 1e-5) {
 				t.Errorf("differs from transformers by up to %.2g nats, wanted at most 1e-5", largest)
 			}
-			if len(all) == 1 || !slices.Contains(denseFamilies, filepath.Base(dir)) {
+			if len(all) == 1 || !slices.Contains(kinds, filepath.Base(dir)) {
 				return // XLA takes seconds to compile
 			}
 			other := dense(t, dir, all[1], dtypes.Float64)
@@ -127,9 +120,9 @@ func TestEngineDense(t *testing.T) {
 		t.Skip("long: hundreds of tokens in float64")
 	}
 	all := backends(t)
-	for i, name := range denseFamilies {
+	for i, name := range kinds {
 		backend := all[0]
-		if i == 0 { // one of them: XLA takes many seconds to compile
+		if name == "gemma2-base" { // one of them: XLA takes many seconds to compile
 			backend = all[len(all)-1]
 		}
 		t.Run(logprob.BackendName(backend)+"/"+name, func(t *testing.T) {

@@ -17,12 +17,14 @@ import (
 // rounding, on each backend and for more tokens than one batch.
 func TestMixtureBFloat16(t *testing.T) {
 	for _, backend := range backends(t) {
-		seen := map[string]bool{}
-		for _, dir := range families(t) {
-			if f, _ := arch.FamilyOf(family(dir)); !f.Mixture && filepath.Base(dir) != "gemma4_text-moe" || seen[f.Type] {
+		for _, dir := range append(oneEach(t), checkpoints+"gemma4_text-moe") {
+			name := filepath.Base(dir)
+			if f, _ := arch.FamilyOf(family(dir)); !f.Mixture && name != "gemma4_text-moe" {
 				continue
 			}
-			seen[family(dir)] = true
+			if backend.String() != "go" && name != "gemma4_text-moe" && !slices.Contains(kinds, name) {
+				continue // XLA compiles long
+			}
 			if filepath.Base(dir) == "qwen3_5_moe_text-hybrid" {
 				continue // its random weights amplify rounding: on XLA 0.023 in the mean, with 19 choices that flip
 			}

@@ -52,7 +52,7 @@ func statesOf(rng *rand.Rand, n, context, rows int, scored bool) []logprob.Reque
 }
 
 func TestStates(t *testing.T) {
-	for _, family := range denseFamilies {
+	for _, family := range kinds {
 		t.Run(family, func(t *testing.T) {
 			dir := filepath.Join("testdata/families", family)
 			all := backends(t)

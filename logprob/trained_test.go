@@ -17,12 +17,6 @@ import (
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// family is that of a checkpoint of testdata/families.
-func family(dir string) string {
-	name, _, _ := strings.Cut(filepath.Base(dir), "-")
-	return name
-}
-
 // TestWriteCheckpoint: a checkpoint that is written anew computes the bits of the one it is made
 // of, in every family; with other values of a tensor it has those; a classifier's trunk has the
 // same tensors. (TestSaved of package rewardmodel holds all to transformers.)

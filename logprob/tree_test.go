@@ -16,23 +16,10 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// checkpoints calls test with every reference checkpoint, in -short runs with one of each
-// family.
-func checkpoints(t *testing.T, test func(t *testing.T, dir string)) {
-	t.Helper()
-	cases, err := filepath.Glob("testdata/families/*/golden.json")
-	if err != nil || len(cases) < 40 {
-		t.Fatalf("%d reference checkpoints (%v), wanted more than 40", len(cases), err)
-	}
-	tried := map[string]bool{}
-	for _, path := range cases {
-		name := filepath.Base(filepath.Dir(path))
-		family, _, _ := strings.Cut(name, "-")
-		if testing.Short() && tried[family] {
-			continue
-		}
-		tried[family] = true
-		t.Run(name, func(t *testing.T) { test(t, filepath.Dir(path)) })
+// each calls test with each checkpoint.
+func each(t *testing.T, dirs []string, test func(t *testing.T, dir string)) {
+	for _, dir := range dirs {
+		t.Run(filepath.Base(dir), func(t *testing.T) { test(t, dir) })
 	}
 }
 
@@ -96,7 +83,14 @@ func within(nats float64, got, want []float32) error {
 // their order, nor where the calls to the device part.
 func TestTreeAlone(t *testing.T) {
 	backend := pureGo(t)
-	checkpoints(t, func(t *testing.T, dir string) {
+	dirs := oneEach(t)
+	for _, path := range references(t) {
+		if dir := filepath.Dir(path); strings.Contains(dir, "window") || filepath.Base(dir) == "gemma3-inner" {
+			dirs = append(dirs, dir)
+		}
+	}
+	slices.Sort(dirs)
+	each(t, slices.Compact(dirs), func(t *testing.T, dir string) {
 		m := load(t, dir, backend, dtypes.Float32)
 		rng := rand.New(rand.NewPCG(1, uint64(len(dir))))
 		texts := randomTexts(rng, number(40), min(m.MaxTokens(), 80), m.VocabSize())
@@ -244,7 +238,11 @@ func ended(t *testing.T, m *logprob.Model, ends []bool, texts ...tokenize.Encode
 // for random sets of tokens, none and all, and LogProb with Score's.
 func TestTreeWithin(t *testing.T) {
 	backend := pureGo(t)
-	checkpoints(t, func(t *testing.T, dir string) {
+	var dirs []string
+	for _, name := range kinds {
+		dirs = append(dirs, checkpoints+name)
+	}
+	each(t, dirs, func(t *testing.T, dir string) {
 		m := load(t, dir, backend, dtypes.Float32)
 		rng := rand.New(rand.NewPCG(3, uint64(len(dir))))
 		texts := randomTexts(rng, number(24), min(m.MaxTokens(), 80), m.VocabSize())

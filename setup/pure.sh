@@ -25,16 +25,16 @@ packages=$(go list -tags nodaulet -test -f '{{.ImportPath}} {{join .Deps " "}}' 
 echo "pure: go test -race -short -tags nodaulet"
 # shellcheck disable=SC2086
 [ -z "$packages" ] || go test -race -short -timeout 40m -gcflags=all=-d=checkptr=0 -tags nodaulet $packages
-# Of what -short leaves out: every checkpoint, and a report with all its figures.
-go test -race -timeout 40m -gcflags=all=-d=checkptr=0 -tags nodaulet ./logprob ./internal/study -run '^(TestFamilies|TestDense|TestSameBytes)$'
+# Of what -short leaves out: a report with all its figures.
+go test -race -timeout 40m -gcflags=all=-d=checkptr=0 -tags nodaulet ./internal/study -run '^TestSameBytes$'
 
 # The pure-Go backend takes other code on other processors: of what this one has, less is switched on. Every
-# checkpoint is tried, of the rest what -short leaves.
-pure() {
-	go test -timeout 40m -tags nodaulet ./logprob -run '^TestFamilies$'
-	go test -short -timeout 40m -tags nodaulet ./internal/engine ./logprob -run '^(TestSelfTest|TestDefaultBackend|TestTree)'
-}
+# checkpoint is tried with vectors of 256 bits, whose products go wrong by shape (setup/upstream); of the rest what
+# -short leaves.
 echo "pure: the pure-Go backend with vectors of 256 bits"
-(export GOMLX_SIMD_AVX512=0; pure)
+export GOMLX_SIMD_AVX512=0
+go test -timeout 40m -tags nodaulet ./logprob -run '^TestFamilies$'
+go test -short -timeout 40m -tags nodaulet ./internal/engine ./logprob -run '^(TestSelfTest|TestDefaultBackend|TestTree)'
 echo "pure: the pure-Go backend without vectors"
-(export GOEXPERIMENT=''; pure)
+export GOEXPERIMENT=''
+go test -short -timeout 40m -tags nodaulet ./internal/engine ./logprob -run '^(TestSelfTest|TestDefaultBackend|TestTree|TestFamilies)'

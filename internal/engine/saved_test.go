@@ -15,7 +15,7 @@ func TestPrompts(t *testing.T) {
 		with.tree.limit = 1 << 30
 		for _, e := range []*Engine{plain, with} {
 			e.model.Context = 1 << 12
-			e.stepTokens, e.batchTokens = 600, 100
+			e.stepTokens, e.batchTokens = 300, 50
 		}
 		r := rand.New(rand.NewPCG(17, 18))
 		random := func(n int) []int32 {
@@ -26,7 +26,7 @@ func TestPrompts(t *testing.T) {
 			return ids
 		}
 		system := random(150)
-		rounds, replies, longest := 6, 40, 900
+		rounds, replies, longest := 5, 30, 450
 		if testing.Short() {
 			rounds, replies, longest = 4, 12, 200
 		}
