@@ -28,7 +28,7 @@ func familiesTable() string {
 		}
 		switch {
 		case f.Recurrent == "":
-		case f.Mixed:
+		case f.AttentionAlone:
 			kind, trained = "attention alone or with "+f.Recurrent+", "+kind, "those of attention alone: "+trained
 		default:
 			kind, trained = f.Recurrent+" and attention, "+kind, "no"

@@ -72,7 +72,7 @@ func (f *folder) readConfig(dir string) error {
 	}
 	data, err := regular.Read(filepath.Join(dir, "config.json"), regular.Text)
 	if err == nil {
-		f.config, err = strictjson.Members(data, "")
+		f.config, err = strictjson.Members(checkpoint.Infinite(data), "")
 	}
 	// What is written is decoded.
 	f.config = slices.DeleteFunc(f.config, func(m strictjson.Member) bool { return m.Key == checkpoint.QuantisationKey })

@@ -19,8 +19,10 @@ type Family struct {
 	// Recurrent names the recurrences that its blocks, or some of them, have in the place of
 	// attention or beside it; "" for none. Models with some are not trained here.
 	Recurrent string
-	// Mixed: its blocks are mixtures, or have what Recurrent says, in some of its models alone.
+	// Mixed: its blocks are mixtures in some of its models alone.
 	Mixed bool
+	// AttentionAlone: some of its models have no block with what Recurrent says.
+	AttentionAlone bool
 	// As is the model_type under which transformers knows its models, which come with code of their own;
 	// "" for Type.
 	As string
@@ -67,7 +69,7 @@ var families = []Family{
 	{Type: "gptj", Name: "GPT-J", Models: "GPT-J", Classifier: "GPTJ", build: gptJ},
 	{Type: "granite", Name: "Granite", Models: "Granite 3", build: granite},
 	{Type: "granitemoe", Name: "Granite", Models: "Granite 3 MoE", Mixture: true, build: graniteMoE},
-	{Type: "granitemoehybrid", Name: "Granite", Models: "Granite 4", Recurrent: "Mamba 2", Mixed: true, build: graniteHybrid},
+	{Type: "granitemoehybrid", Name: "Granite", Models: "Granite 4", Recurrent: "Mamba 2", Mixed: true, AttentionAlone: true, build: graniteHybrid},
 	{Type: "helium", Name: "Helium", Models: "Helium 1", Classifier: "Helium", Pad: new(int32(3)), build: helium},
 	{Type: "hunyuan_v1_dense", Name: "HunYuan", Models: "HunYuan 0.5B to 7B", Classifier: "HunYuanDenseV1", Pad: new(int32(0)), build: hunyuanDense},
 	{Type: "hunyuan_v1_moe", Name: "HunYuan", Models: "Hunyuan-A13B", Classifier: "HunYuanMoEV1", Pad: new(int32(0)), Mixture: true, build: hunyuanMoE},
@@ -82,6 +84,7 @@ var families = []Family{
 	{Type: "mixtral", Name: "Mistral", Models: "Mixtral", Classifier: "Mixtral", Mixture: true, build: mixtral},
 	{Type: "mpt", Name: "MPT", Models: "MPT 7B, 30B", Classifier: "Mpt", build: mpt},
 	{Type: "nemotron", Name: "Nemotron", Models: "Nemotron 3 and 4, Minitron", Classifier: "Nemotron", build: nemotron},
+	{Type: "nemotron_h", Name: "Nemotron", Models: "Nemotron-H, Nano 2, 3 Nano, 3 Super", Recurrent: "Mamba 2", Pad: new(int32(0)), Mixed: true, build: nemotronH},
 	{Type: "olmo", Name: "OLMo", Models: "OLMo 1", Classifier: "Olmo", Pad: new(int32(1)), build: olmo},
 	{Type: "olmo2", Name: "OLMo", Models: "OLMo 2", Classifier: "Olmo2", Pad: new(int32(1)), build: olmo2},
 	{Type: "olmo3", Name: "OLMo", Models: "OLMo 3", Classifier: "Olmo3", Pad: new(int32(1)), build: olmo3},

@@ -89,6 +89,7 @@ func (n gatedNorm) apply(s *Scope, x, z *Node) *Node { // [T W] both
 // mambaConfig is what the families with layers of Mamba 2 read of a config.
 type mambaConfig struct {
 	Recurrence
+	at             string // prefix of its tensors
 	bias, convBias bool
 	least, most    float64
 }
@@ -99,7 +100,7 @@ func (d *decoder) readMamba(c *config, width int) mambaConfig {
 	if width == 0 {
 		width = expand * d.D
 	}
-	m := mambaConfig{bias: c.bool("mamba_proj_bias", false), convBias: c.bool("mamba_conv_bias", true)}
+	m := mambaConfig{at: "mamba.", bias: c.bool("mamba_proj_bias", false), convBias: c.bool("mamba_conv_bias", true)}
 	m.H, m.G = c.size("mamba_n_heads", 128), c.size("mamba_n_groups", 1)
 	m.K, m.Taps = c.size("mamba_d_state", 256), c.taps("mamba_d_conv", 4)
 	m.V = max(width/m.H, 1)
@@ -140,18 +141,18 @@ func (l *limit) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*float64)(l))
 }
 
-// mamba declares a layer of Mamba 2 below "mamba.", whose norm is none, over all heads of a group
+// mamba declares a layer of Mamba 2 below m.at, whose norm is none, over all heads of a group
 // after the gate, or before.
 func (d *decoder) mamba(b *builder, m mambaConfig, outBias, normed, first bool, factors mambaFactors) mamba2 {
 	b.recurrence(m.Recurrence)
 	values := m.H * m.V
 	n := mamba2{Recurrence: m.Recurrence, factors: factors, least: m.least, most: m.most}
-	n.in = b.linear("mamba.in_proj", d.D, values+m.convolved()+m.H, m.bias)
-	n.conv = b.convolution("mamba.conv1d", m.convolved(), m.Taps, m.convBias)
-	n.aLog, n.dt, n.d = b.vector("mamba.A_log", m.H), b.vector("mamba.dt_bias", m.H), b.vector("mamba.D", m.H)
+	n.in = b.linear(m.at+"in_proj", d.D, values+m.convolved()+m.H, m.bias)
+	n.conv = b.convolution(m.at+"conv1d", m.convolved(), m.Taps, m.convBias)
+	n.aLog, n.dt, n.d = b.vector(m.at+"A_log", m.H), b.vector(m.at+"dt_bias", m.H), b.vector(m.at+"D", m.H)
 	if normed {
-		n.norm = gatedNorm{weight: b.vector("mamba.norm.weight", values), eps: d.eps, groups: m.G, first: first}
+		n.norm = gatedNorm{weight: b.vector(m.at+"norm.weight", values), eps: d.eps, groups: m.G, first: first}
 	}
-	n.out = b.linear("mamba.out_proj", values, d.D, outBias)
+	n.out = b.linear(m.at+"out_proj", values, d.D, outBias)
 	return n
 }

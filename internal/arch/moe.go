@@ -17,16 +17,17 @@ import (
 // chosen and the first that is not are nearly equal, rounding decides. Therefore the router is
 // float32 in every mode, and the gap between the two goes to Scope.Routed.
 //
-// The activation is silu, as in most that are published, but where gelu or clamped says another.
+// The activation is silu, as in most that are published, but where plain, gelu or clamped says another.
 type experts struct {
 	router               linear
-	gateUp               param // [E 2F D], of each expert gate over up
+	gateUp               param // [E 2F D], of each expert gate over up; plain has up alone [E F D]
 	down                 param // [E D F]
 	gateUpBias, downBias param // [E 2F] and [E D]; 0 for none
 	Experts
 	choice
 	factors param        // [E]: what each gives is multiplied by its own (Gemma 4); 0 for none
 	jitter  float64      // probabilities are sparsemixer's (Phi-MoE); 0 for none
+	plain   bool         // relu^2 of up, without a gate (Nemotron 3)
 	gelu    bool         // gelu_pytorch_tanh(gate) * up
 	clamped clampedGate  // zero for silu(gate) * up
 	shared  sharedExpert // zero for none
@@ -44,6 +45,8 @@ func (m experts) numbers(x *Node) *Node {
 	c := m.clamped
 	all := []float64{c.alpha, c.limit, -c.limit, 1}
 	switch {
+	case m.plain:
+		all = []float64{0}
 	case m.gelu:
 		all = []float64{0.5, 0.044715, math.Sqrt(2 / math.Pi), 1}
 	case c == clampedGate{}:
@@ -59,6 +62,9 @@ func (m experts) gate(h, numbers *Node) *Node {
 		return Mul(silu(columns(h, 0, f)), columns(h, f, 2*f))
 	}
 	numbers = InsertAxes(numbers, 0)
+	if m.plain {
+		return Square(Max(h, numbers))
+	}
 	if m.gelu { // as geluTanh
 		half, cubic, root, one := columns(numbers, 0, 1), columns(numbers, 1, 2), columns(numbers, 2, 3), columns(numbers, 3, 4)
 		gate := columns(h, 0, f)
@@ -343,6 +349,7 @@ type expertFiles struct {
 	// The matrices of all experts, gate over up [E 2F D] and down [E D F], or, with the number of
 	// an expert in the place of %d, those of each, without ".weight".
 	gateUp, gate, up, down string
+	plain                  bool // there is no gate
 }
 
 // Names of mixtures. transformers 5 has the first in memory, and writes the others.
@@ -352,6 +359,7 @@ var (
 	ofMixtral       = expertFiles{router: "block_sparse_moe.gate", gate: "block_sparse_moe.experts.%d.w1", up: "block_sparse_moe.experts.%d.w3", down: "block_sparse_moe.experts.%d.w2"}
 	ofGranite       = expertFiles{router: "block_sparse_moe.router.layer", gateUp: "block_sparse_moe.input_linear.weight", down: "block_sparse_moe.output_linear.weight"}
 	ofGemma         = expertFiles{router: "router.proj", gateUp: "experts.gate_up_proj", down: "experts.down_proj"}
+	ofNemotron      = expertFiles{router: "mixer.gate", up: "mixer.experts.%d.up_proj", down: "mixer.experts.%d.down_proj", plain: true}
 	phimoeInMemory  = expertFiles{router: "mlp.router", gateUp: "mlp.experts.gate_up_proj", down: "mlp.experts.down_proj"}
 	graniteInMemory = expertFiles{router: "block_sparse_moe.router", gateUp: "block_sparse_moe.experts.gate_up_proj", down: "block_sparse_moe.experts.down_proj"}
 )
@@ -365,11 +373,21 @@ func (b *builder) experts(exists func(string) bool, size Experts, d, f int, shar
 			break
 		}
 	}
-	m := experts{Experts: size, choice: choice{shares: shares}}
-	m.router = linear{weight: b.param(Tensor{Name: n.router + ".weight", Shape: []int{size.E, d}, Linear: true, Float32: true})}
+	m := experts{Experts: size, choice: choice{shares: shares}, router: b.router(n, size.E, d)}
+	b.matrices(&m, n, d, f)
+	return m
+}
+
+// router declares a router over E experts.
+func (b *builder) router(n expertFiles, e, d int) linear {
+	return linear{weight: b.param(Tensor{Name: n.router + ".weight", Shape: []int{e, d}, Linear: true, Float32: true})}
+}
+
+// matrices declares those of the experts of m, from d values through f.
+func (b *builder) matrices(m *experts, n expertFiles, d, f int) {
 	stack := func(shape []int, patterns ...string) param {
 		t := Tensor{Name: patterns[0], Shape: shape, Linear: true}
-		for e := range size.E {
+		for e := range m.E {
 			for _, p := range patterns {
 				if n.gateUp == "" {
 					t.Stack = append(t.Stack, b.prefix+fmt.Sprintf(p, e)+".weight")
@@ -378,14 +396,15 @@ func (b *builder) experts(exists func(string) bool, size Experts, d, f int, shar
 		}
 		return b.param(t)
 	}
-	if n.gateUp != "" {
-		m.gateUp = stack([]int{size.E, 2 * f, d}, n.gateUp)
-	} else {
-		m.gateUp = stack([]int{size.E, 2 * f, d}, n.gate, n.up)
+	rows, parts := 2*f, []string{n.gate, n.up}
+	if n.plain {
+		rows, parts = f, []string{n.up}
 	}
-	m.down = stack([]int{size.E, d, f}, n.down)
-	b.routes = &m.Experts
-	return m
+	if n.gateUp != "" {
+		parts = []string{n.gateUp}
+	}
+	m.gateUp, m.down = stack([]int{m.E, rows, d}, parts...), stack([]int{m.E, d, f}, n.down)
+	b.routes = &Experts{E: m.E, K: m.K}
 }
 
 // first is the name of a tensor that tells these names from others.

@@ -12,7 +12,11 @@ func TestPublished(t *testing.T) {
 	// Granite 4: the keys as a page about the architecture shows them; pad_token_id, init_method, and what
 	// differs in the models of attention alone are recalled, as all of Falcon-H1 and Bamba are.
 	granite4 := `"architectures":["GraniteMoeHybridForCausalLM"],"attention_bias":false,"attention_dropout":0.0,"attention_multiplier":0.015625,"bos_token_id":100257,"embedding_multiplier":12,"eos_token_id":100257,"hidden_act":"silu","hidden_size":64,"init_method":"mup","initializer_range":0.1,"intermediate_size":32,"logits_scaling":6,"mamba_chunk_size":256,"mamba_conv_bias":true,"mamba_d_conv":4,"mamba_d_head":32,"mamba_d_state":128,"mamba_expand":2,"mamba_n_groups":1,"mamba_n_heads":4,"mamba_proj_bias":false,"max_position_embeddings":131072,"model_type":"granitemoehybrid","normalization_function":"rmsnorm","num_attention_heads":4,"num_hidden_layers":2,"num_key_value_heads":2,"output_router_logits":false,"pad_token_id":100256,"residual_multiplier":0.22,"rms_norm_eps":1e-05,"rope_scaling":null,"rope_theta":10000,"router_aux_loss_coef":0.0,"shared_intermediate_size":48,"tie_word_embeddings":true,"torch_dtype":"bfloat16","transformers_version":"4.56.0","use_cache":true,"vocab_size":100`
+	nemotronH := `"architectures":["NemotronHForCausalLM"],"attention_bias":false,"attention_dropout":0.0,"auto_map":{"AutoConfig":"configuration_nemotron_h.NemotronHConfig"},"bos_token_id":1,"chunk_size":128,"conv_kernel":4,"eos_token_id":2,"expand":2,"head_dim":32,"hidden_dropout":0.0,"hidden_size":64,"initializer_range":0.02,"intermediate_size":96,"layer_norm_epsilon":1e-05,"mamba_head_dim":32,"mamba_hidden_act":"silu","mamba_num_heads":8,"mamba_proj_bias":false,"max_position_embeddings":8192,"mlp_bias":false,"mlp_hidden_act":"relu2","model_type":"nemotron_h","n_groups":8,"num_attention_heads":4,"num_hidden_layers":4,"num_key_value_heads":2,"num_logits_to_keep":1,"pad_token_id":0,"rescale_prenorm_residual":true,"residual_in_fp32":false,"ssm_state_size":128,"tie_word_embeddings":false,"time_step_floor":0.0001,"time_step_limit":[0.0,{"__float__":"Infinity"}],"time_step_max":0.1,"time_step_min":0.001,"torch_dtype":"bfloat16","transformers_version":"4.48.0","use_bias":false,"use_cache":true,"use_conv_bias":true,"use_mamba_kernels":true,"vocab_size":100`
 	for n, c := range map[string]string{
+		"nemotron-h-8b (recalled)":     `{` + nemotronH + `,"attention_head_dim":32,"hybrid_override_pattern":"M-M*","sliding_window":null}`,
+		"nemotron-3-nano (recalled)":   `{` + nemotronH + `,"hybrid_override_pattern":"MEM*","mamba_ssm_cache_dtype":"float32","moe_intermediate_size":48,"moe_shared_expert_intermediate_size":64,"n_group":1,"n_routed_experts":128,"n_shared_experts":1,"norm_topk_prob":true,"num_experts_per_tok":6,"partial_rotary_factor":1.0,"rope_theta":10000,"routed_scaling_factor":2.5,"sliding_window":null,"topk_group":1}`,
+		"nemotron-3-super (recalled)":  `{` + nemotronH + `,"hybrid_override_pattern":"MEM*","moe_intermediate_size":48,"moe_latent_size":24,"moe_shared_expert_intermediate_size":64,"moe_shared_expert_overlap":false,"mtp_hybrid_override_pattern":"*E","n_group":1,"n_routed_experts":512,"n_shared_experts":1,"norm_topk_prob":true,"num_experts_per_tok":22,"num_nextn_predict_layers":1,"routed_scaling_factor":5.0,"topk_group":1}`,
 		"granite-4.0-h-small":          `{` + granite4 + `,"layer_types":["mamba","attention"],"num_experts_per_tok":10,"num_local_experts":72,"position_embedding_type":"nope"}`,
 		"granite-4.0-h-micro":          `{` + granite4 + `,"layer_types":["mamba","attention"],"num_experts_per_tok":0,"num_local_experts":0,"position_embedding_type":"nope"}`,
 		"granite-4.0-micro":            `{` + granite4 + `,"layer_types":["attention","attention"],"num_experts_per_tok":0,"num_local_experts":0,"position_embedding_type":"rope","time_step_limit":[0.0,{"__float__":"Infinity"}]}`,
@@ -94,7 +98,8 @@ func TestPublished(t *testing.T) {
 			t.Errorf("%s: %v", n, err)
 			continue
 		}
-		if want := n == "r1-0528-qwen3"; (len(m.Warnings) > 0) != want { // its attn_factor, which transformers does not read
+		// r1's attn_factor, which transformers does not read; the least time step of Nemotron's.
+		if want := n == "r1-0528-qwen3" || m.Type == "nemotron_h"; (len(m.Warnings) > 0) != want {
 			t.Errorf("%s: warnings %v, wanted some: %v", n, m.Warnings, want)
 		}
 	}

@@ -45,6 +45,9 @@ func (b *builder) recurrence(r Recurrence) {
 	b.kept, b.reach = []int{r.convolved(), 2 * r.H, r.G * r.K, r.H * r.V}, r.Taps-1
 }
 
+// keepsNothing declares that the layer mixes no tokens: it needs none of those before.
+func (b *builder) keepsNothing() { b.kept = []int{} }
+
 // taps reads the number of taps of a convolution.
 func (c *config) taps(key string, def int) int {
 	n := c.size(key, def)
@@ -56,7 +59,7 @@ func (c *config) taps(key string, def int) int {
 
 // Kept are the widths of what a block keeps of each token for those after it: keys and values of
 // Scope.Attend, or of Scope.Before its rows, and of Scope.Recur the sums G, keys and the u; nothing
-// where it attends to those of another block.
+// where it attends to those of another block, or to none.
 func (l *Layer) Kept() []int {
 	if l.Back > 0 {
 		return nil

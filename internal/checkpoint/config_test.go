@@ -11,6 +11,11 @@ func TestReadConfig(t *testing.T) {
 		string(config["rope_scaling"]) != `{"factor": 8.0}` || string(config["x"]) != "null" {
 		t.Errorf("%s, %v", config, err)
 	}
+	dir = folder(t, map[string]string{"config.json": "{\"x\": \"time_step_limit\", \"time_step_limit\" : [\n0.0,\n Infinity ]}"})
+	config, err = ReadConfig(dir)
+	if want := "[\n0.0,\n {\"__float__\": \"Infinity\"} ]"; err != nil || string(config["time_step_limit"]) != want {
+		t.Errorf("%s, %v, wanted %s", config, err, want)
+	}
 	for _, test := range []struct{ config, want string }{
 		{"", "checkpoint: config.json: byte 0: nothing, wanted an object"},
 		{"{} {}", "checkpoint: config.json: byte 3: text after the end of the value"},
@@ -19,6 +24,9 @@ func TestReadConfig(t *testing.T) {
 		{`{"a": NaN}`, "checkpoint: config.json: byte 6: invalid character 'N' at start of value"},
 		{`{"a": 1, "b": 2, "a": 1}`, `checkpoint: config.json: byte 17: key "a" comes twice, wanted once`},
 		{"{\"a\": [1, {\"f\": {}},\n{\"f\": 1, \"f\": 2}]}", `checkpoint: config.json: line 2, byte 30: key "f" comes twice in a/2, wanted once`},
+		{`{"time_step_limit": [Infinity, Infinity]}`, "checkpoint: config.json: byte 21: invalid character 'I' at start of value"},
+		{`{"time_step_limit": [0, -Infinity]}`, "checkpoint: config.json: byte 25: invalid character 'I' in number (expecting digit)"},
+		{`{"time_step_limits": [0, Infinity]}`, "checkpoint: config.json: byte 25: invalid character 'I' at start of value"},
 		{`{"b": 1e999}`, `checkpoint: config.json: byte 6: 1e999, wanted a number that float64 can hold`},
 		{"{\"a\": \"\xff\"}", "checkpoint: config.json: byte 7: not UTF-8, wanted text"},
 	} {

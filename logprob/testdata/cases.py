@@ -479,6 +479,14 @@ def nemotron(**kw):
                       rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 0.5}) | kw
 
 
+def nemotron_h(pattern, **kw):
+    kinds = {"M": LINEAR, "*": FULL, "-": "mlp", "E": "moe"}
+    return dict(model_type="nemotron_h", vocab_size=74, hidden_size=32, layers_block_type=[kinds[k] for k in pattern], intermediate_size=20,
+                num_attention_heads=4, num_key_value_heads=2, head_dim=12, max_position_embeddings=128, layer_norm_epsilon=2e-3,
+                mamba_num_heads=4, mamba_head_dim=12, ssm_state_size=8, n_groups=2, n_routed_experts=8, num_experts_per_tok=3,
+                moe_intermediate_size=10, moe_shared_expert_intermediate_size=14) | kw
+
+
 def gpt_neo(**kw):
     return dict(model_type="gpt_neo", vocab_size=85, hidden_size=32, num_layers=2, num_heads=4, max_position_embeddings=80, window_size=9,
                 attention_types=[[["global", "local"], 1]], layer_norm_epsilon=2e-3, intermediate_size=44, bos_token_id=0, eos_token_id=0) | kw
@@ -989,6 +997,20 @@ CASES = [
          bamba(num_hidden_layers=2, mamba_proj_bias=True, attention_bias=True, mlp_bias=True, tie_word_embeddings=True, mamba_n_groups=1),
          EPS | THETA, minimal=True, dtype=torch.bfloat16),
 
+    # nemotron_h: layers of one mixer each.
+    Case("nemotron_h-experts", "Mamba 2 with groups that are normed each alone and a least time step, experts of relu^2 without gates of the groups with "
+         "the best two, attention without positions, an MLP; a layer behind the others", nemotron_h(
+             "ME*-", time_step_min=0.3, n_group=4, topk_group=2, routed_scaling_factor=1.7),
+         EPSILON | CHOICE | {"least": put(time_step_min=0.001), "factor": put(routed_scaling_factor=1.0), "shares": put(norm_topk_prob=False),
+                             "groups": put(topk_group=4)},
+         extra=lambda t: t | {"mtp.layers.0.norm.weight": torch.ones(32)}, dtype=torch.float16),
+    Case("nemotron_h-latent", "experts of latent values, whose probabilities are no shares; biases of the MLPs and of Mamba 2, whose convolution of three "
+         "tokens has none; the names in memory", nemotron_h(
+             "E-M", moe_latent_size=18, norm_topk_prob=False, mlp_bias=True, use_bias=True, use_conv_bias=False, conv_kernel=3, time_step_min=0.2),
+         EPSILON | CHOICE | {"shares": put(norm_topk_prob=True)}, rename=lambda n: n.replace("backbone.", "model."), dtype=torch.float16),
+    Case("nemotron_h-dense", "no experts, as Nemotron-H, and one group; minimal config", nemotron_h("M-*M", n_groups=1), EPSILON, minimal=True,
+         dtype=torch.bfloat16),
+
     # gpt_oss.
     Case("gpt_oss-sinks", "a sink in each head's softmax, windows on every second layer, experts with biases and a clamped gate, a router with "
          "a bias, yarn without truncation over texts longer than its original context; the keys of the published files in the v4 one",
@@ -1304,6 +1326,7 @@ V4_EXTRA = {
     "starcoder2": {"mlp_type": "default", "norm_type": "layer_norm"},
     "stablelm": {},
     "nemotron": {},
+    "nemotron_h": {"partial_rotary_factor": 1.0, "rope_theta": 10000},
     "gpt_neo": {"gradient_checkpointing": False, "summary_type": "cls_index"},
     "glm4": {},
     "exaone4": {},

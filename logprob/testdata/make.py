@@ -56,7 +56,7 @@ from transformers import (AutoConfig, AutoModelForCausalLM, Gemma3ForConditional
                           Gemma4UnifiedForConditionalGeneration, Mistral3ForConditionalGeneration, Qwen3_5ForConditionalGeneration,
                           Qwen3_5MoeForConditionalGeneration, Llama4ForConditionalGeneration)
 
-from cases import CASES, FULL, SLIDE, V4_EXTRA
+from cases import CASES, FULL, LINEAR, SLIDE, V4_EXTRA
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -94,8 +94,13 @@ def to_v4(d, case):
         del d["tie_word_embeddings"]
     if "transformers_version" in d:
         d["transformers_version"] = "4.44.0"
-    if d.get("time_step_limit") == [0.0, {"__float__": "Infinity"}]:
+    if kind != "nemotron_h" and d.get("time_step_limit") == [0.0, {"__float__": "Infinity"}]:
         del d["time_step_limit"]
+
+    if kind == "nemotron_h":  # Infinity as such, which no JSON has
+        d |= {"hybrid_override_pattern": "".join("-EM*"[["mlp", "moe", LINEAR, FULL].index(t)] for t in d.pop("layers_block_type")),
+              "time_step_limit": [0.0, math.inf]}
+        d["num_hidden_layers"] = len(d["hybrid_override_pattern"])
 
     def scaling(r):
         r = {k: v for k, v in r.items() if k not in ("rope_theta", "partial_rotary_factor")}
@@ -197,7 +202,7 @@ def random_tensor(case, name, like):
         return 0.4 + 0.12 * x  # what they add is also what they enlarge, with its rounding
     if "norm" in kind or kind.startswith("ln_") or ".norms." in name:
         return 0.3 * x + (0.0 if stored_less_1(case, name) else 1.0)
-    if kind in ("embed_tokens", "wte", "embed_in", "word_embeddings"):
+    if kind in ("embed_tokens", "wte", "embed_in", "word_embeddings", "embeddings"):
         tied = case.config.get("tie_word_embeddings", case.family in ("gpt2", "gemma", "gemma2", "gemma3_text", "gemma3"))
         return 0.2 * x * math.sqrt(32 / like.shape[1])
     if kind == "embed_tokens_per_layer":
@@ -308,7 +313,7 @@ def router_gap(model, texts):
     if model.config.model_type == "llama4":
         model = model.language_model
     for i, ids in enumerate(texts):
-        for layer, logits in enumerate(model(input_ids=torch.tensor([ids]), output_router_logits=True).router_logits):
+        for layer, logits in enumerate(model(input_ids=torch.tensor([ids]), output_router_logits=True, use_cache=False).router_logits):
             if gates:
                 logits, of_groups = compared(gates[layer], logits)
                 of_groups = of_groups if i == 0 else of_groups[:-1]
@@ -324,7 +329,7 @@ def router_gap(model, texts):
                 continue
             top = logits.topk(k + 1, dim=-1).values
             gaps.append((top[:, k - 1] - top[:, k]).min().item())
-    return min(gaps)
+    return min(gaps, default=None)
 
 
 def clear_texts(case, model):
@@ -470,7 +475,7 @@ def make(case):
             m.reorder_and_upcast_attn = False  # it insists on float32
     with wide(double):
         exact = distance(golden, score(double, texts))
-    logits = model(input_ids=torch.tensor([texts[3]])).logits
+    logits = model(input_ids=torch.tensor([texts[3]]), use_cache=False).logits
     size = sum(f.stat().st_size for f in folder.iterdir())
     print(f"{case.name}: std of logits {logits.std().item():.2f}, float64 differs by {exact:.1e}, {size // 1000} kB")
     if case.dtype == torch.bfloat16:
