@@ -36,7 +36,7 @@ func open(t testing.TB, name string) *Engine {
 // kinds has one checkpoint of each kind of block that the engine treats in a way of its own; package
 // logprob's TestTreeAlone has all families.
 var kinds = []string{"bloom-heads", "deepseek_v3-groups", "falcon_h1-norm", "gemma2-base", "gemma4_text-shared", "gpt2-plain", "gpt_oss-sinks",
-	"granitemoehybrid-experts", "llama-llama3", "mistral-window", "olmoe-clip", "qwen3_5_text-hybrid"}
+	"granitemoehybrid-experts", "llama-llama3", "mistral-window", "nemotron_h-experts", "olmoe-clip", "qwen3_5_text-hybrid"}
 
 // run collects the results of requests.
 func run(ctx context.Context, e *Engine, requests []Request) ([]Result, error) {

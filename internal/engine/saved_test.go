@@ -65,7 +65,7 @@ func TestPrompts(t *testing.T) {
 // what an engine without memory gives, in batches and pools of any size, with windows
 // smaller than the prompts and learned positions, and compute no known prompt again.
 func TestPool(t *testing.T) {
-	for _, name := range some("llama-linear", "gemma3-written", "gemma4-shared", "mistral-window", "gpt2-hub", "gpt_neox-hub", "gemma2-base", "qwen2_moe-window", "falcon-alibi", "qwen3_5_text-bias-tied", "falcon_h1-norm") {
+	for _, name := range some("llama-linear", "gemma3-written", "gemma4-shared", "mistral-window", "gpt2-hub", "gpt_neox-hub", "gemma2-base", "qwen2_moe-window", "falcon-alibi", "qwen3_5_text-bias-tied", "nemotron_h-experts") {
 		plain, with := open(t, name), open(t, name)
 		with.tree.limit = 1 << 30
 		with.batchTokens, with.savedKeys = 40, 200

@@ -1008,7 +1008,7 @@ CASES = [
          "tokens has none; the names in memory", nemotron_h(
              "E-M", moe_latent_size=18, norm_topk_prob=False, mlp_bias=True, use_bias=True, use_conv_bias=False, conv_kernel=3, time_step_min=0.2),
          EPSILON | CHOICE | {"shares": put(norm_topk_prob=True)}, rename=lambda n: n.replace("backbone.", "model."), dtype=torch.float16),
-    Case("nemotron_h-dense", "no experts, as Nemotron-H, and one group; minimal config", nemotron_h("M-*M", n_groups=1), EPSILON, minimal=True,
+    Case("nemotron_h-plain", "no experts, as Nemotron-H, and one group; minimal config", nemotron_h("M-*M", n_groups=1), EPSILON, minimal=True,
          dtype=torch.bfloat16),
 
     # gpt_oss.
