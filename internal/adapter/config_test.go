@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
 // with is a valid config with some keys set, to JSON text; "" leaves the key out.
@@ -217,4 +219,12 @@ func FuzzConfig(f *testing.F) {
 			t.Errorf("%q is adapted and excluded", path)
 		}
 	})
+}
+
+// TestNoAttention: an adapter beside attention needs some.
+func TestNoAttention(t *testing.T) {
+	_, _, err := (&Fresh{}).modules(&arch.Model{Type: "some", Names: arch.Names{Trunk: []string{"model."}}})
+	if err == nil || !strings.Contains(err.Error(), "some: no linear layer of attention in the model's blocks") {
+		t.Errorf("%v, wanted that there is no attention", err)
+	}
 }

@@ -32,8 +32,9 @@ type Fresh struct {
 	Draw func(name string) *rand.Rand
 }
 
-// ofAttention are the linear layers of attention in all families: q, k, v and o, fused or not.
-var ofAttention = regexp.MustCompile(`(^|\.)(self_attn|self_attention|attn|attention)\.[^.]+$`)
+// ofAttention are the linear layers of attention in all families: q, k, v and o, fused or not, of which
+// nemotron_h has its mixers' alike.
+var ofAttention = regexp.MustCompile(`(^|\.)((self_attn|self_attention|attn|attention)\.[^.]+|mixer\.[qkvo]_proj)$`)
 
 // linears are the linear layers of a model's blocks, by their paths in transformers: of a model
 // with mixtures of experts those of attention, since peft takes the names of the others
@@ -85,6 +86,9 @@ func (f *Fresh) modules(m *arch.Model) (names, paths []string, err error) {
 		}
 	default:
 		names = slices.Clone(f.Targets)
+	}
+	if len(names) == 0 {
+		return nil, nil, fmt.Errorf("%s: no linear layer of attention in the model's blocks, wanted some for an adapter to lie beside", m.Type)
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)

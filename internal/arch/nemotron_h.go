@@ -64,7 +64,7 @@ func nemotronH(c *config, exists func(string) bool) *Model {
 	b := &builder{}
 	norm := b.rmsNorm(d.prefix+"norm_f", d.D, d.eps)
 	d.Head = newLogits(b, norm, d.unembedding(b), 0)
-	d.Names.Trunk = []string{"backbone.", "model."}
+	d.Names.Trunk = []string{"model.", "backbone."}
 	return d.Model
 }
 

@@ -1006,7 +1006,7 @@ CASES = [
          extra=lambda t: t | {"mtp.layers.0.norm.weight": torch.ones(32)}, dtype=torch.float16),
     Case("nemotron_h-latent", "experts of latent values, whose probabilities are no shares; biases of the MLPs and of Mamba 2, whose convolution of three "
          "tokens has none; the names in memory", nemotron_h(
-             "E-M", moe_latent_size=18, norm_topk_prob=False, mlp_bias=True, use_bias=True, use_conv_bias=False, conv_kernel=3, time_step_min=0.2),
+             "E-M*", moe_latent_size=18, norm_topk_prob=False, mlp_bias=True, use_bias=True, use_conv_bias=False, conv_kernel=3, time_step_min=0.2),
          EPSILON | CHOICE | {"shares": put(norm_topk_prob=True)}, rename=lambda n: n.replace("backbone.", "model."), dtype=torch.float16),
     Case("nemotron_h-plain", "no experts, as Nemotron-H, and one group; minimal config", nemotron_h("M-*M", n_groups=1), EPSILON, minimal=True,
          dtype=torch.bfloat16),
