@@ -165,16 +165,10 @@ func (c *plan) save(f *folder, params []*Param, o *CheckpointOptions) error {
 	for _, name := range c.weights.Names() {
 		t, _ := c.weights.Get(name)
 		p := trained[name]
-		switch head := c.model.Names.OfHead(name); {
+		switch {
 		case needed[name]:
-		case c.weights.Idle(name):
+		case c.leaves(name, o):
 			continue
-		case o.Classifier && name == "score.weight":
-			continue // below
-		case c.model.Copies[name] != "", o.Classifier && head:
-			continue
-		case c.model.Ignored(name) && !c.model.Multimodal:
-			continue // a buffer of older releases, which newer ones warn of
 		case !c.model.Ignored(name):
 			return fmt.Errorf("tensor %s of %s, which the model does not have", name, c.dir)
 		}
@@ -203,6 +197,17 @@ func (c *plan) save(f *folder, params []*Param, o *CheckpointOptions) error {
 		return fmt.Errorf("tensor %s, which %s does not have", name, c.dir)
 	}
 	return nil
+}
+
+// leaves tells of a tensor that the model does not compute with whether it is not written again.
+func (c *plan) leaves(name string, o *CheckpointOptions) bool {
+	switch {
+	case c.weights.Idle(name), c.model.Copies[name] != "":
+		return true
+	case o.Classifier && (name == "score.weight" || c.model.Names.OfHead(name)): // see saveScore
+		return true
+	}
+	return c.model.Ignored(name) && !c.model.Multimodal // a buffer of older releases, which newer ones warn of
 }
 
 // checkTensor holds the checkpoint to a tensor that the model has.

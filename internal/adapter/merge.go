@@ -40,8 +40,7 @@ func (a *Applied) Merged(dtype dtypes.DType) (all []Merged, untied bool, err err
 		needed[t.Name] = true
 	}
 	for _, name := range p.base.Names() {
-		t, _ := p.base.Get(name)
-		if idle := p.base.Idle(name) && !needed[name]; !idle && !slices.Contains(a.Hidden, name) && p.m.Copies[name] == "" {
+		if t, _ := p.base.Get(name); a.stays(name, needed[name]) {
 			byName[name] = Merged{Tensor: t, from: t}
 		}
 	}
@@ -78,6 +77,11 @@ func (a *Applied) Merged(dtype dtypes.DType) (all []Merged, untied bool, err err
 		all = append(all, m)
 	}
 	return all, untied, nil
+}
+
+// stays tells whether the merged checkpoint has a tensor of the base's, which the model needs or not.
+func (a *Applied) stays(name string, needed bool) bool {
+	return (needed || !a.by.base.Idle(name)) && !slices.Contains(a.Hidden, name) && a.by.m.Copies[name] == ""
 }
 
 // mergedName is a tensor's name in the merged checkpoint: a classifier's has the names of its

@@ -309,15 +309,22 @@ func (w *Weights) integers(module string, m integers, size int, in dtypes.DType)
 		return err
 	}
 	m.weight, m.zeros, m.round = t.raw, zeros.raw, rounded(m.scales.DType)
-	if bias, ok := w.tensors[module+".bias"]; ok && bias.Usable() == nil && len(bytes.Trim(bias.raw, "\x00")) == 0 {
-		if w.idle == nil {
-			w.idle = map[string]bool{}
-		}
-		w.idle[bias.Name] = true
-	}
+	w.idles(module + ".bias")
 	t.Name = module + ".weight"
 	w.pack(t, []int{m.n, m.k}, &packed{decode: m.decode, from: [][]byte{m.weight, m.zeros, m.scales.raw}, in: in}, parts...)
 	return nil
+}
+
+// idles notes a bias of 0, if there is one: see Idle.
+func (w *Weights) idles(name string) {
+	bias, ok := w.tensors[name]
+	if !ok || bias.Usable() != nil || len(bytes.Trim(bias.raw, "\x00")) > 0 {
+		return
+	}
+	if w.idle == nil {
+		w.idle = map[string]bool{}
+	}
+	w.idle[name] = true
 }
 
 // group reads the group of each input; without g_idx they are in order.
