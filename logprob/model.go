@@ -228,6 +228,11 @@ func (m *Model) EmbeddingTable() string { return m.arch.Embed.Table.Name }
 // tie_word_embeddings of config.json says, by default as the family's config class in transformers 5.
 func (m *Model) TiedEmbeddings() bool { return m.arch.Tied }
 
+// Logit makes a token's logit of what its row of the vocabulary head's matrix gives, the product
+// with a state (Result.States): where the family has them, times Cohere's, Falcon-H1's or 1 over
+// Granite's factor, and soft-capped as Gemma's. A bias of the head is not in it.
+func (m *Model) Logit(product float64) float64 { return m.arch.Head.Logit(product) }
+
 // MaxTokens returns the length of the longest text, in tokens.
 func (m *Model) MaxTokens() int { return m.longest }
 

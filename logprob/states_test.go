@@ -225,3 +225,38 @@ func TestStatesCompany(t *testing.T) {
 		}
 	}
 }
+
+// TestLogit: of a state and the rows of the vocabulary head Model.Logit makes logits, which differ as
+// the log-probabilities of the tokens after it do.
+func TestLogit(t *testing.T) {
+	for _, name := range []string{"cohere-norm", "cohere2-hybrid", "falcon_h1-norm", "gemma2-base", "gemma3_text-softcap", "gemma4_text-dense", "granite-factors",
+		"granitemoe-factors", "granitemoehybrid-experts", "llama-mha", "gpt2-plain"} {
+		t.Run(name, func(t *testing.T) {
+			m := load(t, checkpoints+name, pureGo(t), dtypes.Float32)
+			ids := []int32{1, 5, 9, 2}
+			r := states(t, m, logprob.Request{IDs: ids, From: len(ids), States: []int{len(ids) - 1}, Distribution: true})[0]
+			table := "lm_head.weight"
+			if m.TiedEmbeddings() {
+				table = m.EmbeddingTable()
+			}
+			logit := func(id int) float64 {
+				row, err := m.TensorRow(table, id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sum := 0.0
+				for i, w := range row {
+					sum += float64(w) * float64(r.States[0][i])
+				}
+				return m.Logit(sum)
+			}
+			first := logit(0)
+			for id := range m.VocabSize() {
+				got, want := logit(id)-first, float64(r.Distribution[id]-r.Distribution[0])
+				if !(math.Abs(got-want) <= 5e-5) {
+					t.Fatalf("token %d: logits differ by %g from that of token 0, log-probabilities by %g", id, got, want)
+				}
+			}
+		})
+	}
+}

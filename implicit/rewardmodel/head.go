@@ -38,6 +38,7 @@ type source interface {
 	TensorRow(name string, row int) ([]float32, error)
 	EmbeddingTable() string
 	TiedEmbeddings() bool
+	Logit(product float64) float64
 }
 
 // reader reads the tensors beside a trunk and remembers which are left.

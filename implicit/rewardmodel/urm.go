@@ -2,7 +2,6 @@ package rewardmodel
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,19 +59,16 @@ func (r *reader) urm() (head, error) {
 }
 
 // token is the logit of one token after the text: the row of a causal model's vocabulary head
-// times the state, divided and soft-capped where the model's logits are.
+// times the state, made a logit as the model makes it.
 type token struct {
 	*about
 	linear
-	divisor, cap float64
+	logit func(product float64) float64
 }
 
 func (t *token) of(h, _ []float64) Result {
 	v := t.linear.of(h)
-	v[0] /= t.divisor
-	if t.cap > 0 {
-		v[0] = t.cap * math.Tanh(v[0]/t.cap)
-	}
+	v[0] = t.logit(v[0])
 	return single(v)
 }
 
@@ -124,13 +120,7 @@ func (r *reader) token(id int) (head, error) {
 			return nil, fmt.Errorf("config.json ties the vocabulary head to the embeddings, and row %d of %s differs from that of %s", id, name, table)
 		}
 	}
-	if t.divisor, err = r.config.divisor(); err != nil {
-		return nil, err
-	}
-	if t.cap, err = r.config.softCap(); err != nil {
-		return nil, err
-	}
-	t.linear = linear{w: row, out: 1}
+	t.linear, t.logit = linear{w: row, out: 1}, r.Logit
 	t.tensors = fmt.Sprintf("row %d of %s", id, name)
 	return t, nil
 }

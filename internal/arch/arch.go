@@ -50,6 +50,7 @@ package arch
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -112,6 +113,20 @@ type Head struct {
 	// rows may be taken at a time. It is nil in a trunk.
 	*Layer
 	Norm *Layer // the final norm alone, [S D] -> [S D]
+	// Factor multiplies the matrix's products, unless it is 0, and Cap tanh(z / Cap) takes their
+	// place, unless it is 0: what makes them logits. Both are kept in a trunk.
+	Factor, Cap float64
+}
+
+// Logit makes a logit of a product of the head's matrix: see Factor and Cap.
+func (h Head) Logit(z float64) float64 {
+	if h.Factor != 0 {
+		z *= h.Factor
+	}
+	if h.Cap != 0 {
+		z = h.Cap * math.Tanh(z/h.Cap)
+	}
+	return z
 }
 
 // Tensor is one input of a layer.

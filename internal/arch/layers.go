@@ -304,7 +304,7 @@ func newLogits[Norm block](b *builder, norm Norm, matrix linear, softCap float64
 
 func newHead[Norm block](b *builder, matrix linear, graph logits[Norm]) Head {
 	ofNorm := &builder{tensors: b.tensors[:matrix.weight-1]} // declared before the matrix
-	return Head{Layer: newLayer(b, noRope, graph), Norm: newLayer(ofNorm, noRope, graph.norm)}
+	return Head{Layer: newLayer(b, noRope, graph), Norm: newLayer(ofNorm, noRope, graph.norm), Factor: graph.factor, Cap: graph.softCap}
 }
 
 func (h logits[Norm]) apply(s *Scope, x *Node) *Node { // [S D] -> [S V]
