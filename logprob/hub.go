@@ -34,8 +34,9 @@ type HubOptions struct {
 	Warn func(error)
 }
 
-// Find returns the checkpoint folder of a model named by a folder or a hub id ("org/name" or
-// "org/name@revision"). A hub model is downloaded into the usual cache, or, offline, must be
+// Find returns the checkpoint folder of a model named by a folder or a hub id ("org/name",
+// "org/name@revision"; "org/name/FILE.gguf" is a model in llama.cpp's format, whose file is
+// returned). A hub model is downloaded into the usual cache, or, offline, must be
 // in it. A file enters the cache only when complete and with the SHA that the hub announced.
 func Find(ctx context.Context, name string, o *HubOptions) (dir string, err error) {
 	return checkpoint.Find(ctx, name, o.checkpoint())

@@ -17,7 +17,8 @@ import (
 // repo is a model of the hub and its place in the cache.
 type repo struct {
 	id, revision string
-	adapter      bool // it holds an adapter
+	adapter      bool   // it holds an adapter
+	file         string // that of its GGUF models which is meant, the first of several parts; "" for none
 	options      HubOptions
 	dir          string // CacheDir/models--org--name
 }
@@ -28,10 +29,14 @@ func (r *repo) errorf(format string, args ...any) error {
 
 // name is the model's name as a user would type it.
 func (r *repo) name() string {
-	if r.revision == "main" {
-		return r.id
+	name := r.id
+	if r.file != "" {
+		name += "/" + r.file
 	}
-	return r.id + "@" + r.revision
+	if r.revision == "main" {
+		return name
+	}
+	return name + "@" + r.revision
 }
 
 func (r *repo) snapshot(commit string) string { return filepath.Join(r.dir, "snapshots", commit) }
@@ -63,6 +68,15 @@ func (r *repo) cached() (string, error) {
 	}
 	missing := func(file string) error {
 		return r.errorf("the cached %s lacks %s: %s", dir, file, how)
+	}
+	if r.file != "" {
+		parts, err := r.parts()
+		for _, file := range parts {
+			if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+				return "", missing(file)
+			}
+		}
+		return filepath.Join(dir, r.file), err
 	}
 	config := "config.json"
 	if r.adapter {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -46,7 +47,8 @@ type fileInfo struct {
 	} `json:"lfs"` // nil for a small file
 }
 
-// download makes the cached snapshot of a commit complete and returns its folder.
+// download makes the cached snapshot of a commit complete and returns its folder, or the GGUF file
+// in it.
 func (r *repo) download(ctx context.Context, list *listing) (string, error) {
 	files := make(map[string]*fileInfo)
 	var names []string
@@ -90,14 +92,43 @@ func (r *repo) download(ctx context.Context, list *listing) (string, error) {
 	if err := r.writeRef(list.Commit); err != nil && r.options.Warn != nil {
 		r.options.Warn(r.errorf("the cache does not note the revision for offline use: %w", err))
 	}
-	return r.snapshot(list.Commit), nil
+	return filepath.Join(r.snapshot(list.Commit), r.file), nil
+}
+
+// parts are the files of the GGUF model that is meant, the first one last: it stands for all.
+func (r *repo) parts() ([]string, error) {
+	part := ggufPart.FindStringSubmatch(r.file)
+	if part == nil {
+		return []string{r.file}, nil
+	}
+	count, _ := strconv.Atoi(part[3]) // five digits
+	if part[2] != "00001" || count == 0 {
+		return nil, r.errorf("one of %d files, wanted the first, %s-00001-of-%s.gguf", count, part[1], part[3])
+	}
+	var all []string
+	for i := count; i > 0; i-- {
+		all = append(all, fmt.Sprintf("%s-%05d-of-%s.gguf", part[1], i, part[3]))
+	}
+	return all, nil
 }
 
 // choose returns the files to download first, and the weights; none if the index among the first
 // names them.
 func (r *repo) choose(files map[string]*fileInfo, names []string) (small, weights []string, err error) {
 	small = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !isSmall(name) })
+	gguf := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.HasSuffix(name, ".gguf") })
+	if r.file != "" {
+		weights, err := r.parts()
+		for _, name := range weights {
+			if files[name] == nil {
+				return nil, nil, r.errorf("%s has no %s; its files in llama.cpp's format: %s", r.page(), name, strings.Join(gguf, ", "))
+			}
+		}
+		return small, weights, err
+	}
 	switch {
+	case len(gguf) > 0 && !r.adapter && files[singleFile] == nil && files[indexFile] == nil:
+		return nil, nil, r.errorf("%s has models in llama.cpp's format (%s): name one, as %s/%s", r.page(), errorName(gguf), r.id, gguf[0])
 	case r.adapter && (files[adapterConfig] == nil || files[adapterFile] == nil):
 		return nil, nil, r.errorf("%s has no %s and %s, wanted an adapter that peft has saved", r.page(), adapterConfig, adapterFile)
 	case r.adapter:

@@ -81,7 +81,9 @@ func (h *fakeHub) asked() []string {
 	return h.requests
 }
 
-func large(name string) bool { return strings.HasSuffix(name, ".safetensors") }
+func large(name string) bool {
+	return strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, ".gguf")
+}
 
 func gitSHA(content string) string {
 	return fmt.Sprintf("%x", sha1.Sum(fmt.Appendf(nil, "blob %d\x00%s", len(content), content)))

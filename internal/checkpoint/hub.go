@@ -48,7 +48,8 @@ type HubOptions struct {
 //
 // The name of a folder, or of a file in llama.cpp's format (.gguf), means itself. Otherwise "org/name" or "org/name@revision" is a
 // model of the hub, where the revision is a branch (default main), a tag or a full commit
-// hash. The files that are needed and not cached are downloaded (config.json, the files of
+// hash; "org/name/FILE.gguf", also with @revision, is such a file of it, of a model in several
+// files the first, and means that file in the cache. The files that are needed and not cached are downloaded (config.json, the files of
 // the tokenizer and chat template, model.safetensors or the index and its shards; no other
 // weights), and the folder is the cache's snapshots/<commit>. A file enters the cache only
 // when complete and with the SHA that the hub announced. A cached full commit hash needs no
@@ -83,19 +84,28 @@ func find(ctx context.Context, name string, o *HubOptions, adapter bool) (dir st
 	case errors.Is(err, fs.ErrPermission):
 		return "", fmt.Errorf("checkpoint: %w", err)
 	}
-	id, revision, err := parseID(name)
+	id, file, revision, err := parseID(name)
 	if err != nil {
 		return "", err
+	}
+	if adapter && file != "" {
+		return "", fmt.Errorf("checkpoint: %s: a file in llama.cpp's format, wanted an adapter that peft has saved", name)
 	}
 	r, err := newRepo(id, revision, o)
 	if err != nil {
 		return "", err
 	}
-	r.adapter = adapter
+	r.adapter, r.file = adapter, file
+	return r.find(ctx)
+}
+
+// find is the cached or downloaded checkpoint.
+func (r *repo) find(ctx context.Context) (dir string, err error) {
+	o := &r.options
 	if o.Offline {
 		return r.cached()
 	}
-	if fullCommit.MatchString(revision) {
+	if fullCommit.MatchString(r.revision) {
 		if dir, err := r.cached(); err == nil {
 			return dir, nil
 		}
@@ -105,7 +115,7 @@ func find(ctx context.Context, name string, o *HubOptions, adapter bool) (dir st
 	if errors.As(err, &h) && h.fallback() {
 		if dir, missing := r.cached(); missing == nil {
 			if o.Warn != nil {
-				o.Warn(fmt.Errorf("%w; taking the cached commit %s", err, filepath.Base(dir)))
+				o.Warn(fmt.Errorf("%w; taking the cached commit %s", err, filepath.Base(Folder(dir))))
 			}
 			return dir, nil
 		}
@@ -123,10 +133,10 @@ var (
 	fullCommit = regexp.MustCompile(`^[0-9a-f]{40}$`)
 )
 
-// parseID splits org/name@revision.
-func parseID(name string) (id, revision string, err error) {
+// parseID splits org/name/file@revision; file is that of a GGUF model, "" for none.
+func parseID(name string) (id, file, revision string, err error) {
 	if strings.HasPrefix(name, "~") {
-		return "", "", fmt.Errorf("checkpoint: %s: no such folder (only a shell knows ~: write the home folder out)", quote(name))
+		return "", "", "", fmt.Errorf("checkpoint: %s: no such folder (only a shell knows ~: write the home folder out)", quote(name))
 	}
 	id, revision, given := strings.Cut(name, "@")
 	if !given {
@@ -134,17 +144,20 @@ func parseID(name string) (id, revision string, err error) {
 	}
 	org, model, ok := strings.Cut(id, "/")
 	if !ok {
-		return "", "", fmt.Errorf("checkpoint: %s: no such folder, and a model of the hub is named org/name[@revision]", quote(name))
+		return "", "", "", fmt.Errorf("checkpoint: %s: no such folder, and a model of the hub is named org/name[@revision]", quote(name))
+	}
+	if name, more, _ := strings.Cut(model, "/"); strings.HasSuffix(more, ".gguf") && plainName(more) {
+		id, model, file = org+"/"+name, name, more
 	}
 	if len(id) > 96 || !namePart.MatchString(org) || !namePart.MatchString(model) ||
 		strings.Contains(id, "--") || strings.Contains(id, "..") || strings.HasSuffix(id, ".git") {
-		return "", "", fmt.Errorf("checkpoint: %s: no such folder", quote(name))
+		return "", "", "", fmt.Errorf("checkpoint: %s: no such folder", quote(name))
 	}
 	if !revisionOK.MatchString(revision) || strings.Contains(revision, "..") ||
 		strings.Contains(revision, "//") || strings.HasSuffix(revision, "/") {
-		return "", "", fmt.Errorf("checkpoint: %s: revision %s, wanted a branch, a tag or a full commit hash", quote(name), quote(revision))
+		return "", "", "", fmt.Errorf("checkpoint: %s: revision %s, wanted a branch, a tag or a full commit hash", quote(name), quote(revision))
 	}
-	return id, revision, nil
+	return id, file, revision, nil
 }
 
 // newRepo applies the defaults of the options.
