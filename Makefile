@@ -45,7 +45,7 @@ fuzz: deps ## run each fuzz target for FUZZTIME (default 30s)
 bench: build ## measure beside transformers, lm-eval, minicons and trl, into internal/bench/RESULTS.md (9 GB of random mixtures in .deps); BIG=1: 3 billion parameters too
 	@setup/real.sh || echo "bench: going on without the real model"
 	@setup/peers.sh || echo "bench: going on without the peers"
-	@go run ./internal/bench $(if $(BIG),-big) -date "$$(date +%F)" -o internal/bench/RESULTS.md
+	@go run ./internal/bench $(if $(BIG),-big) -date "$$(date +%F)" -o internal/bench/RESULTS.md -history internal/bench/history.jsonl
 
 replicate: build ## the paper in a box: tiny bases, reward models and policies from nothing, into replicate.out and examples/replicate/RESULTS.md
 	@setup/replicate.sh

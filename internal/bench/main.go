@@ -47,6 +47,7 @@ type bench struct {
 	numbers numbers
 	times   map[string]map[string]*timing // contest, side
 	peers   map[string]string             // versions
+	results []result                      // for the history
 }
 
 // parts are what bench measures, in order; -only chooses.
@@ -91,6 +92,7 @@ func measure(ctx context.Context, stdout, stderr io.Writer, args []string) error
 	big := f.Bool("big", false, "also run 3 billion random parameters, which are written to .deps/models (6 GB), in 1 GiB")
 	only := f.String("only", "", "`parts` to run, with commas between them: programs, next, corpus, reward, long, train, whole, serve, olmoe, qwen3_moe, big")
 	out := f.String("o", "", "`file` that the results also go to")
+	history := f.String("history", "", "`file` of earlier runs' ratios, which this run's are compared with and added to")
 	if err := f.Parse(args, stdout); err != nil {
 		return err
 	}
@@ -123,6 +125,11 @@ func measure(ctx context.Context, stdout, stderr io.Writer, args []string) error
 	b.text.Reset()
 	if err := b.report(); err != nil { // needs all contests, and is read first
 		return err
+	}
+	if *history != "" {
+		if err := b.remember(*history, *date); err != nil {
+			return err
+		}
 	}
 	results := b.heading(*date) + b.text.String() + rest
 	fmt.Fprint(stdout, results)

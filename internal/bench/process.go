@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -171,24 +172,31 @@ func machineLoad() string {
 	return first
 }
 
-// processor is the name of the machine's, "" where the system does not say.
+// processor is the name of the machine's, with the vectors and matrix units that matter here; "" where
+// the system does not say.
 func processor() string {
 	b, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		return ""
 	}
 	name := ""
-	amx := ""
+	var with []string
 	for line := range strings.Lines(string(b)) {
 		key, value, _ := strings.Cut(line, ":")
 		switch strings.TrimSpace(key) {
 		case "model name":
 			name = strings.TrimSpace(value)
 		case "flags":
-			if strings.Contains(value, "amx_bf16") {
-				amx = " with AMX"
+			with = nil // the same for each processor
+			for _, f := range [][2]string{{"avx2", "AVX2"}, {"avx512f", "AVX-512"}, {"avx512_bf16", "its bfloat16"}, {"amx_bf16", "AMX"}} {
+				if slices.Contains(strings.Fields(value), f[0]) {
+					with = append(with, f[1])
+				}
 			}
 		}
 	}
-	return name + amx
+	if len(with) > 0 {
+		name += " with " + strings.Join(with, ", ")
+	}
+	return name
 }

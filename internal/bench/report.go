@@ -42,6 +42,7 @@ func (b *bench) sideBySide() {
 			t.add(v.job, show(ours), "", "", "", fmt.Sprintf("%g", v.goal), "not measured", load)
 			continue
 		}
+		b.compared(v.contest, ours, theirs)
 		ratio := theirs.best() / ours.best()
 		t.add(v.job, show(ours), theirs.shown, show(theirs), both(ratio, theirs.median()/ours.median()), fmt.Sprintf("%g", v.goal), mark(ratio >= v.goal), load)
 	}

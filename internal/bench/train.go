@@ -96,6 +96,7 @@ func (b *bench) trainRows(t *table, job trainJob, all []*timing) {
 		t.add(job.shown, rate(ours), "", "", "", fmt.Sprintf("%g", job.goal), "not measured", memory(ours), "", "", "", fmt.Sprintf("%.2f", ours.others))
 	}
 	for _, theirs := range all[1:] {
+		b.compared("train "+job.name, ours, theirs)
 		ratio := theirs.best() / ours.best()
 		d := compare(ours.numbers, theirs.numbers)
 		if !(d.max <= f32Tolerance) {
