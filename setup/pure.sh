@@ -30,11 +30,11 @@ go test -race -timeout 40m -gcflags=all=-d=checkptr=0 -tags nodaulet ./internal/
 
 # The pure-Go backend takes other code on other processors: of what this one has, less is switched on. Every
 # checkpoint is tried with vectors of 256 bits, whose products go wrong by shape (setup/upstream); of the rest what
-# -short leaves.
+# -short leaves. -count=1: go test's cache does not see GOMLX_SIMD_AVX512.
 echo "pure: the pure-Go backend with vectors of 256 bits"
 export GOMLX_SIMD_AVX512=0
-go test -timeout 40m -tags nodaulet ./logprob -run '^TestFamilies$'
-go test -short -timeout 40m -tags nodaulet ./internal/engine ./logprob -run '^(TestSelfTest|TestDefaultBackend|TestTree)'
+go test -count=1 -timeout 40m -tags nodaulet ./logprob -run '^TestFamilies$'
+go test -count=1 -short -timeout 40m -tags nodaulet ./internal/engine ./logprob -run '^(TestSelfTest|TestDefaultBackend|TestTree)'
 echo "pure: the pure-Go backend without vectors"
 export GOEXPERIMENT=''
-go test -short -timeout 40m -tags nodaulet ./internal/engine ./logprob -run '^(TestSelfTest|TestDefaultBackend|TestTree|TestFamilies)'
+go test -count=1 -short -timeout 40m -tags nodaulet ./internal/engine ./logprob -run '^(TestSelfTest|TestDefaultBackend|TestTree|TestFamilies)'

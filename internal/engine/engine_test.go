@@ -35,7 +35,7 @@ func open(t testing.TB, name string) *Engine {
 
 // kinds has one checkpoint of each kind of block that the engine treats in a way of its own; package
 // logprob's TestTreeAlone has all families.
-var kinds = []string{"bloom-heads", "deepseek_v3-groups", "falcon_h1-norm", "gemma2-base", "gemma4_text-shared", "gpt2-plain", "gpt_oss-sinks",
+var kinds = []string{"bloom-heads", "deepseek_v3-groups", "falcon_h1-norm", "gemma2-base", "gemma4-shared", "gpt2-plain", "gpt_oss-sinks",
 	"granitemoehybrid-experts", "llama-llama3", "mistral-window", "nemotron_h-experts", "olmoe-clip", "qwen3_5_text-hybrid"}
 
 // run collects the results of requests.
