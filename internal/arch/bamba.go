@@ -13,9 +13,7 @@ func bamba(c *config, exists func(string) bool) *Model {
 	d.setRope(c, rope)
 	bias, mlpBias := c.bool("attention_bias", false), c.bool("mlp_bias", false)
 	m := d.readMamba(c, 0)
-	if m.G > 1 {
-		c.doubt("mamba_n_groups is %d: transformers 5.23 norms each group alone, as here, and 4.57 all together", m.G)
-	}
+	c.doubtGroups(m)
 	full := get[[]int](c, "attn_layer_indices", nil, "a list of integers")
 	only(c, "hidden_act", "silu")
 	c.ignore("num_logits_to_keep", "z_loss_coefficient")
@@ -30,7 +28,7 @@ func bamba(c *config, exists func(string) bool) *Model {
 			d.Blocks = append(d.Blocks, newLayer(b, 0, llamaBlock{mixerNorm, attention, mlpNorm, mlp}))
 			continue
 		}
-		mixer := d.mamba(b, m, m.bias, true, false, mambaFactors{})
+		mixer := d.mamba(b, m)
 		d.Blocks = append(d.Blocks, newLayer(b, noRope, normedBlock[mamba2, gatedMLP]{mixerNorm, mixer, mlpNorm, mlp}))
 	}
 	b := &builder{}

@@ -12,16 +12,12 @@ import (
 func bloom(c *config, exists func(string) bool) *Model {
 	m := &Model{
 		V:       c.size("vocab_size", 250_880),
-		D:       c.either("hidden_size", "n_embed", 64),
-		N:       c.either("n_head", "num_attention_heads", 8),
+		D:       c.either(c.size, "hidden_size", "n_embed", 64),
+		N:       c.either(c.size, "n_head", "num_attention_heads", 8),
 		Context: c.size("seq_length", 2048),
 	}
 	m.evenHeads(c, "hidden_size", "n_head")
-	layers := c.either("n_layer", "num_hidden_layers", 2)
-	if layers > 1024 {
-		c.fail("n_layer is %d, wanted at most 1024", layers)
-		layers = 1
-	}
+	layers := c.either(c.layers, "n_layer", "num_hidden_layers", 2)
 	eps := c.positive("layer_norm_epsilon", 1e-5)
 	tied := c.bool("tie_word_embeddings", true)
 	only(c, "apply_residual_connection_post_layernorm", false) // no published model has it
@@ -77,12 +73,12 @@ func (l firstBlock) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	return l.block.apply(s, l.norm.apply(s, x))
 }
 
-// either is a size under one of two names.
-func (c *config) either(key, other string, def int) int {
+// either reads a size under one of two names.
+func (c *config) either(read func(key string, def int) int, key, other string, def int) int {
 	if !c.has(key) && c.has(other) {
 		key, other = other, key
 	}
-	n := c.size(key, def)
+	n := read(key, def)
 	only(c, other, n)
 	return n
 }

@@ -35,17 +35,21 @@ func deepseekV2(c *config, exists func(string) bool) *Model {
 // Layers that predict further tokens, which follow the others in the files, are left aside.
 func deepseekV3(c *config, exists func(string) bool) *Model {
 	d := newDecoder(c, exists, defaults{F: 18432, K: 1, Context: 4096, Eps: 1e-6})
-	router := choice{
-		scale: c.positive("routed_scaling_factor", 2.5), best: 2, sigmoid: true,
-		groups: c.size("n_group", 8), kept: c.size("topk_group", 4),
-		shares: c.bool("norm_topk_prob", true),
-	}
+	router := c.sigmoids(2.5, 8, 4)
 	only(c, "topk_method", "noaux_tc")
 	only(c, "scoring_func", "sigmoid")
 	neighbours := c.bool("rope_interleave", true)
 	m := d.deepseek(c, exists, router, deepseekSizes{moe: 2048, shared: 1, experts: 256, k: 8, dense: 3}, neighbours)
 	d.ignoreLater(c)
 	return m
+}
+
+// sigmoids reads how DeepSeek-V3 and those after it choose: by sigmoids, in groups.
+func (c *config) sigmoids(scale float64, groups, kept int) choice {
+	return choice{
+		scale: c.positive("routed_scaling_factor", scale), best: 2, sigmoid: true,
+		groups: c.size("n_group", groups), kept: c.size("topk_group", kept), shares: c.bool("norm_topk_prob", true),
+	}
 }
 
 // ignoreLater leaves the layers that predict further tokens aside.

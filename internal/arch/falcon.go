@@ -13,7 +13,7 @@ import (
 func falcon(c *config, exists func(string) bool) *Model {
 	m := &Model{
 		V:       c.size("vocab_size", 65_024),
-		D:       c.either("hidden_size", "n_embed", 4544),
+		D:       c.either(c.size, "hidden_size", "n_embed", 4544),
 		N:       c.size("num_attention_heads", 71),
 		Context: c.size("max_position_embeddings", 2048),
 	}

@@ -11,19 +11,19 @@ import (
 func falconH1(c *config, exists func(string) bool) *Model {
 	d := newDecoder(c, exists, defaults{V: 128_000, D: 4096, F: 14_336, L: 32, N: 32, G: 8, Context: 8192, Eps: 1e-5})
 	d.readRope(c, "", 1)
-	bias, mlpBias, outBias := c.bool("attention_bias", false), c.bool("mlp_bias", false), c.bool("projectors_bias", false)
+	bias, mlpBias := c.bool("attention_bias", false), c.bool("mlp_bias", false)
 	width := 0
 	if !c.null("mamba_d_ssm") {
 		width = c.size("mamba_d_ssm", 1024)
 	}
 	m := d.readMamba(c, width)
-	normed, first := c.bool("mamba_rms_norm", false), c.bool("mamba_norm_before_gate", true)
+	m.outBias, m.normed, m.first = c.bool("projectors_bias", false), c.bool("mamba_rms_norm", false), c.bool("mamba_norm_before_gate", true)
 	only(c, "hidden_act", "silu")
 	only(c, "mamba_use_mlp", true)
 	c.ignore("num_logits_to_keep", "mlp_expansion_factor")
 
 	ssm, mlp := c.factors("ssm_multipliers", 5), c.factors("mlp_multipliers", 2)
-	factors := mambaFactors{input: c.positive("ssm_in_multiplier", 1), z: ssm[0], x: ssm[1], b: ssm[2], c: ssm[3], dt: ssm[4]}
+	m.factors = mambaFactors{input: c.positive("ssm_in_multiplier", 1), z: ssm[0], x: ssm[1], b: ssm[2], c: ssm[3], dt: ssm[4]}
 	attention := Attention{Scale: c.positive("key_multiplier", 1) / math.Sqrt(float64(d.K))}
 	out, in, of := c.positive("ssm_out_multiplier", 1), c.positive("attention_in_multiplier", 1), c.positive("attention_out_multiplier", 1)
 
@@ -31,7 +31,7 @@ func falconH1(c *config, exists func(string) bool) *Model {
 	for i := range d.L {
 		b := d.block(i)
 		l := falconH1Block{mixerNorm: b.rmsNorm("input_layernorm", d.D, d.eps), mlpNorm: b.rmsNorm("pre_ff_layernorm", d.D, d.eps)}
-		l.mamba, l.mambaOut = d.mamba(b, m, outBias, normed, first, factors), out
+		l.mamba, l.mambaOut = d.mamba(b, m), out
 		l.attention, l.attentionIn, l.attentionOut = d.attention(b, bias, bias, attention), in, of
 		b.kept = append(b.kept, d.G*d.K, d.G*d.K) // after what mamba keeps, which is computed first
 		l.mlp, l.gateBy, l.downBy = b.gatedMLP("feed_forward.", d.D, d.F, "silu", mlpBias), mlp[0], mlp[1]

@@ -7,11 +7,7 @@ func glm4MoE(c *config, exists func(string) bool) *Model {
 	d := newDecoder(c, exists, defaults{F: 10_944, G: 8, Eps: 1e-5})
 	d.readRope(c, "partial_rotary_factor", 0.5)
 	bias, normed := c.bool("attention_bias", false), c.bool("use_qk_norm", false)
-	mixture, dense := d.readDeepseekMixture(c, choice{
-		scale: c.positive("routed_scaling_factor", 1), best: 2, sigmoid: true,
-		groups: c.size("n_group", 1), kept: c.size("topk_group", 1),
-		shares: c.bool("norm_topk_prob", true),
-	}, deepseekSizes{moe: 1408, shared: 1, experts: 128, k: 8, dense: 1})
+	mixture, dense := d.readDeepseekMixture(c, c.sigmoids(1, 1, 1), deepseekSizes{moe: 1408, shared: 1, experts: 128, k: 8, dense: 1})
 	d.ignoreLater(c)
 
 	d.Embed = d.embedding(1)

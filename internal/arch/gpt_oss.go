@@ -27,11 +27,10 @@ func gptOSS(c *config, exists func(string) bool) *Model {
 		b := d.block(i)
 		attention := d.attention(b, bias, bias, d.scaled(w))
 		attention.sinks = b.vector("self_attn.sinks", d.N)
+		router := b.router("mlp.router", size.E, d.D)
+		router.bias = b.vector("mlp.router.bias", size.E)
 		mlp := experts{
-			router: linear{
-				weight: b.param(Tensor{Name: "mlp.router.weight", Shape: []int{size.E, d.D}, Linear: true, Float32: true}),
-				bias:   b.vector("mlp.router.bias", size.E),
-			},
+			router:     router,
 			gateUp:     b.param(Tensor{Name: "mlp.experts.gate_up_proj", Shape: []int{size.E, d.D, 2 * d.F}, Linear: true, InOut: true}),
 			gateUpBias: b.param(Tensor{Name: "mlp.experts.gate_up_proj_bias", Shape: []int{size.E, 2 * d.F}}),
 			down:       b.param(Tensor{Name: "mlp.experts.down_proj", Shape: []int{size.E, d.F, d.D}, Linear: true, InOut: true}),

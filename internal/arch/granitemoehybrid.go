@@ -25,9 +25,7 @@ func graniteHybrid(c *config, exists func(string) bool) *Model {
 	h.full = c.marked(d.L, func(int) bool { return false }, "full_attention", "linear_attention")
 	if slices.Contains(h.full, false) {
 		h.mamba = d.readMamba(c, 0)
-		if h.mamba.G > 1 {
-			c.doubt("mamba_n_groups is %d: transformers 5.23 norms each group alone, as here, and 4.57 all together", h.mamba.G)
-		}
+		c.doubtGroups(h.mamba)
 	} else {
 		c.ignore("mamba_n_heads", "mamba_n_groups", "mamba_d_state", "mamba_d_head", "mamba_d_conv", "mamba_expand",
 			"mamba_chunk_size", "mamba_conv_bias", "mamba_proj_bias", "time_step_limit")
@@ -76,7 +74,7 @@ func graniteLayer[MLP block](d *decoder, b *builder, h graniteLayers, i int, mlp
 		attention := d.attention(b, h.bias, h.bias, h.attention)
 		return newLayer(b, h.rope, graniteBlock[selfAttention, MLP]{normedBlock[selfAttention, MLP]{mixerNorm, attention, mlpNorm, mlp}, h.residual})
 	}
-	mixer := d.mamba(b, h.mamba, h.mamba.bias, true, false, mambaFactors{})
+	mixer := d.mamba(b, h.mamba)
 	return newLayer(b, noRope, graniteBlock[mamba2, MLP]{normedBlock[mamba2, MLP]{mixerNorm, mixer, mlpNorm, mlp}, h.residual})
 }
 

@@ -37,16 +37,18 @@ func llama(c *config, exists func(string) bool) *Model {
 
 type llamaBlock = normedBlock[selfAttention, gatedMLP]
 
-// normedBlock adds to the stream what a mixer, attention or what stands in its place, makes of it
+// preNorm adds to the stream what a mixer, attention or what stands in its place, makes of it
 // normed, and then what an MLP or a mixture of experts does.
-type normedBlock[Mixer, MLP block] struct {
-	attentionNorm rmsNorm
+type preNorm[Norm, Mixer, MLP block] struct {
+	attentionNorm Norm
 	attention     Mixer
-	mlpNorm       rmsNorm
+	mlpNorm       Norm
 	mlp           MLP
 }
 
-func (l normedBlock[Mixer, MLP]) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
+type normedBlock[Mixer, MLP block] = preNorm[rmsNorm, Mixer, MLP]
+
+func (l preNorm[Norm, Mixer, MLP]) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 	x = Add(x, l.attention.apply(s, l.attentionNorm.apply(s, x)))
 	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
 }

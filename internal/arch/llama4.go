@@ -103,7 +103,7 @@ type llama4Mixture struct {
 func (d *decoder) llama4Mixture(b *builder, size Experts) llama4Mixture {
 	const at = "feed_forward."
 	mlp := experts{
-		router:  linear{weight: b.param(Tensor{Name: at + "router.weight", Shape: []int{size.E, d.D}, Linear: true, Float32: true})},
+		router:  b.router(at+"router", size.E, d.D),
 		gateUp:  b.param(Tensor{Name: at + "experts.gate_up_proj", Shape: []int{size.E, d.D, 2 * d.F}, Linear: true, InOut: true}),
 		down:    b.param(Tensor{Name: at + "experts.down_proj", Shape: []int{size.E, d.F, d.D}, Linear: true, InOut: true}),
 		Experts: size, choice: choice{shares: true}, // of one expert: 1

@@ -89,9 +89,11 @@ func (n gatedNorm) apply(s *Scope, x, z *Node) *Node { // [T W] both
 // mambaConfig is what the families with layers of Mamba 2 read of a config.
 type mambaConfig struct {
 	Recurrence
-	at             string // prefix of its tensors
-	bias, convBias bool
-	least, most    float64
+	at                      string // prefix of its tensors
+	bias, convBias, outBias bool
+	least, most             float64
+	normed, first           bool // it has a norm, over all heads of a group, which comes before the gate
+	factors                 mambaFactors
 }
 
 // readMamba reads it; width is that of all heads, 0 for mamba_expand times that of the stream.
@@ -100,7 +102,8 @@ func (d *decoder) readMamba(c *config, width int) mambaConfig {
 	if width == 0 {
 		width = expand * d.D
 	}
-	m := mambaConfig{at: "mamba.", bias: c.bool("mamba_proj_bias", false), convBias: c.bool("mamba_conv_bias", true)}
+	m := mambaConfig{at: "mamba.", bias: c.bool("mamba_proj_bias", false), convBias: c.bool("mamba_conv_bias", true), normed: true}
+	m.outBias = m.bias
 	m.H, m.G = c.size("mamba_n_heads", 128), c.size("mamba_n_groups", 1)
 	m.K, m.Taps = c.size("mamba_d_state", 256), c.taps("mamba_d_conv", 4)
 	m.V = max(width/m.H, 1)
@@ -116,6 +119,13 @@ func (d *decoder) readMamba(c *config, width int) mambaConfig {
 	m.least, m.most = c.limits("time_step_limit", 0, math.Inf(1))
 	c.ignore("mamba_chunk_size") // of kernels
 	return m
+}
+
+// doubtGroups warns of several groups, in Bamba and Granite.
+func (c *config) doubtGroups(m mambaConfig) {
+	if m.G > 1 {
+		c.doubt("mamba_n_groups is %d: transformers 5.23 norms each group alone, as here, and 4.57 all together", m.G)
+	}
 }
 
 // limits reads a list of two numbers, of which transformers 5 writes infinity as an object.
@@ -141,18 +151,17 @@ func (l *limit) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*float64)(l))
 }
 
-// mamba declares a layer of Mamba 2 below m.at, whose norm is none, over all heads of a group
-// after the gate, or before.
-func (d *decoder) mamba(b *builder, m mambaConfig, outBias, normed, first bool, factors mambaFactors) mamba2 {
+// mamba declares a layer of Mamba 2 below m.at.
+func (d *decoder) mamba(b *builder, m mambaConfig) mamba2 {
 	b.recurrence(m.Recurrence)
 	values := m.H * m.V
-	n := mamba2{Recurrence: m.Recurrence, factors: factors, least: m.least, most: m.most}
+	n := mamba2{Recurrence: m.Recurrence, factors: m.factors, least: m.least, most: m.most}
 	n.in = b.linear(m.at+"in_proj", d.D, values+m.convolved()+m.H, m.bias)
 	n.conv = b.convolution(m.at+"conv1d", m.convolved(), m.Taps, m.convBias)
 	n.aLog, n.dt, n.d = b.vector(m.at+"A_log", m.H), b.vector(m.at+"dt_bias", m.H), b.vector(m.at+"D", m.H)
-	if normed {
-		n.norm = gatedNorm{weight: b.vector(m.at+"norm.weight", values), eps: d.eps, groups: m.G, first: first}
+	if m.normed {
+		n.norm = gatedNorm{weight: b.vector(m.at+"norm.weight", values), eps: d.eps, groups: m.G, first: m.first}
 	}
-	n.out = b.linear(m.at+"out_proj", values, d.D, outBias)
+	n.out = b.linear(m.at+"out_proj", values, d.D, m.outBias)
 	return n
 }

@@ -373,14 +373,14 @@ func (b *builder) experts(exists func(string) bool, size Experts, d, f int, shar
 			break
 		}
 	}
-	m := experts{Experts: size, choice: choice{shares: shares}, router: b.router(n, size.E, d)}
+	m := experts{Experts: size, choice: choice{shares: shares}, router: b.router(n.router, size.E, d)}
 	b.matrices(&m, n, d, f)
 	return m
 }
 
 // router declares a router over E experts.
-func (b *builder) router(n expertFiles, e, d int) linear {
-	return linear{weight: b.param(Tensor{Name: n.router + ".weight", Shape: []int{e, d}, Linear: true, Float32: true})}
+func (b *builder) router(name string, e, d int) linear {
+	return linear{weight: b.param(Tensor{Name: name + ".weight", Shape: []int{e, d}, Linear: true, Float32: true})}
 }
 
 // matrices declares those of the experts of m, from d values through f.

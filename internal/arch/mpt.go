@@ -7,16 +7,12 @@ import "fmt"
 func mpt(c *config, exists func(string) bool) *Model {
 	m := &Model{
 		V:       c.size("vocab_size", 50_368),
-		D:       c.either("d_model", "hidden_size", 2048),
-		N:       c.either("n_heads", "num_attention_heads", 16),
+		D:       c.either(c.size, "d_model", "hidden_size", 2048),
+		N:       c.either(c.size, "n_heads", "num_attention_heads", 16),
 		Context: c.size("max_seq_len", 2048),
 	}
 	m.evenHeads(c, "d_model", "n_heads")
-	layers := c.either("n_layers", "num_hidden_layers", 24)
-	if layers > 1024 {
-		c.fail("n_layers is %d, wanted at most 1024", layers)
-		layers = 1
-	}
+	layers := c.either(c.layers, "n_layers", "num_hidden_layers", 24)
 	eps := c.positive("layer_norm_epsilon", 1e-5)
 	tied := c.bool("tie_word_embeddings", true)
 	only(c, "expansion_ratio", 4) // transformers computes 4 whatever it says

@@ -47,7 +47,7 @@ func nemotronH(c *config, exists func(string) bool) *Model {
 		norm := b.rmsNorm("norm", d.D, d.eps)
 		switch mixer {
 		case 'M':
-			d.Blocks = append(d.Blocks, newLayer(b, noRope, mixerBlock[mamba2]{norm, d.mamba(b, mamba, mamba.bias, true, false, mambaFactors{})}))
+			d.Blocks = append(d.Blocks, newLayer(b, noRope, mixerBlock[mamba2]{norm, d.mamba(b, mamba)}))
 		case '*':
 			attention := d.projections(b, "mixer.", "o_proj", false, false, d.scaled(0))
 			d.Blocks = append(d.Blocks, newLayer(b, noRope, mixerBlock[selfAttention]{norm, attention}))
@@ -101,7 +101,8 @@ func (l mixerBlock[Mixer]) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
 
 // readNemotronMamba reads the sizes of Mamba 2.
 func (d *decoder) readNemotronMamba(c *config) mambaConfig {
-	m := mambaConfig{at: "mixer.", bias: c.bool("use_bias", false), convBias: c.bool("use_conv_bias", true)}
+	m := mambaConfig{at: "mixer.", bias: c.bool("use_bias", false), convBias: c.bool("use_conv_bias", true), normed: true}
+	m.outBias = m.bias
 	m.H, m.V = c.size("mamba_num_heads", 128), c.size("mamba_head_dim", 64)
 	m.G, m.K, m.Taps = c.size("n_groups", 8), c.size("ssm_state_size", 128), c.taps("conv_kernel", 4)
 	if m.H%m.G != 0 {
@@ -140,11 +141,7 @@ func (d *decoder) readNemotronMixture(c *config, any bool) (m nemotronMixture) {
 	}
 	m = nemotronMixture{
 		Experts: c.experts(d.L, 8, 2), f: c.size("moe_intermediate_size", 7688), shared: c.size("moe_shared_expert_intermediate_size", 7688),
-		latent: d.D, down: c.has("moe_latent_size"),
-		router: choice{
-			scale: c.positive("routed_scaling_factor", 1), best: 2, sigmoid: true,
-			groups: c.size("n_group", 1), kept: c.size("topk_group", 1), shares: c.bool("norm_topk_prob", true),
-		},
+		latent: d.D, down: c.has("moe_latent_size"), router: c.sigmoids(1, 1, 1),
 	}
 	if m.down {
 		m.latent = c.size("moe_latent_size", 0)
@@ -165,7 +162,7 @@ type nemotronExperts struct {
 
 // declared declares all but the shared MLP.
 func (m nemotronMixture) declared(b *builder, width int, bias bool) nemotronExperts {
-	out := nemotronExperts{experts: experts{Experts: m.Experts, choice: m.router, plain: true, router: b.router(ofNemotron, m.E, width)}}
+	out := nemotronExperts{experts: experts{Experts: m.Experts, choice: m.router, plain: true, router: b.router(ofNemotron.router, m.E, width)}}
 	out.experts.correction = b.param(Tensor{Name: ofNemotron.router + ".e_score_correction_bias", Shape: []int{m.E}, Buffer: true})
 	b.matrices(&out.experts, ofNemotron, m.latent, m.f)
 	if m.down {

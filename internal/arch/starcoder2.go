@@ -1,7 +1,5 @@
 package arch
 
-import . "github.com/gomlx/gomlx/core/graph"
-
 // starcoder2 is StarCoder 2 (modeling_starcoder2.py): LayerNorm, rotary positions, an MLP
 // without a gate, and a window in every layer.
 func starcoder2(c *config, exists func(string) bool) *Model {
@@ -32,15 +30,5 @@ func starcoder2(c *config, exists func(string) bool) *Model {
 // plainBlock is attention and an MLP without a gate.
 type plainBlock = layerNormBlock[selfAttention, plainMLP]
 
-// layerNormBlock is normedBlock with a LayerNorm before each of the two.
-type layerNormBlock[Mixer, MLP block] struct {
-	attentionNorm layerNorm
-	attention     Mixer
-	mlpNorm       layerNorm
-	mlp           MLP
-}
-
-func (l layerNormBlock[Mixer, MLP]) apply(s *Scope, x *Node) *Node { // [T D] -> [T D]
-	x = Add(x, l.attention.apply(s, l.attentionNorm.apply(s, x)))
-	return Add(x, l.mlp.apply(s, l.mlpNorm.apply(s, x)))
-}
+// layerNormBlock is normedBlock with LayerNorms.
+type layerNormBlock[Mixer, MLP block] = preNorm[layerNorm, Mixer, MLP]

@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/dtypes/bfloat16"
-	"github.com/gomlx/compute/dtypes/float16"
 
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
@@ -93,12 +91,8 @@ type quantState struct {
 	NestedOffset    *float64 `json:"nested_offset"`
 }
 
-// roundings are those to the types that a 4-bit matrix can have been made of.
-var roundings = map[string]func(float32) float32{
-	"float32":  func(x float32) float32 { return x },
-	"bfloat16": func(x float32) float32 { return bfloat16.FromFloat32(x).Float32() },
-	"float16":  func(x float32) float32 { return float16.FromFloat32(x).Float32() },
-}
+// madeOf are the types that a 4-bit matrix can have been made of.
+var madeOf = map[string]dtypes.DType{"float32": dtypes.Float32, "bfloat16": dtypes.BFloat16, "float16": dtypes.Float16}
 
 // state reads the quant_state of a matrix that has this many bytes.
 func (t Tensor) state(bytes int) (*quantState, error) {
@@ -122,7 +116,7 @@ func (t Tensor) state(bytes int) (*quantState, error) {
 	if s.Blocksize == nil || !slices.Contains([]int{32, 64, 128, 256, 512, 1024, 2048, 4096}, *s.Blocksize) {
 		return nil, t.errorf("no blocksize, wanted a power of two from 32 to 4096")
 	}
-	if s.DType == nil || roundings[*s.DType] == nil {
+	if s.DType == nil || madeOf[*s.DType] == dtypes.InvalidDType {
 		return nil, t.errorf("no dtype, wanted float32, bfloat16 or float16")
 	}
 	if len(s.Shape) == 0 || slices.Min(s.Shape) < 1 {
@@ -180,7 +174,7 @@ func (w *Weights) blockwise(name, stateName string, in dtypes.DType) (format str
 	if err != nil {
 		return "", err
 	}
-	round, raw := roundings[*state.DType], t.raw
+	round, raw := rounded(madeOf[*state.DType]), t.raw
 	decode := func(dst []float32, at int) {
 		for len(dst) > 0 {
 			n := min(size-at%size, len(dst))
