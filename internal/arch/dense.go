@@ -235,23 +235,10 @@ func (r *denseRun) perLayer(ctx context.Context, texts int) error {
 		return err
 	}
 	r.given = make([][]*tensors.Tensor, texts)
-	for i := range texts {
-		out, err := r.call(ctx, e.Layer, append([]*tensors.Tensor{r.x[i], r.rows[i]}, weights...))
-		if err != nil {
-			return err
-		}
-		all := tensors.MustCopyFlatData[float64](out[0]) // [T L*P]
-		free(out)
-		width := e.Table.Shape[1]
-		for block := range r.Model.Blocks {
-			var own []float64 // [T P]
-			for row := 0; row < len(all); row += width {
-				own = append(own, all[row+block*e.P:row+(block+1)*e.P]...)
-			}
-			r.given[i] = append(r.given[i], tensors.FromFlatDataAndDimensions(own, len(own)/e.P, e.P))
-		}
+	for i := 0; i < texts && err == nil; i++ {
+		r.given[i], err = r.call(ctx, e.Layer, append([]*tensors.Tensor{r.x[i], r.rows[i]}, weights...))
 	}
-	return nil
+	return err
 }
 
 // block takes all texts through one block.
@@ -339,8 +326,11 @@ func (r *denseRun) call(ctx context.Context, layer *Layer, in []*tensors.Tensor)
 		var err error
 		if exec, err = NewExec(r.Backend, func(in []*Node) []*Node {
 			out := layer.dense(r.DType, in)
-			if !slices.Contains(r.Model.Blocks, layer) { // it is read here
-				out[0] = ConvertDType(out[0], dtypes.Float64)
+			switch e := r.Model.PerLayer; {
+			case e != nil && layer == e.Layer:
+				return e.Parts(out[0])
+			case layer == r.Model.Head.Layer || layer == r.Model.Head.Norm:
+				out[0] = ConvertDType(out[0], dtypes.Float64) // it is read here
 			}
 			return out
 		}); err != nil {

@@ -16,6 +16,15 @@ type PerLayer struct {
 	P     int
 }
 
+// Parts are what each block is given [T P], of the result of the graph.
+func (e *PerLayer) Parts(y *Node) []*Node {
+	out := make([]*Node, y.Shape().Dimensions[1]/e.P)
+	for i := range out {
+		out[i] = SliceAxis(y, 1, AxisRange(i*e.P, (i+1)*e.P))
+	}
+	return out
+}
+
 // perLayer declares them, with a table of so many rows of L times width.
 func (d *decoder) perLayer(rows, width int) *PerLayer {
 	b := &builder{prefix: d.prefix}

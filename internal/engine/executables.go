@@ -164,15 +164,9 @@ func blockGraph(layer *arch.Layer, kept int, inOut []bool, s shape, scoreBytes i
 // hands tells whether a block hands out what it keeps of a batch: to be saved, or for blocks after it.
 func hands(layer *arch.Layer, s shape) bool { return layer.Back == 0 && (s.Saves || layer.Lends) }
 
-// perLayerGraph is x [T D], rows [T L*P], weights -> what each of so many blocks is given [T P].
-func perLayerGraph(layer *arch.Layer, blocks int, inOut []bool) func([]*Node) []*Node {
+// perLayerGraph is x [T D], rows [T L*P], weights -> what each block is given [T P].
+func perLayerGraph(e *arch.PerLayer, inOut []bool) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
-		y := layer.Apply(&arch.Scope{InOut: inOut, Given: in[1], Weights: in[2:]}, in[0]) // [T L*P]
-		width := y.Shape().Dimensions[1] / blocks
-		out := make([]*Node, blocks)
-		for i := range out {
-			out[i] = SliceAxis(y, 1, AxisRange(i*width, (i+1)*width))
-		}
-		return out
+		return e.Parts(e.Apply(&arch.Scope{InOut: inOut, Given: in[1], Weights: in[2:]}, in[0]))
 	}
 }

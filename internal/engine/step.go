@@ -199,7 +199,7 @@ func (e *Engine) give(ctx context.Context, shard *shard, all []*inputs) error {
 			return err
 		}
 		rows := tensors.FromFlatDataAndDimensions(flat, in.T, e.perLayer.Shape[1])
-		in.given, err = e.call(shard.layer.Key, perLayerGraph(shard.layer, len(e.model.Blocks), shard.inOut()), append([]*tensors.Tensor{in.x, rows}, shard.tensors()...))
+		in.given, err = e.call(shard.layer.Key, perLayerGraph(e.model.PerLayer, shard.inOut()), append([]*tensors.Tensor{in.x, rows}, shard.tensors()...))
 		rows.MustFinalizeAll()
 		if err != nil {
 			return err

@@ -33,12 +33,7 @@ func (m *Model) giveGraph(l *layer) graph {
 		in := inputs(nodes)
 		x := in.next()
 		s, _ := m.scope(l, in, nil)
-		y := l.Apply(s, x) // [T L*P]
-		out, p := make([]*Node, len(m.arch.Blocks)), m.arch.PerLayer.P
-		for i := range out {
-			out[i] = SliceAxis(y, 1, AxisRange(i*p, (i+1)*p))
-		}
-		return out
+		return m.arch.PerLayer.Parts(l.Apply(s, x))
 	}
 }
 
