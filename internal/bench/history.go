@@ -44,7 +44,7 @@ func (b *bench) compared(contest string, ours, theirs *timing) {
 	})
 }
 
-// readHistory reads what earlier runs have added to a file; a file that is not there is an empty one.
+// readHistory reads what earlier runs have added to a file; a file that is not there, or "", is an empty one.
 func readHistory(path string) (all []result, err error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -56,8 +56,12 @@ func readHistory(path string) (all []result, err error) {
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	for n := 1; lines.Scan(); n++ {
 		var r result
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil || !(r.Ours > 0 && r.Theirs > 0) {
-			return nil, fmt.Errorf("%s: line %d is no result of bench: %v", path, n, err)
+		err := json.Unmarshal(lines.Bytes(), &r)
+		if err == nil && !(r.Ours > 0 && r.Theirs > 0) {
+			err = errors.New("no seconds of ours and theirs")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: line %d is no result of bench: %w", path, n, err)
 		}
 		all = append(all, r)
 	}
@@ -93,12 +97,9 @@ func since(before, now []result) string {
 	return t.String()
 }
 
-// remember adds the run's comparisons to the history at path, and to the results what has changed.
-func (b *bench) remember(path, date string) error {
-	before, err := readHistory(path)
-	if err != nil {
-		return err
-	}
+// remember adds the run's comparisons to those before in the history at path, and to the results what
+// has changed.
+func (b *bench) remember(before []result, path, date string) error {
 	for i := range b.results {
 		b.results[i].Date = date
 	}

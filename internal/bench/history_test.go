@@ -18,7 +18,11 @@ func TestHistory(t *testing.T) {
 			b.compared(contest, &timing{side: side{name: oursName, items: 2}, seconds: []float64{9, ours}}, &timing{side: side{name: "lm-eval", items: 1}, seconds: []float64{theirs}, others: 0.25})
 			theirs *= 2 // of the other contest
 		}
-		if err := b.remember(path, date); err != nil {
+		before, err := readHistory(path)
+		if err == nil {
+			err = b.remember(before, path, date)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		return b.text.String()

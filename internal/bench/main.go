@@ -106,6 +106,10 @@ func measure(ctx context.Context, stdout, stderr io.Writer, args []string) error
 	if err != nil {
 		return err
 	}
+	before, err := readHistory(*history) // before hours of measuring
+	if err != nil {
+		return err
+	}
 	if b.dir, err = os.MkdirTemp("", "bench"); err != nil {
 		return err
 	}
@@ -127,7 +131,7 @@ func measure(ctx context.Context, stdout, stderr io.Writer, args []string) error
 		return err
 	}
 	if *history != "" {
-		if err := b.remember(*history, *date); err != nil {
+		if err := b.remember(before, *history, *date); err != nil {
 			return err
 		}
 	}
