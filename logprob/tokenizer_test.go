@@ -18,7 +18,7 @@ import (
 // a folder without one is an error, and a GGUF file without one says why its own is not read.
 func TestGivenTokenizer(t *testing.T) {
 	if !tokenize.Available {
-		t.Skip("built without an encoder")
+		t.Skip("needs the Rust tokenizers")
 	}
 	base, _, err := demo.Pairs()[0].Extract(t.TempDir())
 	if err != nil {
@@ -82,7 +82,7 @@ func TestGivenTokenizer(t *testing.T) {
 // none with other tokens.
 func TestOwnTokenizer(t *testing.T) {
 	if !tokenize.Available {
-		t.Skip("built without an encoder")
+		t.Skip("needs the Rust tokenizers")
 	}
 	const from, files = "testdata/quantised/gguf-qwen2", "../tokenize/testdata/qwen2"
 	want, err := tokenize.Load(files)

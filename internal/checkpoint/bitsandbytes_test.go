@@ -42,16 +42,9 @@ func nf4Tensors(change func(name string, t *Tensor) (keep bool)) []Tensor {
 // TestNF4Blocks: blocks run on over the ends of rows, and their scales are rounded as they are
 // computed.
 func TestNF4Blocks(t *testing.T) {
-	dir := folder(t, map[string]string{"config.json": `{"quantization_config":` + nf4Config + `}`, "model.safetensors": encode(t, nf4Tensors(nil)...)})
-	_, w, err := Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	a, _ := w.Get("a.weight")
-	values, err := a.Float32s()
-	if err != nil || !slices.Equal(a.Shape, []int{3, 50}) || len(w.Names()) != 1 || a.Computes() != dtypes.BFloat16 {
-		t.Fatalf("%v of shape %v in %v, %v", w.Names(), a.Shape, a.Computes(), err)
+	w, a, values := decoded(t, nf4Config, "a.weight", nf4Tensors(nil)...)
+	if !slices.Equal(a.Shape, []int{3, 50}) || len(w.Names()) != 1 || a.Computes() != dtypes.BFloat16 {
+		t.Fatalf("%v of shape %v in %v", w.Names(), a.Shape, a.Computes())
 	}
 	numbers := []int{0, 15, 7, 1, 14, 2}
 	for i, v := range values {

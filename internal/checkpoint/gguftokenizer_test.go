@@ -102,7 +102,7 @@ func tokenizerKeys(t testing.TB, dir, pre string) map[string]any {
 // every chat the text, that the folder's gives, of which the metadata were made.
 func TestGGUFTokenizer(t *testing.T) {
 	if !tokenize.Available {
-		t.Skip("built without an encoder")
+		t.Skip("needs the Rust tokenizers")
 	}
 	const from = "../../tokenize/testdata/"
 	gpt2 := t.TempDir() // GPT-NeoX's without its normalizer

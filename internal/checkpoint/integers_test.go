@@ -32,20 +32,10 @@ func integerTensors(awq bool, bits int) []Tensor {
 // TestAWQOrder: of eight outputs in a word the first has the lowest bits, the second those of the
 // fifth, and so on.
 func TestAWQOrder(t *testing.T) {
-	dir := folder(t, map[string]string{
-		"config.json": `{"quantization_config":{"quant_method":"awq","group_size":-1}}`,
-		"model.safetensors": encode(t, whole("a.qweight", "\x20\x64\x31\x75", 1, 1), whole("a.qzeros", "\x00\x00\x00\x00", 1, 1),
-			Tensor{Name: "a.scales", DType: dtypes.Float16, Shape: []int{1, 8}, Data: []byte(strings.Repeat("\x00\x3c", 8))}),
-	})
-	_, w, err := Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	a, _ := w.Get("a.weight")
-	values, err := a.Float32s()
-	if want := []float32{0, 1, 2, 3, 4, 5, 6, 7}; err != nil || !slices.Equal(values, want) || !slices.Equal(a.Shape, []int{8, 1}) {
-		t.Errorf("%v of shape %v, %v; wanted %v", values, a.Shape, err, want)
+	_, a, values := decoded(t, `{"quant_method":"awq","group_size":-1}`, "a.weight", whole("a.qweight", "\x20\x64\x31\x75", 1, 1), whole("a.qzeros", "\x00\x00\x00\x00", 1, 1),
+		Tensor{Name: "a.scales", DType: dtypes.Float16, Shape: []int{1, 8}, Data: []byte(strings.Repeat("\x00\x3c", 8))})
+	if want := []float32{0, 1, 2, 3, 4, 5, 6, 7}; !slices.Equal(values, want) || !slices.Equal(a.Shape, []int{8, 1}) {
+		t.Errorf("%v of shape %v, wanted %v", values, a.Shape, want)
 	}
 }
 

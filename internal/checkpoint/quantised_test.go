@@ -85,6 +85,22 @@ func four(name string, data []byte, shape ...int) Tensor {
 	return Tensor{Name: name, DType: dtypes.Uint8, Shape: shape, Data: data}
 }
 
+// decoded opens a checkpoint with a quantization_config, and reads one of its tensors.
+func decoded(t *testing.T, quantization, name string, stored ...Tensor) (*Weights, Tensor, []float32) {
+	t.Helper()
+	_, w, err := Open(folder(t, map[string]string{"config.json": `{"quantization_config":` + quantization + `}`, "model.safetensors": encode(t, stored...)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	tensor, _ := w.Get(name)
+	values, err := tensor.Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w, tensor, values
+}
+
 // TestMXFP4Bits: with every exponent but the last, and every byte, the numbers are those of
 // transformers 5.23 (convert_moe_packed_tensors, dtype bfloat16 or float32, torch 2.11, of
 // blocks[e, r, 0, j] = (17j + 5r + 128e) % 256 and scales[e, r, 0] = r).
@@ -99,20 +115,7 @@ func TestMXFP4Bits(t *testing.T) {
 			scales = append(scales, byte(r))
 		}
 	}
-	dir := folder(t, map[string]string{
-		"config.json":       `{"quantization_config":{"quant_method":"mxfp4"}}`,
-		"model.safetensors": encode(t, four("a_blocks", blocks, 2, 255, 1, 16), four("a_scales", scales, 2, 255, 1)),
-	})
-	_, w, err := Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	a, _ := w.Get("a")
-	values, err := a.Float32s()
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, a, values := decoded(t, `{"quant_method":"mxfp4"}`, "a", four("a_blocks", blocks, 2, 255, 1, 16), four("a_scales", scales, 2, 255, 1))
 	sum := sha256.Sum256(Float32("a", values, a.Shape...).Data)
 	if got := hex.EncodeToString(sum[:]); got != want || !slices.Equal(a.Shape, []int{2, 32, 255}) {
 		t.Errorf("other bits than transformers', shape %v", a.Shape)
