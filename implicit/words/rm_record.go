@@ -68,6 +68,7 @@ type ScoreProvenance struct {
 	WordList string           `json:"word_list,omitempty"` // SHA-256 of the list that wildcards were matched against
 	Forms    []lexicon.Form   `json:"forms,omitempty"`     // forms in which words were scored
 	Measures []ScoreMeasure   `json:"measures,omitempty"`  // in the file
+	Part     any              `json:"part,omitempty"`      // of a file that is one of many: see package shard
 }
 
 // WriteJSON writes p as indented JSON with a fixed order of keys.
