@@ -47,8 +47,17 @@ type Options struct {
 	DType dtypes.DType
 	// MaxTokens bounds the length of a text; 0 means the model's own context.
 	MaxTokens int
-	// MemoryLimit bounds the bytes of weights and buffers on the device. 0 means what the
-	// machine has left (within its control group's limit) if the device shares its memory. A
+	// Devices are the numbers of the backend's devices that hold the model, a copy each; nil
+	// means the first, 0. Run and what is made of it (Score, Next, Table) compute on all of
+	// them; everything else (Certify, Tune) on the first named. What is computed together
+	// depends on the texts alone, so on devices of one kind the numbers have the same bits
+	// whichever and however many they are, and neither Meta nor the keys of a Store have them.
+	// CheckBackend tests device 0. Several cannot be combined with a PromptCache or an
+	// AnswerCache, which would hold what happened to be computed first.
+	Devices []int
+	// MemoryLimit bounds the bytes of weights and buffers on each device, or on all together if
+	// they share the machine's memory. 0 then means what the machine has left (within its
+	// control group's limit); on a device with memory of its own it means no limit. A
 	// model whose weights do not fit streams its blocks from their files, reading each block
 	// once for some thousands of tokens; the numbers have the same bits. If the limit is too
 	// small for the largest block, the error says what would suffice.
@@ -84,8 +93,8 @@ type Options struct {
 	Batch func(texts int, stored bool)
 }
 
-// Model is a language model on a device. Its methods may be called from several goroutines;
-// computations run one after the other. Models of one backend and dtype with the same
+// Model is a language model on a device, or a copy on each of several. Its methods may be called
+// from several goroutines; computations on a device run one after the other. Models of one backend and dtype with the same
 // configuration, such as a base model and one tuned from it, share executables, so that the
 // pair compiles once.
 type Model struct {

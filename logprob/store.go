@@ -18,7 +18,7 @@ import (
 // Keys are SHA-256 sums of everything that decides the numbers: the weights, the tokenizer,
 // the dtype, the backend, its plugin's file, the kind of processor (others round
 // differently), this library's version, and for every text of the batch its ids, where its
-// reply begins and what is requested. Values are exact. So one Store may serve several
+// reply begins and what is requested; not the number of the device, which decides none. Values are exact. So one Store may serve several
 // models and runs, and returns what would have been computed.
 type Store interface {
 	// Get returns the value stored under the key; ok is false if there is none.

@@ -76,7 +76,7 @@ func (m *Model) tune(ctx context.Context, o *TuneOptions) (*Tuning, error) {
 	if o.Tokens < 0 {
 		return nil, fmt.Errorf("%d tokens at a time, wanted 0 or more", o.Tokens)
 	}
-	options := gradient.Options{Tokens: o.Tokens, Dropout: o.Dropout, Seed: o.Seed}
+	options := gradient.Options{Tokens: o.Tokens, Dropout: o.Dropout, Seed: o.Seed, Device: m.engine.Device()}
 	t := &Tuning{m: m}
 	var err error
 	if m.adapted == nil {

@@ -36,6 +36,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	f.BoolVar(&o.json, "json", false, "print JSON instead of a table")
 	force := f.Force()
 	o.Register(f)
+	o.RegisterDevices(f)
 	o.rm.RegisterRM(f)
 	f.Lookup("base").Usage = "base `model`, likewise, as the reference; without it the tuned model is measured alone"
 	f.Lookup("tuned-as").Usage = "`rendering` of a conversation for the tuned model: chat, by its template, or raw, the user's only message as it stands"

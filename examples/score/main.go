@@ -62,6 +62,7 @@ func parse(args []string, stdout io.Writer) (*flags, error) {
 	force := f.Force()
 	o.RegisterBeta(f)
 	o.Register(f)
+	o.RegisterDevices(f)
 	o.rm.RegisterRM(f)
 	if err := f.Parse(args, stdout); err != nil {
 		return nil, err

@@ -107,6 +107,7 @@ func parse(args []string, stdout io.Writer) (*flags, error) {
 	f.BoolVar(&o.certify, "certify", false, "first compare the model's numbers with a computation in float64, on texts of its own: do the promised bounds hold here? The answer is recorded; exit code 1 if not")
 	force := f.Force()
 	o.models.Register(f)
+	o.models.RegisterDevices(f)
 	if err := f.Parse(args, stdout); err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ import (
 type Dense struct {
 	Model   *Model
 	Backend compute.Backend
+	Device  compute.DeviceNum
 	DType   dtypes.DType // Float64 or Float32
 	// Rows returns rows from..to of a tensor's first axis as the checkpoint has them, and a
 	// tensor without axes as row 0;
@@ -343,7 +344,8 @@ func (r *denseRun) call(ctx context.Context, layer *Layer, in []*tensors.Tensor)
 	for i, t := range in {
 		args[i] = t
 	}
-	return exec.Call(args...)
+	out, _, err := exec.CallWithGraphOnDevice(r.Device, args...)
+	return out, err
 }
 
 // dense builds the layer's graph over one whole text, in float32 or float64, from x [T D],

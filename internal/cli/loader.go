@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -17,7 +20,7 @@ import (
 
 // ModelFlags are the flags of every program that runs a model.
 type ModelFlags struct {
-	DType, Backend, Memory, Tokenizer string
+	DType, Backend, Memory, Tokenizer, Devices string
 	textFlags
 }
 
@@ -30,6 +33,27 @@ func (m *ModelFlags) Register(f *Flags) {
 	m.register(f)
 }
 
+// RegisterDevices adds the flag -devices, for a program that scores many texts at once.
+func (m *ModelFlags) RegisterDevices(f *Flags) {
+	f.StringVar(&m.Devices, "devices", "0", "`numbers` of the backend's devices that hold a copy of each model and divide the texts, such as 0,1: the output has the same bytes")
+}
+
+// devices reads the flag -devices.
+func (m *ModelFlags) devices() ([]int, error) {
+	if m.Devices == "" {
+		return nil, nil
+	}
+	var all []int
+	for s := range strings.SplitSeq(m.Devices, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || n < 0 || slices.Contains(all, n) {
+			return nil, Usagef("-devices %q, wanted different numbers with commas between them, such as 0,1", m.Devices)
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
 // Loader loads models onto one backend.
 type Loader struct {
 	backend     compute.Backend
@@ -37,6 +61,7 @@ type Loader struct {
 	load        func(ctx context.Context, dir string, o *logprob.Options) (*logprob.Model, error)
 	dtype       dtypes.DType
 	memory      int64
+	devices     []int
 	tokenizer   string
 	promptCache int64
 	answerCache int64
@@ -67,6 +92,9 @@ func (m *ModelFlags) Loader(stderr io.Writer) (*Loader, error) {
 		if l.memory, err = ParseSize(m.Memory); err != nil {
 			return nil, Usagef("-memory: %v", err)
 		}
+	}
+	if l.devices, err = m.devices(); err != nil {
+		return nil, err
 	}
 	l.backend, err = Backend(m.Backend, stderr)
 	return l, err
@@ -137,7 +165,7 @@ func (l *Loader) model(ctx context.Context, name, key string, load func(*logprob
 // open loads a model by load, on another backend where the first fails its test.
 func (l *Loader) open(name string, load func(*logprob.Options) error) error {
 	loading := NewProgress(l.stderr, "loading "+name, true)
-	o := &logprob.Options{Backend: l.backend, DType: l.dtype, MemoryLimit: l.memory, Tokenizer: l.tokenizer, PromptCache: l.promptCache, AnswerCache: l.answerCache, Progress: loading.Set, Batch: l.tracker.batch}
+	o := &logprob.Options{Backend: l.backend, Devices: l.devices, DType: l.dtype, MemoryLimit: l.memory, Tokenizer: l.tokenizer, PromptCache: l.promptCache, AnswerCache: l.answerCache, Progress: loading.Set, Batch: l.tracker.batch}
 	if l.journal != nil {
 		o.Store = l.journal
 	}

@@ -20,20 +20,17 @@ type Known struct {
 }
 
 // window computes what the cache does not know of a window.
-func (e *Engine) window(ctx context.Context, requests []Request) ([]Result, error) {
+func (e *Engine) window(ctx context.Context, requests []Request) outcome {
 	if e.cache == nil {
 		results, err := e.compute(ctx, requests)
-		if err == nil {
-			e.onWindow(len(requests), false)
-		}
-		return results, err
+		return outcome{results: results, err: err, told: true}
 	}
 	known, err := e.cache.Get(ctx, requests)
 	if err == nil {
 		err = ctx.Err() // the cache need not look at it
 	}
 	if err != nil {
-		return nil, err
+		return outcome{err: err}
 	}
 	results := make([]Result, len(requests))
 	var rest []Request
@@ -48,18 +45,17 @@ func (e *Engine) window(ctx context.Context, requests []Request) ([]Result, erro
 	}
 	if len(rest) > 0 {
 		more, err := e.compute(ctx, rest)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = e.cache.Put(ctx, rest, more)
 		}
-		if err := e.cache.Put(ctx, rest, more); err != nil {
-			return nil, err
+		if err != nil {
+			return outcome{err: err}
 		}
 		for n, i := range at {
 			results[i] = results[i].with(more[n])
 		}
 	}
-	e.onWindow(len(requests), len(rest) == 0)
-	return results, nil
+	return outcome{results: results, told: true, cached: len(rest) == 0}
 }
 
 // with is a result whose beginning is known and whose rest was computed.

@@ -20,6 +20,8 @@ import (
 type Engine struct {
 	model     *arch.Model
 	backend   compute.Backend
+	device    compute.DeviceNum
+	others    []*Engine // its replicas on other devices, which Run gives windows too
 	dtype     dtypes.DType
 	w         *checkpoint.Weights
 	store     *store
@@ -75,10 +77,13 @@ const (
 type Options struct {
 	// DType is dtypes.Float32, dtypes.BFloat16, or zero for AutoDType's choice.
 	DType dtypes.DType
-	// Memory bounds the bytes of weights and buffers; 0: what the machine has, if
-	// the device shares its memory. A model that needs more streams its blocks. The
-	// numbers do not depend on it.
+	// Memory bounds the bytes of weights and buffers of each device, of all together where they
+	// share the machine's memory; 0: what the machine has, if they do. A model that needs more
+	// streams its blocks. The numbers do not depend on it.
 	Memory int64
+	// Devices are those that have a replica of the weights each; nil: the first, 0. Run divides
+	// its windows among them, which depend on the requests alone: so do the numbers.
+	Devices []int
 	// Prompts bounds the bytes of prompts' keys and values that are saved for later
 	// windows; 0 saves none.
 	Prompts int64
@@ -112,28 +117,45 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	default:
 		return nil, fmt.Errorf("engine: dtype %s, wanted float32 or bfloat16", dtype)
 	}
+	on, err := devices(backend, o.Devices)
+	if err != nil {
+		return nil, err
+	}
 	if o.sliceRows == 0 {
 		o.sliceRows = defaultSliceRows
 	}
-	e := &Engine{model: m, backend: backend, dtype: dtype, w: w, sliceRows: o.sliceRows}
-	e.executables = Share(backend, fmt.Sprint(dtype, " ", m.Signature()))
-	return e.load(ctx, nil, o)
+	if len(on) > 1 && backend.HasSharedBuffers() {
+		if o.Memory == 0 {
+			o.Memory = usable()
+		}
+		o.Memory /= int64(len(on))
+	}
+	return replicate(len(on), o, func(i int, o Options) (*Engine, error) {
+		e := &Engine{model: m, backend: backend, device: on[i], dtype: dtype, w: w, sliceRows: o.sliceRows}
+		e.executables = Share(backend, fmt.Sprint(dtype, " ", m.Signature()))
+		return e.load(ctx, nil, o)
+	})
 }
 
 // Adapted returns an engine of a model that differs from e's in some tensors, or has side paths
 // beside some, or no vocabulary head: what arch.Model.Adapted and arch.Trunk make of it. w has
 // the tensors of both. Tensors of the same name are one copy on the device, and layers of the
-// same key one executable. Each engine is closed on its own, in any order; w must stay open.
+// same key one executable. Each engine is closed on its own, in any order; w must stay open. It is
+// on e's devices; Options.Devices is not read.
 func (e *Engine) Adapted(ctx context.Context, m *arch.Model, w *checkpoint.Weights, o Options) (*Engine, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return nil, errors.New("engine: closed")
 	}
-	a := &Engine{model: m, backend: e.backend, dtype: e.dtype, w: w, sliceRows: e.sliceRows}
 	o.sliceRows = e.sliceRows
-	a.executables = e.executables.again()
-	return a.load(ctx, e.store, o)
+	bases := e.each()
+	return replicate(len(bases), o, func(i int, o Options) (*Engine, error) {
+		base := bases[i]
+		a := &Engine{model: m, backend: e.backend, device: base.device, dtype: e.dtype, w: w, sliceRows: e.sliceRows}
+		a.executables = e.executables.again()
+		return a.load(ctx, base.store, o)
+	})
 }
 
 // load fills in an engine and loads the weights that base, which may be nil, has not.
@@ -164,7 +186,7 @@ func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, err
 	}
 	err := e.embeddings(base)
 	if err == nil {
-		e.store, err = newStore(ctx, e.backend, m, w, e.dtype, e.workBytes(), base, o)
+		e.store, err = newStore(ctx, e.backend, e.device, m, w, e.dtype, e.workBytes(), base, o)
 	}
 	if err != nil {
 		e.executables.Release()
@@ -257,6 +279,9 @@ func (e *Engine) Close() {
 		return
 	}
 	e.closed = true
+	for _, other := range e.others {
+		other.Close()
+	}
 	e.store.release()
 	e.executables.Release()
 }

@@ -87,8 +87,8 @@ func (x *Executables) exec(name string, build func([]*Node) []*Node) (*Exec, err
 	return exec, nil
 }
 
-// Call runs the executable of that name, made from build at its first use.
-func (x *Executables) Call(name string, build func([]*Node) []*Node, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
+// Call runs the executable of that name on a device, made from build at its first use.
+func (x *Executables) Call(device compute.DeviceNum, name string, build func([]*Node) []*Node, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
 	exec, err := x.exec(name, build)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -97,7 +97,7 @@ func (x *Executables) Call(name string, build func([]*Node) []*Node, in []*tenso
 	for i, t := range in {
 		args[i] = t
 	}
-	out, err := exec.Call(args...)
+	out, _, err := exec.CallWithGraphOnDevice(device, args...) // CallOnDevice of gomlx v0.28.8 computes on device 0
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -106,7 +106,7 @@ func (x *Executables) Call(name string, build func([]*Node) []*Node, in []*tenso
 
 // call runs the executable of that name.
 func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
-	out, err := e.executables.Call(name, build, in)
+	out, err := e.executables.Call(e.device, name, build, in)
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// usable is the share of the available memory that weights and buffers may take.
+func usable() int64 { return available() / 8 * 7 }
+
 // available is how much memory this process may still take: what the machine has free
 // or can free, or what its control group leaves it if that is less. 0 if unknown, as it
 // is on systems without /proc.

@@ -21,6 +21,7 @@ import (
 // them: those that fit in memory on the device, the others in the mapped files.
 type store struct {
 	backend compute.Backend
+	device  compute.DeviceNum
 	w       *checkpoint.Weights
 	dtype   dtypes.DType
 	tables  []string // of embeddings, by name
@@ -69,8 +70,8 @@ func (p *shard) release() {
 
 // newStore decides what stays on the device and loads it. work is what computing needs beside
 // the weights. What base has on the device is shared with it; base may be nil.
-func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, work int64, base *store, o Options) (*store, error) {
-	s := &store{backend: backend, w: w, dtype: dtype, tables: []string{m.Embed.Table.Name}}
+func newStore(ctx context.Context, backend compute.Backend, device compute.DeviceNum, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, work int64, base *store, o Options) (*store, error) {
+	s := &store{backend: backend, device: device, w: w, dtype: dtype, tables: []string{m.Embed.Table.Name}}
 	if m.PerLayer != nil {
 		s.tables = append(s.tables, m.PerLayer.Table.Name)
 		s.shards = append(s.shards, &shard{layer: m.PerLayer.Layer, block: beforeBlocks})
@@ -94,7 +95,7 @@ func newStore(ctx context.Context, backend compute.Backend, m *arch.Model, w *ch
 	if base == nil {
 		limit := o.Memory
 		if limit == 0 && backend.HasSharedBuffers() { // its memory is the machine's
-			limit = available() / 8 * 7
+			limit = usable()
 		}
 		s.memory = &memory{limit: limit}
 	} else {
@@ -268,7 +269,7 @@ func (s *store) readTensor(p *shard, t arch.Tensor) (weight, error) {
 		from = append(from, f)
 	}
 	t.Shape = p.shape(t)
-	loaded, err := loadWeight(s.backend, t, from, s.dtype)
+	loaded, err := loadWeight(s.backend, s.device, t, from, s.dtype)
 	for _, f := range from {
 		f.Forget() // what is on the device need not be in memory twice
 	}

@@ -95,38 +95,38 @@ func releaseWeights(all []weight) {
 // loadWeight copies a tensor to the device, from those of the checkpoint that it stacks or
 // from the one that it is: matrices of linear layers in dtype, everything else in float32,
 // which holds bfloat16 and float16 exactly.
-func loadWeight(backend compute.Backend, t arch.Tensor, from []checkpoint.Tensor, dtype dtypes.DType) (weight, error) {
+func loadWeight(backend compute.Backend, device compute.DeviceNum, t arch.Tensor, from []checkpoint.Tensor, dtype dtypes.DType) (weight, error) {
 	dtype = typeOf(t, dtype)
 	inOut := t.InOut || inputsFirst(backend, dtype)
 	bits := dtype == dtypes.BFloat16 && len(t.Shape) > 2 && arch.Bits(backend)
 	switch {
 	case !t.Linear, dtype == dtypes.Float32 && inOut == t.InOut:
-		return upload(backend, t.InOut, t.Shape, from, func(flat []float32, at int, from checkpoint.Tensor) error {
+		return upload(backend, device, t.InOut, t.Shape, from, func(flat []float32, at int, from checkpoint.Tensor) error {
 			return from.Float32sInto(flat[at : at+from.Elements()])
 		})
 	case len(from) == 1 && from[0].DType == dtypes.BFloat16 && dtype == dtypes.BFloat16 && inOut == t.InOut:
 		if bits {
 			dtype = dtypes.Uint16
 		}
-		tensor, err := tensors.FromRaw(backend, 0, shapes.Make(dtype, t.Shape...), from[0].Data)
+		tensor, err := tensors.FromRaw(backend, device, shapes.Make(dtype, t.Shape...), from[0].Data)
 		return newWeight(tensor, t.InOut), err
 	case bits:
-		return uploadMatrix(backend, t, inOut, from, func(x float32) uint16 { return bfloat16.FromFloat32(x).Bits() })
+		return uploadMatrix(backend, device, t, inOut, from, func(x float32) uint16 { return bfloat16.FromFloat32(x).Bits() })
 	case dtype == dtypes.BFloat16:
-		return uploadMatrix(backend, t, inOut, from, bfloat16.FromFloat32)
+		return uploadMatrix(backend, device, t, inOut, from, bfloat16.FromFloat32)
 	}
-	return uploadMatrix(backend, t, inOut, from, func(x float32) float32 { return x })
+	return uploadMatrix(backend, device, t, inOut, from, func(x float32) float32 { return x })
 }
 
 // uploadMatrix puts the matrix of a linear layer on the device, or several that are stacked,
 // converted and laid out as asked for.
-func uploadMatrix[T float32 | bfloat16.BFloat16 | uint16](backend compute.Backend, t arch.Tensor, inOut bool, from []checkpoint.Tensor, convert func(float32) T) (weight, error) {
+func uploadMatrix[T float32 | bfloat16.BFloat16 | uint16](backend compute.Backend, device compute.DeviceNum, t arch.Tensor, inOut bool, from []checkpoint.Tensor, convert func(float32) T) (weight, error) {
 	shape := slices.Clone(t.Shape)
 	rows, cols := shape[len(shape)-2], shape[len(shape)-1]
 	if inOut != t.InOut {
 		shape[len(shape)-2], shape[len(shape)-1] = cols, rows
 	}
-	return upload(backend, inOut, shape, from, func(flat []T, at int, from checkpoint.Tensor) error {
+	return upload(backend, device, inOut, shape, from, func(flat []T, at int, from checkpoint.Tensor) error {
 		all := from.Elements() / cols
 		from.Shape = []int{all, cols}
 		for row := 0; row < all; { // those of one matrix at a time
@@ -152,9 +152,9 @@ func uploadMatrix[T float32 | bfloat16.BFloat16 | uint16](backend compute.Backen
 // upload makes a tensor on the device, in shared memory where the backend has it. fill writes
 // the elements of each of the checkpoint's tensors, which come one after the other: those from
 // number at on.
-func upload[T float32 | bfloat16.BFloat16 | uint16](backend compute.Backend, inOut bool, shape []int, from []checkpoint.Tensor,
+func upload[T float32 | bfloat16.BFloat16 | uint16](backend compute.Backend, device compute.DeviceNum, inOut bool, shape []int, from []checkpoint.Tensor,
 	fill func(flat []T, at int, from checkpoint.Tensor) error) (weight, error) {
-	tensor, err := tensors.FromShapeForBackend(backend, 0, shapes.Make(dtypes.FromGenericsType[T](), shape...))
+	tensor, err := tensors.FromShapeForBackend(backend, device, shapes.Make(dtypes.FromGenericsType[T](), shape...))
 	if err != nil {
 		return weight{}, fmt.Errorf("engine: a tensor of shape %v: %w", shape, err)
 	}
@@ -170,7 +170,7 @@ func upload[T float32 | bfloat16.BFloat16 | uint16](backend compute.Backend, inO
 	if err := errors.Join(err, filled); err != nil {
 		return weight{}, err
 	}
-	return newWeight(tensor, inOut), tensor.ToDevice(backend, 0)
+	return newWeight(tensor, inOut), tensor.ToDevice(backend, device)
 }
 
 // typeOf is the type of a tensor on the device where matrices are computed in dtype.

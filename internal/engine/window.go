@@ -32,8 +32,7 @@ type window struct {
 }
 
 func (w *window) reset() {
-	clear(w.requests) // ids are the caller's
-	w.requests, w.tokens, w.distributions, w.raw, w.sets = w.requests[:0], 0, 0, nil, nil
+	w.requests, w.tokens, w.distributions, w.raw, w.sets = nil, 0, 0, nil, nil
 	w.states.Reset()
 }
 
@@ -75,54 +74,66 @@ func (w *window) set(raw []bool) []bool {
 
 // Run yields a result for every request, in their order. Requests are drawn as they are
 // needed, and computed in windows; what those of a window have in common is computed once.
+// With several devices each computes a window at a time, and some windows more are drawn.
 // The first that cannot be computed yields an error that names its number, after the results
 // before it, and ends the sequence; so do the end of ctx, which is looked at between
 // executions, and a number that is not finite (but for a log-probability of -Inf).
 func (e *Engine) Run(ctx context.Context, requests iter.Seq[Request]) iter.Seq2[Result, error] {
-	return e.run(requests, func(window []Request) ([]Result, error) { return e.window(ctx, window) })
+	return e.run(ctx, requests, (*Engine).window)
 }
 
 // Fresh is Run past the cache, which Options.Window is not told of.
 func (e *Engine) Fresh(ctx context.Context, requests iter.Seq[Request]) iter.Seq2[Result, error] {
-	return e.run(requests, func(window []Request) ([]Result, error) { return e.compute(ctx, window) })
+	return e.run(ctx, requests, func(e *Engine, ctx context.Context, window []Request) outcome {
+		results, err := e.compute(ctx, window)
+		return outcome{results: results, err: err}
+	})
 }
 
-func (e *Engine) run(requests iter.Seq[Request], answer func(window []Request) ([]Result, error)) iter.Seq2[Result, error] {
+func (e *Engine) run(ctx context.Context, requests iter.Seq[Request], compute func(*Engine, context.Context, []Request) outcome) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		w := &window{limit: e.WindowStates, vocabulary: e.model.V}
+		line := newLine(ctx, e, compute)
+		defer line.stop()
 		done := 0
-		flush := func() bool {
-			if len(w.requests) == 0 {
-				return true
+		// flush hands the window out and yields results until at most left windows are to come.
+		flush := func(left int) bool {
+			if len(w.requests) > 0 {
+				line.add(w.requests)
+				w.reset()
 			}
-			results, err := answer(w.requests)
-			if err != nil {
-				yield(Result{}, err)
-				return false
-			}
-			for _, r := range results {
-				if !yield(r, nil) {
+			for len(line.windows) > left {
+				o := line.next()
+				if o.err != nil {
+					yield(Result{}, o.err)
 					return false
 				}
+				if o.told {
+					e.onWindow(len(o.results), o.cached)
+				}
+				for _, r := range o.results {
+					if !yield(r, nil) {
+						return false
+					}
+				}
+				done += len(o.results)
 			}
-			done += len(w.requests)
-			w.reset()
 			return true
 		}
 		for r := range requests {
 			if err := e.check(r); err != nil {
-				if flush() {
+				if flush(0) {
 					yield(Result{}, fmt.Errorf("text %d: %w", done, err))
 				}
 				return
 			}
 			if !w.add(r) {
-				if !flush() {
+				if !flush(line.ahead) {
 					return
 				}
 				w.add(r)
 			}
 		}
-		flush()
+		flush(0)
 	}
 }

@@ -34,6 +34,7 @@ type Options struct {
 	Tokens  int     // of a pass, but for a longer group; 0: 2,048
 	Dropout float64 // share of the inputs of side paths that are 0
 	Seed    uint64  // of these
+	Device  compute.DeviceNum
 }
 
 const defaultTokens = 2048
@@ -113,7 +114,7 @@ func (m *Model) call(name string, build graph, in []*tensors.Tensor) ([]*tensors
 	if m.executables == nil {
 		m.executables = engine.Share(m.backend, fmt.Sprint("gradient ", m.float()))
 	}
-	out, err := m.executables.Call(name, build, in)
+	out, err := m.executables.Call(m.o.Device, name, build, in)
 	if err != nil {
 		return nil, fmt.Errorf("gradient: %w", err)
 	}

@@ -1,0 +1,85 @@
+//go:build !nodaulet
+
+package logprob_test
+
+import (
+	"crypto/sha256"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/implicitreward/implicitreward/logprob"
+)
+
+// TestDevices: each device of XLA's CPU client, and all four together, give the bits of the
+// first, under the same keys; so does an adapter's model on the base model's devices, where it
+// is trained too.
+func TestDevices(t *testing.T) {
+	b, err := cpu()
+	if err != nil {
+		t.Skip("needs XLA's plugin: ", err)
+	}
+	if n := b.NumDevices(); n != 4 {
+		t.Skipf("needs a plugin with 4 devices, this one has %d", n)
+	}
+	const dir = "testdata/families/llama-mha"
+	texts := someTexts(80)
+	s := &shelf{values: map[[sha256.Size]byte][]byte{}}
+	load := func(devices []int, store logprob.Store) *logprob.Model {
+		m, err := logprob.Load(t.Context(), dir, &logprob.Options{Backend: b, Devices: devices, Store: store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { m.Close() })
+		m.SetWindow(100)
+		return m
+	}
+	first := load(nil, s)
+	want := scores(t, first, texts...)
+	puts := s.puts
+	if puts < 6 {
+		t.Fatalf("%d windows, wanted several a device", puts)
+	}
+	for _, devices := range [][]int{{0}, {1}, {2}, {3}, {2, 0}, {0, 1, 2, 3}} {
+		if got := scores(t, load(devices, nil), texts...); !slices.EqualFunc(got, want, equal) {
+			t.Errorf("devices %v give other bits", devices)
+		}
+	}
+	if got := scores(t, load([]int{3, 1}, s), texts...); s.hits != puts || s.puts != puts || !slices.EqualFunc(got, want, equal) {
+		t.Errorf("two devices found %d and stored %d windows of %d, or have other bits", s.hits, s.puts-puts, puts)
+	}
+
+	adapted := func(on *logprob.Model) *logprob.Model {
+		m, err := on.WithAdapter(t.Context(), "testdata/adapters/llama-rslora", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { m.Close() })
+		m.SetWindow(100)
+		return m
+	}
+	want = scores(t, adapted(first), texts...)
+	m := adapted(load([]int{2, 3}, nil))
+	if got := scores(t, m, texts...); !slices.EqualFunc(got, want, equal) {
+		t.Error("an adapter's model on two devices has other bits")
+	}
+	tuning, err := m.Tune(t.Context(), &logprob.TuneOptions{Tokens: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tuning.Close()
+	holdForward(t, m, tuning, [][]logprob.Request{{logprob.RequestOf(texts[0])}})
+
+	for _, test := range []struct {
+		o    logprob.Options
+		want string
+	}{
+		{logprob.Options{Devices: []int{0, 4}}, "no device 4: backend xla:cpu has 4, counted from 0"},
+		{logprob.Options{Devices: []int{0, 1}, PromptCache: 1}, "2 Devices and a PromptCache or an AnswerCache, wanted one device"},
+	} {
+		test.o.Backend = b
+		if _, err := logprob.Load(t.Context(), dir, &test.o); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("error %v, wanted %q", err, test.want)
+		}
+	}
+}
