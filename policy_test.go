@@ -44,7 +44,7 @@ var arrows = map[string][]string{
 	"stats":                   {},
 	"internal/plot":           {"stats"},
 	"internal/study/cube":     {"implicit/words", "implicit/lexicon", "logprob"},
-	"internal/study/input":    {"internal/study/cube", "internal/arch", "implicit/words", "implicit/lexicon", "logprob", "internal/table", "internal/regular"},
+	"internal/study/input":    {"internal/study/cube", "implicit/shard", "internal/arch", "implicit/words", "implicit/lexicon", "logprob", "internal/table", "internal/regular"},
 	"internal/study/analysis": {"internal/study/cube", "implicit", "logprob", "tokenize", "stats", "internal/plot", "internal/table"},
 	"internal/study/report":   {"internal/study/cube", "internal/study/analysis", "logprob", "internal/plot", "internal/table", "internal/output"},
 	"internal/study":          {"internal/study/cube", "internal/study/input", "internal/study/analysis", "internal/study/report", "internal/output", "internal/regular"},

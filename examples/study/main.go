@@ -20,7 +20,8 @@ func main() { cli.Main("study", run) }
 const purpose = `makes tables, figures, tests and a report of value bias from files.
 It needs no model. -data takes a folder as in the paper's repository; else name the
 files by flags, or in a YAML file (-config), whose keys are the flags' names. A path is
-a file, or a folder of .csv and .parquet files. Flags marked + may stand several times.
+a file, or a folder of .csv and .parquet files, or of rewards, scores and series a
+manifest.json of scale, with all of its models. Flags marked + may stand several times.
 
 Prompts are tested in groups. Names that begin with best_, greatest_ or good_ are positive,
 with worst_, bad_ or terrible_ negative, the rest other; where no name begins so, all prompts

@@ -9,13 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"path"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 	"github.com/implicitreward/implicitreward/internal/table"
 )
@@ -152,72 +150,4 @@ func openPart(data []byte) (rows int64, meta *footer, err error) {
 	}
 	meta, err = decodeFooter(provenance)
 	return file.NumRows(), meta, err
-}
-
-// ReadManifest reads the manifest of a folder.
-func ReadManifest(ctx context.Context, f Folder) (*Manifest, error) {
-	m := &Manifest{folder: f}
-	data, err := f.read(ctx, f.name(ManifestFile))
-	if err == nil {
-		err = json.Unmarshal(data, m)
-	}
-	if err == nil && m.Format != manifestFormat {
-		err = fmt.Errorf("%q, wanted %q", m.Format, manifestFormat)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("shard: %s: %w", f.name(ManifestFile), err)
-	}
-	return m, nil
-}
-
-// Records yields the rows of a pair, by its index in Models, in the order of the plan, a part in
-// memory at a time. A part that is not the one that was merged is an error, the last thing.
-func (m *Manifest) Records(ctx context.Context, model int) iter.Seq2[words.Record, error] {
-	return rows(ctx, m, model, func(data []byte) ([]words.Record, error) {
-		all, _, err := words.ReadRecords(bytes.NewReader(data), int64(len(data)))
-		return all, err
-	})
-}
-
-// Scores is Records for a reward model.
-func (m *Manifest) Scores(ctx context.Context, model int) iter.Seq2[words.ScoreRecord, error] {
-	return rows(ctx, m, model, func(data []byte) ([]words.ScoreRecord, error) {
-		all, _, err := words.ReadScores(bytes.NewReader(data), int64(len(data)))
-		return all, err
-	})
-}
-
-func rows[T any](ctx context.Context, m *Manifest, model int, read func([]byte) ([]T, error)) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		fail := func(part Part, err error) {
-			var none T
-			yield(none, fmt.Errorf("shard: %s: %w", m.folder.name(part.File), err))
-		}
-		for _, part := range m.Parts {
-			if part.Model != model {
-				continue
-			}
-			if err := ctx.Err(); err != nil {
-				fail(part, err)
-				return
-			}
-			data, err := m.folder.read(ctx, m.folder.name(part.File))
-			if err == nil && sum(data) != part.Hash {
-				err = errors.New("not the file that was merged: its SHA-256 is another than in " + ManifestFile)
-			}
-			var all []T
-			if err == nil {
-				all, err = read(data)
-			}
-			if err != nil {
-				fail(part, err)
-				return
-			}
-			for _, r := range all {
-				if !yield(r, nil) {
-					return
-				}
-			}
-		}
-	}
 }

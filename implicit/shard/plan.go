@@ -180,18 +180,18 @@ func (p *Plan) check() error {
 	return err
 }
 
-func (p *Plan) forms() []lexicon.Form {
-	if p.Forms == nil {
+func (s *Spec) forms() []lexicon.Form {
+	if s.Forms == nil {
 		return []lexicon.Form{"{}"}
 	}
-	return p.Forms
+	return s.Forms
 }
 
-func (p *Plan) measures() []string {
-	if p.Measures == nil {
+func (s *Spec) measures() []string {
+	if s.Measures == nil {
 		return []string{string(words.Exact)}
 	}
-	return p.Measures
+	return s.Measures
 }
 
 // columns names those of a part.
@@ -228,11 +228,11 @@ func (p *Plan) key(s Shard) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-func (p *Plan) beta() float64 {
-	if p.Beta == 0 {
+func (s *Spec) beta() float64 {
+	if s.Beta == 0 {
 		return 1
 	}
-	return p.Beta
+	return s.Beta
 }
 
 // whole reports whether a shard has all replies to its prompts, so that ranks are known.

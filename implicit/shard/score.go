@@ -150,18 +150,14 @@ func (p *Plan) scorePair(ctx context.Context, w io.Writer, s Shard, entries []le
 		}
 	}
 	footer.Rows = len(rows)
-	m := p.Models[s.Model]
-	return words.WriteParquet(w, each(rows), words.Provenance{Tuned: *m.Tuned, Base: *m.Base, Beta: pair.Beta,
-		Corpus: cmp.Or(p.Corpus, p.InputHash), WordList: p.WordList, Forms: p.forms(), Part: footer})
+	made := p.provenance(s.Model, p.InputHash)
+	made.Part = footer
+	return words.WriteParquet(w, each(rows), made)
 }
 
 // scoreRM writes the rows of a reward model.
 func (p *Plan) scoreRM(ctx context.Context, w io.Writer, s Shard, entries []lexicon.Entry, model Scorer) error {
-	measures := make([]words.ScoreMeasure, len(p.measures()))
-	for i, m := range p.measures() {
-		measures[i] = words.ScoreMeasure(m)
-	}
-	o := &words.ScoreOptions{Forms: p.forms(), Measures: measures, Progress: model.Progress}
+	o := &words.ScoreOptions{Forms: p.forms(), Measures: p.scoreMeasures(), Progress: model.Progress}
 	footer := p.footer(s, cmp.Or(model.Made.RM, &rewardmodel.Meta{}).Processor)
 	var rows []words.ScoreRecord
 	for word, err := range words.Scores(ctx, model.RM, &lexicon.Corpus{Entries: entries}, p.Prompts[s.Prompts[0]:s.Prompts[1]], o) {
@@ -177,8 +173,28 @@ func (p *Plan) scoreRM(ctx context.Context, w io.Writer, s Shard, entries []lexi
 		}
 	}
 	footer.Rows = len(rows)
-	return words.WriteScoresParquet(w, each(rows), words.ScoreProvenance{RM: *p.Models[s.Model].RM,
-		Corpus: cmp.Or(p.Corpus, p.InputHash), WordList: p.WordList, Forms: p.forms(), Measures: measures, Part: footer})
+	made := p.scoreProvenance(s.Model, p.InputHash)
+	made.Part = footer
+	return words.WriteScoresParquet(w, each(rows), made)
+}
+
+// provenance says how a pair's rows are made.
+func (s *Spec) provenance(model int, input string) words.Provenance {
+	m := s.Models[model]
+	return words.Provenance{Tuned: *m.Tuned, Base: *m.Base, Beta: s.beta(), Corpus: cmp.Or(s.Corpus, input), WordList: s.WordList, Forms: s.forms()}
+}
+
+// scoreProvenance says how a reward model's rows are made.
+func (s *Spec) scoreProvenance(model int, input string) words.ScoreProvenance {
+	return words.ScoreProvenance{RM: *s.Models[model].RM, Corpus: cmp.Or(s.Corpus, input), WordList: s.WordList, Forms: s.forms(), Measures: s.scoreMeasures()}
+}
+
+func (s *Spec) scoreMeasures() []words.ScoreMeasure {
+	var all []words.ScoreMeasure
+	for _, m := range s.measures() {
+		all = append(all, words.ScoreMeasure(m))
+	}
+	return all
 }
 
 func each[T any](rows []T) iter.Seq2[T, error] {

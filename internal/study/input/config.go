@@ -16,7 +16,8 @@ import (
 
 // Config says which files a study is made from. A path is a file, or a folder that
 // stands for its .csv and .parquet files (of one name with both endings, the Parquet
-// file; without the .coverage.csv and .vary.csv of score). The zero value of a field is its default.
+// file; without the .coverage.csv and .vary.csv of score), or, of scores, rewards and series, a
+// manifest.json of package shard, which stands for a file of each of its models. The zero value of a field is its default.
 type Config struct {
 	Data      string            `yaml:"data"`      // a folder as in the paper's repository, whose inputs are found by name
 	Models    string            `yaml:"models"`    // file of models: names, short names, families

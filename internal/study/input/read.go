@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/implicit/shard"
 	"github.com/implicitreward/implicitreward/internal/regular"
 	"github.com/implicitreward/implicitreward/internal/study/cube"
 )
@@ -43,7 +45,7 @@ func Read(c *Config, kinds cube.Kind, compat bool) (*cube.Inputs, error) {
 		if s.Dict, err = ReadDictionary(corpus.Name, corpus.File, compat); err != nil {
 			return nil, err
 		}
-		if s.Scores, err = readAll(corpus.Scores, models, ReadScores); err != nil {
+		if s.Scores, err = readAll(corpus.Scores, models, ReadScores, manifestScores); err != nil {
 			return nil, err
 		}
 		if err := distinct(s.Scores); err != nil {
@@ -51,20 +53,20 @@ func Read(c *Config, kinds cube.Kind, compat bool) (*cube.Inputs, error) {
 		}
 		in.Sets = append(in.Sets, s)
 	}
-	if in.LogProbs, err = readAll(c.Tables, models, ReadLogProbs); err != nil {
+	if in.LogProbs, err = readAll(c.Tables, models, ReadLogProbs, nil); err != nil {
 		return nil, err
 	}
-	if in.Series, err = readAll(c.Series, models, ReadSeries); err != nil {
+	if in.Series, err = readAll(c.Series, models, ReadSeries, manifestSeries); err != nil {
 		return nil, err
 	}
 	if err := oneEach(in.Series); err != nil {
 		return nil, err
 	}
 	ablation := func(path string, _ []cube.Model) (*cube.Ablation, error) { return ReadAblation(path) }
-	if in.Ablations, err = readAll(c.Ablations, models, ablation); err != nil {
+	if in.Ablations, err = readAll(c.Ablations, models, ablation, nil); err != nil {
 		return nil, err
 	}
-	if in.Rewards, err = readAll(c.Rewards, models, ReadRewards); err != nil {
+	if in.Rewards, err = readAll(c.Rewards, models, ReadRewards, manifestRewards); err != nil {
 		return nil, err
 	}
 	if err := c.readTraining(in, compat); err != nil {
@@ -130,13 +132,22 @@ func ReadDictionary(name, path string, compat bool) (*cube.Dictionary, error) {
 	return cube.NewDictionary(name, path, corpus, compat)
 }
 
-func readAll[T any](paths []string, models []cube.Model, read func(string, []cube.Model) (T, error)) ([]T, error) {
+// readAll reads files, and the models of manifests by parts, where it is not nil.
+func readAll[T any](paths []string, models []cube.Model, read func(string, []cube.Model) (T, error), parts manifestReader[T]) ([]T, error) {
 	files, err := expand(paths)
 	if err != nil {
 		return nil, err
 	}
 	var all []T
 	for _, f := range files {
+		if parts != nil && filepath.Base(f) == shard.ManifestFile {
+			more, err := parts(f, models)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, more...)
+			continue
+		}
 		v, err := read(f, models)
 		if err != nil {
 			return nil, err
@@ -158,6 +169,9 @@ func (c *Config) list(in *cube.Inputs) (err error) {
 			return
 		}
 		sum := sha256.Sum256(data)
+		if filepath.Base(path) == shard.ManifestFile {
+			what, meta = "manifest of parts that were scored in shards", nil
+		}
 		f := cube.File{Path: path, What: what, Hash: hex.EncodeToString(sum[:]), Bytes: int64(len(data))}
 		if text, err = json.Marshal(meta); string(text) != "null" && string(text) != "{}" {
 			f.Meta = string(text)

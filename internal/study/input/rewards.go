@@ -2,7 +2,6 @@ package input
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -23,24 +22,28 @@ func ReadRewards(path string, models []cube.Model) (*cube.RewardFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &cube.RewardFile{Name: stem(path), Scores: cube.Scores{Files: []string{path}}}
 	rows, meta, err := words.ReadRecords(bytes.NewReader(data), int64(len(data)))
-	if r.Meta = meta; err == nil && !strings.HasSuffix(path, ".parquet") {
-		err = table.ReadMeta(path, &r.Meta)
-	}
-	if err == nil && len(rows) == 0 {
-		err = errors.New("no rows")
-	}
-	measure := ""
-	if err == nil {
-		rows, measure = oneMeasure(rows, measures, func(r words.Record) string { return r.Measure })
-		values := make([]row, len(rows))
-		for i, r := range rows {
-			values[i] = row{r.Prompt, r.Word, r.Form, int(r.NTokens), []float64{r.Base, r.Tuned}}
-		}
-		err = fill(&r.Scores, values, "score -measure pooled")
+	if err == nil && !strings.HasSuffix(path, ".parquet") {
+		err = table.ReadMeta(path, &meta)
 	}
 	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return rewardsOf(path, rows, meta, models)
+}
+
+// rewardsOf are the rewards of a pair that stand in a file, or in the parts of a manifest.
+func rewardsOf(path string, rows []words.Record, meta words.Provenance, models []cube.Model) (*cube.RewardFile, error) {
+	r := &cube.RewardFile{Name: stem(path), Scores: cube.Scores{Files: []string{path}}, Meta: meta}
+	if len(rows) == 0 {
+		return nil, fmt.Errorf("%s: no rows", path)
+	}
+	rows, measure := oneMeasure(rows, measures, func(r words.Record) string { return r.Measure })
+	values := make([]row, len(rows))
+	for i, r := range rows {
+		values[i] = row{r.Prompt, r.Word, r.Form, int(r.NTokens), []float64{r.Base, r.Tuned}}
+	}
+	if err := fill(&r.Scores, values, "score -measure pooled"); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	name := stem(path)

@@ -2,7 +2,6 @@ package input
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -90,24 +89,29 @@ func readLongScores(path string, models []cube.Model) (*cube.Scores, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &cube.Scores{Files: []string{path}}
 	records, meta, err := words.ReadScores(bytes.NewReader(data), int64(len(data)))
 	if err == nil && !strings.HasSuffix(path, ".parquet") {
 		err = table.ReadMeta(path, &meta)
 	}
-	if err == nil && len(records) == 0 {
-		err = errors.New("no rows")
-	}
-	measure := ""
-	if err == nil {
-		records, measure = oneMeasure(records, scoreMeasures, func(r words.ScoreRecord) string { return r.Measure })
-		rows := make([]row, len(records))
-		for i, r := range records {
-			rows[i] = row{r.Prompt, r.Word, r.Form, int(r.NTokens), []float64{r.Reward}}
-		}
-		err = fill(s, rows, "score -measure mean or best")
-	}
 	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return longScoresOf(path, records, meta, models)
+}
+
+// longScoresOf are the scores of a reward model that stand in a file, or in the parts of a
+// manifest.
+func longScoresOf(path string, records []words.ScoreRecord, meta words.ScoreProvenance, models []cube.Model) (*cube.Scores, error) {
+	s := &cube.Scores{Files: []string{path}}
+	if len(records) == 0 {
+		return nil, fmt.Errorf("%s: no rows", path)
+	}
+	records, measure := oneMeasure(records, scoreMeasures, func(r words.ScoreRecord) string { return r.Measure })
+	rows := make([]row, len(records))
+	for i, r := range records {
+		rows[i] = row{r.Prompt, r.Word, r.Form, int(r.NTokens), []float64{r.Reward}}
+	}
+	if err := fill(s, rows, "score -measure mean or best"); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	s.Tokens = nil
