@@ -28,21 +28,21 @@ func (g *given) release() {
 }
 
 // giveGraph is x, scope's inputs -> what each block is given [T P].
-func (m *Model) giveGraph(l *layer) graph {
+func (m *Model) giveGraph(l *layer, drop bool) graph {
 	return func(nodes []*Node) []*Node {
 		in := inputs(nodes)
 		x := in.next()
-		s, _ := m.scope(l, in, nil)
+		s, _ := m.scope(l, in, drop, nil)
 		return m.arch.PerLayer.Parts(l.Apply(s, x))
 	}
 }
 
 // takeGraph is dy [T L*P], x, scope's inputs -> dx, the derivatives by the rows, the gradients of the trained tensors.
-func (m *Model) takeGraph(l *layer) graph {
+func (m *Model) takeGraph(l *layer, drop bool) graph {
 	return func(nodes []*Node) []*Node {
 		in := inputs(nodes)
 		dy, x := in.next(), in.next()
-		s, _ := m.scope(l, in, nil)
+		s, _ := m.scope(l, in, drop, nil)
 		return Gradient(ReduceAllSum(Mul(StopGradient(dy), l.Apply(s, x))), l.with(x, s)...)
 	}
 }
@@ -55,7 +55,7 @@ func (p *Pass) give(l *layer) error {
 		return err
 	}
 	p.given.rows = m.tensor(rows, p.R*p.L, m.arch.PerLayer.Table.Shape[1])
-	p.given.inputs, err = p.call("give", l, m.giveGraph(l), []*tensors.Tensor{p.x[0]}, p.R*p.L)
+	p.given.inputs, err = p.call("give", l, m.giveGraph(l, p.drops()), []*tensors.Tensor{p.x[0]}, p.R*p.L)
 	return err
 }
 
@@ -72,7 +72,7 @@ func (p *Pass) take(l *layer, dx []float64) error {
 	}
 	first := []*tensors.Tensor{m.tensor(dy, t, width), p.x[0]}
 	defer release(first[:1])
-	out, err := p.call("take", l, m.takeGraph(l), first, t)
+	out, err := p.call("take", l, m.takeGraph(l, p.drops()), first, t)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (in *inputs) next() *Node {
 // scope binds a layer's inputs: (Given, Shared,) (depth, exit [R L], cos, sin [T R/2], masks [T in],)
 // weights. What a block's linear layers and attention compute goes through keep. lent are, once the
 // layer is applied, the keys and values that it lends [T G*K].
-func (m *Model) scope(l *layer, in inputs, keep keeper) (s *arch.Scope, lent func() []*Node) {
+func (m *Model) scope(l *layer, in inputs, drop bool, keep keeper) (s *arch.Scope, lent func() []*Node) {
 	s = &arch.Scope{DType: m.float(), Wide: true, InOut: l.InOut}
 	if l.Given {
 		s.Given = in.next()
@@ -48,7 +48,7 @@ func (m *Model) scope(l *layer, in inputs, keep keeper) (s *arch.Scope, lent fun
 			s.Cos, s.Sin = ConvertDType(in.next(), m.float()), ConvertDType(in.next(), m.float())
 		}
 	}
-	if m.o.Dropout > 0 {
+	if drop {
 		masks := map[int]*Node{}
 		for i, t := range l.Tensors {
 			if t.Side && !t.Rows {
@@ -83,11 +83,11 @@ func (k *all) attention(a attention) *Node {
 }
 
 // forward is x, scope's inputs -> y, the keys and values that a block lends, and what is kept of it.
-func (m *Model) forward(l *layer) graph {
+func (m *Model) forward(l *layer, drop bool) graph {
 	return func(nodes []*Node) []*Node {
 		in, keep := inputs(nodes), &all{}
 		x := in.next()
-		s, lent := m.scope(l, in, keep)
+		s, lent := m.scope(l, in, drop, keep)
 		y := l.Apply(s, x)
 		return slices.Concat([]*Node{y}, lent(), keep.kept)
 	}
@@ -125,7 +125,7 @@ func (s *saved) attention(a attention) *Node {
 // says nothing yet of what lies before the block's last linear layers: its derivatives by x and
 // by what was kept there are those of one step. These are then taken on, last cut first, to x,
 // the trained tensors and the cuts before.
-func (m *Model) backward(l *layer, kept int) graph {
+func (m *Model) backward(l *layer, drop bool, kept int) graph {
 	return func(nodes []*Node) []*Node {
 		in := inputs(nodes)
 		ds := []*Node{in.next()}
@@ -134,7 +134,7 @@ func (m *Model) backward(l *layer, kept int) graph {
 		}
 		x := in.next()
 		keep := &saved{inputs: in[:kept]}
-		s, lent := m.scope(l, in[kept:], keep)
+		s, lent := m.scope(l, in[kept:], drop, keep)
 		ys := append([]*Node{l.Apply(s, x)}, lent()...)
 		wanted := l.with(x, s)
 		weights := len(wanted)
@@ -248,11 +248,11 @@ func (l *layer) with(x *Node, s *arch.Scope) []*Node {
 // sliceForward is x [S D], target [S], scope's inputs -> for a slice of the vocabulary the
 // highest logit, the sum of exp(logit - highest), and the target's logit, 0 if it is not in the
 // slice, [S] each. Targets count from the slice's first row.
-func (m *Model) sliceForward(l *layer) graph {
+func (m *Model) sliceForward(l *layer, drop bool) graph {
 	return func(all []*Node) []*Node {
 		in := inputs(all)
 		x, target := in.next(), in.next()
-		s, _ := m.scope(l, in, nil)
+		s, _ := m.scope(l, in, drop, nil)
 		z := l.Apply(s, x) // [S V]
 		top := ReduceMax(z, -1)
 		sum := ReduceSum(Exp(Sub(z, InsertAxes(top, -1))), -1)
@@ -263,11 +263,11 @@ func (m *Model) sliceForward(l *layer) graph {
 
 // sliceBackward is g [S], lse [S], x [S D], target [S], scope's inputs -> the gradients of
 // sum g ln p(target) with respect to x and the trained tensors, of the slice's logits.
-func (m *Model) sliceBackward(l *layer) graph {
+func (m *Model) sliceBackward(l *layer, drop bool) graph {
 	return func(all []*Node) []*Node {
 		in := inputs(all)
 		g, lse, x, target := in.next(), in.next(), in.next(), in.next()
-		s, _ := m.scope(l, in, nil)
+		s, _ := m.scope(l, in, drop, nil)
 		z := l.Apply(s, x)
 		p := Exp(Sub(z, InsertAxes(lse, -1)))
 		is := ConvertDType(oneHot(target, z), z.DType())
@@ -283,6 +283,6 @@ func oneHot(target, z *Node) *Node {
 }
 
 // name is that of an executable: what its graph depends on beside the shapes.
-func (m *Model) name(what string, l *layer) string {
-	return fmt.Sprintf("%s %s %v %v %v", what, l.Key, l.trained(), l.InOut, m.o.Dropout > 0)
+func (m *Model) name(what string, l *layer, drop bool) string {
+	return fmt.Sprintf("%s %s %v %v %v", what, l.Key, l.trained(), l.InOut, drop)
 }

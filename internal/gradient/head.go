@@ -118,7 +118,7 @@ func (h *head) within(l *layer, c chunk) *tensors.Tensor {
 func (h *head) forward(p *Pass, l *layer) error {
 	for _, c := range chunks(len(h.places)) {
 		in := []*tensors.Tensor{p.gather(h.places, c), h.within(l, c)}
-		out, err := p.call("slice forward", l, p.m.sliceForward(l), in, c.size)
+		out, err := p.call("slice forward", l, p.m.sliceForward(l, p.drops()), in, c.size)
 		release(in)
 		if err != nil {
 			return err
@@ -152,7 +152,7 @@ func (h *head) backward(p *Pass, l *layer, dx []float64) error {
 			continue
 		}
 		in := []*tensors.Tensor{p.m.tensor(g, c.size), p.m.tensor(lse, c.size), p.gather(h.places, c), h.within(l, c)}
-		out, err := p.call("slice backward", l, p.m.sliceBackward(l), in, c.size)
+		out, err := p.call("slice backward", l, p.m.sliceBackward(l, p.drops()), in, c.size)
 		release(in)
 		if err != nil {
 			return err
@@ -173,7 +173,7 @@ func (n *norm) forward(p *Pass, l *layer) error {
 	n.states = nil
 	for _, c := range chunks(len(n.places)) {
 		in := []*tensors.Tensor{p.gather(n.places, c)}
-		out, err := p.call("forward", l, p.m.forward(l), in, c.size)
+		out, err := p.call("forward", l, p.m.forward(l, p.drops()), in, c.size)
 		release(in)
 		if err != nil {
 			return err
@@ -196,7 +196,7 @@ func (n *norm) backward(p *Pass, l *layer, dx []float64) error {
 			copy(dy[i*d:], n.grad[c.from+i])
 		}
 		in := []*tensors.Tensor{p.m.tensor(dy, c.size, d), p.gather(n.places, c)}
-		out, err := p.call("backward", l, p.m.backward(l, 0), in, c.size)
+		out, err := p.call("backward", l, p.m.backward(l, p.drops(), 0), in, c.size)
 		release(in)
 		if err != nil {
 			return err

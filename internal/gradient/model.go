@@ -121,11 +121,11 @@ func (m *Model) call(name string, build graph, in []*tensors.Tensor) ([]*tensors
 	return out, nil
 }
 
-// masks are what the inputs of a layer's side paths are multiplied by in a pass, [T in] each of
-// 0 and 1/(1-Dropout), or of 1 in an evaluation: the same forward and backward.
+// masks are what the inputs of a layer's side paths are multiplied by in a pass with dropout,
+// [T in] each of 0 and 1/(1-Dropout): the same forward and backward.
 func (p *Pass) masks(l *layer, t int) []*tensors.Tensor {
 	m := p.m
-	if m.o.Dropout == 0 {
+	if !p.drops() {
 		return nil
 	}
 	var all []*tensors.Tensor
@@ -138,9 +138,6 @@ func (p *Pass) masks(l *layer, t int) []*tensors.Tensor {
 		mask := make([]float32, t*in)
 		limit := uint64(m.o.Dropout * (1 << 32))
 		kept := float32(1 / (1 - m.o.Dropout))
-		if p.plain {
-			limit, kept = 0, 1
-		}
 		for k := 0; k < len(mask); k += 2 {
 			bits := random.Uint64()
 			if bits&0xffffffff >= limit {

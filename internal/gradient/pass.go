@@ -123,7 +123,7 @@ func (p *Pass) forward(ctx context.Context) error {
 
 // block takes the stream through a block.
 func (p *Pass) block(l *layer) error {
-	out, err := p.call("forward", l, p.m.forward(l), p.x[len(p.x)-1:], p.R*p.L)
+	out, err := p.call("forward", l, p.m.forward(l, p.drops()), p.x[len(p.x)-1:], p.R*p.L)
 	if err != nil {
 		return err
 	}
@@ -140,6 +140,9 @@ func (p *Pass) block(l *layer) error {
 	return nil
 }
 
+// drops tells whether the pass has dropout.
+func (p *Pass) drops() bool { return p.m.o.Dropout > 0 && !p.plain }
+
 // call runs a layer's executable on first, the layer's own inputs, and its weights, for t rows.
 func (p *Pass) call(what string, l *layer, build graph, first []*tensors.Tensor, t int) ([]*tensors.Tensor, error) {
 	in := append(slices.Clone(first), p.own(l)...)
@@ -152,7 +155,7 @@ func (p *Pass) call(what string, l *layer, build graph, first []*tensors.Tensor,
 	masks := p.masks(l, t)
 	defer release(masks)
 	in = append(append(in, masks...), l.Weights...)
-	return p.m.call(p.m.name(what, l), build, in)
+	return p.m.call(p.m.name(what, l, p.drops()), build, in)
 }
 
 // Backward adds to the parameters' gradients those of a loss whose derivatives with respect to
@@ -193,7 +196,7 @@ func (p *Pass) Backward(ctx context.Context, adjoints [][]Outputs) error {
 		kept := p.kept[l.Block]
 		lent := p.adjoints(l)
 		defer release(lent)
-		out, err := p.call("backward", l, m.backward(l, len(kept)), slices.Concat([]*tensors.Tensor{stream}, lent, p.x[l.Block:l.Block+1], kept), p.R*p.L)
+		out, err := p.call("backward", l, m.backward(l, p.drops(), len(kept)), slices.Concat([]*tensors.Tensor{stream}, lent, p.x[l.Block:l.Block+1], kept), p.R*p.L)
 		if err != nil {
 			return err
 		}
