@@ -11,10 +11,11 @@ endif
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-deps: ## provide libtokenizers.a and the XLA plugin (found, downloaded or built; called by the others)
+deps: ## provide libtokenizers.a and the XLA plugin (found, downloaded or built; called by the others); GPU=1: that for CUDA too (4 GB)
 	@setup/check.sh
 	@setup/tokenizers.sh
 	@setup/pjrt.sh
+	@$(if $(GPU),setup/gpu.sh)
 
 build: deps ## build every program of examples/ into bin/
 	@setup/build.sh

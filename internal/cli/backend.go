@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute"
 	_ "github.com/gomlx/compute/gobackend" // "go"
 	"github.com/gomlx/go-xla/compute/xla"  // "xla"
+	"github.com/gomlx/go-xla/installer"
 
 	"github.com/implicitreward/implicitreward/logprob"
 )
@@ -48,6 +49,9 @@ func newBackend(config string) (b compute.Backend, err error) {
 	}()
 	b, err = compute.NewWithConfig(config)
 	if err != nil {
+		if lack := noCUDA(config, installer.HasNvidiaGPU, hasPlugin("cuda")); lack != "" {
+			return nil, fmt.Errorf("backend %s: %s", config, lack)
+		}
 		plugins := xla.GetAvailablePlugins()
 		slices.Sort(plugins)
 		return nil, fmt.Errorf("backend %s: %s (XLA plugins found: %s; -backend go needs none)",
@@ -127,6 +131,22 @@ func inFlags(err error) error {
 	}
 	return fmt.Errorf("backend %s fails its test in %s on this machine (%s): %w: try -backend %s, or -dtype %s%s",
 		fault.Backend, fault.DType, fault.Processor, fault.Err, other, dtype, more)
+}
+
+// noCUDA says what the machine lacks to compute on CUDA; "" if that is another backend, if a
+// plugin is named by its path, or if the machine lacks neither a GPU nor the plugin. go-xla finds
+// no CUDA plugin on a machine without a GPU, by the same test.
+func noCUDA(config string, gpu func() bool, plugin bool) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(config, "xla:"), ",")
+	switch {
+	case !strings.HasPrefix(name, "cuda"):
+		return ""
+	case !gpu():
+		return "no NVIDIA GPU on this machine (no /dev/nvidia*, and no nvidia-smi that finds one): wanted -backend xla:cpu or go"
+	case !plugin:
+		return "a GPU and no CUDA plugin of XLA: wanted make deps GPU=1, which provides it"
+	}
+	return ""
 }
 
 func hasPlugin(name string) bool {

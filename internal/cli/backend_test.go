@@ -65,3 +65,22 @@ func TestFaultyBackend(t *testing.T) {
 		}
 	}
 }
+
+// TestNoCUDA: what CUDA lacks is told apart: the GPU, the plugin, neither.
+func TestNoCUDA(t *testing.T) {
+	for _, test := range []struct {
+		config      string
+		gpu, plugin bool
+		want        string
+	}{
+		{"xla:cuda,tf32=false", false, false, "no NVIDIA GPU"},
+		{"xla:cuda,tf32=false", true, false, "a GPU and no CUDA plugin of XLA: wanted make deps GPU=1"},
+		{"xla:cuda", true, true, ""},
+		{"xla:cpu", false, false, ""},
+		{"xla:/opt/pjrt_c_api_cuda_plugin.so,tf32=false", false, false, ""},
+	} {
+		if got := noCUDA(test.config, func() bool { return test.gpu }, test.plugin); !strings.HasPrefix(got, test.want) || (got == "") != (test.want == "") {
+			t.Errorf("%s, GPU %v, plugin %v: %q, wanted %q", test.config, test.gpu, test.plugin, got, test.want)
+		}
+	}
+}
