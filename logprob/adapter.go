@@ -116,8 +116,10 @@ func (m *Model) loadAdapter(ctx context.Context, base *Model, o *Options) error 
 	if err := m.loadAdapterTokenizer(base, o.Tokenizer); err != nil {
 		return err
 	}
-	m.engine, err = base.engine.Adapted(ctx, m.arch, m.weights, m.engineOptions(o))
-	return err
+	if m.engine, err = base.engine.Adapted(ctx, m.arch, m.weights, m.engineOptions(o)); err != nil {
+		return err
+	}
+	return o.Programs.keep(m.engine)
 }
 
 // refusedAdapter makes the adapter's UnsupportedError this package's.

@@ -41,7 +41,7 @@ func Load(ctx context.Context, dir string, o *Options) (*Model, error) {
 // loadAdapted loads a base model for its adapter alone.
 func loadAdapted(ctx context.Context, dir string, o *Options) (*Model, error) {
 	base, err := Load(ctx, dir, &Options{
-		Backend: o.Backend, Devices: o.Devices, DType: o.DType, MaxTokens: o.MaxTokens, MemoryLimit: o.MemoryLimit, Trunk: o.Trunk, Tokenizer: o.Tokenizer, Progress: o.Progress,
+		Backend: o.Backend, Devices: o.Devices, DType: o.DType, MaxTokens: o.MaxTokens, MemoryLimit: o.MemoryLimit, Trunk: o.Trunk, Tokenizer: o.Tokenizer, Programs: o.Programs, Progress: o.Progress,
 	})
 	if err != nil {
 		return nil, err
@@ -126,8 +126,10 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 		return tokenizer
 	case err != nil:
 		return err
+	case fault != nil:
+		return fault
 	}
-	return fault
+	return o.Programs.keep(m.engine)
 }
 
 func (m *Model) setLongest(o *Options) {

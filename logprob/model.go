@@ -85,6 +85,9 @@ type Options struct {
 	// checkpoint's and the adapter's, such as of the model that a GGUF file was made of; "" for
 	// none.
 	Tokenizer string
+	// Programs, if not nil, keeps the executables of the model when it is closed, for models
+	// that are loaded later. Models that are open at once share theirs without it.
+	Programs *Programs
 	// Progress, if not nil, is called with the bytes of weights loaded, from several
 	// goroutines.
 	Progress func(done, total int64)

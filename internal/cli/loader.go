@@ -28,7 +28,7 @@ type ModelFlags struct {
 func (m *ModelFlags) Register(f *Flags) {
 	f.StringVar(&m.DType, "dtype", "auto", "`type` to compute in: auto (the checkpoint's), f32 or bf16")
 	f.StringVar(&m.Backend, "backend", "auto", "`backend` that computes: auto, xla:cpu, xla:cuda or go")
-	f.StringVar(&m.Memory, "memory", "", "`size` that weights and buffers may take on the device, such as 2GiB: a larger model is read block by block; default: what the machine has")
+	f.StringVar(&m.Memory, "memory", "", "`size` that weights and buffers may take on the device, such as 2GiB: a larger model is read block by block; default: what the machine has, and on a GPU, whose memory is not asked for, no bound")
 	f.StringVar(&m.Tokenizer, "tokenizer", "", "`folder` whose tokenizer and chat template all models take in place of their own, such as that of the model that a GGUF file was made of")
 	m.register(f)
 }
@@ -62,6 +62,7 @@ type Loader struct {
 	dtype       dtypes.DType
 	memory      int64
 	devices     []int
+	programs    logprob.Programs // for a series of models, of which one is loaded at a time
 	tokenizer   string
 	promptCache int64
 	answerCache int64
@@ -165,7 +166,7 @@ func (l *Loader) model(ctx context.Context, name, key string, load func(*logprob
 // open loads a model by load, on another backend where the first fails its test.
 func (l *Loader) open(name string, load func(*logprob.Options) error) error {
 	loading := NewProgress(l.stderr, "loading "+name, true)
-	o := &logprob.Options{Backend: l.backend, Devices: l.devices, DType: l.dtype, MemoryLimit: l.memory, Tokenizer: l.tokenizer, PromptCache: l.promptCache, AnswerCache: l.answerCache, Progress: loading.Set, Batch: l.tracker.batch}
+	o := &logprob.Options{Backend: l.backend, Devices: l.devices, DType: l.dtype, MemoryLimit: l.memory, Tokenizer: l.tokenizer, PromptCache: l.promptCache, AnswerCache: l.answerCache, Programs: &l.programs, Progress: loading.Set, Batch: l.tracker.batch}
 	if l.journal != nil {
 		o.Store = l.journal
 	}
@@ -212,5 +213,6 @@ func (l *Loader) Close() {
 	for _, m := range l.rms {
 		m.Close()
 	}
+	l.programs.Close()
 	l.backend.Finalize()
 }

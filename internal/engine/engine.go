@@ -153,7 +153,7 @@ func (e *Engine) Adapted(ctx context.Context, m *arch.Model, w *checkpoint.Weigh
 	return replicate(len(bases), o, func(i int, o Options) (*Engine, error) {
 		base := bases[i]
 		a := &Engine{model: m, backend: e.backend, device: base.device, dtype: e.dtype, w: w, sliceRows: e.sliceRows}
-		a.executables = e.executables.again()
+		a.executables = e.executables.Again()
 		return a.load(ctx, base.store, o)
 	})
 }

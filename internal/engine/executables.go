@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -17,6 +18,8 @@ import (
 type Executables struct {
 	likeness
 	users int // under shared.mu
+
+	compiled atomic.Int64 // graphs so far
 
 	mu    sync.Mutex
 	execs map[string]*Exec
@@ -49,8 +52,8 @@ func Share(backend compute.Backend, what string) *Executables {
 	return x
 }
 
-// again returns x for another engine.
-func (x *Executables) again() *Executables {
+// Again returns x for another user, who releases it.
+func (x *Executables) Again() *Executables {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	x.users++
@@ -70,6 +73,9 @@ func (x *Executables) Release() {
 	}
 }
 
+// Compiled is the number of programs that were compiled so far.
+func (x *Executables) Compiled() int { return int(x.compiled.Load()) }
+
 // exec returns the executable of that name, made from build at its first use: what build
 // depends on must show in the name.
 func (x *Executables) exec(name string, build func([]*Node) []*Node) (*Exec, error) {
@@ -78,7 +84,10 @@ func (x *Executables) exec(name string, build func([]*Node) []*Node) (*Exec, err
 	exec := x.execs[name]
 	if exec == nil {
 		var err error
-		if exec, err = NewExec(x.backend, build); err != nil {
+		if exec, err = NewExec(x.backend, func(in []*Node) []*Node { // once for each combination of shapes
+			x.compiled.Add(1)
+			return build(in)
+		}); err != nil {
 			return nil, err
 		}
 		exec.SetMaxCache(-1) // of shapes; by default the 33rd is an error
@@ -103,6 +112,9 @@ func (x *Executables) Call(device compute.DeviceNum, name string, build func([]*
 	}
 	return out, nil
 }
+
+// Executables are those that the engine runs.
+func (e *Engine) Executables() *Executables { return e.executables }
 
 // call runs the executable of that name.
 func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
