@@ -87,6 +87,7 @@ type run struct {
 func main() {
 	c := exec.Command("go", append([]string{"test", "-json"}, os.Args[1:]...)...)
 	c.Stderr = os.Stderr
+	c.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1") // setup/pure.sh says why
 	events, err := c.StdoutPipe()
 	if err == nil {
 		err = c.Start()
