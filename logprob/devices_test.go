@@ -15,6 +15,9 @@ import (
 // first, under the same keys; so does an adapter's model on the base model's devices, where it
 // is trained too.
 func TestDevices(t *testing.T) {
+	if testing.Short() {
+		t.Skip("XLA compiles for some seconds")
+	}
 	b, err := cpu()
 	if err != nil {
 		t.Skip("needs XLA's plugin: ", err)

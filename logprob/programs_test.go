@@ -14,7 +14,7 @@ import (
 // TestPrograms: of checkpoints that are loaded one after the other the first alone compiles, each
 // has the numbers that it has alone, and none leaves anything in memory.
 func TestPrograms(t *testing.T) {
-	const checkpoints = 100
+	checkpoints := short(100, 20)
 	const dir = "testdata/families/llama-mha"
 	other := filepath.Join(t.TempDir(), "other") // the same config with other weights
 	if err := os.CopyFS(other, os.DirFS(dir)); err != nil {

@@ -11,8 +11,8 @@ plugin or kind of processor is another is an error.
 a Slurm array (-shard /n in the script takes i from SLURM_ARRAY_TASK_ID), a Kubernetes Indexed
 Job (from JOB_COMPLETION_INDEX), xargs. A shard's rows are a file part-NUMBER-KEY.parquet, which
 appears whole; one that is there and fits is reused, and no model is loaded for it. So a worker
-that was killed, or is started twice, costs the shard in progress and nothing else. -memory and
--backend may be given here too.
+that was killed, or is started twice, costs the shard in progress and nothing else. -memory,
+-backend and -devices may be given here too.
 
 -merge looks through all parts, names what is missing or not of the plan, and writes
 manifest.json last. study reads it in the place of a file (-rewards, -scores, -series).

@@ -74,6 +74,7 @@ func (o *flags) register() *cli.Flags {
 	f.BoolVar(&o.force, "force", false, "replace another plan in the folder")
 	o.RegisterBeta(f)
 	o.Register(f)
+	o.RegisterDevices(f)
 	o.rm.RegisterRM(f)
 	return f
 }

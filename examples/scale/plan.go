@@ -122,9 +122,10 @@ func (o *flags) input(spec *shard.Spec, stderr io.Writer) (err error) {
 	return output.WriteFile(path, func(w io.Writer) error { _, err := w.Write(lines); return err })
 }
 
-// loading are the flags by which the models are loaded, as the plan keeps them.
+// loading are the flags by which the models are loaded, as the plan keeps them; the devices are each
+// worker's own.
 func (o *flags) loading(f *cli.Flags) []string {
-	other := append(slices.Clone(ownFlags), "plan", "shard", "merge", "out", "one", "beta", "var", "version", "man", "completion")
+	other := append(slices.Clone(ownFlags), "plan", "shard", "merge", "out", "one", "devices", "beta", "var", "version", "man", "completion")
 	var args []string
 	f.Visit(func(g *flag.Flag) {
 		if !slices.Contains(other, g.Name) {
