@@ -230,11 +230,11 @@ func writeRandom(t *testing.T, from, to string, r *rand.Rand) {
 	var tensors []checkpoint.Tensor
 	for _, w := range model.Tensors() {
 		mean, spread := 0.0, 0.2
-		less1 := strings.HasPrefix(model.Type, "gemma") || strings.HasPrefix(model.Type, "qwen3_5") && !strings.Contains(w.Name, ".linear_attn.")
+		less1 := strings.HasPrefix(model.Type, "gemma") && !strings.HasPrefix(model.Type, "gemma3n") || strings.HasPrefix(model.Type, "qwen3_5") && !strings.Contains(w.Name, ".linear_attn.")
 		switch {
 		case len(w.Shape) > 1:
 			spread = 1.5 / math.Sqrt(float64(model.D))
-		case strings.HasPrefix(model.Type, "gemma4"):
+		case strings.HasPrefix(model.Type, "gemma3n"), strings.HasPrefix(model.Type, "gemma4"):
 			mean = 1 // norms and factors
 		case strings.HasSuffix(w.Name, ".weight") && !less1: // of a norm; Gemma's and Qwen 3.5's are the weight less 1
 			mean = 1

@@ -21,8 +21,8 @@ import (
 // in the folder from describes, with that folder's tokenizer; weights there are not read. They
 // are what transformers' from_config draws from: embeddings and matrices N(0, initializer_range),
 // gpt2's two c_proj N(0, initializer_range / sqrt(2 blocks)), biases 0, but of gpt_oss's routers,
-// which are drawn as its sinks are, norms 1 (0 in gemma's families before gemma4, which add 1),
-// xIELU's four numbers those of its class, and the embedding of pad_token_id 0, but in gpt2,
+// which are drawn as its sinks are, norms 1 (0 in gemma's families before gemma3n, which add 1),
+// xIELU's four numbers those of its class, gemma3n's factors of streams 0, and the embedding of pad_token_id 0, but in gpt2,
 // gpt_neo, gpt_neox and gptj.
 //
 // A tensor's numbers depend on seed, its name and its shape alone. The folder out must be new,
@@ -107,7 +107,7 @@ func (i *initial) values(t arch.Tensor) []float32 {
 		return values
 	case strings.HasSuffix(t.Name, ".sinks"), strings.HasSuffix(t.Name, ".router.bias"):
 		return normal(draw(i.seed, t.Name), n, i.std)
-	case strings.HasSuffix(t.Name, "bias"), strings.HasPrefix(i.m.Type, "gemma") && !strings.HasPrefix(i.m.Type, "gemma4"):
+	case strings.HasSuffix(t.Name, "bias"), storesLess1(i.m.Type), strings.HasSuffix(t.Name, ".altup.correct_output_scale"):
 		return make([]float32, n)
 	}
 	value := float32(1)
@@ -117,6 +117,11 @@ func (i *initial) values(t arch.Tensor) []float32 {
 		}
 	}
 	return slices.Repeat([]float32{value}, n)
+}
+
+// storesLess1 tells of a family that stores the weights of its norms less 1.
+func storesLess1(family string) bool {
+	return slices.Contains([]string{"gemma", "gemma2", "gemma3", "gemma3_text"}, family)
 }
 
 // xIELU are the numbers that Apertus' activation begins with: both of its slopes are 0.8, which

@@ -49,7 +49,7 @@ var savedBases = []string{
 	"granitemoe-factors", "granitemoehybrid-attention", "granitemoehybrid-attention-experts", "mixtral-null", "gpt_oss-sinks", "deepseek_v2-lite", "deepseek_v3-groups", "qwen2_moe-shared", "qwen3_moe-only", "olmoe-clip",
 	"bloom-heads", "bloom-untied", "mpt-clip", "falcon-multi", "falcon-groups", "falcon-one_norm", // eager attention of falcon-alibi is another model: see testdata/cases.py
 	"glm-partial", "glm4_moe-norm", "ernie4_5_moe-correction", "hunyuan_v1_moe-bias", "phimoe-bias", "llama4-hub", "llama4_text-step", "llama4_text-moe_layers",
-	"nemotron_h-experts", "bamba-hybrid", "cohere-norm", "cohere2-hybrid", "gptj-partial", "gemma4-hub", "gemma4_text-moe", "gemma4_text-shared", "gemma4_unified-hub", "gemma4_unified_text-dense",
+	"nemotron_h-experts", "bamba-hybrid", "cohere-norm", "cohere2-hybrid", "gptj-partial", "gemma3n-hub", "gemma3n_text-streams", "gemma4-hub", "gemma4_text-moe", "gemma4_text-shared", "gemma4_unified-hub", "gemma4_unified_text-dense",
 }
 
 // TestSaved: what logprob writes for training and of it, adapters and whole checkpoints of reward

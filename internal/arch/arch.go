@@ -60,10 +60,13 @@ type Model struct {
 	Type    string // model_type of config.json
 	Context int    // longest text in tokens that the model can score
 	V       int    // rows of the logits; may exceed the tokenizer's vocabulary
-	D       int    // width of the residual stream
+	D       int    // width of the residual stream, as blocks begin and end with it
 	N, G, K int    // heads, key/value heads, width of a head
 
 	Embed Embedding
+	// Inner is the width of the stream between blocks where it is not D: then the first block maps
+	// [T D] to [T Inner], and the last [T Inner] to [T D]. 0 where it is.
+	Inner int
 	// PerLayer is what blocks are given of a token beside the residual stream; nil for nothing.
 	PerLayer *PerLayer
 	Ropes    []Rope
@@ -97,6 +100,17 @@ type Embedding struct {
 	First     int     // the row of Positions that is the first token's
 	// As are tokens that are looked up as others are: the placeholders of what is not text.
 	As map[int32]int32
+	// Rows, unless it is 0, is the id from which on tokens are not looked up: modules beside the text
+	// part embed them.
+	Rows int
+}
+
+// Check says why a token cannot be looked up, nil if it can.
+func (e Embedding) Check(id int32) error {
+	if e.Rows > 0 && int(id) >= e.Rows {
+		return fmt.Errorf("id %d is not embedded by the text part of the model, but beside it, with images and sounds: wanted less than %d", id, e.Rows)
+	}
+	return nil
 }
 
 // Row is the row of Table that a token's embedding is made of.

@@ -101,6 +101,9 @@ func (d *Dense) check(texts [][]int32) error {
 			if id < 0 || int(id) >= d.Model.V {
 				return fmt.Errorf("arch: dense: text %d has a token with id %d, wanted 0 to %d", i, id, d.Model.V-1)
 			}
+			if err := d.Model.Embed.Check(id); err != nil {
+				return fmt.Errorf("arch: dense: text %d: %w", i, err)
+			}
 		}
 	}
 	return nil
@@ -199,7 +202,7 @@ func (r *denseRun) embed(ids []int32) error {
 		width := m.PerLayer.Table.Shape[1]
 		rows := make([]float32, size*width)
 		for t, id := range ids {
-			at := m.Embed.Row(id)
+			at := m.PerLayer.Row(m.Embed.Row(id))
 			row, err := r.Rows(m.PerLayer.Table, at, at+1)
 			if err != nil {
 				return err

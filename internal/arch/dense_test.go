@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -39,6 +40,9 @@ func holdGradient(t *testing.T, backend compute.Backend, m *Model, layer *Layer)
 	const T, step = 5, 1e-5
 	r := rand.New(rand.NewPCG(1, 2))
 	shapes := [][]int{{T, m.D}}
+	if m.Inner > 0 && slices.Contains(m.Blocks[1:], layer) {
+		shapes[0][1] = m.Inner
+	}
 	switch {
 	case m.PerLayer != nil && layer == m.PerLayer.Layer:
 		shapes = append(shapes, []int{T, m.PerLayer.Table.Shape[1]})

@@ -55,6 +55,8 @@ var families = []Family{
 	{Type: "gemma2", Name: "Gemma", Models: "Gemma 2", Classifier: "Gemma2", Pad: new(int32(0)), build: gemma2},
 	{Type: "gemma3", Name: "Gemma", Models: "Gemma 3 with images", Classifier: "Gemma3", Pad: new(int32(0)), Wrapper: true, build: gemma3},
 	{Type: "gemma3_text", Name: "Gemma", Models: "Gemma 3, text alone", Classifier: "Gemma3Text", Pad: new(int32(0)), build: gemma3Text},
+	{Type: "gemma3n", Name: "Gemma", Models: "Gemma 3n E2B, E4B", Pad: new(int32(0)), Wrapper: true, build: gemma3n},
+	{Type: "gemma3n_text", Name: "Gemma", Models: "Gemma 3n E2B, E4B, text alone", Pad: new(int32(0)), build: gemma3nText},
 	{Type: "gemma4", Name: "Gemma", Models: "Gemma 4 E2B, E4B, 31B, 26B-A4B", Pad: new(int32(0)), Mixed: true, Wrapper: true, build: gemma4},
 	{Type: "gemma4_text", Name: "Gemma", Models: "Gemma 4 E2B, E4B, 31B, 26B-A4B, text alone", Pad: new(int32(0)), Mixed: true, build: gemma4Text},
 	{Type: "gemma4_unified", Name: "Gemma", Models: "Gemma 4 12B", Pad: new(int32(0)), Wrapper: true, build: gemma4Unified},

@@ -32,7 +32,7 @@ func TestRegistry(t *testing.T) {
 // TestTied: where config.json does not say so, embeddings are tied in those families whose config
 // class in transformers 5.23 has tie_word_embeddings true by default.
 func TestTied(t *testing.T) {
-	byDefault := strings.Fields(`bloom cohere cohere2 ernie4_5 ernie4_5_moe falcon gemma gemma2 gemma3 gemma3_text gemma4 gemma4_text
+	byDefault := strings.Fields(`bloom cohere cohere2 ernie4_5 ernie4_5_moe falcon gemma gemma2 gemma3 gemma3_text gemma3n gemma3n_text gemma4 gemma4_text
 		gemma4_unified gemma4_unified_text gpt2 gpt_neo mistral3 mpt opt smollm3 starcoder2`)
 	for name, as := range references(t) {
 		for value, want := range map[string]bool{"": slices.Contains(byDefault, as.Type), "true": true, "false": false} {

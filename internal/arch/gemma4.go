@@ -102,7 +102,7 @@ func (d *decoder) gemma4(c *config, window int, size Experts) *Model {
 	return d.Model
 }
 
-// keySources are, of each layer, the one whose keys and values it attends to: its own, or, of the last
+// keySources (Gemma 3n, Gemma 4) are, of each layer, the one whose keys and values it attends to: its own, or, of the last
 // num_kv_shared_layers, the last before these that has a window as it has, or none as it has none.
 // What checkpoints hold of the keys and values of these is not used.
 func (d *decoder) keySources(c *config, widths []int) []int {

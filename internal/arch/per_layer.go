@@ -6,14 +6,23 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// PerLayer is what each block is given of a token beside the residual stream (Gemma 4's E models): a
+// PerLayer is what each block is given of a token beside the residual stream (Gemma 3n, Gemma 4's E models): a
 // row of P numbers for each of L blocks, made of a table and of the token's embedding. Its graph takes
 // the embeddings x [T D] and, as Scope.Given, the rows of Table to [T L*P], of which block i has
 // columns i*P to (i+1)*P.
 type PerLayer struct {
 	*Layer
-	Table Tensor // [V L*P], whose rows are found as those of Embedding.Table
+	Table Tensor // [V L*P], whose rows are found by Row
 	P     int
+}
+
+// Row is the row of Table of a token whose row of Embedding.Table is given: the same, or where there is
+// none (Gemma 3n) the first.
+func (e *PerLayer) Row(row int) int {
+	if row >= e.Table.Shape[0] {
+		return 0
+	}
+	return row
 }
 
 // Parts are what each block is given [T P], of the result of the graph.

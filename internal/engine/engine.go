@@ -232,7 +232,7 @@ func (e *Engine) embeddings(base *store) error {
 // workBytes is about what a step needs beside the weights.
 func (e *Engine) workBytes() int64 {
 	m := e.model
-	widest, largest, chosen, heads := m.D, int64(0), 0, 0
+	widest, largest, chosen, heads := max(m.D, m.Inner), int64(0), 0, 0
 	held := 0 // of each token of a step until the last block
 	layers := m.Blocks
 	if m.PerLayer != nil {
@@ -259,7 +259,7 @@ func (e *Engine) workBytes() int64 {
 	if e.dtype == dtypes.BFloat16 && arch.Widens(e.backend) {
 		converted = 4 * max(largest, int64(m.D)*int64(min(m.V, e.sliceRows)))
 	}
-	stream := e.stepTokens * (2*m.D + held) * 4                // residual stream, and what the head wants of it
+	stream := e.stepTokens * (2*max(m.D, m.Inner) + held) * 4  // residual stream, and what the head wants of it
 	block := (e.batchTokens*(4*widest+4*heads) + 2*chosen) * 4 // one block's values
 	logits := 3 * headStates * min(m.V, e.sliceRows) * 4
 	if m.Head.Layer == nil {
@@ -396,7 +396,7 @@ func (e *Engine) check(r Request) error {
 	if len(r.IDs) > e.model.Context {
 		return fmt.Errorf("%d tokens, wanted at most %d, the model's context", len(r.IDs), e.model.Context)
 	}
-	if err := e.checkIDs(r.IDs); err != nil {
+	if err := e.checkIDs(r); err != nil {
 		return err
 	}
 	for _, i := range r.States {
@@ -419,9 +419,9 @@ func (e *Engine) check(r Request) error {
 	return nil
 }
 
-// checkIDs tells which token the model has no row for, nil if none.
-func (e *Engine) checkIDs(ids []int32) error {
-	for i, id := range ids {
+// checkIDs tells which token the model has no row for, or cannot read, nil if none.
+func (e *Engine) checkIDs(r Request) error {
+	for i, id := range r.IDs {
 		if id >= 0 && int(id) < e.model.V {
 			continue
 		}
@@ -429,6 +429,11 @@ func (e *Engine) checkIDs(ids []int32) error {
 			return fmt.Errorf("token %d is %q with id %d, which the model has no row for (config.json's vocab_size is %d)", i, name, id, e.model.V)
 		}
 		return fmt.Errorf("token %d has id %d, wanted 0 to %d", i, id, e.model.V-1)
+	}
+	for i, id := range r.IDs[:min(max(r.states(), 0), len(r.IDs))] {
+		if err := e.model.Embed.Check(id); err != nil {
+			return fmt.Errorf("token %d, %q: %w", i, e.tokenName(id), err)
+		}
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (e *Engine) PerLayer(ids []int32) ([]float32, error) {
 	width := e.perLayer.Shape[1]
 	flat := make([]float32, len(ids)*width)
 	for i, id := range ids {
-		row := e.model.Embed.Row(id)
+		row := e.model.PerLayer.Row(e.model.Embed.Row(id))
 		if err := e.perLayer.Rows(row, row+1).Float32sInto(flat[i*width : (i+1)*width]); err != nil {
 			return nil, err
 		}

@@ -86,7 +86,7 @@ func (p *Pass) take(l *layer, dx []float64) error {
 			if !p.used[i] {
 				continue
 			}
-			to := table.Grad[m.arch.Embed.Row(id)*width:]
+			to := table.Grad[m.arch.PerLayer.Row(m.arch.Embed.Row(id))*width:]
 			for j, v := range d[i*width : (i+1)*width] {
 				to[j] += float32(v)
 			}
@@ -105,7 +105,7 @@ func (m *Model) perLayer(ids []int32) ([]float64, error) {
 	width := table.Shape[1]
 	x := make([]float64, 0, len(ids)*width)
 	for _, id := range ids {
-		row := m.arch.Embed.Row(id) * width
+		row := m.arch.PerLayer.Row(m.arch.Embed.Row(id)) * width
 		x = append(x, float64s(table.Value[row:row+width])...)
 	}
 	return x, nil

@@ -24,7 +24,7 @@ import (
 const testdata = "../../logprob/testdata/"
 
 // families has one checkpoint of each, or of each kind of block.
-var families = []string{"gemma2-base", "gemma3-hub", "gemma4_text-shared", "gemma4-hub", "gpt2-plain", "gpt_neox-serial", "gpt_neox-parallel", "llama-llama3", "llama-gqa-tied",
+var families = []string{"gemma2-base", "gemma3-hub", "gemma3n-hub", "gemma4_text-shared", "gemma4-hub", "gpt2-plain", "gpt_neox-serial", "gpt_neox-parallel", "llama-llama3", "llama-gqa-tied",
 	"mistral-window", "olmo2-gqa-bias", "phi3-partial", "qwen2-window", "qwen3-bias-window", "olmo-clip", "olmo3-yarn", "gemma-bias",
 	"smollm3-window", "granite-factors", "seed_oss-out", "arcee-bias",
 	"bloom-heads", "mpt-clip", "falcon-multi", "falcon-groups", "falcon-alibi", "glm-partial", "glm4-partial", "exaone4-hybrid", "hunyuan_v1_dense-alpha", "ernie4_5-bias", "helium-plain", "cohere-norm", "cohere2-hybrid", "gptj-partial", "phi-partial", "phi-gqa-tied", "apertus-xielu", "opt-relu", "opt-galactica",

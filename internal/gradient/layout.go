@@ -225,6 +225,9 @@ func (m *Model) check(groups [][]Text) error {
 				if id < 0 || int(id) >= m.arch.V {
 					return fail("token id %d, wanted 0 to %d", id, m.arch.V-1)
 				}
+				if err := m.arch.Embed.Check(id); err != nil {
+					return fail("token %v", err)
+				}
 			}
 			if t.From < 1 || t.From > len(t.IDs) {
 				return fail("log-probabilities from token %d of %d, wanted 1 or more, with a token before it", t.From, len(t.IDs))

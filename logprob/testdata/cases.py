@@ -241,6 +241,17 @@ def gemma4_mm(text, vision, image, video, audio):
                 image_token_id=image, video_token_id=video, audio_token_id=audio, boi_token_id=93, eoi_token_id=94)
 
 
+def gemma3n(**kw):
+    """Fewer rows of the embeddings of each layer than of the vocabulary, and the second of three streams is computed."""
+    d = dict(model_type="gemma3n_text", vocab_size=106, hidden_size=32, intermediate_size=28, num_hidden_layers=5, num_attention_heads=4,
+             num_key_value_heads=2, head_dim=8, sliding_window=9, max_position_embeddings=128, rms_norm_eps=1e-2,
+             layer_types=[SLIDE, FULL, SLIDE, SLIDE, FULL], num_kv_shared_layers=2, hidden_size_per_layer_input=8, vocab_size_per_layer_input=98,
+             final_logit_softcapping=3.0, pad_token_id=3, laurel_rank=4, altup_num_inputs=3, altup_active_idx=1,
+             activation_sparsity_pattern=[0.6, 0.0, 0.3, 0.0, 0.8],
+             rope_parameters={FULL: {"rope_type": "default", "rope_theta": 40000.0}, SLIDE: {"rope_type": "default", "rope_theta": 300.0}})
+    return d | kw
+
+
 def qwen2(**kw):
     d = llama(model_type="qwen2", vocab_size=109, use_sliding_window=False, max_window_layers=2,
               rope_parameters={"rope_type": "default", "rope_theta": 20000.0})
@@ -648,6 +659,36 @@ CASES = [
 
     Case("gemma2-yarn", "yarn beside soft-caps and windows", gemma2(num_hidden_layers=2, rope_parameters=YARN | {"rope_theta": 300.0}),
          EPS | {"scaling": unscaled(), "factor": rope(factor=8.0)}, dtype=torch.bfloat16),
+
+    # gemma3n_text and gemma3n.
+    Case("gemma3n_text-streams", "three streams, of which the second is computed; a residual of low rank; gates that count above a share of a layer's own; "
+         "embeddings of each layer, those of the first token for tokens that have none; layers that attend to the keys and values of others, of both types; "
+         "MLPs of several widths",
+         gemma3n(intermediate_size=[28, 20, 28, 12, 16]),
+         EPS | {"window": put(sliding_window=1000), "window-1": put(sliding_window=8), "stream": put(altup_active_idx=0), "factor": put(altup_correct_scale=False),
+                "gates": put(activation_sparsity_pattern=[0.0] * 5), "share of gates": put(activation_sparsity_pattern=[0.6, 0.0, 0.35, 0.0, 0.8]),
+                "theta": rope(FULL, rope_theta=1e6), "local theta": rope(SLIDE, rope_theta=10000.0), "final cap": put(final_logit_softcapping=1000.0),
+                "activation": put(hidden_activation="gelu"), "keys of another layer": keys_of(0, 2)}, dtype=torch.bfloat16, extra=unused_keys,
+         floor={"activation": 2e-4}),
+    Case("gemma3n_text-default", "eleven layers with as much as can be left to the defaults in the minimal config: of four streams the first, few gates in ten "
+         "layers, thetas 1e6 and 1e4, the pattern of five",
+         gemma3n(num_hidden_layers=11, hidden_size=24, intermediate_size=40, layer_types=([SLIDE] * 4 + [FULL]) * 2 + [SLIDE], num_kv_shared_layers=4,
+                 altup_num_inputs=4, altup_active_idx=0, activation_sparsity_pattern=None, vocab_size_per_layer_input=110, num_attention_heads=3,
+                 num_key_value_heads=1, final_logit_softcapping=30.0, rms_norm_eps=1e-1,
+                 rope_parameters={FULL: {"rope_type": "default", "rope_theta": 1e6}, SLIDE: {"rope_type": "default", "rope_theta": 1e4}}),
+         EPS | {"gates": put(activation_sparsity_pattern=[0.0] * 11), "gates of ten": put(activation_sparsity_pattern=[0.95] * 11),
+                "window": put(sliding_window=1000)}, dtype=torch.bfloat16, minimal=True, v4={"intermediate_size": 40}),
+    Case("gemma3n_text-untied", "a separate output head, biases of attention, no factor of what is read of the stream, no cap, float32",
+         gemma3n(tie_word_embeddings=False, attention_bias=True, altup_correct_scale=False, num_hidden_layers=3, layer_types=[FULL, SLIDE, FULL],
+                 num_kv_shared_layers=1, hidden_size=24, activation_sparsity_pattern=[0.5, 0.0, 0.0]),
+         EPS | {"factor": put(altup_correct_scale=True)}, floor={"tensor model.layers.N.altup.correct_output_scale": 0}),
+    Case("gemma3n-hub", "the text part of a multimodal checkpoint, without tokens that its towers' modules embed; the image tower is none of timm's",
+         dict(model_type="gemma3n", text_config=gemma3n(num_hidden_layers=3, layer_types=[SLIDE, FULL, FULL], num_kv_shared_layers=1, intermediate_size=20,
+                                                        activation_sparsity_pattern=[0.6, 0.0, 0.0]),
+              vision_config=dict(model_type="gemma3n_vision", hidden_size=8, vocab_size=4, vocab_offset=106),
+              audio_config=dict(model_type="gemma3n_audio", hidden_size=8, vocab_size=4, vocab_offset=110, input_feat_size=8, conf_num_attention_heads=1,
+                                conf_num_hidden_layers=1, sscp_conv_channel_size=[2, 2])),
+         EPS | {"window": put(sliding_window=1000)}, dtype=torch.bfloat16, extra=unused_keys),
 
     # gemma4_text, gemma4 and gemma4_unified: 31B and 12B.
     Case("gemma4_text-dense", "heads of keys of two shapes, values that are keys in the layers without a window, the norm of values, a proportional "
@@ -1277,6 +1318,7 @@ V4_EXTRA = {
     "gemma2": {"hidden_act": "gelu_pytorch_tanh", "cache_implementation": "hybrid"},
     "gemma3_text": {"cache_implementation": "hybrid"},
     "gemma3": {"eos_token_id": [1, 106]},
+    "gemma3n_text": {"cache_implementation": "hybrid", "altup_lr_multiplier": 1.0, "query_pre_attn_scalar": 256},
     "qwen2": {"sliding_window": 32768},
     "qwen3": {},
     "mistral": {},

@@ -52,9 +52,12 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file, save_file
-from transformers import (AutoConfig, AutoModelForCausalLM, Gemma3ForConditionalGeneration, Gemma4ForConditionalGeneration,
+from transformers import (AutoConfig, AutoModel, AutoModelForCausalLM, Gemma3ForConditionalGeneration, Gemma3nForConditionalGeneration, Gemma4ForConditionalGeneration,
                           Gemma4UnifiedForConditionalGeneration, Mistral3ForConditionalGeneration, Qwen3_5ForConditionalGeneration,
                           Qwen3_5MoeForConditionalGeneration, Llama4ForConditionalGeneration)
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.models.gemma3n import modeling_gemma3n
+from transformers.models.gemma3n.configuration_gemma3n import Gemma3nVisionConfig
 
 from cases import CASES, FULL, LINEAR, SLIDE, V4_EXTRA
 
@@ -65,8 +68,20 @@ torch.use_deterministic_algorithms(True)
 
 MULTIMODAL = {"gemma3": Gemma3ForConditionalGeneration, "mistral3": Mistral3ForConditionalGeneration, "qwen3_5": Qwen3_5ForConditionalGeneration,
               "llama4": Llama4ForConditionalGeneration, "qwen3_5_moe": Qwen3_5MoeForConditionalGeneration,
-              "gemma4": Gemma4ForConditionalGeneration, "gemma4_unified": Gemma4UnifiedForConditionalGeneration}
-TOWERS = ("vision_tower", "vision_model", "multi_modal", "model.visual.", "embed_vision", "embed_audio")
+              "gemma3n": Gemma3nForConditionalGeneration, "gemma4": Gemma4ForConditionalGeneration, "gemma4_unified": Gemma4UnifiedForConditionalGeneration}
+
+
+class Towers:
+    """Gemma 3n with an image tower of a few numbers in the place of timm's MobileNet, which texts do not touch."""
+
+    @staticmethod
+    def from_config(config, **kw):
+        return torch.nn.Linear(config.hidden_size, 1) if config.model_type == "gemma3n_vision" else AutoModel.from_config(config, **kw)
+
+
+modeling_gemma3n.AutoModel = Towers
+Gemma3nVisionConfig.from_dict, Gemma3nVisionConfig.to_dict = PreTrainedConfig.__dict__["from_dict"], PreTrainedConfig.to_dict
+TOWERS = ("vision_tower", "vision_model", "multi_modal", "model.visual.", "embed_vision", "embed_audio", "audio_tower")
 OUT = Path(__file__).parent / "families"
 
 
@@ -79,6 +94,8 @@ def to_v4(d, case):
     d, kind = copy.deepcopy(d), d["model_type"]
     if kind == "ministral3":  # of transformers 5 alone
         return dict(sorted((d | (case.v4 if kind == case.family else {})).items()))
+    if kind == "gemma3n":
+        return dict(sorted((d | case.v4 | {"text_config": to_v4(d["text_config"], case)}).items()))
     if kind.startswith("gemma4"):  # as published
         if "text_config" in d:
             return dict(sorted((d | case.v4 | {"text_config": to_v4(d["text_config"], case)}).items()))
@@ -110,7 +127,10 @@ def to_v4(d, case):
         return None if t == "default" else {case.scaling_key: t} | r
 
     r = d.pop("rope_parameters", None)
-    if kind == "gemma3_text":
+    if kind == "gemma3n_text":
+        d["rope_theta"], d["rope_local_base_freq"] = whole(r[FULL]["rope_theta"]), whole(r[SLIDE]["rope_theta"])
+        d["rope_scaling"] = scaling(r[FULL])
+    elif kind == "gemma3_text":
         d["rope_theta"], d["rope_local_base_freq"] = whole(r[FULL]["rope_theta"]), whole(r[SLIDE]["rope_theta"])
         d["rope_scaling"] = scaling(r[FULL])
         types = d["layer_types"]
@@ -158,7 +178,7 @@ def minimal(d):
         less = {a: b for a, b in d.items() if a != k}
         try:
             got = AutoConfig.for_model(**less).to_dict()
-        except StrictDataclassError:  # the default does not go with the other keys
+        except (StrictDataclassError, ValueError):  # the default does not go with the other keys
             continue
         if all(got.get(a) == b for a, b in want.items() if a not in skip):
             d = less
@@ -167,7 +187,7 @@ def minimal(d):
 
 def stored_less_1(case, name):
     """Tells whether a norm's weights are stored less 1."""
-    if case.family.startswith("gemma4"):
+    if case.family.startswith(("gemma3n", "gemma4")):
         return False
     return case.family.startswith(("gemma", "qwen3_5", "qwen3_next")) and "linear_attn" not in name or case.family == "nemotron"
 
@@ -190,13 +210,17 @@ def random_tensor(case, name, like):
         return x
     if kind == "conv1d":
         return 1.2 * x
-    if name.endswith(("layer_scalar", "router.scale", "per_expert_scale")):
+    if kind == "modality_router":  # what it reads is divided by its width
+        return 0.9 * x * math.sqrt(like.shape[-1])
+    if kind in ("prediction_coefs", "correction_coefs"):
+        return 0.8 * x / like.shape[-1]
+    if name.endswith(("layer_scalar", "router.scale", "per_expert_scale", "correct_output_scale")):
         return 0.8 + 0.2 * x
     if name.endswith("act_fn.beta"):
         return 0.5 + 0.1 * x
     if name.endswith("act_fn.eps"):
         return torch.full_like(x, case.xielu_eps)
-    if kind == "q_norm" and case.family.startswith("gemma4"):  # scores are not scaled
+    if kind == "q_norm" and case.family.startswith(("gemma3n", "gemma4")):  # scores are not scaled
         return 0.4 + 0.12 * x
     if kind.startswith("post_") and (case.config.get("text_config") or case.config).get("hidden_size_per_layer_input"):
         return 0.4 + 0.12 * x  # what they add is also what they enlarge, with its rounding
@@ -463,7 +487,7 @@ def make(case):
         m.model.load_state_dict(inner.state_dict())
         m.lm_head.weight = model.get_output_embeddings().weight
         shown = texts
-        if hasattr(model.config, "audio_token_id"):  # Gemma 4 embeds placeholders as padding
+        if hasattr(model.config, "video_token_id"):  # Gemma 4 embeds placeholders as padding
             places = {model.config.image_token_id, model.config.video_token_id, model.config.audio_token_id}
             shown = [[model.config.text_config.pad_token_id if i in places else i for i in t] for t in texts]
         if (d := distance(golden, score(m, texts, shown))) > 1e-6:

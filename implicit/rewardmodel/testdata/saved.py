@@ -29,7 +29,22 @@ import torch
 import transformers
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, Gemma3ForConditionalGeneration, Llama4ForConditionalGeneration, Mistral3ForConditionalGeneration
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, Gemma3ForConditionalGeneration, Llama4ForConditionalGeneration, Mistral3ForConditionalGeneration
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.models.gemma3n import modeling_gemma3n
+from transformers.models.gemma3n.configuration_gemma3n import Gemma3nVisionConfig
+
+
+class Towers:
+    """Gemma 3n with the image tower that make.py has in the place of timm's."""
+
+    @staticmethod
+    def from_config(config, **kw):
+        return torch.nn.Linear(config.hidden_size, 1) if config.model_type == "gemma3n_vision" else AutoModel.from_config(config, **kw)
+
+
+modeling_gemma3n.AutoModel = Towers
+Gemma3nVisionConfig.from_dict, Gemma3nVisionConfig.to_dict = PreTrainedConfig.__dict__["from_dict"], PreTrainedConfig.to_dict
 
 
 def checkpoint(case, folder, info=None):
