@@ -211,6 +211,30 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestBesideText: a token that modules beside the text part embed is refused where it is read, and not
+// where it is said.
+func TestBesideText(t *testing.T) {
+	e := open(t, "gemma3n-hub")
+	if e.model.Embed.Rows != e.model.V {
+		t.Fatalf("the text part embeds %d tokens, wanted all %d", e.model.Embed.Rows, e.model.V)
+	}
+	e.model.Embed.Rows = 100
+	for _, test := range []struct {
+		text    Request
+		refused bool
+	}{
+		{Request{IDs: []int32{1, 99, 100}, From: 1}, false},
+		{Request{IDs: []int32{1, 99, 100}, From: 1, Distribution: true}, true},
+		{Request{IDs: []int32{1, 100, 2}, From: 1}, true},
+		{Request{IDs: []int32{100, 2}, From: 1}, true},
+	} {
+		_, err := run(t.Context(), e, []Request{test.text})
+		if (err != nil) != test.refused || err != nil && !strings.Contains(err.Error(), "id 100 is not embedded by the text part") {
+			t.Errorf("%v: error %v, wanted one: %v", test.text, err, test.refused)
+		}
+	}
+}
+
 // TestSharedExecutables: engines of the same configuration share executables, which live as long as one
 // of them; another configuration has its own.
 func TestSharedExecutables(t *testing.T) {
