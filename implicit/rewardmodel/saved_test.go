@@ -44,7 +44,7 @@ var savedBases = []string{
 	"gpt_neox-nobias-tied", "granite-factors", "llama-bf16", "llama-gqa-tied", "llama-mha", "llama-tied-copy", "ministral-types", "ministral3-yarn", "mistral-window",
 	"mistral3-hub", "mistral3-tied", "olmo-clip",
 	"olmo2-mha", "olmo3-pattern", "phi3-plain", "qwen2-untied", "qwen3-headdim", "seed_oss-bias", "smollm3-nope",
-	"apertus-xielu", "gpt_neo-local", "nemotron-relu2", "opt-relu", "opt-galactica", "phi-partial", "phi-gqa-tied", "stablelm-parallel",
+	"apertus-xielu", "gpt_neo-local", "nemotron-relu2", "opt-relu", "opt-350m", "opt-galactica", "phi-partial", "phi-gqa-tied", "stablelm-parallel",
 	"starcoder2-window", "exaone4-hybrid", "glm4-partial", "helium-plain", "hunyuan_v1_dense-bias", "ernie4_5-bias",
 	"granitemoe-factors", "granitemoehybrid-attention", "granitemoehybrid-attention-experts", "mixtral-null", "gpt_oss-sinks", "deepseek_v2-lite", "deepseek_v3-groups", "qwen2_moe-shared", "qwen3_moe-only", "olmoe-clip",
 	"bloom-heads", "bloom-untied", "mpt-clip", "falcon-multi", "falcon-groups", "falcon-one_norm", // eager attention of falcon-alibi is another model: see testdata/cases.py

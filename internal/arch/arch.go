@@ -65,7 +65,7 @@ type Model struct {
 
 	Embed Embedding
 	// Inner is the width of the stream between blocks where it is not D: then the first block maps
-	// [T D] to [T Inner], and the last [T Inner] to [T D]. 0 where it is.
+	// [T Embed.Width()] to [T Inner], and the last [T Inner] to [T D]. 0 where it is.
 	Inner int
 	// PerLayer is what blocks are given of a token beside the residual stream; nil for nothing.
 	PerLayer *PerLayer
@@ -98,11 +98,28 @@ type Embedding struct {
 	Scale     float32
 	Positions *Tensor // learned positions; nil where the family has none
 	First     int     // the row of Positions that is the first token's
+	Apart     bool    // x is the two beside each other, for the first block to add
 	// As are tokens that are looked up as others are: the placeholders of what is not text.
 	As map[int32]int32
 	// Rows, unless it is 0, is the id from which on tokens are not looked up: modules beside the text
 	// part embed them.
 	Rows int
+}
+
+// Width is that of x.
+func (e Embedding) Width() int {
+	if e.Apart {
+		return e.Table.Shape[1] + e.Positions.Shape[1]
+	}
+	return e.Table.Shape[1]
+}
+
+// After is where in x what comes of Positions begins: 0, unless they are Apart.
+func (e Embedding) After() int {
+	if e.Apart {
+		return e.Table.Shape[1]
+	}
+	return 0
 }
 
 // Check says why a token cannot be looked up, nil if it can.

@@ -219,8 +219,7 @@ func TestRefused(t *testing.T) {
 		{"apertus-xielu", `{"hidden_act": "silu", "post_norm": true}`, `arch: apertus: config.json: not supported: hidden_act="silu", post_norm=true`},
 		{"apertus-xielu", `{"rope_parameters": "DELETE", "rope_scaling": null}`, `arch: apertus: config.json: not supported: rope_scaling=null`},
 		{"apertus-xielu", `{"rope_parameters": "DELETE", "rope_theta": 5e5}`, `arch: apertus: config.json: not supported: rope_theta=5e5`},
-		{"opt-relu", `{"word_embed_proj_dim": 16, "do_layer_norm_before": false}`, `arch: opt: config.json: not supported: do_layer_norm_before=false, word_embed_proj_dim=16`},
-		{"opt-relu", `{"_remove_final_layer_norm": true}`, `arch: opt: config.json: not supported: _remove_final_layer_norm=true`},
+		{"opt-relu", `{"word_embed_proj_dim": 0}`, `arch: opt: config.json: word_embed_proj_dim is 0, wanted 1 to 16777216`},
 		{"opt-relu", `{"scale_embeddings": true}`, `arch: opt: config.json: not supported: scale_embeddings=true`},
 		{"starcoder2-window", `{"norm_type": "rms_norm"}`, `arch: starcoder2: config.json: not supported: norm_type="rms_norm"`},
 		{"stablelm-bias", `{"head_dim": 16}`, `arch: stablelm: config.json: not supported: head_dim=16`},
@@ -289,6 +288,21 @@ func TestLaterLayers(t *testing.T) {
 	} {
 		if m.Ignored(name) != want {
 			t.Errorf("%s: ignored %v, wanted %v", name, !want, want)
+		}
+	}
+}
+
+// TestBesideText: of Gemma 3n the tokens are known that modules of the towers embed.
+func TestBesideText(t *testing.T) {
+	for changes, want := range map[string]int{
+		`{}`: 106, `{"vision_config": {"vocab_offset": 90}}`: 90, `{"audio_config": {"vocab_offset": 91}}`: 91, `{"vision_config": null, "audio_config": null}`: 106,
+	} {
+		m, err := New(readConfig(t, "gemma3n-hub", changes), no)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Embed.Rows != want || m.Embed.Check(int32(want)) == nil || m.Embed.Check(int32(want)-1) != nil {
+			t.Errorf("%s: the text part embeds %d tokens, wanted %d", changes, m.Embed.Rows, want)
 		}
 	}
 }

@@ -177,7 +177,8 @@ func free(all []*tensors.Tensor) {
 func (r *denseRun) embed(ids []int32) error {
 	m := r.Model
 	size := (len(ids) + densePad - 1) / densePad * densePad
-	x := make([]float64, size*m.D)
+	width := m.Embed.Width()
+	x := make([]float64, size*width)
 	for t, id := range ids {
 		at := m.Embed.Row(id)
 		row, err := r.Rows(m.Embed.Table, at, at+1)
@@ -185,7 +186,7 @@ func (r *denseRun) embed(ids []int32) error {
 			return err
 		}
 		for i, v := range row {
-			x[t*m.D+i] = float64(m.Embed.Scale) * float64(v)
+			x[t*width+i] = float64(m.Embed.Scale) * float64(v)
 		}
 		if m.Embed.Positions == nil {
 			continue
@@ -194,10 +195,10 @@ func (r *denseRun) embed(ids []int32) error {
 			return err
 		}
 		for i, v := range row {
-			x[t*m.D+i] += float64(v)
+			x[t*width+m.Embed.After()+i] += float64(v)
 		}
 	}
-	r.x = append(r.x, tensors.FromFlatDataAndDimensions(x, size, m.D))
+	r.x = append(r.x, tensors.FromFlatDataAndDimensions(x, size, width))
 	if m.PerLayer != nil {
 		width := m.PerLayer.Table.Shape[1]
 		rows := make([]float32, size*width)

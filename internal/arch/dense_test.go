@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -40,8 +41,12 @@ func holdGradient(t *testing.T, backend compute.Backend, m *Model, layer *Layer)
 	const T, step = 5, 1e-5
 	r := rand.New(rand.NewPCG(1, 2))
 	shapes := [][]int{{T, m.D}}
-	if m.Inner > 0 && slices.Contains(m.Blocks[1:], layer) {
-		shapes[0][1] = m.Inner
+	switch slices.Index(m.Blocks, layer) {
+	case -1: // the head
+	case 0:
+		shapes[0][1] = m.Embed.Width()
+	default:
+		shapes[0][1] = cmp.Or(m.Inner, m.D)
 	}
 	switch {
 	case m.PerLayer != nil && layer == m.PerLayer.Layer:

@@ -91,7 +91,7 @@ var families = []Family{
 	{Type: "olmo2", Name: "OLMo", Models: "OLMo 2", Classifier: "Olmo2", Pad: new(int32(1)), build: olmo2},
 	{Type: "olmo3", Name: "OLMo", Models: "OLMo 3", Classifier: "Olmo3", Pad: new(int32(1)), build: olmo3},
 	{Type: "olmoe", Name: "OLMo", Models: "OLMoE", Pad: new(int32(1)), Mixture: true, build: olmoe},
-	{Type: "opt", Name: "OPT", Models: "OPT but 350m, Galactica", Classifier: "OPT", Pad: new(int32(1)), build: opt},
+	{Type: "opt", Name: "OPT", Models: "OPT, Galactica", Classifier: "OPT", Pad: new(int32(1)), build: opt},
 	{Type: "phi", Name: "Phi", Models: "Phi 1, 1.5, 2", Classifier: "Phi", build: phi},
 	{Type: "phi3", Name: "Phi", Models: "Phi 3, 3.5, 4, 4-mini", Classifier: "Phi3", Pad: new(int32(32000)), build: phi3},
 	{Type: "phimoe", Name: "Phi", Models: "Phi-3.5-MoE, Phi-mini-MoE, Phi-tiny-MoE", Classifier: "Phimoe", Mixture: true, build: phimoe},

@@ -224,7 +224,7 @@ func (e *Engine) embeddings(base *store) error {
 		if e.positions, err = t.Float32s(); err != nil {
 			return err
 		}
-		e.positions = e.positions[m.Embed.First*m.D:]
+		e.positions = e.positions[m.Embed.First*p.Shape[1]:]
 	}
 	return nil
 }
@@ -232,7 +232,7 @@ func (e *Engine) embeddings(base *store) error {
 // workBytes is about what a step needs beside the weights.
 func (e *Engine) workBytes() int64 {
 	m := e.model
-	widest, largest, chosen, heads := max(m.D, m.Inner), int64(0), 0, 0
+	widest, largest, chosen, heads := max(m.D, m.Inner, m.Embed.Width()), int64(0), 0, 0
 	held := 0 // of each token of a step until the last block
 	layers := m.Blocks
 	if m.PerLayer != nil {
@@ -259,8 +259,8 @@ func (e *Engine) workBytes() int64 {
 	if e.dtype == dtypes.BFloat16 && arch.Widens(e.backend) {
 		converted = 4 * max(largest, int64(m.D)*int64(min(m.V, e.sliceRows)))
 	}
-	stream := e.stepTokens * (2*max(m.D, m.Inner) + held) * 4  // residual stream, and what the head wants of it
-	block := (e.batchTokens*(4*widest+4*heads) + 2*chosen) * 4 // one block's values
+	stream := e.stepTokens * (2*max(m.D, m.Inner, m.Embed.Width()) + held) * 4 // residual stream, and what the head wants of it
+	block := (e.batchTokens*(4*widest+4*heads) + 2*chosen) * 4                 // one block's values
 	logits := 3 * headStates * min(m.V, e.sliceRows) * 4
 	if m.Head.Layer == nil {
 		logits = 2 * headStates * m.D * 4

@@ -163,24 +163,26 @@ func (e *Engine) embed(ids, depth []int32) (*tensors.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tensors.FromFlatDataAndDimensions(x, len(ids), e.model.D), nil
+	return tensors.FromFlatDataAndDimensions(x, len(ids), e.model.Embed.Width()), nil
 }
 
 // embedded looks the tokens up in the mapped table: x = Scale*Table[id] + Positions[depth].
 func (e *Engine) embedded(ids, depth []int32) ([]float32, error) {
-	d := e.model.D
+	embed := e.model.Embed
+	d := embed.Width()
 	x := make([]float32, len(ids)*d)
 	for i, id := range ids {
-		to := x[i*d : (i+1)*d]
-		row := e.model.Embed.Row(id)
+		at := x[i*d : (i+1)*d]
+		to, row := at[:embed.Table.Shape[1]], embed.Row(id)
 		if err := e.table.Rows(row, row+1).Float32sInto(to); err != nil {
 			return nil, err
 		}
 		for j := range to {
-			to[j] *= e.model.Embed.Scale
+			to[j] *= embed.Scale
 		}
 		if e.positions != nil {
-			for j, v := range e.positions[int(depth[i])*d : (int(depth[i])+1)*d] {
+			to, width := at[embed.After():], embed.Positions.Shape[1]
+			for j, v := range e.positions[int(depth[i])*width : (int(depth[i])+1)*width] {
 				to[j] += v
 			}
 		}

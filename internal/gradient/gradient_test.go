@@ -27,7 +27,7 @@ const testdata = "../../logprob/testdata/"
 var families = []string{"gemma2-base", "gemma3-hub", "gemma3n-hub", "gemma4_text-shared", "gemma4-hub", "gpt2-plain", "gpt_neox-serial", "gpt_neox-parallel", "llama-llama3", "llama-gqa-tied",
 	"mistral-window", "olmo2-gqa-bias", "phi3-partial", "qwen2-window", "qwen3-bias-window", "olmo-clip", "olmo3-yarn", "gemma-bias",
 	"smollm3-window", "granite-factors", "seed_oss-out", "arcee-bias",
-	"bloom-heads", "mpt-clip", "falcon-multi", "falcon-groups", "falcon-alibi", "glm-partial", "glm4-partial", "exaone4-hybrid", "hunyuan_v1_dense-alpha", "ernie4_5-bias", "helium-plain", "cohere-norm", "cohere2-hybrid", "gptj-partial", "phi-partial", "phi-gqa-tied", "apertus-xielu", "opt-relu", "opt-galactica",
+	"bloom-heads", "mpt-clip", "falcon-multi", "falcon-groups", "falcon-alibi", "glm-partial", "glm4-partial", "exaone4-hybrid", "hunyuan_v1_dense-alpha", "ernie4_5-bias", "helium-plain", "cohere-norm", "cohere2-hybrid", "gptj-partial", "phi-partial", "phi-gqa-tied", "apertus-xielu", "opt-relu", "opt-350m", "opt-narrow", "opt-galactica",
 	"starcoder2-window", "stablelm-parallel", "nemotron-relu2", "gpt_neo-local"}
 
 // adapters has a LoRA of each family, and of each place that one can have.

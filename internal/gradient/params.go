@@ -196,18 +196,19 @@ func (m *Model) embed(ids, positions []int32) ([]float64, error) {
 		x, err := m.engine.Embed(ids, positions)
 		return float64s(x), err
 	}
-	d := m.arch.D
-	x := make([]float64, len(ids)*d)
+	embed, d := m.arch.Embed, table.Shape[1]
+	x := make([]float64, len(ids)*embed.Width())
 	for i, id := range ids {
-		row := m.arch.Embed.Row(id) * d
+		to := x[i*embed.Width() : (i+1)*embed.Width()]
+		row := embed.Row(id) * d
 		for j, v := range table.Value[row : row+d] {
-			x[i*d+j] = float64(m.arch.Embed.Scale) * float64(v)
+			to[j] = float64(embed.Scale) * float64(v)
 		}
-		if m.arch.Embed.Positions != nil {
-			p := m.byName[m.arch.Embed.Positions.Name]
-			at := (m.arch.Embed.First + int(positions[i])) * d
-			for j, v := range p.Value[at : at+d] {
-				x[i*d+j] += float64(v)
+		if embed.Positions != nil {
+			p, width := m.byName[embed.Positions.Name], embed.Positions.Shape[1]
+			at := (embed.First + int(positions[i])) * width
+			for j, v := range p.Value[at : at+width] {
+				to[embed.After()+j] += float64(v)
 			}
 		}
 	}
@@ -220,20 +221,22 @@ func (m *Model) embedGrad(ids, positions []int32, used []bool, dx []float64) {
 	if table == nil {
 		return
 	}
-	d := m.arch.D
+	embed, d := m.arch.Embed, table.Shape[1]
 	for i, id := range ids {
 		if !used[i] {
 			continue
 		}
-		row := m.arch.Embed.Row(id) * d
+		of := dx[i*embed.Width() : (i+1)*embed.Width()]
+		row := embed.Row(id) * d
 		to := table.Grad[row : row+d]
-		for j, v := range dx[i*d : (i+1)*d] {
-			to[j] += float32(float64(m.arch.Embed.Scale) * v)
+		for j, v := range of[:d] {
+			to[j] += float32(float64(embed.Scale) * v)
 		}
-		if m.arch.Embed.Positions != nil {
-			at := (m.arch.Embed.First + int(positions[i])) * d
-			to = m.byName[m.arch.Embed.Positions.Name].Grad[at : at+d]
-			for j, v := range dx[i*d : (i+1)*d] {
+		if embed.Positions != nil {
+			width := embed.Positions.Shape[1]
+			at := (embed.First + int(positions[i])) * width
+			to = m.byName[embed.Positions.Name].Grad[at : at+width]
+			for j, v := range of[embed.After():] {
 				to[j] += float32(v)
 			}
 		}

@@ -86,7 +86,7 @@ func (p *Pass) forward(ctx context.Context) error {
 		return err
 	}
 	p.ask()
-	x := m.tensor(embedded, p.R*p.L, m.arch.D)
+	x := m.tensor(embedded, p.R*p.L, m.arch.Embed.Width())
 	p.x = append(p.x, x)
 	p.where = []*tensors.Tensor{tensors.FromFlatDataAndDimensions(p.depth, p.R, p.L), tensors.FromFlatDataAndDimensions(p.exit, p.R, p.L)}
 	for _, r := range m.arch.Ropes {

@@ -1148,6 +1148,14 @@ CASES = [
          minimal=True, rename=lambda name: name.removeprefix("model."), dtype=torch.bfloat16,
          v4={"learned_embeddings": True, "scale_embeddings": False}),
     Case("opt-untied", "a separate output head", opt(tie_word_embeddings=False, ffn_dim=32), floor=SAME_FOR_ALL_KEYS, dtype=torch.bfloat16),
+    Case("opt-350m", "embeddings narrower than the blocks, with a matrix before these, to whose result positions are added, and one after them; norms after "
+         "the sums, and none at the end", opt(word_embed_proj_dim=20, do_layer_norm_before=False),
+         lengths=(7, 1, 40, 80), floor=SAME_FOR_ALL_KEYS, dtype=torch.float16, v4={"prefix": "</s>"}),
+    Case("opt-narrow", "the same with norms before, and one at the end, before the last matrix, and a separate output head",
+         opt(word_embed_proj_dim=20, tie_word_embeddings=False, ffn_dim=32), floor=SAME_FOR_ALL_KEYS, dtype=torch.bfloat16),
+    Case("opt-after", "norms after the sums in blocks as wide as the embeddings, and none at the end", opt(do_layer_norm_before=False, ffn_dim=32),
+         floor=SAME_FOR_ALL_KEYS, dtype=torch.bfloat16),
+    Case("opt-removed", "norms before, and none at the end", opt(_remove_final_layer_norm=True, ffn_dim=32), floor=SAME_FOR_ALL_KEYS, dtype=torch.bfloat16),
 
     # starcoder2.
     Case("starcoder2-window", "a window in every layer, biases, fewer key heads, a tied head", starcoder2(),
