@@ -50,6 +50,13 @@ func ggufOf(keys map[string]any, shapes map[string][]int, kinds map[string]uint3
 			for _, x := range v {
 				u32(uint32(x))
 			}
+		case []float32:
+			u32(ggufArray)
+			u32(ggufFloat32)
+			u64(len(v))
+			for _, x := range v {
+				u32(math.Float32bits(x))
+			}
 		}
 	}
 	end := 0

@@ -59,6 +59,7 @@ const (
 	tokenControl = 3
 	tokenUser    = 4
 	tokenUnused  = 5
+	tokenByte    = 6
 )
 
 // ggufTokens are the named tokens of tokenizer_config.json, by the metadata's key for their ids.
@@ -68,8 +69,8 @@ var ggufTokens = map[string]string{
 }
 
 // Tokenizer makes tokenizer.json and tokenizer_config.json of the metadata of a GGUF file, as
-// [GGUF] names it: of a BPE tokenizer (tokenizer.ggml.model gpt2) whose tokenizer.ggml.pre is
-// known, with its chat templates. Another is an error. The file does not say whether added tokens
+// [GGUF] names it: of a byte-level BPE tokenizer (tokenizer.ggml.model gpt2) whose tokenizer.ggml.pre
+// is known, or of a SentencePiece one (llama) but Gemma's, with its chat templates. Another is an error. The file does not say whether added tokens
 // take the white space around them, are whole words alone, or are found after normalization: none
 // of these.
 func Tokenizer(path string) (files map[string][]byte, err error) {
@@ -156,29 +157,33 @@ func (t *ggufTokenizer) build() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if model != "gpt2" {
-		return nil, fmt.Errorf("tokenizer.ggml.model %s, wanted gpt2, byte-level BPE", quote(model))
+	if model != "gpt2" && model != "llama" {
+		return nil, fmt.Errorf("tokenizer.ggml.model %s, wanted gpt2, byte-level BPE, or llama, SentencePiece", quote(model))
 	}
-	name, err := t.text("ggml.pre")
+	pre, err := t.text("ggml.pre")
 	if err != nil {
 		return nil, err
 	}
-	pre, ok := preTokenizers[name]
-	if !ok {
-		return nil, fmt.Errorf("tokenizer.ggml.pre %s, wanted one of %s", quote(name), strings.Join(sortedKeys(preTokenizers), ", "))
+	last := int64(tokenUnused)
+	if model == "llama" {
+		last = tokenByte
 	}
-	if err := t.vocabulary(); err != nil {
+	if err := t.vocabulary(last); err != nil {
 		return nil, err
 	}
 	config, err := t.config()
 	if err != nil {
 		return nil, err
 	}
-	whole, err := t.whole(pre)
+	whole := t.byteLevel
+	if model == "llama" {
+		whole = t.sentencePiece
+	}
+	tokenizer, err := whole(pre)
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range []string{"ggml.add_space_prefix", "ggml.remove_extra_whitespaces", "ggml.add_sep_token", "ggml.normalizer.lowercase"} {
+	for _, key := range []string{"ggml.remove_extra_whitespaces", "ggml.add_sep_token", "ggml.normalizer.lowercase"} {
 		if on, err := t.truth(key, false); err != nil || on {
 			return nil, fmt.Errorf("tokenizer.%s is %s, wanted false", key, briefly(t.metadata["tokenizer."+key]))
 		}
@@ -187,7 +192,7 @@ func (t *ggufTokenizer) build() (map[string][]byte, error) {
 		return nil, err
 	}
 	files := map[string][]byte{}
-	for name, value := range map[string]any{"tokenizer.json": whole, "tokenizer_config.json": config} {
+	for name, value := range map[string]any{"tokenizer.json": tokenizer, "tokenizer_config.json": config} {
 		if files[name], err = strictjson.Marshal(value); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -195,8 +200,8 @@ func (t *ggufTokenizer) build() (map[string][]byte, error) {
 	return files, nil
 }
 
-// vocabulary reads the tokens and their types.
-func (t *ggufTokenizer) vocabulary() (err error) {
+// vocabulary reads the tokens and their types, of which last is the last.
+func (t *ggufTokenizer) vocabulary(last int64) (err error) {
 	if t.words, err = t.texts("ggml.tokens"); err != nil {
 		return err
 	}
@@ -210,8 +215,8 @@ func (t *ggufTokenizer) vocabulary() (err error) {
 	for id, word := range t.words {
 		kind := int64(r.uint(4))
 		t.kinds = append(t.kinds, kind)
-		if kind < tokenNormal || kind > tokenUnused {
-			return fmt.Errorf("tokenizer.ggml.token_type: token %d, %s, of type %d, wanted 1 to 5", id, quote(word), kind)
+		if kind < tokenNormal || kind > last {
+			return fmt.Errorf("tokenizer.ggml.token_type: token %d, %s, of type %d, wanted 1 to %d", id, quote(word), kind, last)
 		}
 		if kind == tokenUnused { // ids of the model without a token
 			continue
@@ -235,17 +240,14 @@ type added struct {
 	Special    bool   `json:"special"`
 }
 
-// whole is tokenizer.json.
-func (t *ggufTokenizer) whole(pre preTokenizer) (any, error) {
-	vocab, tokens := map[string]int{}, []added{}
-	for id, word := range t.words {
-		kind := t.kinds[id]
-		if kind != tokenUnused {
-			vocab[word] = id
-		}
-		if kind == tokenControl || kind == tokenUser || kind == tokenUnknown {
-			tokens = append(tokens, added{ID: id, Content: word, Special: kind != tokenUser})
-		}
+// byteLevel is tokenizer.json of byte-level BPE, split as tokenizer.ggml.pre says.
+func (t *ggufTokenizer) byteLevel(name string) (any, error) {
+	pre, ok := preTokenizers[name]
+	if !ok {
+		return nil, fmt.Errorf("tokenizer.ggml.pre %s, wanted one of %s", quote(name), strings.Join(sortedKeys(preTokenizers), ", "))
+	}
+	if on, err := t.truth("ggml.add_space_prefix", false); err != nil || on {
+		return nil, fmt.Errorf("tokenizer.ggml.add_space_prefix is %s, wanted false", briefly(t.metadata["tokenizer.ggml.add_space_prefix"]))
 	}
 	lines, err := t.texts("ggml.merges")
 	if err != nil {
@@ -259,7 +261,23 @@ func (t *ggufTokenizer) whole(pre preTokenizer) (any, error) {
 		}
 		merges[i] = [2]string{first, second}
 	}
-	processor, err := t.processor(pre)
+	return t.whole(pre.normalizer, pre.split, byteLevel, pre.bos, map[string]any{"unk_token": nil, "fuse_unk": false, "byte_fallback": false, "ignore_merges": pre.ignoreMerges, "merges": merges})
+}
+
+// whole is tokenizer.json: model has what there is of its model beside the vocabulary; bos says
+// whether a text begins with BOS where the file does not say.
+func (t *ggufTokenizer) whole(normalizer, split, decoder string, bos bool, model map[string]any) (any, error) {
+	vocab, tokens := map[string]int{}, []added{}
+	for id, word := range t.words {
+		kind := t.kinds[id]
+		if kind != tokenUnused {
+			vocab[word] = id
+		}
+		if kind == tokenControl || kind == tokenUser || kind == tokenUnknown {
+			tokens = append(tokens, added{ID: id, Content: word, Special: kind != tokenUser})
+		}
+	}
+	processor, err := t.processor(bos)
 	if err != nil {
 		return nil, err
 	}
@@ -269,19 +287,19 @@ func (t *ggufTokenizer) whole(pre preTokenizer) (any, error) {
 		}
 		return json.RawMessage(s)
 	}
+	model["type"], model["vocab"] = "BPE", vocab
+	for _, key := range []string{"dropout", "continuing_subword_prefix", "end_of_word_suffix"} {
+		model[key] = nil
+	}
 	return map[string]any{
 		"version": "1.0", "truncation": nil, "padding": nil, "added_tokens": tokens,
-		"normalizer": raw(pre.normalizer), "pre_tokenizer": raw(pre.split), "post_processor": processor, "decoder": raw(byteLevel),
-		"model": map[string]any{
-			"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
-			"fuse_unk": false, "byte_fallback": false, "ignore_merges": pre.ignoreMerges, "vocab": vocab, "merges": merges,
-		},
+		"normalizer": raw(normalizer), "pre_tokenizer": raw(split), "post_processor": processor, "decoder": raw(decoder), "model": model,
 	}, nil
 }
 
 // processor is the post-processor: BOS and EOS around a text, where the file asks for them.
-func (t *ggufTokenizer) processor(pre preTokenizer) (any, error) {
-	bos, err := t.truth("ggml.add_bos_token", pre.bos)
+func (t *ggufTokenizer) processor(bos bool) (any, error) {
+	bos, err := t.truth("ggml.add_bos_token", bos)
 	if err != nil {
 		return nil, err
 	}

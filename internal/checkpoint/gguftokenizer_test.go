@@ -217,7 +217,7 @@ func sameTokens(t *testing.T, got, want *tokenize.Tokenizer, texts []string) {
 // TestGGUFTokenizerRefused: what is not known, or does not fit together, is one line that names it.
 func TestGGUFTokenizerRefused(t *testing.T) {
 	for want, change := range map[string]func(map[string]any){
-		`tokenizer.ggml.model "llama", wanted gpt2`:                                  func(k map[string]any) { k["tokenizer.ggml.model"] = "llama" },
+		`tokenizer.ggml.model "t5", wanted gpt2`:                                     func(k map[string]any) { k["tokenizer.ggml.model"] = "t5" },
 		`tokenizer.ggml.model is 3, wanted a text`:                                   func(k map[string]any) { k["tokenizer.ggml.model"] = 3 },
 		`tokenizer.ggml.pre "default", wanted one of gpt-2, llama-bpe`:               func(k map[string]any) { k["tokenizer.ggml.pre"] = "default" },
 		`tokenizer.ggml.pre "", wanted one of`:                                       func(k map[string]any) { delete(k, "tokenizer.ggml.pre") },
