@@ -38,7 +38,7 @@ var arrows = map[string][]string{
 	"implicit/rewardmodel":    {"tokenize", "logprob", "implicit", "internal/arch", "internal/strictjson"},
 	"implicit/words":          {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "implicit/lexicon", "stats", "internal/table", "internal/strictjson"},
 	"implicit/preference":     {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "stats", "internal/table", "internal/regular", "internal/strictjson"},
-	"implicit/shard":          {"logprob", "implicit", "implicit/rewardmodel", "implicit/lexicon", "implicit/words", "internal/output", "internal/regular", "internal/strictjson", "internal/table"},
+	"implicit/shard":          {"tokenize", "logprob", "implicit", "implicit/preference", "implicit/rewardmodel", "implicit/lexicon", "implicit/words", "internal/output", "internal/regular", "internal/strictjson", "internal/table"},
 	"implicit/train":          {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "implicit/preference", "internal/checkpoint", "internal/output", "internal/table", "internal/regular", "internal/strictjson"},
 	"implicit/implicittest":   {"tokenize", "logprob", "implicit", "implicit/words", "implicit/rewardmodel"},
 	"stats":                   {},

@@ -34,7 +34,10 @@ assistant's reply begins; the base model reads the same text (-base-as same). Th
 scored as it stands, without an end of turn. The reward model reads the conversation with the reply as
 the assistant's message, by its own template without a generation prompt. Nothing is cut: a pair of which a text is longer
 than a model's context, or that cannot be rendered, is refused as a whole. A run that was
-stopped goes on where it was when the same command with -out is started again.`
+stopped goes on where it was when the same command with -out is started again.
+
+With -scored manifest.json no model is loaded: the scores are those that scale has made of the
+same file on as many machines as there were.`
 
 const examples = `  prefer -tuned google/gemma-2-2b-it -base google/gemma-2-2b -data pairs.jsonl
   prefer -tuned ./tuned -base ./base -data filtered.parquet -out margins.csv -json

@@ -24,6 +24,8 @@ type flags struct {
 	cli.PairFlags
 	rm        cli.RMFlags
 	data, out string
+	scored    string // manifest instead of models
+	of        string // its model
 	file      output.File
 	json      bool
 }
@@ -33,6 +35,8 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	o := flags{PairFlags: cli.PairFlags{Same: true}}
 	f.StringVar(&o.data, "data", "", "`file` of preferences, JSON or Parquet; - for standard input")
 	f.StringVar(&o.out, "out", "", "`file` for the margins of each pair, .csv or .jsonl")
+	f.StringVar(&o.scored, "scored", "", "`file` manifest.json of scale -plan -data, whose scores are read: no model is loaded")
+	f.StringVar(&o.of, "of", "", "`name` of the model of -scored, where there are several")
 	f.BoolVar(&o.json, "json", false, "print JSON instead of a table")
 	force := f.Force()
 	o.Register(f)
@@ -63,6 +67,9 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	if err != nil {
 		return err
 	}
+	if o.scored != "" {
+		return o.preferScored(ctx, rows, hash, stdout, stderr)
+	}
 	return o.prefer(ctx, rows, hash, stdout, stderr)
 }
 
@@ -71,12 +78,17 @@ func (o *flags) check(f *cli.Flags) error {
 	if err := f.Need("data"); err != nil {
 		return err
 	}
+	if o.scored != "" {
+		return o.checkScored(f)
+	}
 	if err := o.rm.Check(f); err != nil {
 		return err
 	}
 	switch {
+	case o.of != "":
+		return cli.Usagef("-of without -scored, wanted both")
 	case o.Tuned == "" && o.rm.RM == "":
-		return cli.Usagef("no model, wanted -tuned, -rm or both")
+		return cli.Usagef("no model, wanted -tuned, -rm or both, or -scored")
 	case o.Tuned == "" && o.Base != "":
 		return cli.Usagef("-base without -tuned, wanted both")
 	case o.Tuned == "" && f.Given("tuned-as") != "":
@@ -116,7 +128,7 @@ func (o *flags) prefer(ctx context.Context, rows []preference.Row, hash string, 
 		if err := loader.DiscardJournal(); err != nil { // no other run would come further
 			return err
 		}
-		return fmt.Errorf("%s: none of the %d pairs could be scored; the first: %d: %v", o.name(), len(r.rows), r.rows[0].Number, r.rows[0].Err)
+		return o.none(&r)
 	}
 	if o.out != "" {
 		if err := o.file.WriteWithMeta(r.rowsTo(o.out), r.Meta.writeJSON); err != nil {
@@ -126,6 +138,16 @@ func (o *flags) prefer(ctx context.Context, rows []preference.Row, hash string, 
 			return err
 		}
 	}
+	return o.print(&r, stdout, stderr)
+}
+
+// none says that no pair could be scored.
+func (o *flags) none(r *report) error {
+	return fmt.Errorf("%s: none of the %d pairs could be scored; the first: %d: %v", o.name(), len(r.rows), r.rows[0].Number, r.rows[0].Err)
+}
+
+// print prints the accuracies, and what was refused.
+func (o *flags) print(r *report, stdout, stderr io.Writer) error {
 	r.printRefused(stderr)
 	write := r.writeTable
 	if o.json {

@@ -49,7 +49,7 @@ func TestWrongUse(t *testing.T) {
 		want string
 		code int
 	}{
-		{"no model", []string{"-tuned", "", "-base", ""}, "prefer: no model, wanted -tuned, -rm or both\n" + usage, 2},
+		{"no model", []string{"-tuned", "", "-base", ""}, "prefer: no model, wanted -tuned, -rm or both, or -scored\n" + usage, 2},
 		{"a base model alone", []string{"-tuned", "", "-rm", rm}, "prefer: -base without -tuned, wanted both\n" + usage, 2},
 		{"a rendering alone", []string{"-tuned", "", "-base", "", "-rm", "x", "-tuned-as", "raw"}, "prefer: -tuned-as without -tuned, wanted both\n" + usage, 2},
 		{"a reward model's flag alone", []string{"-pooling", "hf"}, "prefer: -pooling is about a reward model, wanted -rm\n" + usage, 2},

@@ -17,7 +17,7 @@ that was killed, or is started twice, costs the shard in progress and nothing el
 -merge looks through all parts, names what is missing or not of the plan, and writes
 manifest.json last. study reads it in the place of a file (-rewards, -scores, -series).
 
-Each part is a file as score writes it. Ranks are 0, unknown, where replies are in several
+Each part is a file as score writes it, of preferences a row a reply with ln p of each token. Ranks are 0, unknown, where replies are in several
 shards. A reply that cannot be scored has no row, is counted, and makes -merge end with exit
 code 3.`
 
@@ -25,4 +25,5 @@ const examples = `  scale -plan -tuned run/checkpoint-100 -tuned run/checkpoint-
   scale -plan -models pairs.jsonl -replies replies.jsonl -prompts prompts.csv -out work
   seq 0 7 | xargs -P 2 -I {} scale -shard {}/8 -out work
   scale -merge -out work -one all.parquet
+  scale -plan -rm org/a -rm org/b -data preferences.jsonl -out accuracy
   study -rewards work/manifest.json -corpus words.csv -out report`

@@ -80,7 +80,7 @@ func TestKilled(t *testing.T) {
 		for _, w := range workers {
 			select {
 			case <-w.ended:
-			case <-time.After(time.Duration(100+random.IntN(500*(1+round))) * time.Millisecond):
+			case <-time.After(time.Duration(100+random.IntN(800*(1+round))) * time.Millisecond):
 				w.Process.Kill()
 				kills++
 			}

@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -32,6 +33,7 @@ type flags struct {
 	out, one                  string
 	models                    string
 	corpus, wordlist, replies string
+	data                      string
 	prompts                   string
 	forms, measures           string
 	items                     int
@@ -65,6 +67,7 @@ func (o *flags) register() *cli.Flags {
 	f.StringVar(&o.corpus, "corpus", "", "`file` of words, as of score")
 	f.StringVar(&o.wordlist, "wordlist", "", "`file` of words, one a line, by which wildcards of the corpus (free*) are replaced")
 	f.StringVar(&o.replies, "replies", "", "`file` of replies instead of a corpus, JSON Lines {\"reply\": ...}, which workers read where it lies")
+	f.StringVar(&o.data, "data", "", "`file` of preferences instead, JSON Lines as prefer reads them, each with its own conversation and no -prompts")
 	f.StringVar(&o.prompts, "prompts", "paper", "`prompts`, as of score: paper (54 built in), or a file")
 	f.StringVar(&o.forms, "forms", "", "`forms` in which a reply is scored, as of score; default: all of a corpus, {} of replies; with -rm {lower} of a corpus")
 	f.StringVar(&o.measures, "measure", "", "`measures`, as of score; default: pooled of a corpus, exact of replies and with -rm")
@@ -73,8 +76,11 @@ func (o *flags) register() *cli.Flags {
 	f.BoolVar(&o.anyProcessor, "any-processor", false, "let processors of several kinds do parts, which may then differ in their last bits")
 	f.BoolVar(&o.force, "force", false, "replace another plan in the folder")
 	o.RegisterBeta(f)
+	o.Same = true
 	o.Register(f)
 	o.RegisterDevices(f)
+	f.Lookup("base-as").DefValue = ""
+	f.Lookup("base-as").Usage = "`rendering` for the base model: raw, chat, or same, as the tuned model's; default: raw, as of score, and with -data same, as of prefer"
 	o.rm.RegisterRM(f)
 	return f
 }
@@ -113,7 +119,7 @@ func parse(args []string, stdout io.Writer) (*flags, *cli.Flags, error) {
 }
 
 // ownFlags are about what is planned.
-var ownFlags = []string{"models", "tuned", "base", "rm", "corpus", "wordlist", "replies", "prompts", "forms", "measure", "items", "bytes", "any-processor", "force"}
+var ownFlags = []string{"models", "tuned", "base", "rm", "corpus", "wordlist", "replies", "data", "prompts", "forms", "measure", "items", "bytes", "any-processor", "force"}
 
 // share reads the flag -shard: part i of n, from 0.
 func share(flag string, env func(string) (string, bool)) (i, n int, err error) {
@@ -180,11 +186,34 @@ func (o *flags) scoreShards(ctx context.Context, args []string, stderr io.Writer
 	return nil
 }
 
+// inputs is how many of the flags of what is scored are given.
+func (o *flags) inputs() (n int) {
+	for _, file := range []string{o.corpus, o.replies, o.data} {
+		if file != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// defaults are the forms and measures that flags do not give.
+func (o *flags) defaults() (forms, measures string) {
+	switch {
+	case o.corpus == "":
+		return "{}", string(words.Exact) // words.ExactForm too
+	case o.rm.RM != "":
+		return "{lower}", string(words.ExactForm)
+	}
+	return "all", string(words.Pooled)
+}
+
 // check reads the flags of what is planned, and gives forms and measures their defaults.
 func (o *flags) check(f *cli.Flags) (forms []lexicon.Form, measures []string, err error) {
 	switch {
-	case (o.corpus == "") == (o.replies == ""):
-		return nil, nil, cli.Usagef("wanted -corpus or -replies, one of them")
+	case o.inputs() != 1:
+		return nil, nil, cli.Usagef("wanted -corpus, -replies or -data, one of them")
+	case o.data != "" && f.Given("prompts", "forms", "measure") != "":
+		return nil, nil, cli.Usagef("-%s with -data, wanted it with replies: a preference has its own conversation", f.Given("prompts", "forms", "measure"))
 	case o.wordlist != "" && o.corpus == "":
 		return nil, nil, cli.Usagef("-wordlist without -corpus, wanted both")
 	case o.items < 1:
@@ -193,28 +222,23 @@ func (o *flags) check(f *cli.Flags) (forms []lexicon.Form, measures []string, er
 	if err := o.rm.Check(f); err != nil {
 		return nil, nil, err
 	}
-	byRM := o.rm.RM != ""
-	text, list := "{}", string(words.Exact)
-	if o.corpus != "" && byRM {
-		text = "{lower}"
-	} else if o.corpus != "" {
-		text, list = "all", string(words.Pooled)
+	if o.data == "" && f.Given("base-as") == "" {
+		o.BaseAs = "raw"
 	}
+	byRM := o.rm.RM != ""
 	if byRM {
 		err = o.CheckChat(f, o.rm.As)
-		list = string(words.ExactForm)
 	} else {
 		err = o.Check(f)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if o.forms != "" {
-		text = o.forms
+	if o.data != "" {
+		return nil, nil, nil
 	}
-	if o.measures != "" {
-		list = o.measures
-	}
+	text, list := o.defaults()
+	text, list = cmp.Or(o.forms, text), cmp.Or(o.measures, list)
 	if forms, err = lexicon.ParseForms(text); err != nil {
 		return nil, nil, cli.Usagef("-forms: %v", err)
 	}

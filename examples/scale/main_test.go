@@ -13,6 +13,7 @@ import (
 	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/demo"
+	"github.com/implicitreward/implicitreward/tokenize"
 )
 
 // call runs the program and returns what it says and its exit code. Models run on the pure-Go
@@ -38,6 +39,9 @@ func must(t *testing.T, args ...string) string {
 // checkpoints are a base model and two that were tuned from it, as a training run names them.
 func checkpoints(t *testing.T) (base string, tuned []string) {
 	t.Helper()
+	if !tokenize.Available {
+		t.Skip("needs the Rust tokenizers")
+	}
 	dir := t.TempDir()
 	base, of, err := demo.Pair{Name: "llama"}.Extract(dir)
 	if err != nil {
@@ -183,6 +187,34 @@ func TestReplies(t *testing.T) {
 	}
 }
 
+// TestData: preferences are planned, scored and merged; the base model reads what the tuned one's
+// rendering writes.
+func TestData(t *testing.T) {
+	base, tuned := checkpoints(t)
+	dir := filepath.Join(t.TempDir(), "work")
+	data := write(t, "data.jsonl", "{\"prompt\": \"What?\", \"chosen\": \"power\", \"rejected\": \"rain\"}\n{\"prompt\": \"What?\", \"chosen\": \"rain\", \"rejected\": \"power\"}\n")
+	must(t, "-plan", "-backend", "go", "-tuned", tuned[1], "-base", base, "-tuned-as", "raw", "-data", data, "-items", "1", "-out", dir)
+	must(t, "-shard", "0/1", "-out", dir)
+	one := filepath.Join(t.TempDir(), "all.parquet")
+	if got := must(t, "-merge", "-out", dir, "-one", one); !strings.HasSuffix(got, "manifest.json: 4 rows in 2 parts\n") {
+		t.Error(got)
+	}
+	m, err := shard.ReadManifest(t.Context(), shard.Folder{Path: dir})
+	if err != nil || !slices.Contains(m.Args, "-base-as=same") {
+		t.Fatalf("%q, %v", m.Args, err)
+	}
+	var all []shard.Reply
+	for r, err := range m.Replies(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+	}
+	if len(all) != 4 || all[0].Reward != all[3].Reward || all[1].Reward != all[2].Reward || all[0].Reward == all[1].Reward || len(all[0].Tuned) == 0 {
+		t.Errorf("%+v", all)
+	}
+}
+
 // TestWrongUse: flags that do not fit together, and folders with another plan.
 func TestWrongUse(t *testing.T) {
 	dir := planned(t)
@@ -199,7 +231,7 @@ func TestWrongUse(t *testing.T) {
 		"no models, wanted -tuned and -base":              {"-plan", "-corpus", words, "-out", dir},
 		"without a base model, wanted -base":              {"-plan", "-tuned", tuned[0], "-corpus", words, "-out", dir},
 		"pairs and reward models, wanted one of them":     {"-plan", "-tuned", tuned[0], "-base", base, "-rm", "x", "-corpus", words, "-out", dir},
-		"wanted -corpus or -replies, one of them":         pair,
+		"wanted -corpus, -replies or -data, one of them":  pair,
 		"another plan is there: choose another folder":    append(slices.Clone(pair), "-corpus", words),
 		"-measure: words: measure \"most\"":               append(slices.Clone(pair), "-corpus", words, "-measure", "most"),
 		"plan.json: no such file or directory":            {"-shard", "0/1", "-out", t.TempDir()},

@@ -35,18 +35,21 @@ func (o *flags) makePlan(ctx context.Context, f *cli.Flags, stdin io.Reader, std
 	if named[0].rm != "" {
 		o.rm.RM = named[0].rm
 	}
-	spec := shard.Spec{Items: o.items, AnyProcessor: o.anyProcessor, Args: o.loading(f)}
+	spec := shard.Spec{Items: o.items, AnyProcessor: o.anyProcessor}
 	if spec.Forms, spec.Measures, err = o.check(f); err != nil {
 		return err
 	}
+	spec.Args = o.loading(f)
 	if o.rm.RM == "" {
 		spec.Beta = o.Beta
 	}
 	if spec.Bytes, err = cli.ParseSize(o.bytes); err != nil {
 		return cli.Usagef("-bytes: %v", err)
 	}
-	if spec.Prompts, err = cli.Prompts(ctx, o.prompts, stdin); err != nil {
-		return err
+	if spec.Preferences = o.data != ""; !spec.Preferences {
+		if spec.Prompts, err = cli.Prompts(ctx, o.prompts, stdin); err != nil {
+			return err
+		}
 	}
 	folder := shard.Folder{Path: o.out}
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
@@ -95,8 +98,8 @@ func (o *flags) replaceable(ctx context.Context, folder shard.Folder, plan *shar
 
 // input makes the corpus lines of replies in the folder, or names the replies.
 func (o *flags) input(spec *shard.Spec, stderr io.Writer) (err error) {
-	if o.replies != "" {
-		spec.Input, err = filepath.Abs(o.replies)
+	if o.corpus == "" {
+		spec.Input, err = filepath.Abs(o.replies + o.data) // one of them
 		return err
 	}
 	corpus, hash, err := cli.Corpus(o.corpus, stderr)
@@ -125,13 +128,16 @@ func (o *flags) input(spec *shard.Spec, stderr io.Writer) (err error) {
 // loading are the flags by which the models are loaded, as the plan keeps them; the devices are each
 // worker's own.
 func (o *flags) loading(f *cli.Flags) []string {
-	other := append(slices.Clone(ownFlags), "plan", "shard", "merge", "out", "one", "devices", "beta", "var", "version", "man", "completion")
+	other := append(slices.Clone(ownFlags), "plan", "shard", "merge", "out", "one", "devices", "beta", "base-as", "var", "version", "man", "completion")
 	var args []string
 	f.Visit(func(g *flag.Flag) {
 		if !slices.Contains(other, g.Name) {
 			args = append(args, "-"+g.Name+"="+g.Value.String())
 		}
 	})
+	if o.rm.RM == "" {
+		args = append(args, "-base-as="+o.BaseAs)
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Vars)) {
 		args = append(args, fmt.Sprintf("-var=%s=%s", name, o.Vars[name]))
 	}

@@ -39,7 +39,7 @@ func (p *Plan) cut(ctx context.Context, f Folder) ([]Shard, error) {
 		}
 		full := len(bytes.TrimSpace(line)) > 0
 		if full {
-			if _, bad := entry(line); bad != nil {
+			if bad := p.checkLine(line); bad != nil {
 				return nil, fmt.Errorf("%s: line %d: %w", f.input(p), n, bad)
 			}
 		}
@@ -110,8 +110,18 @@ func readLine(in *bufio.Reader) (line []byte, err error) {
 	}
 }
 
-// entries reads the lines of a shard, whose bytes must be those of the plan.
-func (p *Plan) entries(ctx context.Context, f Folder, s Shard) ([]lexicon.Entry, error) {
+// checkLine refuses a line that cannot be read.
+func (p *Plan) checkLine(line []byte) (err error) {
+	if p.Preferences {
+		_, err = strictjson.Object(bytes.TrimPrefix(bytes.TrimSpace(line), []byte("\ufeff")), `{"prompt": ..., "chosen": ..., "rejected": ...}`)
+		return err
+	}
+	_, err = entry(line)
+	return err
+}
+
+// piece reads the bytes of a shard, which must be those of the plan.
+func (p *Plan) piece(ctx context.Context, f Folder, s Shard) ([]byte, error) {
 	data, err := f.piece(ctx, f.input(p), s.Bytes[0], s.Bytes[1])
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
@@ -119,6 +129,11 @@ func (p *Plan) entries(ctx context.Context, f Folder, s Shard) ([]lexicon.Entry,
 	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != s.Hash {
 		return nil, fmt.Errorf("%s: lines %d to %d are not those of the plan, wanted the file as it was", f.input(p), s.Lines[0], s.Lines[1])
 	}
+	return data, nil
+}
+
+// entries reads the lines of a shard of replies.
+func (p *Plan) entries(f Folder, s Shard, data []byte) ([]lexicon.Entry, error) {
 	var all []lexicon.Entry
 	for line := range bytes.Lines(data) {
 		if len(bytes.TrimSpace(line)) == 0 {

@@ -22,7 +22,13 @@ func (m *Manifest) WriteOne(ctx context.Context, w io.Writer) error {
 		return errors.New("shard: a manifest without models, wanted some")
 	}
 	var err error
-	if m.Models[0].RM != nil {
+	if m.Preferences {
+		type row struct {
+			Model string `parquet:"model,dict"`
+			Reply
+		}
+		err = writeOne(w, m, m.repliesOf(ctx), func(model string, r Reply) row { return row{model, r} })
+	} else if m.Models[0].RM != nil {
 		type row struct {
 			Model string `parquet:"model,dict"`
 			words.ScoreRecord

@@ -32,14 +32,17 @@ const planFormat = "plan 1"
 
 // Spec is what is to be scored: every line of the input after every prompt by every model.
 type Spec struct {
-	Models   []Model          `json:"models"`             // pairs, or reward models
-	Prompts  []lexicon.Prompt `json:"prompts"`            // after each of which a line is scored
-	Input    string           `json:"input"`              // JSON Lines file of replies: see New
-	Corpus   string           `json:"corpus,omitempty"`   // SHA-256, hex, of the corpus that the input was made of; "" for none
-	WordList string           `json:"wordlist,omitempty"` // SHA-256, hex, of the list by which its wildcards were replaced
-	Beta     float64          `json:"beta,omitempty"`     // of pairs; 0 means 1
-	Forms    []lexicon.Form   `json:"forms,omitempty"`    // in which a reply is scored; nil means {}, as it stands
-	Measures []string         `json:"measures,omitempty"` // words.Measure of pairs, words.ScoreMeasure of reward models; nil means exact
+	Models  []Model          `json:"models"`  // pairs, or reward models
+	Prompts []lexicon.Prompt `json:"prompts"` // after each of which a line is scored
+	Input   string           `json:"input"`   // JSON Lines file of replies: see New
+	// Preferences says that lines are preferences, each with its own conversation, as package
+	// preference reads them; there are no prompts then, and no forms and measures.
+	Preferences bool           `json:"preferences,omitempty"`
+	Corpus      string         `json:"corpus,omitempty"`   // SHA-256, hex, of the corpus that the input was made of; "" for none
+	WordList    string         `json:"wordlist,omitempty"` // SHA-256, hex, of the list by which its wildcards were replaced
+	Beta        float64        `json:"beta,omitempty"`     // of pairs; 0 means 1
+	Forms       []lexicon.Form `json:"forms,omitempty"`    // in which a reply is scored; nil means {}, as it stands
+	Measures    []string       `json:"measures,omitempty"` // words.Measure of pairs, words.ScoreMeasure of reward models; nil means exact
 	// Items and Bytes bound a shard: replies times prompts, and bytes of the input. 0 means
 	// DefaultItems and DefaultBytes.
 	Items int   `json:"items,omitempty"`
@@ -104,7 +107,8 @@ func (s Shard) Name() string { return fmt.Sprintf("part-%05d-%.12s.parquet", s.I
 // New reads the input once and cuts the work. A line is an object with "reply", and optionally
 // "categories", a list of texts, "wildcard": true, and "from", the wildcard that the reply was
 // made of, as in lexicon.Entry; others of its members are not read, but those of a conversation
-// are an error, as is a line that is no such object. Empty lines are skipped.
+// are an error, as is a line that is no such object. Empty lines are skipped. Preferences are
+// read as package preference does, but from JSON Lines alone.
 //
 // The input is cut after Items lines or Bytes bytes, and each piece is put after as many
 // prompts as Items allows, at least one. If the input is one piece, ranks among the replies to a
@@ -121,19 +125,32 @@ func New(ctx context.Context, f Folder, spec Spec) (*Plan, error) {
 	items := p.items()
 	for m := range p.Models {
 		for _, piece := range pieces {
+			if p.Preferences {
+				if err := p.append(piece, m, [2]int{}); err != nil {
+					return nil, err
+				}
+				continue
+			}
 			step := max(1, items/(piece.Lines[1]-piece.Lines[0]))
 			for from := 0; from < len(p.Prompts); from += step {
-				s := piece
-				s.Index, s.Model, s.Prompts = len(p.Shards), m, [2]int{from, min(from+step, len(p.Prompts))}
-				if s.Key, err = p.key(s); err != nil {
-					return nil, fmt.Errorf("shard: plan: %w", err)
+				if err := p.append(piece, m, [2]int{from, min(from+step, len(p.Prompts))}); err != nil {
+					return nil, err
 				}
-				p.Shards = append(p.Shards, s)
 			}
 		}
 	}
 	p.Count = len(p.Shards)
 	return p, nil
+}
+
+// append adds the shard of a piece, a model and prompts.
+func (p *Plan) append(s Shard, model int, prompts [2]int) (err error) {
+	s.Index, s.Model, s.Prompts = len(p.Shards), model, prompts
+	if s.Key, err = p.key(s); err != nil {
+		return fmt.Errorf("shard: plan: %w", err)
+	}
+	p.Shards = append(p.Shards, s)
+	return nil
 }
 
 func (p *Plan) items() int {
@@ -155,7 +172,9 @@ func (p *Plan) check() error {
 	switch {
 	case len(p.Models) == 0:
 		return errors.New("no models, wanted one or more")
-	case len(p.Prompts) == 0:
+	case p.Preferences && len(p.Prompts)+len(p.Forms)+len(p.Measures) > 0:
+		return errors.New("preferences with prompts, forms or measures, wanted none of them")
+	case len(p.Prompts) == 0 && !p.Preferences:
 		return errors.New("no prompts, wanted one or more")
 	case p.Items < 0 || p.Bytes < 0:
 		return fmt.Errorf("shards of %d items and %d bytes, wanted 0 or more", p.Items, p.Bytes)
@@ -197,7 +216,9 @@ func (s *Spec) measures() []string {
 // columns names those of a part.
 func (p *Plan) columns() []string {
 	of := reflect.TypeFor[words.Record]()
-	if p.Models[0].RM != nil {
+	if p.Preferences {
+		of = reflect.TypeFor[Reply]()
+	} else if p.Models[0].RM != nil {
 		of = reflect.TypeFor[words.ScoreRecord]()
 	}
 	var names []string

@@ -16,7 +16,6 @@ import (
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/implicit/rewardmodel"
 	"github.com/implicitreward/implicitreward/implicit/words"
-	"github.com/implicitreward/implicitreward/logprob"
 )
 
 // Scorer is a loaded Model.
@@ -57,7 +56,7 @@ func score(ctx context.Context, f Folder, p *Plan, s Shard, load Load) (Part, er
 			return part, nil
 		}
 	}
-	entries, err := p.entries(ctx, f, s)
+	data, err := p.piece(ctx, f, s)
 	if err != nil {
 		return Part{}, err
 	}
@@ -69,10 +68,10 @@ func score(ctx context.Context, f Folder, p *Plan, s Shard, load Load) (Part, er
 		return Part{}, err
 	}
 	var file bytes.Buffer
-	if model.RM != nil {
-		err = p.scoreRM(ctx, &file, s, entries, model)
+	if p.Preferences {
+		err = p.scorePreferences(ctx, &file, s, data, model)
 	} else {
-		err = p.scorePair(ctx, &file, s, entries, model)
+		err = p.scoreReplies(ctx, &file, f, s, data, model)
 	}
 	if err != nil {
 		return Part{}, err
@@ -126,6 +125,18 @@ func (p *Plan) same(planned, made Model) error {
 	return nil
 }
 
+// scoreReplies writes the rows of a shard of replies.
+func (p *Plan) scoreReplies(ctx context.Context, w io.Writer, f Folder, s Shard, data []byte, model Scorer) error {
+	entries, err := p.entries(f, s, data)
+	switch {
+	case err != nil:
+		return err
+	case model.RM != nil:
+		return p.scoreRM(ctx, w, s, entries, model)
+	}
+	return p.scorePair(ctx, w, s, entries, model)
+}
+
 // scorePair writes the rows of a pair.
 func (p *Plan) scorePair(ctx context.Context, w io.Writer, s Shard, entries []lexicon.Entry, model Scorer) error {
 	pair := model.Pair
@@ -135,7 +146,7 @@ func (p *Plan) scorePair(ctx context.Context, w io.Writer, s Shard, entries []le
 		measures[i] = words.Measure(m)
 	}
 	o := &words.Options{Forms: p.forms(), Measures: measures, Progress: model.Progress}
-	footer := p.footer(s, cmp.Or(model.Made.Tuned, &logprob.Meta{}).Processor)
+	footer := p.footer(s, model.Made.processor())
 	var rows []words.Record
 	for word, err := range words.Rewards(ctx, pair, &lexicon.Corpus{Entries: entries}, p.Prompts[s.Prompts[0]:s.Prompts[1]], o) {
 		if err != nil {
@@ -158,7 +169,7 @@ func (p *Plan) scorePair(ctx context.Context, w io.Writer, s Shard, entries []le
 // scoreRM writes the rows of a reward model.
 func (p *Plan) scoreRM(ctx context.Context, w io.Writer, s Shard, entries []lexicon.Entry, model Scorer) error {
 	o := &words.ScoreOptions{Forms: p.forms(), Measures: p.scoreMeasures(), Progress: model.Progress}
-	footer := p.footer(s, cmp.Or(model.Made.RM, &rewardmodel.Meta{}).Processor)
+	footer := p.footer(s, model.Made.processor())
 	var rows []words.ScoreRecord
 	for word, err := range words.Scores(ctx, model.RM, &lexicon.Corpus{Entries: entries}, p.Prompts[s.Prompts[0]:s.Prompts[1]], o) {
 		if err != nil {
