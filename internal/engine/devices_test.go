@@ -59,6 +59,17 @@ func TestReplicas(t *testing.T) {
 	for range e.Run(t.Context(), slices.Values(texts)) {
 		break
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n := 0
+	for _, err = range e.Run(ctx, slices.Values(texts[:150])) {
+		if n++; n == 10 {
+			cancel()
+		}
+	}
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v once the context has ended", err)
+	}
 	fault := errors.New("full")
 	cached := 0
 	results := e.run(t.Context(), slices.Values(texts[:150]), func(e *Engine, ctx context.Context, window []Request) outcome {
