@@ -1,13 +1,9 @@
 #!/bin/sh
 # What must work without other people's C libraries: the libraries build with neither cgo nor libtokenizers.a, and
-# the race detector finds nothing in the packages whose tests link no such library. go list says which these are,
-# so that a new package takes part by itself.
+# the race detector finds nothing in the packages whose tests link no such library, on the pure-Go backend without
+# vectors. go list says which these are, so that a new package takes part by itself.
 set -eu
 cd "$(dirname "$0")/.."
-# Where Go 1.26 with GOEXPERIMENT=simd preempts a goroutine in its loop, it leaves the upper halves of the vector
-# registers set, and until something clears them math.Exp takes 1,000 ns in place of 9 (a Xeon with AVX-512). The
-# pure-Go backend is full of such loops: three cases of TestEngineDense took 63 s of a core, and take 9 without.
-export GODEBUG=asyncpreemptoff=1
 
 libraries=
 for folder in tokenize logprob implicit stats internal/arch internal/checkpoint internal/engine internal/serve; do
@@ -26,19 +22,22 @@ packages=$(go list -tags nodaulet -test -f '{{.ImportPath}} {{join .Deps " "}}' 
 # checkptr, which -race switches on, stops at the pure-Go backend's products: they hold a pointer one past the end
 # of a slice (compute v0.1.6, nosimd_small.go). Races are looked for all the same.
 # -short: arithmetic is ten times slower under the detector, and go test ./... does all of it without.
-echo "pure: go test -race -short -tags nodaulet"
+# Without vectors the pure-Go backend takes other code: TestSelfTest, TestDefaultBackend, TestTree and TestFamilies
+# of internal/engine and logprob hold it to the others' numbers here, and under the detector it is quicker, too.
+echo "pure: go test -race -short -tags nodaulet, without vectors"
 # shellcheck disable=SC2086
-[ -z "$packages" ] || go test -vet=off -race -short -timeout 40m -gcflags=all=-d=checkptr=0 -tags nodaulet $packages
+[ -z "$packages" ] || GOEXPERIMENT='' go test -vet=off -race -short -timeout 40m -gcflags=all=-d=checkptr=0 -tags nodaulet $packages
 # Of what -short leaves out: a report with all its figures.
-go test -vet=off -race -timeout 40m -gcflags=all=-d=checkptr=0 -tags nodaulet ./internal/study -run '^TestSameBytes$'
+GOEXPERIMENT='' go test -vet=off -race -timeout 40m -gcflags=all=-d=checkptr=0 -tags nodaulet ./internal/study -run '^TestSameBytes$'
 
 # The pure-Go backend takes other code on other processors: of what this one has, less is switched on. Every
 # checkpoint is tried with vectors of 256 bits, whose products go wrong by shape (setup/upstream); of the rest what
 # -short leaves. -count=1: go test's cache does not see GOMLX_SIMD_AVX512.
+# Where Go 1.26 with GOEXPERIMENT=simd preempts a goroutine in its loop, it leaves the upper halves of the vector
+# registers set, and until something clears them math.Exp takes 1,000 ns in place of 9 (a Xeon with AVX-512). The
+# pure-Go backend is full of such loops: three cases of TestEngineDense took 63 s of a core, and take 9 without.
+export GODEBUG=asyncpreemptoff=1
 echo "pure: the pure-Go backend with vectors of 256 bits"
 export GOMLX_SIMD_AVX512=0
 go test -vet=off -count=1 -timeout 40m -tags nodaulet ./logprob -run '^TestFamilies$'
 go test -vet=off -count=1 -short -timeout 40m -tags nodaulet ./internal/engine ./logprob -run '^(TestSelfTest|TestDefaultBackend|TestTree)'
-echo "pure: the pure-Go backend without vectors"
-export GOEXPERIMENT=''
-go test -vet=off -count=1 -short -timeout 40m -tags nodaulet ./internal/engine ./logprob -run '^(TestSelfTest|TestDefaultBackend|TestTree|TestFamilies)'
