@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/bfloat16"
 
+	"github.com/implicitreward/implicitreward/internal/checkpoint"
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
@@ -91,6 +93,44 @@ func TestStates(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestHeadBFloat16: in bfloat16 the head multiplies the final state by the rounded matrix as if it
+// were float32, where rounding to bfloat16 the state, too, would cost 2^-9 of a logit.
+func TestHeadBFloat16(t *testing.T) {
+	dir := "testdata/families/llama-gqa-tied"
+	w, err := checkpoint.OpenWeights(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	stored, _ := w.Get("model.embed_tokens.weight")
+	table, err := stored.Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, backend := range backends(t) {
+		m := load(t, dir, backend, dtypes.BFloat16)
+		ids := []int32{5, 17, 3, 99, 42, 8}
+		r := states(t, m, logprob.Request{IDs: ids, From: len(ids), Distribution: true, States: []int{len(ids) - 1}})[0]
+		logits, top := make([]float64, m.VocabSize()), math.Inf(-1)
+		for v := range logits {
+			for c, x := range r.States[0] {
+				logits[v] += float64(x) * float64(bfloat16.FromFloat32(table[v*m.Width()+c]).Float32())
+			}
+			top = max(top, logits[v])
+		}
+		sum := 0.0
+		for _, z := range logits {
+			sum += math.Exp(z - top)
+		}
+		for v, z := range logits {
+			// What two parts leave of a number, 2^-17, of logits of up to 10 or so.
+			if want := z - top - math.Log(sum); math.Abs(float64(r.Distribution[v])-want) > 1e-4 {
+				t.Errorf("%s, token %d: %g, wanted %g", logprob.BackendName(backend), v, r.Distribution[v], want)
+			}
+		}
 	}
 }
 

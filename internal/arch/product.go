@@ -57,18 +57,34 @@ func Bits(b compute.Backend) bool { return BackendName(b) == "xla:cpu" }
 //     (ops_dotgeneral.go, dotGeneralAddDependency).
 //   - Other plugins are told float32, which is gomlx's default, since a bfloat16 product
 //     with a bfloat16 accumulator may be added up in bfloat16.
-func Product(x, w *Node, axis int) *Node {
+func Product(x, w *Node, axis int) *Node { return productOf(x, w, axis, 1) }
+
+// productOf is Product which, where it rounds x to w's type, multiplies by so many numbers of that
+// type that add up to x: each is what rounding has left of the ones before, so that two of
+// bfloat16 have 16 bits of the 24.
+func productOf(x, w *Node, axis, parts int) *Node {
 	backend := x.Graph().Backend()
 	half := w.DType() != dtypes.Float32 && w.DType() != dtypes.Float64
 	if half && Widens(backend) {
 		w, half = ConvertDType(w, dtypes.Float32), false
 	}
-	dot := Dot(ConvertDType(x, w.DType()), w)
-	if half {
-		dot = dot.WithOutputDType(dtypes.Float32)
+	if !half {
+		return Dot(ConvertDType(x, w.DType()), w).General([]int{-1}, nil, []int{axis}, nil)
+	}
+	var sum *Node
+	for range parts {
+		part := ConvertDType(x, w.DType())
+		dot := Dot(part, w).WithOutputDType(dtypes.Float32)
 		if BackendName(backend) == "xla:cpu" {
 			dot = dot.WithAccumulatorDType(w.DType())
 		}
+		y := dot.General([]int{-1}, nil, []int{axis}, nil)
+		if sum == nil {
+			sum = y
+		} else {
+			sum = Add(sum, y)
+		}
+		x = Sub(x, ConvertDType(part, x.DType()))
 	}
-	return dot.General([]int{-1}, nil, []int{axis}, nil)
+	return sum
 }

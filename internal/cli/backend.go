@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gomlx/compute"
@@ -28,13 +29,13 @@ func Backend(name string, stderr io.Writer) (compute.Backend, error) {
 			fmt.Fprintln(stderr, "no XLA plugin found: computing on the pure-Go backend, which is slower (make deps provides the plugin)")
 			return newBackend("go:ops_sequential") // see logprob/backend.go
 		}
-		return newBackend("xla:cpu")
+		return newBackend("xla:" + newest("cpu", xla.GetAvailablePlugins()))
 	case name == "go":
 		return newBackend("go:ops_sequential")
 	case kind == "xla" && strings.Contains(rest, "cuda") && !strings.Contains(rest, "tf32="):
 		return newBackend(name + ",tf32=false")
-	case kind == "xla" && rest == "":
-		return newBackend("xla:cpu")
+	case kind == "xla" && (rest == "" || rest == "cpu"):
+		return newBackend("xla:" + newest("cpu", xla.GetAvailablePlugins()))
 	case kind == "xla":
 		return newBackend(name)
 	}
@@ -147,6 +148,30 @@ func noCUDA(config string, gpu func() bool, plugin bool) string {
 		return "a GPU and no CUDA plugin of XLA: wanted make deps GPU=1, which provides it"
 	}
 	return ""
+}
+
+// newest is the plugin that stands for name, which is itself if it is among them, or the highest
+// name_v1.2: go-xla takes any, at random, and another computes other digits.
+func newest(name string, plugins []string) string {
+	best, highest := name, []int(nil)
+	for _, p := range plugins {
+		version, is := strings.CutPrefix(p, name+"_v")
+		if p == name {
+			return name
+		}
+		if !is {
+			continue
+		}
+		var parts []int
+		for part := range strings.SplitSeq(version, ".") {
+			n, _ := strconv.Atoi(part)
+			parts = append(parts, n)
+		}
+		if slices.Compare(parts, highest) > 0 {
+			best, highest = p, parts
+		}
+	}
+	return best
 }
 
 func hasPlugin(name string) bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,5 +83,24 @@ func TestNoCUDA(t *testing.T) {
 		if got := noCUDA(test.config, func() bool { return test.gpu }, test.plugin); !strings.HasPrefix(got, test.want) || (got == "") != (test.want == "") {
 			t.Errorf("%s, GPU %v, plugin %v: %q, wanted %q", test.config, test.gpu, test.plugin, got, test.want)
 		}
+	}
+}
+
+// TestNewest: of several versions of a plugin the highest is taken, whatever order they come in.
+func TestNewest(t *testing.T) {
+	for want, plugins := range map[string][]string{
+		"cpu":        {"cpu_v0.115", "cpu", "cuda_v1"},
+		"cpu_v0.115": {"cpu_v0.81", "cpu_v0.115", "cpu_v0.83.4", "cuda_v0.200"},
+		"cpu_v1.0.1": {"cpu_v1.0.1", "cpu_v1.0", "cpu_v0.115"},
+	} {
+		for range 2 {
+			if got := newest("cpu", plugins); got != want {
+				t.Errorf("of %v: %s, wanted %s", plugins, got, want)
+			}
+			slices.Reverse(plugins)
+		}
+	}
+	if got := newest("cpu", []string{"cuda_v1"}); got != "cpu" {
+		t.Errorf("of none: %s, wanted cpu", got)
 	}
 }
