@@ -6,7 +6,7 @@ ifneq ($(SIMD),)
 export GOEXPERIMENT := $(if $(GOEXPERIMENT),$(GOEXPERIMENT),simd)
 endif
 
-.PHONY: help deps build man check test demo real fuzz bench replicate accept clean distclean
+.PHONY: help deps build beam man check test demo real fuzz bench replicate accept clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ deps: ## provide libtokenizers.a and the XLA plugin (found, downloaded or built;
 build: deps ## build every program of examples/ into bin/
 	@setup/build.sh
 
+beam: deps ## build examples/beam, a module of its own, into bin/ (Beam's packages take minutes to compile the first time)
+	@setup/beam.sh build
+
 man: build ## write manual pages and shell completions of the programs into bin/share/
 	@setup/man.sh
 
@@ -29,6 +32,7 @@ demo: build ## build, then run the quickstart: no network, no arguments
 test: deps ## everything that decides: format, vet, staticcheck, builds, tests with the race detector, all tests
 	@setup/lint.sh
 	@setup/pure.sh
+	@setup/beam.sh
 	@setup/real.sh || echo "test: going on without the real model, whose tests are skipped"
 	@echo "test: go test ./..., the longest package first, skipped tests counted by setup/gotest"
 	@go run ./setup/gotest -vet=off -timeout 60m ./logprob ./...

@@ -53,6 +53,7 @@ var arrows = map[string][]string{
 	"internal/replicate":      {"implicit/lexicon", "internal/strictjson"},
 	"internal/cli/home":       {},
 	"internal/cli":            {"implicit/words", "implicit/lexicon", "implicit/rewardmodel", "tokenize", "logprob", "implicit", "internal/cli/home", "internal/output", "internal/regular", "internal/strictjson", "internal/table"},
+	"internal/worker":         {"implicit/shard", "internal/cli"},
 	"internal/serve":          {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "internal/prefix", "internal/strictjson"},
 	"internal/bench":          {"implicit/train", "implicit/rewardmodel", "implicit/words", "implicit/lexicon", "internal/cli", "internal/output", "internal/prefix", "implicit", "logprob", "tokenize"},
 	"setup/gotest":            {},

@@ -116,7 +116,7 @@ func pack(t *testing.T) string {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && p != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "bin"):
+		case d.IsDir() && p != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "bin" || isModule(root, p)):
 			return fs.SkipDir
 		case !d.Type().IsRegular():
 			return nil
@@ -139,6 +139,12 @@ func pack(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return proxy
+}
+
+// isModule reports whether a folder is a module of its own, which a proxy leaves out.
+func isModule(root fs.FS, folder string) bool {
+	_, err := fs.Stat(root, folder+"/go.mod")
+	return err == nil
 }
 
 func write(t *testing.T, path, text string) {

@@ -20,14 +20,14 @@ import (
 	"github.com/implicitreward/implicitreward/implicit/shard"
 	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/worker"
 )
 
 func main() { cli.Main("scale", run) }
 
 // flags are the program's own, and those of the models.
 type flags struct {
-	cli.PairFlags
-	rm                        cli.RMFlags
+	worker.Flags
 	plan, merge               bool
 	shard                     string
 	out, one                  string
@@ -76,12 +76,7 @@ func (o *flags) register() *cli.Flags {
 	f.BoolVar(&o.anyProcessor, "any-processor", false, "let processors of several kinds do parts, which may then differ in their last bits")
 	f.BoolVar(&o.force, "force", false, "replace another plan in the folder")
 	o.RegisterBeta(f)
-	o.Same = true
-	o.Register(f)
-	o.RegisterDevices(f)
-	f.Lookup("base-as").DefValue = ""
-	f.Lookup("base-as").Usage = "`rendering` for the base model: raw, chat, or same, as the tuned model's; default: raw, as of score, and with -data same, as of prefer"
-	o.rm.RegisterRM(f)
+	o.Flags.Register(f)
 	return f
 }
 
@@ -161,12 +156,12 @@ func (o *flags) scoreShards(ctx context.Context, args []string, stderr io.Writer
 	if err := f.Parse(append(plan.Args, args...), io.Discard); err != nil {
 		return err
 	}
-	w := worker{flags: all, stderr: stderr}
-	defer w.close()
+	w := worker.New(&all.Flags, stderr)
+	defer w.Close()
 	scored, reused, refused := 0, 0, 0
 	shards := plan.Of(i, n)
 	for _, s := range shards {
-		part, err := shard.Score(ctx, folder, plan, s, w.load)
+		part, err := shard.Score(ctx, folder, plan, s, w.Load)
 		if err != nil {
 			return err
 		}
@@ -178,7 +173,7 @@ func (o *flags) scoreShards(ctx context.Context, args []string, stderr io.Writer
 		scored++
 		fmt.Fprintf(stderr, "%s: %d rows\n", part.File, part.Rows)
 	}
-	fmt.Fprintf(stderr, "%s: part %d of %d: shards scored: %d, there already: %d, models loaded: %d", o.out, i, n, scored, reused, w.loads)
+	fmt.Fprintf(stderr, "%s: part %d of %d: shards scored: %d, there already: %d, models loaded: %d", o.out, i, n, scored, reused, w.Loads)
 	if refused > 0 {
 		fmt.Fprintf(stderr, ", replies refused: %d", refused)
 	}
@@ -201,7 +196,7 @@ func (o *flags) defaults() (forms, measures string) {
 	switch {
 	case o.corpus == "":
 		return "{}", string(words.Exact) // words.ExactForm too
-	case o.rm.RM != "":
+	case o.RM.RM != "":
 		return "{lower}", string(words.ExactForm)
 	}
 	return "all", string(words.Pooled)
@@ -219,15 +214,15 @@ func (o *flags) check(f *cli.Flags) (forms []lexicon.Form, measures []string, er
 	case o.items < 1:
 		return nil, nil, cli.Usagef("-items %d, wanted 1 or more", o.items)
 	}
-	if err := o.rm.Check(f); err != nil {
+	if err := o.RM.Check(f); err != nil {
 		return nil, nil, err
 	}
 	if o.data == "" && f.Given("base-as") == "" {
 		o.BaseAs = "raw"
 	}
-	byRM := o.rm.RM != ""
+	byRM := o.RM.RM != ""
 	if byRM {
-		err = o.CheckChat(f, o.rm.As)
+		err = o.CheckChat(f, o.RM.As)
 	} else {
 		err = o.Check(f)
 	}

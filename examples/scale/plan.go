@@ -18,6 +18,7 @@ import (
 	"github.com/implicitreward/implicitreward/internal/cli"
 	"github.com/implicitreward/implicitreward/internal/output"
 	"github.com/implicitreward/implicitreward/internal/regular"
+	"github.com/implicitreward/implicitreward/internal/worker"
 )
 
 // entriesFile is the corpus in the folder, as lines of replies.
@@ -32,15 +33,15 @@ func (o *flags) makePlan(ctx context.Context, f *cli.Flags, stdin io.Reader, std
 	if len(named) == 0 {
 		return cli.Usagef("no models, wanted -tuned and -base, -rm or -models")
 	}
-	if named[0].rm != "" {
-		o.rm.RM = named[0].rm
+	if named[0].RM != "" {
+		o.RM.RM = named[0].RM
 	}
 	spec := shard.Spec{Items: o.items, AnyProcessor: o.anyProcessor}
 	if spec.Forms, spec.Measures, err = o.check(f); err != nil {
 		return err
 	}
 	spec.Args = o.loading(f)
-	if o.rm.RM == "" {
+	if o.RM.RM == "" {
 		spec.Beta = o.Beta
 	}
 	if spec.Bytes, err = cli.ParseSize(o.bytes); err != nil {
@@ -58,10 +59,10 @@ func (o *flags) makePlan(ctx context.Context, f *cli.Flags, stdin io.Reader, std
 	if err := o.input(&spec, stderr); err != nil {
 		return err
 	}
-	w := worker{flags: o, stderr: stderr}
-	defer w.close()
+	w := worker.New(&o.Flags, stderr)
+	defer w.Close()
 	for _, m := range named {
-		loaded, err := w.open(ctx, m)
+		loaded, err := w.Open(ctx, m)
 		if err != nil {
 			return err
 		}
@@ -135,7 +136,7 @@ func (o *flags) loading(f *cli.Flags) []string {
 			args = append(args, "-"+g.Name+"="+g.Value.String())
 		}
 	})
-	if o.rm.RM == "" {
+	if o.RM.RM == "" {
 		args = append(args, "-base-as="+o.BaseAs)
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Vars)) {
