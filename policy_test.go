@@ -52,6 +52,7 @@ var arrows = map[string][]string{
 	"internal/demo/make":      {"internal/checkpoint", "internal/demo", "internal/strictjson"},
 	"internal/replicate":      {"implicit/lexicon", "internal/strictjson"},
 	"internal/cli/home":       {},
+	"internal/cli/clitest":    {},
 	"internal/cli":            {"implicit/words", "implicit/lexicon", "implicit/rewardmodel", "tokenize", "logprob", "implicit", "internal/cli/home", "internal/output", "internal/regular", "internal/strictjson", "internal/table"},
 	"internal/worker":         {"implicit/shard", "internal/cli"},
 	"internal/serve":          {"tokenize", "logprob", "implicit", "implicit/rewardmodel", "internal/prefix", "internal/strictjson"},

@@ -22,6 +22,7 @@ import (
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
 	"github.com/implicitreward/implicitreward/implicit/shard"
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/cli/clitest"
 	"github.com/implicitreward/implicitreward/internal/demo"
 	"github.com/implicitreward/implicitreward/internal/worker"
 	"github.com/implicitreward/implicitreward/tokenize"
@@ -130,24 +131,6 @@ func loader(t *testing.T) *worker.Worker {
 	return w
 }
 
-// contents reads a folder.
-func contents(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]string{}
-	for _, e := range entries {
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[e.Name()] = string(b)
-	}
-	return all
-}
-
 // same compares what was made with what was wanted, file by file.
 func same(t *testing.T, got, want map[string]string) {
 	t.Helper()
@@ -180,7 +163,7 @@ func TestPrism(t *testing.T) {
 	if code != 3 || !strings.Contains(stderr, "6 replies to prompts refused") || !strings.Contains(stderr, "empty, wanted text") {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
-	same(t, contents(t, dir), contents(t, want))
+	same(t, clitest.Files(t, dir), clitest.Files(t, want))
 	got := last(t, stdout)
 	if got.Seconds <= 0 || got.Speed <= 0 || got.Tokens < 30 || got.Loads < 2 {
 		t.Errorf("%+v", got)
@@ -197,7 +180,7 @@ func TestPrism(t *testing.T) {
 	if got := last(t, stdout); code != 3 || got.Reused != 18 || got.Loads != 0 || got.Items != 0 || got.Rows != 30 {
 		t.Errorf("exit code %d, %+v: %s", code, got, stderr)
 	}
-	same(t, contents(t, dir), contents(t, want))
+	same(t, clitest.Files(t, dir), clitest.Files(t, want))
 }
 
 // TestMachine: a model that is gone, and a flag that makes other numbers, fail the job; there is
@@ -266,7 +249,7 @@ func TestS3(t *testing.T) {
 			in.Close()
 			got[strings.TrimPrefix(name, out+"/")] = b.String()
 		}
-		same(t, got, contents(t, want))
+		same(t, got, clitest.Files(t, want))
 	}
 }
 
@@ -323,7 +306,7 @@ func TestWorkers(t *testing.T) {
 			t.Errorf("%s: exit code %d, %+v: %s%s", name, c.ProcessState.ExitCode(), got, stderr.String(), poolErrors.String())
 			continue
 		}
-		same(t, contents(t, to), contents(t, want))
+		same(t, clitest.Files(t, to), clitest.Files(t, want))
 	}
 	served.Process.Signal(os.Interrupt)
 	<-ended

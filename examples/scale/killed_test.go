@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,40 +12,33 @@ import (
 	"time"
 
 	"github.com/implicitreward/implicitreward/implicit/shard"
+	"github.com/implicitreward/implicitreward/internal/cli/clitest"
 )
 
-// asProgram makes the test binary be the program.
-const asProgram = "IMPLICITREWARD_TEST_AS_PROGRAM"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
+	if os.Getenv(clitest.AsProgram) != "" {
 		main() // exits
 	}
 	os.Exit(m.Run())
 }
 
-// worker process of a plan; ended is closed when it has ended.
-type process struct {
-	*exec.Cmd
-	stderr bytes.Buffer
-	ended  chan struct{}
-}
-
-func start(t *testing.T, args ...string) *process {
+// disturbed makes a plan with so many prompts, and copies it: want is finished by one worker that
+// nobody disturbs, dir is to be.
+func disturbed(t *testing.T, prompts int) (want, dir string) {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
+	var lines strings.Builder
+	lines.WriteString("name,prompt\n")
+	for i := range prompts {
+		fmt.Fprintf(&lines, "p%d,%d times the best?\n", i, i)
+	}
+	want = planned(t, "-items", "4", "-prompts", write(t, "many.csv", lines.String()))
+	dir = filepath.Join(t.TempDir(), "work")
+	if err := os.CopyFS(dir, os.DirFS(want)); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{Cmd: exec.Command(exe, args...), ended: make(chan struct{})}
-	p.Env = append(os.Environ(), asProgram+"=1")
-	p.Cmd.Stderr = &p.stderr
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Process.Kill() })
-	go func() { p.Wait(); close(p.ended) }()
-	return p
+	must(t, "-shard", "0/1", "-out", want)
+	must(t, "-merge", "-out", want)
+	return want, dir
 }
 
 // TestKilled: workers that are killed at random moments, and started again in any order and
@@ -56,30 +47,19 @@ func TestKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: a dozen processes")
 	}
-	var lines strings.Builder
-	lines.WriteString("name,prompt\n")
-	for i := range 7 {
-		fmt.Fprintf(&lines, "p%d,%d times the best?\n", i, i)
-	}
-	want := planned(t, "-items", "4", "-prompts", write(t, "many.csv", lines.String()))
-	dir := filepath.Join(t.TempDir(), "work")
-	if err := os.CopyFS(dir, os.DirFS(want)); err != nil {
-		t.Fatal(err)
-	}
-	must(t, "-shard", "0/1", "-out", want)
-	must(t, "-merge", "-out", want)
+	want, dir := disturbed(t, 7)
 
 	random := rand.New(rand.NewPCG(19, 1))
 	kills := 0
 	for round := 0; ; round++ {
 		n := 1 + random.IntN(3)
-		var workers []*process
+		var workers []*clitest.Program
 		for _, i := range random.Perm(n) {
-			workers = append(workers, start(t, "-shard", strconv.Itoa(i)+"/"+strconv.Itoa(n), "-out", dir))
+			workers = append(workers, clitest.Start(t, "-shard", strconv.Itoa(i)+"/"+strconv.Itoa(n), "-out", dir))
 		}
 		for _, w := range workers {
 			select {
-			case <-w.ended:
+			case <-w.Ended:
 			case <-time.After(time.Duration(100+random.IntN(800*(1+round))) * time.Millisecond):
 				w.Process.Kill()
 				kills++
@@ -87,7 +67,7 @@ func TestKilled(t *testing.T) {
 		}
 		all := true
 		for _, w := range workers {
-			<-w.ended
+			<-w.Ended
 			all = all && w.ProcessState.Success()
 		}
 		if all {
@@ -95,7 +75,7 @@ func TestKilled(t *testing.T) {
 		}
 	}
 	must(t, "-merge", "-out", dir)
-	if got, want := files(t, dir), files(t, want); !maps.Equal(got, want) {
+	if got, want := clitest.Files(t, dir), clitest.Files(t, want); !maps.Equal(got, want) {
 		for name := range got {
 			if got[name] != want[name] {
 				t.Errorf("%s is not that of a run that nobody disturbed", name)
@@ -119,14 +99,14 @@ func TestStopped(t *testing.T) {
 		t.Skip("long: a process")
 	}
 	dir := planned(t, "-items", "4")
-	w := start(t, "-shard", "0/1", "-out", dir)
+	w := clitest.Start(t, "-shard", "0/1", "-out", dir)
 	time.Sleep(200 * time.Millisecond)
 	w.Process.Signal(os.Interrupt)
-	<-w.ended
-	if code := w.ProcessState.ExitCode(); code != 130 && code != 0 || code == 130 && !strings.HasSuffix(w.stderr.String(), "scale: stopped\n") {
-		t.Errorf("exit code %d: %s", code, w.stderr.String())
+	<-w.Ended
+	if code := w.ProcessState.ExitCode(); code != 130 && code != 0 || code == 130 && !strings.HasSuffix(w.Stderr.String(), "scale: stopped\n") {
+		t.Errorf("exit code %d: %s", code, w.Stderr.String())
 	}
-	for name := range files(t, dir) {
+	for name := range clitest.Files(t, dir) {
 		if strings.HasSuffix(name, ".tmp") {
 			t.Errorf("%s is left", name)
 		}

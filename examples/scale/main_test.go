@@ -12,6 +12,7 @@ import (
 	"github.com/implicitreward/implicitreward/implicit/shard"
 	"github.com/implicitreward/implicitreward/implicit/words"
 	"github.com/implicitreward/implicitreward/internal/cli"
+	"github.com/implicitreward/implicitreward/internal/cli/clitest"
 	"github.com/implicitreward/implicitreward/internal/demo"
 	"github.com/implicitreward/implicitreward/tokenize"
 )
@@ -78,24 +79,6 @@ func planned(t *testing.T, more ...string) (dir string) {
 	must(t, append([]string{"-plan", "-backend", "go", "-tuned", tuned[0], "-tuned", tuned[1], "-base", base, "-tuned-as", "raw",
 		"-corpus", write(t, "words.csv", corpus), "-prompts", write(t, "prompts.json", prompts), "-out", dir}, more...)...)
 	return dir
-}
-
-// files reads a folder.
-func files(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]string{}
-	for _, e := range entries {
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[e.Name()] = string(b)
-	}
-	return all
 }
 
 // TestWhole: plan, shards, merge: each row is that of words.Rewards, which score writes; a second
@@ -272,7 +255,7 @@ func TestShare(t *testing.T) {
 func TestMore(t *testing.T) {
 	dir := planned(t)
 	must(t, "-shard", "0/1", "-out", dir)
-	before := files(t, dir)
+	before := clitest.Files(t, dir)
 	plan, err := shard.ReadPlan(t.Context(), shard.Folder{Path: dir})
 	if err != nil {
 		t.Fatal(err)
@@ -288,7 +271,7 @@ func TestMore(t *testing.T) {
 	if got := must(t, "-shard", "0/1", "-out", dir); !strings.Contains(got, "shards scored: 1, there already: 2, models loaded: 1\n") {
 		t.Error(got)
 	}
-	for name, content := range files(t, dir) {
+	for name, content := range clitest.Files(t, dir) {
 		if was, ok := before[name]; ok && strings.HasPrefix(name, "part-") && was != content {
 			t.Errorf("%s was changed", name)
 		}

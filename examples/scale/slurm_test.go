@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/implicitreward/implicitreward/implicit/shard"
+	"github.com/implicitreward/implicitreward/internal/cli/clitest"
 )
 
 // slurmConf is a Slurm of one node that this process's user runs.
@@ -142,18 +143,7 @@ func TestSlurm(t *testing.T) {
 		t.Skip("long: starts Slurm")
 	}
 	command := slurm(t)
-	var lines strings.Builder
-	lines.WriteString("name,prompt\n")
-	for i := range 12 {
-		fmt.Fprintf(&lines, "p%d,%d times the best?\n", i, i)
-	}
-	want := planned(t, "-items", "4", "-prompts", write(t, "many.csv", lines.String()))
-	dir := filepath.Join(t.TempDir(), "work")
-	if err := os.CopyFS(dir, os.DirFS(want)); err != nil {
-		t.Fatal(err)
-	}
-	must(t, "-shard", "0/1", "-out", want)
-	must(t, "-merge", "-out", want)
+	want, dir := disturbed(t, 12)
 
 	exe, err := os.Executable()
 	if err != nil {
@@ -161,13 +151,13 @@ func TestSlurm(t *testing.T) {
 	}
 	logs := t.TempDir()
 	script := filepath.Join(logs, "scale")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\n"+asProgram+"=1 exec "+exe+" \"$@\"\n"), 0o755); err != nil {
+	if err := os.WriteFile(script, []byte("#!/bin/sh\n"+clitest.AsProgram+"=1 exec "+exe+" \"$@\"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	command("sbatch", "--array=0-3", "--cpus-per-task=1", "--export=ALL,SCALE="+script, "--output="+logs+"/%A_%a.log", "slurm.sbatch", dir, "4")
 	kills := 0
 	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		if kills < 2 && len(files(t, dir)) > 3+2*kills && killWorker(dir) {
+		if kills < 2 && len(clitest.Files(t, dir)) > 3+2*kills && killWorker(dir) {
 			kills++
 		}
 		left := command("squeue", "-h", "-r", "-o", "%i %r")
@@ -180,11 +170,11 @@ func TestSlurm(t *testing.T) {
 			}
 		}
 		if time.Now().After(end) {
-			t.Fatalf("not done: %s\n%v", command("squeue"), files(t, logs))
+			t.Fatalf("not done: %s\n%v", command("squeue"), clitest.Files(t, logs))
 		}
 	}
 	must(t, "-merge", "-out", dir)
-	if got, want := files(t, dir), files(t, want); !maps.Equal(got, want) {
+	if got, want := clitest.Files(t, dir), clitest.Files(t, want); !maps.Equal(got, want) {
 		t.Errorf("%d files, wanted the same %d", len(got), len(want))
 	}
 	plan, err := shard.ReadPlan(t.Context(), shard.Folder{Path: dir})
@@ -192,7 +182,7 @@ func TestSlurm(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := ""
-	for _, text := range files(t, logs) {
+	for _, text := range clitest.Files(t, logs) {
 		said += text
 	}
 	t.Logf("%d shards, %d kills\n%s", len(plan.Shards), kills, said)

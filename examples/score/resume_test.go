@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -14,40 +12,22 @@ import (
 	"time"
 
 	"github.com/implicitreward/implicitreward/implicit/lexicon"
+	"github.com/implicitreward/implicitreward/internal/cli/clitest"
 )
 
-// asProgram makes the test binary be the program.
-const asProgram = "IMPLICITREWARD_TEST_AS_PROGRAM"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
+	if os.Getenv(clitest.AsProgram) != "" {
 		main() // exits
 	}
 	os.Exit(m.Run())
 }
 
-// process is the program as a process of its own.
-type process struct {
-	*exec.Cmd
-	stderr bytes.Buffer
-	ended  chan struct{}
-}
+// process is the program, on the pure-Go backend.
+type process struct{ *clitest.Program }
 
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{Cmd: exec.Command(exe, append([]string{"-backend", "go"}, args...)...), ended: make(chan struct{})}
-	p.Env = append(os.Environ(), asProgram+"=1")
-	p.Cmd.Stderr = &p.stderr
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Process.Kill() })
-	go func() { p.Wait(); close(p.ended) }()
-	return p
+	return &process{clitest.Start(t, append([]string{"-backend", "go"}, args...)...)}
 }
 
 // after waits until the journal has grown n times, and answers false if the process has
@@ -59,7 +39,7 @@ func (p *process) after(n int, file string) bool {
 	}
 	for n > 0 {
 		select {
-		case <-p.ended:
+		case <-p.Ended:
 			return false
 		case <-time.After(time.Millisecond):
 		}
@@ -71,20 +51,14 @@ func (p *process) after(n int, file string) bool {
 	return true
 }
 
-// code waits for the end.
-func (p *process) code() int {
-	<-p.ended
-	return p.ProcessState.ExitCode()
-}
-
 var reuse = regexp.MustCompile(`of the earlier run's (\d+) batch(?:es)?, (\d+) reused; (\d+) computed\n`)
 
 // reused reads how many batches were there, were reused and were computed.
 func (p *process) reused(t *testing.T) (n [3]int) {
 	t.Helper()
-	m := reuse.FindStringSubmatch(p.stderr.String())
+	m := reuse.FindStringSubmatch(p.Stderr.String())
 	if m == nil {
-		t.Fatalf("nothing about reuse in %q", p.stderr.String())
+		t.Fatalf("nothing about reuse in %q", p.Stderr.String())
 	}
 	for i := range n {
 		n[i], _ = strconv.Atoi(m[i+1])
@@ -92,28 +66,10 @@ func (p *process) reused(t *testing.T) (n [3]int) {
 	return n
 }
 
-// files reads a folder.
-func files(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]string{}
-	for _, e := range entries {
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[e.Name()] = string(b)
-	}
-	return all
-}
-
 // same compares the files of two folders, but for the folders' names in them.
 func same(t *testing.T, got, want string) {
 	t.Helper()
-	a, b := files(t, got), files(t, want)
+	a, b := clitest.Files(t, got), clitest.Files(t, want)
 	for name, content := range b {
 		if strings.ReplaceAll(a[name], got, want) != content {
 			t.Errorf("%s is another than that of an uninterrupted run", name)
@@ -161,8 +117,8 @@ func TestKilled(t *testing.T) {
 			return append(args, "-corpus", corpus, "-measure", "exact,pooled,ended,paper")
 		}
 		want, dir := t.TempDir(), t.TempDir()
-		if p := start(t, args(want)...); p.code() != 0 {
-			t.Fatal(p.stderr.String())
+		if p := start(t, args(want)...); p.Code() != 0 {
+			t.Fatal(p.Stderr.String())
 		}
 		part := filepath.Join(dir, kind+".part")
 		kills := 0
@@ -177,19 +133,19 @@ func TestKilled(t *testing.T) {
 				}
 			}
 			select {
-			case <-p.ended:
+			case <-p.Ended:
 				done = true
 			case <-time.After(time.Duration(random.IntN(60)) * time.Millisecond):
 				p.Process.Signal(signal)
 				kills++
-				done = p.code() == 0
-				if signal == os.Interrupt && !done && (p.code() != 130 || !strings.HasSuffix(p.stderr.String(), "keeps what was computed: the same command goes on from there\nscore: stopped\n")) {
-					t.Errorf("after Ctrl-C: exit code %d, %q", p.code(), p.stderr.String())
+				done = p.Code() == 0
+				if signal == os.Interrupt && !done && (p.Code() != 130 || !strings.HasSuffix(p.Stderr.String(), "keeps what was computed: the same command goes on from there\nscore: stopped\n")) {
+					t.Errorf("after Ctrl-C: exit code %d, %q", p.Code(), p.Stderr.String())
 				}
 			}
 		}
-		if p.code() != 0 {
-			t.Fatal(p.stderr.String())
+		if p.Code() != 0 {
+			t.Fatal(p.Stderr.String())
 		}
 		same(t, dir, want)
 		r := p.reused(t)

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -13,41 +11,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/implicitreward/implicitreward/internal/cli/clitest"
 	"github.com/implicitreward/implicitreward/internal/demo"
 )
 
-// asProgram makes the test binary be the program.
-const asProgram = "IMPLICITREWARD_TEST_AS_PROGRAM"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
+	if os.Getenv(clitest.AsProgram) != "" {
 		main() // exits
 	}
 	os.Exit(m.Run())
 }
 
-// process is the program as a process of its own.
-type process struct {
-	*exec.Cmd
-	stderr bytes.Buffer
-	ended  chan struct{}
-}
+// process is the program, on the pure-Go backend.
+type process struct{ *clitest.Program }
 
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{Cmd: exec.Command(exe, append([]string{"-backend", "go"}, args...)...), ended: make(chan struct{})}
-	p.Env = append(os.Environ(), asProgram+"=1")
-	p.Cmd.Stderr = &p.stderr
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Process.Kill() })
-	go func() { p.Wait(); close(p.ended) }()
-	return p
+	return &process{clitest.Start(t, append([]string{"-backend", "go"}, args...)...)}
 }
 
 // after waits until the journal has grown n times, and answers false if the process has
@@ -59,7 +39,7 @@ func (p *process) after(n int, file string) bool {
 	}
 	for n > 0 {
 		select {
-		case <-p.ended:
+		case <-p.Ended:
 			return false
 		case <-time.After(time.Millisecond):
 		}
@@ -71,20 +51,14 @@ func (p *process) after(n int, file string) bool {
 	return true
 }
 
-// code waits for the end.
-func (p *process) code() int {
-	<-p.ended
-	return p.ProcessState.ExitCode()
-}
-
 var reuse = regexp.MustCompile(`of the earlier run's (\d+) batch(?:es)?, (\d+) reused; (\d+) computed\n`)
 
 // reused reads how many batches were there, were reused and were computed.
 func (p *process) reused(t *testing.T) (n [3]int) {
 	t.Helper()
-	m := reuse.FindStringSubmatch(p.stderr.String())
+	m := reuse.FindStringSubmatch(p.Stderr.String())
 	if m == nil {
-		t.Fatalf("nothing about reuse in %q", p.stderr.String())
+		t.Fatalf("nothing about reuse in %q", p.Stderr.String())
 	}
 	for i := range n {
 		n[i], _ = strconv.Atoi(m[i+1])
@@ -92,28 +66,10 @@ func (p *process) reused(t *testing.T) (n [3]int) {
 	return n
 }
 
-// files reads a folder.
-func files(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]string{}
-	for _, e := range entries {
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[e.Name()] = string(b)
-	}
-	return all
-}
-
 // same compares the files of two folders, but for the folders' names in them.
 func same(t *testing.T, got, want string) {
 	t.Helper()
-	a, b := files(t, got), files(t, want)
+	a, b := clitest.Files(t, got), clitest.Files(t, want)
 	for name, content := range b {
 		if strings.ReplaceAll(a[name], got, want) != content {
 			t.Errorf("%s is another than that of an uninterrupted run", name)
@@ -152,8 +108,8 @@ func TestKilled(t *testing.T) {
 	want := map[string]string{}
 	for _, as := range []string{"chat", "raw"} {
 		want[as] = t.TempDir()
-		if p := start(t, args(want[as], as)...); p.code() != 0 {
-			t.Fatal(p.stderr.String())
+		if p := start(t, args(want[as], as)...); p.Code() != 0 {
+			t.Fatal(p.Stderr.String())
 		}
 	}
 
@@ -169,19 +125,19 @@ func TestKilled(t *testing.T) {
 			grown = p.after(1+random.IntN(2), part)
 		}
 		select {
-		case <-p.ended:
+		case <-p.Ended:
 			done = true
 		case <-time.After(time.Duration(random.IntN(60)) * time.Millisecond):
 			p.Process.Kill()
 			kills++
-			done = p.code() == 0
+			done = p.Code() == 0
 		}
 		if !grown && !done {
 			t.Fatal("a process that had ended was killed")
 		}
 	}
-	if p.code() != 0 {
-		t.Fatal(p.stderr.String())
+	if p.Code() != 0 {
+		t.Fatal(p.Stderr.String())
 	}
 	same(t, dir, want["chat"])
 	total := (n + 63) / 64
@@ -195,13 +151,13 @@ func TestKilled(t *testing.T) {
 	dir = t.TempDir()
 	p = start(t, args(dir, "chat")...)
 	if !p.after(2, filepath.Join(dir, "t.csv.part")) {
-		t.Fatalf("ended before its second batch: %s", p.stderr.String())
+		t.Fatalf("ended before its second batch: %s", p.Stderr.String())
 	}
 	p.Process.Kill()
-	p.code()
+	p.Code()
 	p = start(t, args(dir, "raw")...)
-	if p.code() != 0 || !strings.Contains(p.stderr.String(), "nothing in it fits this run so far") {
-		t.Errorf("exit code %d, stderr %q", p.code(), p.stderr.String())
+	if p.Code() != 0 || !strings.Contains(p.Stderr.String(), "nothing in it fits this run so far") {
+		t.Errorf("exit code %d, stderr %q", p.Code(), p.Stderr.String())
 	}
 	if r := p.reused(t); r[0] == 0 || r[1] != 0 || r[2] != total {
 		t.Errorf("%d batches found, %d reused, %d computed, wanted some, none and %d", r[0], r[1], r[2], total)
@@ -232,16 +188,16 @@ func TestStopped(t *testing.T) {
 	args := []string{"-force", "-model", model, "-prompts", prompts, "-out", out}
 	first := start(t, args...)
 	if !first.after(2, out+".part") {
-		t.Fatalf("ended before its second batch: %s", first.stderr.String())
+		t.Fatalf("ended before its second batch: %s", first.Stderr.String())
 	}
 	if err := first.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if code := first.code(); code != 130 {
-		t.Errorf("exit code %d, wanted 130: %s", code, first.stderr.String())
+	if code := first.Code(); code != 130 {
+		t.Errorf("exit code %d, wanted 130: %s", code, first.Stderr.String())
 	}
 	want := "tabulate: stopping (once more to stop at once)\n" + out + ".part keeps what was computed: the same command goes on from there\ntabulate: stopped\n"
-	if got := first.stderr.String(); got != want {
+	if got := first.Stderr.String(); got != want {
 		t.Errorf("stderr %q, wanted %q", got, want)
 	}
 	if b, err := os.ReadFile(out); string(b) != "old" || err != nil {
@@ -250,21 +206,21 @@ func TestStopped(t *testing.T) {
 
 	second := start(t, args...)
 	if !second.after(1, out+".part") {
-		t.Fatalf("ended before its first batch: %s", second.stderr.String())
+		t.Fatalf("ended before its first batch: %s", second.Stderr.String())
 	}
-	if third := start(t, args...); third.code() != 1 || !strings.Contains(third.stderr.String(), "another process is writing it") {
-		t.Errorf("a second process: exit code %d, %q", third.code(), third.stderr.String())
+	if third := start(t, args...); third.Code() != 1 || !strings.Contains(third.Stderr.String(), "another process is writing it") {
+		t.Errorf("a second process: exit code %d, %q", third.Code(), third.Stderr.String())
 	}
-	if second.code() != 0 {
-		t.Error(second.stderr.String())
+	if second.Code() != 0 {
+		t.Error(second.Stderr.String())
 	}
 	// A batch may have been seen to grow in pieces, so that the second was not there yet; one
 	// that was begun is written to its end.
 	if r := second.reused(t); r[0] == 0 || r[0] != r[1] {
 		t.Errorf("%d batches found, %d reused, wanted some, and all of them", r[0], r[1])
 	}
-	if p := start(t, append(args[:len(args)-1], filepath.Join(clean, "t.parquet"))...); p.code() != 0 {
-		t.Fatal(p.stderr.String())
+	if p := start(t, append(args[:len(args)-1], filepath.Join(clean, "t.parquet"))...); p.Code() != 0 {
+		t.Fatal(p.Stderr.String())
 	}
 	same(t, dir, clean)
 }
