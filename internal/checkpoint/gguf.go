@@ -41,18 +41,25 @@ var blocks = map[uint32]block{
 	1:  {"F16", 1, 2, dtypes.Float16, nil},
 	2:  {"Q4_0", 32, 18, 0, q4_0},
 	3:  {"Q4_1", 32, 20, 0, q4_1},
+	6:  {"Q5_0", 32, 22, 0, q5_0},
+	7:  {"Q5_1", 32, 24, 0, q5_1},
 	8:  {"Q8_0", 32, 34, 0, q8_0},
+	10: {"Q2_K", 256, 84, 0, q2K},
+	11: {"Q3_K", 256, 110, 0, q3K},
 	12: {"Q4_K", 256, 144, 0, q4K},
 	13: {"Q5_K", 256, 176, 0, q5K},
 	14: {"Q6_K", 256, 210, 0, q6K},
+	20: {"IQ4_NL", 32, 18, 0, iq4NL},
+	23: {"IQ4_XS", 256, 136, 0, iq4XS},
 	30: {"BF16", 1, 2, dtypes.BFloat16, nil},
+	39: {"MXFP4", 32, 17, 0, mxfp4Block},
 }
 
 // undecoded are the names of further types, for messages.
 var undecoded = map[uint32]string{
-	6: "Q5_0", 7: "Q5_1", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S",
-	20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M",
-	34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4", 40: "NVFP4", 41: "Q1_0",
+	9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S",
+	21: "IQ3_S", 22: "IQ2_S", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M",
+	34: "TQ1_0", 35: "TQ2_0", 40: "NVFP4", 41: "Q1_0",
 }
 
 // ggufReader reads a header; the first fault ends it.

@@ -108,7 +108,7 @@ func TestGGUFRefused(t *testing.T) {
 		"heads": {func(_ map[string]any, s map[string][]int, _ map[string]uint32) {
 			s["blk.0.attn_q.weight"] = []int{32, 6}
 		}, `6 rows, wanted an even number for each of 2 heads`},
-		"type": {func(_ map[string]any, _ map[string][]int, k map[string]uint32) { k["token_embd.weight"] = 23 }, `tensor "token_embd.weight": of type IQ4_XS, wanted one of F32, F16`},
+		"type": {func(_ map[string]any, _ map[string][]int, k map[string]uint32) { k["token_embd.weight"] = 19 }, `tensor "token_embd.weight": of type IQ1_S, wanted one of F32, F16`},
 		"row":  {func(_ map[string]any, _ map[string][]int, k map[string]uint32) { k["token_embd.weight"] = 12 }, `shape [3 32] of Q4_K, wanted a multiple of 256`},
 		"huge": {func(_ map[string]any, s map[string][]int, _ map[string]uint32) {
 			s["token_embd.weight"] = []int{1 << 30, 1 << 30, 1 << 30}
