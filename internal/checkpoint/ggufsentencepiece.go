@@ -12,43 +12,46 @@ import (
 // sentencePiece is tokenizer.json of a SentencePiece BPE tokenizer with bytes for what it has no token
 // for. A file has a score for each token in place of merges, the best of which is formed first; as
 // Hugging Face's converters do, every two tokens that make a token are a merge, in the order of
-// its score. A text, and what follows a special token, begins with a space, and each space is
-// written as U+2581, as SentencePiece and llama.cpp do; Hugging Face's newer tokenizers of some models
-// leave out the space where there is one, or after special tokens, of which a file says nothing.
+// its score. A text, and what follows a special token, begins with a space unless the file says
+// otherwise, and each space is written as U+2581, as SentencePiece and llama.cpp do; Hugging Face's
+// newer tokenizers of some models leave out the space where there is one, or after special tokens, of
+// which a file says nothing. Tokens that users define are found before anything is formed, the
+// longest from each place on, and are part of nothing else.
 func (t *ggufTokenizer) sentencePiece(pre string) (any, error) {
 	if pre != "" && pre != "default" {
 		return nil, fmt.Errorf("tokenizer.ggml.pre %s, wanted default, for SentencePiece", quote(pre))
 	}
-	// Gemma's scores are not the order of its merges, and its spaces are tokens that users define.
-	if family, _ := t.metadata["general.architecture"].(string); strings.HasPrefix(family, "gemma") {
-		return nil, fmt.Errorf("SentencePiece of %s, whose order of merging the file does not hold: wanted the model's own tokenizer.json", quote(family))
-	}
 	if _, ok := t.arrays["tokenizer.ggml.merges"]; ok {
 		return nil, fmt.Errorf("tokenizer.ggml.merges beside tokenizer.ggml.scores, wanted scores alone, for SentencePiece")
 	}
-	unknown, bytes := "", 0
-	for id, word := range t.words {
-		switch t.kinds[id] {
-		case tokenUnknown:
-			unknown = word
-		case tokenByte:
-			bytes++
-		}
-	}
-	for b := range 256 {
-		word := fmt.Sprintf("<0x%02X>", b)
-		if id := slices.Index(t.words, word); id < 0 || t.kinds[id] != tokenByte {
-			return nil, fmt.Errorf("tokenizer.ggml.tokens has %d bytes, wanted 256, %s among them", bytes, word)
-		}
-	}
-	if unknown == "" {
-		return nil, fmt.Errorf("tokenizer.ggml.token_type has no unknown token (type %d), wanted one", tokenUnknown)
-	}
-	merges, err := t.merges()
+	first, err := t.bytes()
 	if err != nil {
 		return nil, err
 	}
-	prefix, err := t.truth("ggml.add_space_prefix", true)
+	scores, err := t.scores()
+	if err != nil {
+		return nil, err
+	}
+	// Gemma's own tokenizer puts no space before a text, which files of before July 2024 do not say.
+	family, _ := t.metadata["general.architecture"].(string)
+	gemma := strings.HasPrefix(family, "gemma")
+	if gemma {
+		t.defined(scores, first)
+	}
+	prefix, err := t.truth("ggml.add_space_prefix", !gemma)
+	if err != nil {
+		return nil, err
+	}
+	for id, word := range t.words {
+		if prefix && t.kinds[id] == tokenUser && strings.ContainsAny(word, " ▁") {
+			return nil, fmt.Errorf("tokenizer.ggml.tokens: token %d, %s, is one that users define, of spaces, beside a space before each text: not supported", id, quote(word))
+		}
+	}
+	unknown, err := t.unknown()
+	if err != nil {
+		return nil, err
+	}
+	merges, err := t.merges(scores)
 	if err != nil {
 		return nil, err
 	}
@@ -58,13 +61,49 @@ func (t *ggufTokenizer) sentencePiece(pre string) (any, error) {
 		normalizer = `{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},` + normalizer + `]}`
 		decoder += `,{"type":"Strip","content":" ","start":1,"stop":0}`
 	}
+	t.normalized = !prefix
 	return t.whole(normalizer, "", `{"type":"Sequence","decoders":[`+decoder+`]}`, true,
 		map[string]any{"unk_token": unknown, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false, "merges": merges})
 }
 
-// merges are all pairs of normal tokens that make one, the best first: by its score, and of one token
-// by the longer left part.
-func (t *ggufTokenizer) merges() ([][2]string, error) {
+// bytes checks that there is a token for each byte, and returns the least id of one.
+func (t *ggufTokenizer) bytes() (first int, err error) {
+	ids := map[string]int{}
+	for id, word := range t.words {
+		if t.kinds[id] == tokenByte {
+			ids[word] = id
+		}
+	}
+	first = len(t.words)
+	for b := range 256 {
+		word := fmt.Sprintf("<0x%02X>", b)
+		id, ok := ids[word]
+		if !ok {
+			return 0, fmt.Errorf("tokenizer.ggml.tokens has %d bytes, wanted 256, %s among them", len(ids), word)
+		}
+		first = min(first, id)
+	}
+	return first, nil
+}
+
+// unknown is the token of what there is no other for: that of its type, or, as converters have it
+// where tokenizer_config.json lists it among the special ones, the named one.
+func (t *ggufTokenizer) unknown() (string, error) {
+	if id := slices.Index(t.kinds, tokenUnknown); id >= 0 {
+		return t.words[id], nil
+	}
+	id, ok, err := t.id("unknown_token_id")
+	if err == nil && !ok {
+		err = fmt.Errorf("tokenizer.ggml.token_type has no unknown token (type %d) and no tokenizer.ggml.unknown_token_id, wanted one", tokenUnknown)
+	}
+	if err != nil {
+		return "", err
+	}
+	return t.words[id], nil
+}
+
+// scores are the tokens' scores, by id.
+func (t *ggufTokenizer) scores() ([]float32, error) {
 	t.get("ggml.scores")
 	a := t.arrays["tokenizer.ggml.scores"]
 	if a.of != ggufFloat32 || len(a.data) != 4*len(t.words) {
@@ -72,9 +111,34 @@ func (t *ggufTokenizer) merges() ([][2]string, error) {
 	}
 	r := &ggufReader{data: a.data}
 	scores := make([]float32, len(t.words))
+	for id := range scores {
+		scores[id] = math.Float32frombits(uint32(r.uint(4)))
+	}
+	return scores, nil
+}
+
+// defined gives tokens that users define their type, which converters that read tokenizer.model alone leave
+// out. SentencePiece scores them 0 and has them before the bytes (Gemma's lines, spaces and tags) or
+// behind all that it has learned (Gemma's tabs), of which the first is 0 and the others are less.
+func (t *ggufTokenizer) defined(scores []float32, first int) {
+	last := len(scores) // that was learned
+	for id, s := range scores {
+		if t.kinds[id] == tokenNormal && id > first && s < 0 {
+			last = id
+		}
+	}
+	for id, s := range scores {
+		if t.kinds[id] == tokenNormal && s == 0 && (id < first || id > last) {
+			t.kinds[id] = tokenUser
+		}
+	}
+}
+
+// merges are all pairs of normal tokens that make one, the best first: by its score, and of one token
+// by the longer left part.
+func (t *ggufTokenizer) merges(scores []float32) ([][2]string, error) {
 	ids := map[string]int{}
 	for id, word := range t.words {
-		scores[id] = math.Float32frombits(uint32(r.uint(4)))
 		if t.kinds[id] == tokenNormal {
 			ids[word] = id
 		}

@@ -70,9 +70,9 @@ var ggufTokens = map[string]string{
 
 // Tokenizer makes tokenizer.json and tokenizer_config.json of the metadata of a GGUF file, as
 // [GGUF] names it: of a byte-level BPE tokenizer (tokenizer.ggml.model gpt2) whose tokenizer.ggml.pre
-// is known, or of a SentencePiece one (llama) but Gemma's, with its chat templates. Another is an error. The file does not say whether added tokens
-// take the white space around them, are whole words alone, or are found after normalization: none
-// of these.
+// is known, or of a SentencePiece one (llama), with its chat templates. Another is an error. The file does not say whether added tokens
+// take the white space around them or are whole words alone: neither. They are found before
+// normalization, but those that users define of a SentencePiece tokenizer without a space before texts.
 func Tokenizer(path string) (files map[string][]byte, err error) {
 	g, w, err := openPart(path)
 	if err != nil {
@@ -102,6 +102,8 @@ type ggufTokenizer struct {
 	read  map[string]bool
 	words []string // by id
 	kinds []int64
+
+	normalized bool // tokens that users define are found in normalized text
 }
 
 func (t *ggufTokenizer) get(key string) (any, bool) {
@@ -274,7 +276,7 @@ func (t *ggufTokenizer) whole(normalizer, split, decoder string, bos bool, model
 			vocab[word] = id
 		}
 		if kind == tokenControl || kind == tokenUser || kind == tokenUnknown {
-			tokens = append(tokens, added{ID: id, Content: word, Special: kind != tokenUser})
+			tokens = append(tokens, added{ID: id, Content: word, Normalized: t.normalized && kind == tokenUser, Special: kind != tokenUser})
 		}
 	}
 	processor, err := t.processor(bos)
