@@ -97,8 +97,8 @@ func TestGGUFRefused(t *testing.T) {
 		change func(keys map[string]any, shapes map[string][]int, kinds map[string]uint32)
 		want   string
 	}{
-		"family":  {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["general.architecture"] = "mamba" }, `general.architecture "mamba", wanted one of gemma, gemma2, gemma3, llama, phi3, qwen2, qwen3`},
-		"setting": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.expert_count"] = 8 }, `llama: not supported: "llama.expert_count"=8`},
+		"family":  {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["general.architecture"] = "mamba" }, `general.architecture "mamba", wanted one of gemma, gemma2, gemma3, llama, phi3, qwen2, qwen2moe, qwen3, qwen3moe`},
+		"setting": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.logit_scale"] = 8 }, `llama: not supported: "llama.logit_scale"=8`},
 		"scaling": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.rope.scaling.type"] = "su" }, `rope.scaling.type="su"`},
 		"part":    {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["split.count"] = 2 }, `split.count=2: one of several files`},
 		"missing": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { delete(k, "llama.block_count") }, `"llama.block_count" is missing, wanted a whole number from 1`},
@@ -113,6 +113,12 @@ func TestGGUFRefused(t *testing.T) {
 		"huge": {func(_ map[string]any, s map[string][]int, _ map[string]uint32) {
 			s["token_embd.weight"] = []int{1 << 30, 1 << 30, 1 << 30}
 		}, `more than the file holds`},
+		"experts of old": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) {
+			k["llama.expert_count"], k["llama.expert_used_count"] = 8, 2
+		}, `no tensor blk.0.ffn_gate_exps.weight, the gates of all experts`},
+		"experts": {func(k map[string]any, s map[string][]int, _ map[string]uint32) {
+			k["llama.expert_count"], k["llama.expert_used_count"], s["blk.0.ffn_gate_exps.weight"] = 8, 2, []int{32, 64, 7}
+		}, `tensor "blk.0.ffn_gate_exps.weight": shape [7 64 32], wanted [8, outputs, inputs], of all experts`},
 		"no table":  {func(_ map[string]any, s map[string][]int, _ map[string]uint32) { delete(s, "token_embd.weight") }, `no tensor token_embd.weight`},
 		"alignment": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["general.alignment"] = 24 }, `general.alignment is 24, wanted a power of two`},
 	} {

@@ -42,6 +42,8 @@ type ggufConfig struct {
 	wrong []string
 	heads map[string]int // of q and k, whose rows are permuted
 	minus bool           // norms are stored with 1 added
+
+	mixture int // experts of a layer
 }
 
 // number returns the architecture's metadata under a key; ok is false where there is none.
@@ -219,13 +221,15 @@ var ggufLayer = regexp.MustCompile(`^blk\.(\d+)\.([a-z_]+)\.(weight|bias)$`)
 
 // place gives the tensors their names in transformers.
 func (m *ggufConfig) place() error {
+	modelType, _ := m.keys["model_type"].(string)
+	modules := ggufModules(modelType)
 	whole := map[string]string{"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight"}
 	for _, name := range sortedKeys(m.w.stored) {
 		t := m.w.stored[name]
 		to, part := whole[name], ""
 		if at := ggufLayer.FindStringSubmatch(name); at != nil {
 			part = at[2]
-			if module := ggufModules(m.arch)[part]; module != "" {
+			if module := modules[part]; module != "" {
 				to = "model.layers." + at[1] + "." + module + "." + at[3]
 			}
 		}
@@ -235,16 +239,42 @@ func (m *ggufConfig) place() error {
 			}
 			return fmt.Errorf("tensor %s, which %s has no place for", quote(name), m.arch)
 		}
+		if strings.Contains(to, "%d") {
+			if err := m.split(t, to); err != nil {
+				return err
+			}
+			continue
+		}
 		if _, ok := m.w.tensors[to]; ok {
 			return fmt.Errorf("tensor %s: a second one for %s", quote(name), to)
 		}
 		t.Name = to
+		if part == "ffn_gate_inp_shexp" { // a row, of which the converter makes a vector
+			t.Shape = append([]int{1}, t.Shape...)
+		}
 		rows := t.Shape[0]
 		heads := m.heads[part]
 		if heads > 0 && rows%(2*heads) != 0 {
 			return fmt.Errorf("tensor %s: %d rows, wanted an even number for each of %d heads", quote(name), rows, heads)
 		}
 		m.w.tensors[to] = ggufTensor(t, heads, m.minus && strings.HasSuffix(name, "norm.weight"))
+	}
+	return nil
+}
+
+// split makes the tensors of each expert, to with its number, of that of all of them.
+func (m *ggufConfig) split(t Tensor, to string) error {
+	if len(t.Shape) != 3 || t.Shape[0] != m.mixture {
+		return fmt.Errorf("tensor %s: shape %v, wanted [%d, outputs, inputs], of all experts", quote(t.Name), t.Shape, m.mixture)
+	}
+	size := len(t.raw) / m.mixture // whole rows
+	for e := range m.mixture {
+		one := t
+		one.Name, one.Shape, one.raw = fmt.Sprintf(to, e), t.Shape[1:], t.raw[e*size:(e+1)*size:(e+1)*size]
+		if t.Data != nil {
+			one.Data = one.raw
+		}
+		m.w.tensors[one.Name] = ggufTensor(one, 0, false)
 	}
 	return nil
 }

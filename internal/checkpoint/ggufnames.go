@@ -1,24 +1,40 @@
 package checkpoint
 
-import "maps"
+import (
+	"fmt"
+	"maps"
+)
 
 // ggufFamilies are the architectures that are read, and what each does beside what all have.
 var ggufFamilies = map[string]func(m *ggufConfig, layers, heads, kv, width int){
-	"llama": func(m *ggufConfig, _, heads, kv, _ int) {
+	"llama": func(m *ggufConfig, layers, heads, kv, _ int) {
 		m.keys["model_type"], m.keys["hidden_act"] = "llama", "silu"
-		_, bias := m.w.stored["blk.0.attn_q.bias"]
-		m.keys["attention_bias"] = bias
+		if n, ok := m.number("expert_count"); ok && n > 0 {
+			m.mixtral(layers)
+		}
+		if _, bias := m.w.stored["blk.0.attn_q.bias"]; bias {
+			m.keys["attention_bias"] = true
+		}
 		m.heads = map[string]int{"attn_q": heads, "attn_k": kv}
 	},
 	"qwen2": func(m *ggufConfig, _, heads, _, width int) {
 		m.keys["model_type"], m.keys["hidden_act"] = "qwen2", "silu"
-		delete(m.keys, "head_dim")
-		if hidden := m.keys["hidden_size"].(int); hidden != heads*width {
-			m.wrong = append(m.wrong, "attention.key_length")
-		}
+		m.plainHeads(heads, width)
 	},
 	"qwen3": func(m *ggufConfig, _, _, _, _ int) {
 		m.keys["model_type"], m.keys["hidden_act"], m.keys["attention_bias"] = "qwen3", "silu", false
+	},
+	// The files do not say whether the shares of the experts that are chosen add up to 1; llama.cpp knows it
+	// by the family, of which all published models agree.
+	"qwen2moe": func(m *ggufConfig, layers, heads, _, width int) {
+		m.keys["model_type"], m.keys["hidden_act"] = "qwen2_moe", "silu"
+		m.plainHeads(heads, width)
+		m.qwenExperts(layers, false)
+		m.keys["shared_expert_intermediate_size"] = m.size("expert_shared_feed_forward_length")
+	},
+	"qwen3moe": func(m *ggufConfig, layers, _, _, _ int) {
+		m.keys["model_type"], m.keys["hidden_act"], m.keys["attention_bias"] = "qwen3_moe", "silu", false
+		m.qwenExperts(layers, true)
 	},
 	"gemma": func(m *ggufConfig, _, _, _, _ int) { m.gemma("gemma") },
 	"gemma2": func(m *ggufConfig, layers, heads, _, width int) {
@@ -56,6 +72,41 @@ var ggufFamilies = map[string]func(m *ggufConfig, layers, heads, kv, width int){
 	"phi3": func(m *ggufConfig, _, heads, _, width int) { m.phi3(heads, width) },
 }
 
+// plainHeads is of families whose heads are as wide together as the hidden state.
+func (m *ggufConfig) plainHeads(heads, width int) {
+	delete(m.keys, "head_dim")
+	if hidden := m.keys["hidden_size"].(int); hidden != heads*width {
+		m.wrong = append(m.wrong, "attention.key_length")
+	}
+}
+
+// experts reads the numbers of experts, and returns the layers without any.
+func (m *ggufConfig) experts(count string, layers int) (dense []int) {
+	m.mixture = m.size("expert_count")
+	m.keys[count], m.keys["num_experts_per_tok"] = m.mixture, m.size("expert_used_count")
+	dense = []int{}
+	for i := range min(layers, len(m.w.stored)) { // of which each layer has some
+		if _, ok := m.w.stored[fmt.Sprintf("blk.%d.ffn_gate_exps.weight", i)]; !ok {
+			dense = append(dense, i)
+		}
+	}
+	return dense
+}
+
+// qwenExperts is what Qwen's mixtures have in common.
+func (m *ggufConfig) qwenExperts(layers int, shares bool) {
+	m.keys["mlp_only_layers"] = m.experts("num_experts", layers)
+	m.keys["moe_intermediate_size"], m.keys["norm_topk_prob"] = m.size("expert_feed_forward_length"), shares
+}
+
+// mixtral is a llama whose layers are mixtures, all of them.
+func (m *ggufConfig) mixtral(layers int) {
+	m.keys["model_type"], m.keys["sliding_window"] = "mixtral", nil
+	if dense := m.experts("num_local_experts", layers); len(dense) > 0 {
+		m.wrong = append(m.wrong, fmt.Sprintf("no tensor blk.%d.ffn_gate_exps.weight, the gates of all experts: files of before April 2024 have one for each", dense[0]))
+	}
+}
+
 // gemma is what Gemma's models have in common.
 func (m *ggufConfig) gemma(modelType string) {
 	m.keys["model_type"], m.minus = modelType, true
@@ -68,10 +119,7 @@ func (m *ggufConfig) gemma(modelType string) {
 // phi3 has a part of each head rotated, and two lists of factors.
 func (m *ggufConfig) phi3(heads, width int) {
 	m.keys["model_type"], m.keys["hidden_act"] = "phi3", "silu"
-	delete(m.keys, "head_dim")
-	if hidden := m.keys["hidden_size"].(int); hidden != heads*width {
-		m.wrong = append(m.wrong, "attention.key_length")
-	}
+	m.plainHeads(heads, width)
 	if x, ok := m.number("rope.dimension_count"); ok && int(x) != width {
 		m.keys["partial_rotary_factor"] = x / float64(width)
 	}
@@ -92,17 +140,29 @@ func (m *ggufConfig) phi3(heads, width int) {
 	}
 }
 
-// ggufModules are the modules of a block in transformers, by their names in the file.
-func ggufModules(arch string) map[string]string {
+// ggufModules are the modules of a block in transformers, by their names in the file; %d is the number of
+// one of the experts, all of which one tensor has.
+func ggufModules(modelType string) map[string]string {
 	all := map[string]string{
 		"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
 		"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
 		"ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
 	}
-	switch arch {
-	case "qwen3":
+	switch modelType {
+	case "mixtral":
+		const of = "block_sparse_moe."
+		maps.Copy(all, map[string]string{"ffn_gate_inp": of + "gate", "ffn_gate_exps": of + "experts.%d.w1", "ffn_up_exps": of + "experts.%d.w3", "ffn_down_exps": of + "experts.%d.w2"})
+	case "qwen2_moe", "qwen3_moe":
+		maps.Copy(all, map[string]string{
+			"ffn_gate_inp": "mlp.gate", "ffn_gate_exps": "mlp.experts.%d.gate_proj", "ffn_up_exps": "mlp.experts.%d.up_proj", "ffn_down_exps": "mlp.experts.%d.down_proj",
+			"ffn_gate_inp_shexp": "mlp.shared_expert_gate", "ffn_gate_shexp": "mlp.shared_expert.gate_proj", "ffn_up_shexp": "mlp.shared_expert.up_proj",
+			"ffn_down_shexp": "mlp.shared_expert.down_proj",
+		})
+	}
+	switch modelType {
+	case "qwen3", "qwen3_moe":
 		maps.Copy(all, map[string]string{"attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm"})
-	case "gemma2", "gemma3":
+	case "gemma2", "gemma3_text":
 		maps.Copy(all, map[string]string{
 			"post_attention_norm": "post_attention_layernorm", "ffn_norm": "pre_feedforward_layernorm", "post_ffw_norm": "post_feedforward_layernorm",
 			"attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",

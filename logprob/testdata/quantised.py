@@ -398,7 +398,9 @@ def first_names(kind, layers):
     out = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight", "lm_head.weight": "output.weight"}
     modules = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
                "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down", "self_attn.q_norm": "attn_q_norm",
-               "self_attn.k_norm": "attn_k_norm", "self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up"}
+               "self_attn.k_norm": "attn_k_norm", "self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up", "mlp.gate": "ffn_gate_inp", "mlp.shared_expert_gate": "ffn_gate_inp_shexp",
+               "mlp.shared_expert.gate_proj": "ffn_gate_shexp", "mlp.shared_expert.up_proj": "ffn_up_shexp", "mlp.shared_expert.down_proj": "ffn_down_shexp",
+               "mlp.experts.gate_proj": "ffn_gate_exps", "mlp.experts.up_proj": "ffn_up_exps", "mlp.experts.down_proj": "ffn_down_exps"}
     if kind in ("gemma2", "gemma3_text"):
         modules |= {"post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm", "post_feedforward_layernorm": "post_ffw_norm"}
     for i in range(layers):
@@ -426,6 +428,42 @@ def random_blocks(shape, kind, std, seed):
     return b.reshape(*shape[:-1], -1)
 
 
+def apart(tensors):
+    """Gates and matrices up of all experts as two tensors, where the model in memory has one."""
+    out = {}
+    for n, t in tensors.items():
+        if n.endswith("mlp.experts.gate_up_proj"):
+            gate, up = t.chunk(2, 1)
+            out |= {n.replace("gate_up_proj", "gate_proj.weight"): gate, n.replace("gate_up_proj", "up_proj.weight"): up}
+        else:
+            out[n + ".weight" if n.endswith("mlp.experts.down_proj") else n] = t
+    return out
+
+
+def together(tensors):
+    """What apart has taken apart."""
+    out = {n.removesuffix(".weight") if n.endswith("mlp.experts.down_proj.weight") else n: t for n, t in tensors.items()}
+    for n in [n for n in out if n.endswith("mlp.experts.gate_proj.weight")]:
+        out[n.replace("gate_proj.weight", "gate_up_proj")] = torch.cat([out.pop(n), out.pop(n.replace("gate_proj", "up_proj"))], 1)
+    return out
+
+
+def in_files(tensors, kind):
+    """The names of published files: those of each expert."""
+    names = {"gate_proj": "w1", "up_proj": "w3", "down_proj": "w2"}
+    out = {}
+    for n, t in tensors.items():
+        if kind == "mixtral":
+            n = n.replace(".mlp.", ".block_sparse_moe.")
+        if ".experts." not in n:
+            out[n] = t
+            continue
+        module, matrix = n.removesuffix(".weight").rsplit(".", 1)
+        for e in range(len(t)):
+            out[f"{module}.{e}.{names[matrix] if kind == 'mixtral' else matrix}.weight"] = t[e]
+    return out
+
+
 def write_gguf(folder, arch, model, kind_of, more, freqs=None, tokenizer=False):
     """What convert_hf_to_gguf.py writes, quantised as kind_of(name) says; returns the model that gguf's own decoder makes of it."""
     config, kind = model.config, model.config.model_type
@@ -446,15 +484,17 @@ def write_gguf(folder, arch, model, kind_of, more, freqs=None, tokenizer=False):
     more(w)
     names = first_names(kind, config.num_hidden_layers)
     decoded = {}
-    for i, (name, t) in enumerate(tensors_of(model).items()):
+    for i, (name, t) in enumerate(apart(tensors_of(model)).items()):
         x = t.float().numpy()
+        if name.endswith("shared_expert_gate.weight"):
+            x = x[0]
         permuted = arch == "llama" and ("q_proj" in name or "k_proj" in name)
         n = heads if "q_proj" in name else kv
         if permuted:
             x = x.reshape(n, 2, x.shape[0] // n // 2, *x.shape[1:]).swapaxes(1, 2).reshape(x.shape)
         if arch.startswith("gemma") and name.endswith("norm.weight"):
             x = x + np.float32(1)
-        q = kind_of(name) if x.ndim > 1 else gguf.GGMLQuantizationType.F32
+        q = kind_of(name) if x.ndim > 1 and not name.endswith("mlp.gate.weight") else gguf.GGMLQuantizationType.F32
         if q.name in ("Q4_K", "Q5_K", "Q6_K"):
             data = random_blocks(x.shape, q, 0.6 * float(x.std()), i)
         else:
@@ -465,19 +505,19 @@ def write_gguf(folder, arch, model, kind_of, more, freqs=None, tokenizer=False):
             x = x.reshape(n, x.shape[0] // n // 2, 2, *x.shape[1:]).swapaxes(1, 2).reshape(x.shape)
         if arch.startswith("gemma") and name.endswith("norm.weight"):
             x = x - np.float32(1)
-        decoded[name] = torch.tensor(np.ascontiguousarray(x))
+        decoded[name] = torch.tensor(np.ascontiguousarray(x)).reshape(t.shape)
     if freqs is not None:
         w.add_tensor("rope_freqs.weight", freqs)
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
     w.close()
-    after = with_decoded(config, decoded)
-    if arch != "gemma":  # which transformers does not read
+    after = with_decoded(config, together(decoded))
+    if kind not in ("gemma", "mixtral"):  # which transformers does not read
         theirs = AutoModelForCausalLM.from_pretrained(folder, gguf_file="model.gguf", dtype=torch.float32, config=model.config).state_dict()
-        for name, t in decoded.items():
+        for name, t in together(decoded).items():
             assert torch.equal(theirs[name], t), f"transformers reads {name} otherwise"
-    return model, after
+    return model, after, in_files(decoded, kind)
 
 
 Q = gguf.GGMLQuantizationType
@@ -526,6 +566,33 @@ def gguf_qwen2(folder):
 def gguf_qwen3(folder):
     model = first_model("gguf-qwen3", "qwen3", head_dim=32)
     return write_gguf(folder, "qwen3", model, lambda n: Q.Q4_1 if "up" in n or "lm_head" in n else Q.Q4_0, lambda w: (w.add_key_length(32), w.add_value_length(32), w.add_rope_freq_base(10000.0)))
+
+
+MIXTURE = dict(hidden_size=32, num_attention_heads=2, num_key_value_heads=1, num_experts_per_tok=2)
+
+
+@case("gguf-qwen3moe")
+def gguf_qwen3moe(folder):
+    """Types that stand in for K types where a width is no multiple of 256."""
+    model = first_model("gguf-qwen3moe", "qwen3_moe", **MIXTURE, num_experts=5, moe_intermediate_size=64, norm_topk_prob=True)
+    return write_gguf(folder, "qwen3moe", model, lambda n: Q.Q5_1 if "down" in n else Q.Q5_0 if "gate" in n else Q.Q8_0, lambda w: (
+        w.add_key_length(16), w.add_value_length(16), w.add_rope_freq_base(10000.0), w.add_expert_count(5), w.add_expert_used_count(2), w.add_expert_feed_forward_length(64)))
+
+
+@case("gguf-qwen2moe")
+def gguf_qwen2moe(folder):
+    """With an expert that all tokens pass, whose gate is a vector in the file."""
+    model = first_model("gguf-qwen2moe", "qwen2_moe", **MIXTURE, num_hidden_layers=1, num_experts=4, moe_intermediate_size=64, shared_expert_intermediate_size=96, norm_topk_prob=False)
+    return write_gguf(folder, "qwen2moe", model, lambda n: Q.Q4_0 if "experts" in n else Q.Q8_0, lambda w: (
+        w.add_rope_freq_base(10000.0), w.add_expert_count(4), w.add_expert_used_count(2), w.add_expert_feed_forward_length(64), w.add_expert_shared_feed_forward_length(96)))
+
+
+@case("gguf-mixtral")
+def gguf_mixtral(folder):
+    """Whose architecture is llama in the file, and q and k are permuted as llama's."""
+    model = first_model("gguf-mixtral", "mixtral", **MIXTURE, num_hidden_layers=1, num_local_experts=4, sliding_window=None)
+    return write_gguf(folder, "llama", model, lambda n: Q.Q4_1 if "down" in n else Q.F16 if "up" in n else Q.Q8_0, lambda w: (
+        w.add_rope_dimension_count(16), w.add_rope_freq_base(model.config.rope_parameters["rope_theta"]), w.add_expert_count(4), w.add_expert_used_count(2)))
 
 
 @case("gguf-gemma")
