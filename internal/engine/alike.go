@@ -14,13 +14,15 @@ import (
 	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
-// Batch invariance: that a row of a product has the same bits whatever number of rows is
-// computed, and wherever in the batch it lies. Matrix products choose their kernels by their
-// sizes, differently on each processor, and some of these add up in another order: on one
-// with AVX-512, products of 32 rows and more are alike; on one without, the last two rows of
-// 32 and of 128 differ from those of 256; on a third one 64 rows do. So it is not assumed,
-// but measured, for the sizes of this model's matrices and for each number of rows when it is
-// first needed, and a batch takes the next number of rows that is like the largest.
+// Batch invariance: that a row of a product, and a sum along a row, has the same bits whatever
+// number of rows is computed, and wherever in the batch it lies. Matrix products choose their
+// kernels by their sizes, differently on each processor, and some of these add up in another
+// order: on one with AVX-512, products of 32 rows and more are alike; on one without, the last
+// two rows of 32 and of 128 differ from those of 256; on a third one 64 rows do. XLA of 2026
+// gives sums of 4,096 numbers and more, all rows together, to another library than fewer. So
+// it is not assumed, but measured, for the sizes of this model's matrices and rows and for
+// each number of rows when it is first needed, and a batch takes the next number of rows that
+// is like the largest.
 
 // rowSizes are the numbers of rows that invariant batches have, the largest that of a full
 // batch, to which the others are compared. A processor on which even its rows differ by their
@@ -47,6 +49,7 @@ func (p product) rows(batch int) int {
 type alike struct {
 	mu       sync.Mutex
 	first    map[product][]float32 // a row of the largest number of rows
+	sums     map[rowSum][]float32  // the same of sums
 	verdicts map[string]bool       // by place in the model, number of rows, and Engine.sides
 }
 
@@ -128,8 +131,8 @@ func (e *Engine) measure() error {
 	return nil
 }
 
-// alikeRows tells whether all products of blocks, or of the head, give each of so many equal
-// rows the bits that they give a row of the largest number of rows.
+// alikeRows tells whether all products and sums of blocks, or of the head, give each of so many
+// equal rows the bits that they give a row of the largest number of rows.
 func (e *Engine) alikeRows(rows int, head bool) (bool, error) {
 	a := &e.executables.alike
 	a.mu.Lock()
@@ -139,16 +142,18 @@ func (e *Engine) alikeRows(rows int, head bool) (bool, error) {
 		return ok, nil
 	}
 	if a.verdicts == nil {
-		a.verdicts, a.first = map[string]bool{}, map[product][]float32{}
+		a.verdicts, a.first, a.sums = map[string]bool{}, map[product][]float32{}, map[rowSum][]float32{}
 	}
-	same := true
+	same, err := e.alikeSums(a, rows, head)
+	if err != nil {
+		return false, err
+	}
 	for _, p := range e.store.products(head) {
-		ok, err := e.alikeProduct(a, p, rows)
-		if err != nil {
-			return false, err
-		}
-		if same = ok; !same {
+		if !same {
 			break
+		}
+		if same, err = e.alikeProduct(a, p, rows); err != nil {
+			return false, err
 		}
 	}
 	a.verdicts[key] = same

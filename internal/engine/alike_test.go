@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -124,8 +125,8 @@ func TestMeasuredTogether(t *testing.T) {
 	}
 }
 
-// TestMeasured: a product is alike itself, and is not alike a row that differs from its own in
-// one bit.
+// TestMeasured: a product or a sum is alike itself, and is not alike one that differs from its own
+// in one bit.
 func TestMeasured(t *testing.T) {
 	e := open(t, "llama-gqa-tied")
 	for _, head := range []bool{false, true} {
@@ -147,6 +148,35 @@ func TestMeasured(t *testing.T) {
 		delete(a.verdicts, fmt.Sprint(head, " ", defaultBatchTokens))
 		if ok, err := e.alikeRows(defaultBatchTokens, head); err != nil || ok {
 			t.Errorf("head %v: a bit that differs is not seen: %v", head, err)
+		}
+		row[len(row)-1] = math.Nextafter32(row[len(row)-1], -1000)
+		for _, s := range e.sums(head) {
+			sum := a.sums[s]
+			last := sum[len(sum)-1]
+			for next, want := range map[float32]bool{math.Nextafter32(last, 1000): false, last: true} {
+				sum[len(sum)-1] = next
+				delete(a.verdicts, fmt.Sprint(head, " ", defaultBatchTokens))
+				if ok, err := e.alikeRows(defaultBatchTokens, head); err != nil || ok != want {
+					t.Errorf("head %v, %+v: alike %v (%v), wanted %v", head, s, ok, err, want)
+				}
+			}
+		}
+	}
+}
+
+// TestSums: of which sums the rows are compared, by family.
+func TestSums(t *testing.T) {
+	for name, want := range map[string][2][]rowSum{
+		"llama-gqa-tied": {{{1, 32, 1, false}, {4, 8, 1, false}, {2, 8, 1, false}}, {{1, 32, 1, false}, {1, 101, 1, true}}},
+		"gpt2-plain":     {{{1, 32, 1, false}, {1, 96, 1, false}, {1, 128, 1, false}, {4, 8, 1, false}}, {{1, 32, 1, false}, {1, 113, 1, true}}},
+		"olmoe-clip": {{{1, 32, 1, false}, {1, 16, 1, false}, {4, 8, 1, false}, {2, 8, 1, false}, {1, 8, 1, true}, {1, 3, 1, false}, {1, 3, 32, false}},
+			{{1, 32, 1, false}, {1, 91, 1, true}}},
+	} {
+		e := open(t, name)
+		for i, head := range []bool{false, true} {
+			if got := e.sums(head); !slices.Equal(got, want[i]) {
+				t.Errorf("%s, head %v: %v, wanted %v", name, head, got, want[i])
+			}
 		}
 	}
 }
