@@ -125,8 +125,8 @@ func TestMeasuredTogether(t *testing.T) {
 	}
 }
 
-// TestMeasured: a product or a sum is alike itself, and is not alike one that differs from its own
-// in one bit.
+// TestMeasured: a product is alike itself, and is not alike a row that differs from its own in
+// one bit.
 func TestMeasured(t *testing.T) {
 	e := open(t, "llama-gqa-tied")
 	for _, head := range []bool{false, true} {
@@ -149,14 +149,25 @@ func TestMeasured(t *testing.T) {
 		if ok, err := e.alikeRows(defaultBatchTokens, head); err != nil || ok {
 			t.Errorf("head %v: a bit that differs is not seen: %v", head, err)
 		}
-		row[len(row)-1] = math.Nextafter32(row[len(row)-1], -1000)
+	}
+}
+
+// TestMeasuredSums: the same of sums.
+func TestMeasuredSums(t *testing.T) {
+	e := open(t, "olmoe-clip")
+	a := &alike{sums: map[rowSum][]float32{}}
+	for _, head := range []bool{false, true} {
+		for _, rows := range []int{16, 24, defaultBatchTokens} {
+			if ok, err := e.alikeSums(a, rows, head); err != nil || !ok {
+				t.Fatalf("%d rows, head %v: alike %v (%v)", rows, head, ok, err)
+			}
+		}
 		for _, s := range e.sums(head) {
 			sum := a.sums[s]
 			last := sum[len(sum)-1]
 			for next, want := range map[float32]bool{math.Nextafter32(last, 1000): false, last: true} {
 				sum[len(sum)-1] = next
-				delete(a.verdicts, fmt.Sprint(head, " ", defaultBatchTokens))
-				if ok, err := e.alikeRows(defaultBatchTokens, head); err != nil || ok != want {
+				if ok, err := e.alikeSums(a, 48, head); err != nil || ok != want {
 					t.Errorf("head %v, %+v: alike %v (%v), wanted %v", head, s, ok, err, want)
 				}
 			}
