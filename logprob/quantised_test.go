@@ -40,6 +40,8 @@ var formats = map[string]string{
 	"gguf-qwen3":            "gguf Q4_0 Q4_1",
 	"gguf-qwen3moe":         "gguf F32 Q5_0 Q5_1 Q8_0",
 	"gguf-qwen2moe":         "gguf F32 Q4_0 Q8_0",
+	"gguf-qwen35":           "gguf F32 Q4_1 Q8_0",
+	"gguf-qwen35moe":        "gguf F32 Q4_0 Q8_0",
 	"gguf-mixtral":          "gguf F16 F32 Q4_1 Q8_0",
 	"gguf-gemma":            "gguf F16 Q8_0",
 	"gguf-gemma2":           "gguf Q8_0",

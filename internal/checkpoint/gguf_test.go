@@ -97,14 +97,14 @@ func TestGGUFRefused(t *testing.T) {
 		change func(keys map[string]any, shapes map[string][]int, kinds map[string]uint32)
 		want   string
 	}{
-		"family":  {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["general.architecture"] = "mamba" }, `general.architecture "mamba", wanted one of gemma, gemma2, gemma3, llama, phi3, qwen2, qwen2moe, qwen3, qwen3moe`},
+		"family":  {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["general.architecture"] = "mamba" }, `general.architecture "mamba", wanted one of gemma, gemma2, gemma3, llama, phi3, qwen2, qwen2moe, qwen3, qwen35, qwen35moe, qwen3moe`},
 		"setting": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.logit_scale"] = 8 }, `llama: not supported: "llama.logit_scale"=8`},
 		"scaling": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.rope.scaling.type"] = "su" }, `rope.scaling.type="su"`},
 		"part":    {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["split.count"] = 2 }, `split.count=2: one of several files`},
 		"missing": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { delete(k, "llama.block_count") }, `"llama.block_count" is missing, wanted a whole number from 1`},
 		"text":    {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.context_length"] = "long" }, `"llama.context_length" is "long", wanted a number`},
 		"rotated": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.rope.dimension_count"] = 8 }, `"llama.rope.dimension_count"=8, wanted 16`},
-		"tensor":  {func(_ map[string]any, s map[string][]int, _ map[string]uint32) { s["blk.0.ssm_a.weight"] = []int{2} }, `tensor "blk.0.ssm_a.weight", which llama has no place for`},
+		"tensor":  {func(_ map[string]any, s map[string][]int, _ map[string]uint32) { s["blk.0.ssm_a.weight"] = []int{2} }, `tensor "blk.0.ssm_a.weight": which llama has no place for`},
 		"heads": {func(_ map[string]any, s map[string][]int, _ map[string]uint32) {
 			s["blk.0.attn_q.weight"] = []int{32, 6}
 		}, `6 rows, wanted an even number for each of 2 heads`},
@@ -251,6 +251,12 @@ func FuzzGGUF(f *testing.F) {
 	maps.Copy(keys, tokenizerKeys(f, "../../tokenize/testdata/llama3", "llama-bpe"))
 	maps.Copy(keys, map[string]any{"tokenizer.ggml.tokens": []string{"a", "b", "ab"}, "tokenizer.ggml.token_type": []int32{1, 1, 3}, "tokenizer.ggml.merges": []string{"a b"}})
 	f.Add([]byte(ggufOf(keys, shapes, nil)))
+	keys, shapes = delta()
+	f.Add([]byte(ggufOf(keys, shapes, map[string]uint32{"blk.0.attn_qkv.weight": 6})))
+	keys, shapes = tiny()
+	keys["llama.expert_count"], keys["llama.expert_used_count"] = 2, 1
+	shapes["blk.0.ffn_gate_exps.weight"], shapes["blk.0.ffn_down_exps.weight"] = []int{32, 4, 2}, []int{32, 4, 2}
+	f.Add([]byte(ggufOf(keys, shapes, map[string]uint32{"blk.0.ffn_gate_exps.weight": 39, "blk.0.ffn_down_exps.weight": 20})))
 	path := filepath.Join(f.TempDir(), "m.gguf")
 	f.Fuzz(func(t *testing.T, file []byte) {
 		if err := os.WriteFile(path, file, 0o644); err != nil {

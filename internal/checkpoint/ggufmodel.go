@@ -43,7 +43,8 @@ type ggufConfig struct {
 	heads map[string]int // of q and k, whose rows are permuted
 	minus bool           // norms are stored with 1 added
 
-	mixture int // experts of a layer
+	mixture int         // experts of a layer
+	values  *valueHeads // of delta nets, whose rows are permuted
 }
 
 // number returns the architecture's metadata under a key; ok is false where there is none.
@@ -104,7 +105,10 @@ func (m *ggufConfig) build() error {
 	layers, heads := m.size("block_count"), m.size("attention.head_count")
 	m.keys["vocab_size"], m.keys["hidden_size"] = embed.Shape[0], m.size("embedding_length")
 	m.keys["num_hidden_layers"], m.keys["num_attention_heads"] = layers, heads
-	m.keys["intermediate_size"], m.keys["max_position_embeddings"] = m.size("feed_forward_length"), m.size("context_length")
+	m.keys["max_position_embeddings"] = m.size("context_length")
+	if _, ok := m.metadata[m.arch+".feed_forward_length"]; ok || m.arch != "qwen35moe" { // none of whose layers is without experts
+		m.keys["intermediate_size"] = m.size("feed_forward_length")
+	}
 	m.keys["rms_norm_eps"], _ = m.number("attention.layer_norm_rms_epsilon")
 	_, untied := m.w.stored["output.weight"]
 	m.keys["tie_word_embeddings"] = !untied
@@ -124,8 +128,10 @@ func (m *ggufConfig) build() error {
 		m.keys["rope_theta"] = x
 	}
 	if m.arch != "phi3" {
-		m.same("rope.dimension_count", width)
 		m.scaling()
+	}
+	if m.arch != "phi3" && !strings.HasPrefix(m.arch, "qwen35") {
+		m.same("rope.dimension_count", width)
 	}
 	family(m, layers, heads, kv, width)
 	m.leftover()
@@ -217,7 +223,7 @@ func (m *ggufConfig) json() (map[string]json.RawMessage, error) {
 	return config, nil
 }
 
-var ggufLayer = regexp.MustCompile(`^blk\.(\d+)\.([a-z_]+)\.(weight|bias)$`)
+var ggufLayer = regexp.MustCompile(`^blk\.(\d+)\.([a-z0-9_]+)(\.(?:weight|bias))?$`)
 
 // place gives the tensors their names in transformers.
 func (m *ggufConfig) place() error {
@@ -225,47 +231,77 @@ func (m *ggufConfig) place() error {
 	modules := ggufModules(modelType)
 	whole := map[string]string{"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight"}
 	for _, name := range sortedKeys(m.w.stored) {
+		if m.read[name] {
+			continue
+		}
 		t := m.w.stored[name]
 		to, part := whole[name], ""
 		if at := ggufLayer.FindStringSubmatch(name); at != nil {
 			part = at[2]
-			if module := modules[part]; module != "" {
-				to = "model.layers." + at[1] + "." + module + "." + at[3]
+			if module := modules[part+at[3]]; module != "" { // the whole name
+				to = "model.layers." + at[1] + "." + module
+			} else if module := modules[part]; module != "" {
+				to = "model.layers." + at[1] + "." + module + at[3]
 			}
 		}
-		if to == "" {
-			if m.read[name] {
-				continue
-			}
-			return fmt.Errorf("tensor %s, which %s has no place for", quote(name), m.arch)
+		var err error
+		switch _, second := m.w.tensors[to]; {
+		case to == "":
+			err = fmt.Errorf("which %s has no place for", m.arch)
+		case second:
+			err = fmt.Errorf("a second one for %s", to)
+		case len(t.Shape) == 1 && blockOf(t).decode != nil:
+			err = fmt.Errorf("one axis of %s, wanted plain floats", t.kind)
+		case strings.Contains(to, "%d"):
+			err = m.split(t, to)
+		default:
+			err = m.put(t, to, part)
 		}
-		if strings.Contains(to, "%d") {
-			if err := m.split(t, to); err != nil {
-				return err
-			}
-			continue
+		if err != nil {
+			return fmt.Errorf("tensor %s: %w", quote(name), err)
 		}
-		if _, ok := m.w.tensors[to]; ok {
-			return fmt.Errorf("tensor %s: a second one for %s", quote(name), to)
-		}
-		t.Name = to
-		if part == "ffn_gate_inp_shexp" { // a row, of which the converter makes a vector
-			t.Shape = append([]int{1}, t.Shape...)
-		}
-		rows := t.Shape[0]
-		heads := m.heads[part]
-		if heads > 0 && rows%(2*heads) != 0 {
-			return fmt.Errorf("tensor %s: %d rows, wanted an even number for each of %d heads", quote(name), rows, heads)
-		}
-		m.w.tensors[to] = ggufTensor(t, heads, m.minus && strings.HasSuffix(name, "norm.weight"))
 	}
+	return nil
+}
+
+// put gives a tensor its name and its shape in transformers, with what was done to it undone.
+func (m *ggufConfig) put(t Tensor, to, part string) error {
+	t.Name = to
+	var c ggufChange
+	if heads := m.heads[part]; heads > 0 {
+		if t.Shape[0]%(2*heads) != 0 {
+			return fmt.Errorf("%d rows, wanted an even number for each of %d heads", t.Shape[0], heads)
+		}
+		half := t.Shape[0] / heads / 2 // of a head, whose two halves are interleaved
+		c.row = func(row int) int {
+			head, within := row/(2*half), row%(2*half)
+			return head*2*half + within%half*2 + within/half
+		}
+	}
+	if m.minus && strings.HasSuffix(to, "norm.weight") && part != "ssm_norm" {
+		c.each = func(x float32) float32 { return x - 1 }
+	}
+	if m.values != nil {
+		if err := m.values.change(&c, t, part); err != nil {
+			return err
+		}
+	}
+	switch part { // axes of 1 that the converter takes away
+	case "ffn_gate_inp_shexp":
+		t.Shape = append([]int{1}, t.Shape...)
+	case "ssm_conv1d":
+		if len(t.Shape) == 2 {
+			t.Shape = []int{t.Shape[0], 1, t.Shape[1]}
+		}
+	}
+	m.w.tensors[to] = ggufTensor(t, c)
 	return nil
 }
 
 // split makes the tensors of each expert, to with its number, of that of all of them.
 func (m *ggufConfig) split(t Tensor, to string) error {
 	if len(t.Shape) != 3 || t.Shape[0] != m.mixture {
-		return fmt.Errorf("tensor %s: shape %v, wanted [%d, outputs, inputs], of all experts", quote(t.Name), t.Shape, m.mixture)
+		return fmt.Errorf("shape %v, wanted [%d, outputs, inputs], of all experts", t.Shape, m.mixture)
 	}
 	size := len(t.raw) / m.mixture // whole rows
 	for e := range m.mixture {
@@ -274,17 +310,22 @@ func (m *ggufConfig) split(t Tensor, to string) error {
 		if t.Data != nil {
 			one.Data = one.raw
 		}
-		m.w.tensors[one.Name] = ggufTensor(one, 0, false)
+		m.w.tensors[one.Name] = ggufTensor(one, ggufChange{})
 	}
 	return nil
 }
 
+// ggufChange is what a converter did to a tensor, undone: where a row and a column of the model's are
+// in the file, and what an element is of the file's, in float32. nil is for no change.
+type ggufChange struct {
+	row, column func(int) int
+	each        func(float32) float32
+}
+
 // ggufTensor is a tensor whose elements are decoded when they are read, or a plain one as it is.
-// The rows of q and k of llama (heads > 0) have the two halves of each head interleaved, and are
-// put back; the norms of gemma have 1 added, which is taken off in float32.
-func ggufTensor(t Tensor, heads int, minus bool) Tensor {
+func ggufTensor(t Tensor, c ggufChange) Tensor {
 	b := blockOf(t)
-	if b.decode == nil && heads == 0 && !minus {
+	if b.decode == nil && c.row == nil && c.column == nil && c.each == nil {
 		return t
 	}
 	width := 1
@@ -295,10 +336,6 @@ func ggufTensor(t Tensor, heads int, minus bool) Tensor {
 	p := &packed{from: [][]byte{raw}, in: dtypes.Float32}
 	if b.decode == nil {
 		p.in = t.DType
-	}
-	half := 0 // of a head
-	if heads > 0 {
-		half = t.Shape[0] / heads / 2
 	}
 	one := func(dst []float32, at int) {
 		if b.decode == nil {
@@ -312,17 +349,25 @@ func ggufTensor(t Tensor, heads int, minus bool) Tensor {
 		}
 	}
 	p.decode = func(dst []float32, at int) {
-		if half == 0 {
+		if c.row == nil {
 			one(dst, at)
+		} else {
+			for row := 0; row < len(dst)/width; row++ {
+				one(dst[row*width:(row+1)*width], c.row(at/width+row)*width)
+			}
 		}
-		for row := at / width; half > 0 && len(dst) > 0; row++ {
-			head, within := row/(2*half), row%(2*half)
-			one(dst[:width], (head*2*half+within%half*2+within/half)*width)
-			dst = dst[width:]
+		if c.column != nil {
+			stored := make([]float32, width)
+			for row := 0; row < len(dst)/width; row++ {
+				copy(stored, dst[row*width:])
+				for i := range width {
+					dst[row*width+i] = stored[c.column(i)]
+				}
+			}
 		}
-		if minus {
-			for i := range dst {
-				dst[i]--
+		if c.each != nil {
+			for i, x := range dst {
+				dst[i] = c.each(x)
 			}
 		}
 	}

@@ -36,6 +36,14 @@ var ggufFamilies = map[string]func(m *ggufConfig, layers, heads, kv, width int){
 		m.keys["model_type"], m.keys["hidden_act"], m.keys["attention_bias"] = "qwen3_moe", "silu", false
 		m.qwenExperts(layers, true)
 	},
+	"qwen35": func(m *ggufConfig, layers, _, _, width int) { m.qwen35("qwen3_5_text", layers, width) },
+	"qwen35moe": func(m *ggufConfig, layers, _, _, width int) {
+		m.qwen35("qwen3_5_moe_text", layers, width)
+		if dense := m.experts("num_experts", m.keys["num_hidden_layers"].(int)); len(dense) > 0 {
+			m.wrong = append(m.wrong, fmt.Sprintf("no tensor blk.%d.ffn_gate_exps.weight", dense[0]))
+		}
+		m.keys["moe_intermediate_size"], m.keys["shared_expert_intermediate_size"] = m.size("expert_feed_forward_length"), m.size("expert_shared_feed_forward_length")
+	},
 	"gemma": func(m *ggufConfig, _, _, _, _ int) { m.gemma("gemma") },
 	"gemma2": func(m *ggufConfig, layers, heads, _, width int) {
 		m.gemma("gemma2")
@@ -152,7 +160,7 @@ func ggufModules(modelType string) map[string]string {
 	case "mixtral":
 		const of = "block_sparse_moe."
 		maps.Copy(all, map[string]string{"ffn_gate_inp": of + "gate", "ffn_gate_exps": of + "experts.%d.w1", "ffn_up_exps": of + "experts.%d.w3", "ffn_down_exps": of + "experts.%d.w2"})
-	case "qwen2_moe", "qwen3_moe":
+	case "qwen2_moe", "qwen3_moe", "qwen3_5_moe_text":
 		maps.Copy(all, map[string]string{
 			"ffn_gate_inp": "mlp.gate", "ffn_gate_exps": "mlp.experts.%d.gate_proj", "ffn_up_exps": "mlp.experts.%d.up_proj", "ffn_down_exps": "mlp.experts.%d.down_proj",
 			"ffn_gate_inp_shexp": "mlp.shared_expert_gate", "ffn_gate_shexp": "mlp.shared_expert.gate_proj", "ffn_up_shexp": "mlp.shared_expert.up_proj",
@@ -160,6 +168,13 @@ func ggufModules(modelType string) map[string]string {
 		})
 	}
 	switch modelType {
+	case "qwen3_5_text", "qwen3_5_moe_text":
+		delete(all, "ffn_norm")
+		maps.Copy(all, map[string]string{
+			"post_attention_norm": "post_attention_layernorm", "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
+			"attn_qkv": "linear_attn.in_proj_qkv", "attn_gate": "linear_attn.in_proj_z", "ssm_alpha": "linear_attn.in_proj_a", "ssm_beta": "linear_attn.in_proj_b",
+			"ssm_conv1d": "linear_attn.conv1d", "ssm_norm": "linear_attn.norm", "ssm_out": "linear_attn.out_proj", "ssm_a": "linear_attn.A_log", "ssm_dt.bias": "linear_attn.dt_bias",
+		})
 	case "qwen3", "qwen3_moe":
 		maps.Copy(all, map[string]string{"attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm"})
 	case "gemma2", "gemma3_text":

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -167,6 +168,31 @@ func TestGGUFTokenizer(t *testing.T) {
 			defer want.Close()
 			sameTokens(t, got, want, texts)
 		})
+	}
+}
+
+// TestMarks: Qwen 3.5's tokenizer keeps a mark with its letter, where Qwen 2's cuts between them
+// (tokenization_qwen3_5.py, whose expression and NFC are those of qwen35).
+func TestMarks(t *testing.T) {
+	if !tokenize.Available {
+		t.Skip("needs the Rust tokenizers")
+	}
+	for pre, want := range map[string][]int32{"qwen2": {6, 8}, "qwen35": {9}} {
+		path, files, err := ofKeys(t, map[string]any{
+			"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": pre, "tokenizer.ggml.tokens": []string{"à", "¤", "¥", "¨", "į", "à¤", "à¤¨", "à¥", "à¥į", "à¤¨à¥į"},
+			"tokenizer.ggml.token_type": []int32{1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, "tokenizer.ggml.merges": []string{"à ¤", "à¤ ¨", "à ¥", "à¥ į", "à¤¨ à¥į"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tok, err := tokenize.LoadFiles(path, files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tok.Close()
+		if got, _, err := tok.Encode("\u0928\u094d"); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v; wanted %v", pre, got, err, want)
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ import torch
 import make
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.utils.quantization_config import CompressedTensorsConfig, FineGrainedFP8Config, Mxfp4Config
+from transformers.utils.quantization_config import CompressedTensorsConfig, FineGrainedFP8Config, GgufConfig, Mxfp4Config
 
 OUT = Path(__file__).parent / "quantised"
 TOKENIZER = Path(__file__).parents[2] / "tokenize" / "testdata" / "qwen2"
@@ -403,6 +403,11 @@ def first_names(kind, layers):
                "mlp.experts.gate_proj": "ffn_gate_exps", "mlp.experts.up_proj": "ffn_up_exps", "mlp.experts.down_proj": "ffn_down_exps"}
     if kind in ("gemma2", "gemma3_text"):
         modules |= {"post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm", "post_feedforward_layernorm": "post_ffw_norm"}
+    if kind.startswith("qwen3_5"):
+        modules |= {"post_attention_layernorm": "post_attention_norm", "linear_attn.in_proj_qkv": "attn_qkv", "linear_attn.in_proj_z": "attn_gate", "linear_attn.in_proj_a": "ssm_alpha",
+                    "linear_attn.in_proj_b": "ssm_beta", "linear_attn.conv1d": "ssm_conv1d", "linear_attn.norm": "ssm_norm", "linear_attn.out_proj": "ssm_out"}
+        for i in range(layers):
+            out |= {f"model.layers.{i}.linear_attn.A_log": f"blk.{i}.ssm_a", f"model.layers.{i}.linear_attn.dt_bias": f"blk.{i}.ssm_dt.bias"}
     for i in range(layers):
         for module, name in modules.items():
             for part in ("weight", "bias"):
@@ -464,6 +469,27 @@ def in_files(tensors, kind):
     return out
 
 
+def delta(config, name, x, back):
+    """What the converter does to a part of a delta net, and undone (back): heads of values by their place in their group before their group, and the
+    decay's rate in the place of its logarithm."""
+    part = name.split("linear_attn.")[-1].removesuffix(".weight")
+    groups, each, width = config.linear_num_key_heads, config.linear_num_value_heads // config.linear_num_key_heads, config.linear_value_head_dim
+    before = 2 * groups * config.linear_key_head_dim
+    if part == "A_log" and not back:
+        x = -np.exp(x)
+    tile = {"in_proj_qkv": (0, width, before), "conv1d": (0, width, before), "in_proj_z": (0, width, 0), "in_proj_a": (0, 1, 0), "in_proj_b": (0, 1, 0), "A_log": (0, 1, 0),
+            "dt_bias": (0, 1, 0), "out_proj": (1, width, 0)}.get(part)
+    if tile:
+        axis, size, first = tile
+        kept, x = np.split(np.moveaxis(x, axis, 0), [first])
+        split = (each, groups) if back else (groups, each)
+        x = np.concatenate([kept, x.reshape(*split, size, *x.shape[1:]).swapaxes(0, 1).reshape(x.shape)])
+        x = np.moveaxis(x, 0, axis)
+    if part == "A_log" and back:
+        x = np.log(-x.astype(np.float64)).astype(np.float32)
+    return np.ascontiguousarray(x)
+
+
 def write_gguf(folder, arch, model, kind_of, more, freqs=None, tokenizer=False):
     """What convert_hf_to_gguf.py writes, quantised as kind_of(name) says; returns the model that gguf's own decoder makes of it."""
     config, kind = model.config, model.config.model_type
@@ -473,7 +499,8 @@ def write_gguf(folder, arch, model, kind_of, more, freqs=None, tokenizer=False):
     w.add_block_count(config.num_hidden_layers)
     w.add_context_length(config.max_position_embeddings)
     w.add_embedding_length(config.hidden_size)
-    w.add_feed_forward_length(config.intermediate_size)
+    if getattr(config, "intermediate_size", None) is not None:
+        w.add_feed_forward_length(config.intermediate_size)
     w.add_head_count(heads)
     w.add_head_count_kv(kv)
     w.add_layer_norm_rms_eps(config.rms_norm_eps)
@@ -488,13 +515,18 @@ def write_gguf(folder, arch, model, kind_of, more, freqs=None, tokenizer=False):
         x = t.float().numpy()
         if name.endswith("shared_expert_gate.weight"):
             x = x[0]
+        if name.endswith("conv1d.weight"):
+            x = x[:, 0]
+        if "linear_attn" in name:
+            x = delta(config, name, x, False)
         permuted = arch == "llama" and ("q_proj" in name or "k_proj" in name)
         n = heads if "q_proj" in name else kv
         if permuted:
             x = x.reshape(n, 2, x.shape[0] // n // 2, *x.shape[1:]).swapaxes(1, 2).reshape(x.shape)
-        if arch.startswith("gemma") and name.endswith("norm.weight"):
+        plus = arch.startswith(("gemma", "qwen35")) and name.endswith("norm.weight") and "linear_attn" not in name
+        if plus:
             x = x + np.float32(1)
-        q = kind_of(name) if x.ndim > 1 and not name.endswith("mlp.gate.weight") else gguf.GGMLQuantizationType.F32
+        q = kind_of(name) if x.ndim > 1 and not name.endswith(("mlp.gate.weight", "conv1d.weight")) else gguf.GGMLQuantizationType.F32
         if q.name in ("Q4_K", "Q5_K", "Q6_K"):
             data = random_blocks(x.shape, q, 0.6 * float(x.std()), i)
         else:
@@ -503,8 +535,10 @@ def write_gguf(folder, arch, model, kind_of, more, freqs=None, tokenizer=False):
         x = gguf.dequantize(data, q).astype(np.float32).reshape(x.shape)
         if permuted:
             x = x.reshape(n, x.shape[0] // n // 2, 2, *x.shape[1:]).swapaxes(1, 2).reshape(x.shape)
-        if arch.startswith("gemma") and name.endswith("norm.weight"):
+        if plus:
             x = x - np.float32(1)
+        if "linear_attn" in name:
+            x = delta(config, name, x, True)
         decoded[name] = torch.tensor(np.ascontiguousarray(x)).reshape(t.shape)
     if freqs is not None:
         w.add_tensor("rope_freqs.weight", freqs)
@@ -514,9 +548,11 @@ def write_gguf(folder, arch, model, kind_of, more, freqs=None, tokenizer=False):
     w.close()
     after = with_decoded(config, together(decoded))
     if kind not in ("gemma", "mixtral"):  # which transformers does not read
-        theirs = AutoModelForCausalLM.from_pretrained(folder, gguf_file="model.gguf", dtype=torch.float32, config=model.config).state_dict()
+        more = {"quantization_config": GgufConfig(dequantize=True)} if kind.startswith("qwen3_5") else {}
+        theirs = AutoModelForCausalLM.from_pretrained(folder, gguf_file="model.gguf", dtype=torch.float32, config=model.config, **more).state_dict()
         for name, t in together(decoded).items():
-            assert torch.equal(theirs[name], t), f"transformers reads {name} otherwise"
+            same = torch.allclose(theirs[name], t, rtol=1e-6) if name.endswith("A_log") else torch.equal(theirs[name], t)  # torch's logarithm is off by an ulp
+            assert same, f"transformers reads {name} otherwise"
     return model, after, in_files(decoded, kind)
 
 
@@ -593,6 +629,30 @@ def gguf_mixtral(folder):
     model = first_model("gguf-mixtral", "mixtral", **MIXTURE, num_hidden_layers=1, num_local_experts=4, sliding_window=None)
     return write_gguf(folder, "llama", model, lambda n: Q.Q4_1 if "down" in n else Q.F16 if "up" in n else Q.Q8_0, lambda w: (
         w.add_rope_dimension_count(16), w.add_rope_freq_base(model.config.rope_parameters["rope_theta"]), w.add_expert_count(4), w.add_expert_used_count(2)))
+
+
+HYBRID = dict(hidden_size=32, intermediate_size=64, num_attention_heads=2, num_key_value_heads=1, head_dim=32, num_hidden_layers=2, full_attention_interval=2,
+              layer_types=["linear_attention", "full_attention"], linear_key_head_dim=16, linear_num_key_heads=2, linear_num_value_heads=6, linear_value_head_dim=32,
+              rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.25, "mrope_section": [2, 1, 1], "mrope_interleaved": True})
+
+
+def hybrid(w):
+    w.add_key_length(32), w.add_value_length(32), w.add_rope_freq_base(10000.0), w.add_rope_dimension_count(8), w.add_rope_dimension_sections([2, 1, 1, 0])
+    w.add_full_attention_interval(2), w.add_ssm_conv_kernel(4), w.add_ssm_state_size(16), w.add_ssm_group_count(2), w.add_ssm_time_step_rank(6), w.add_ssm_inner_size(192)
+
+
+@case("gguf-qwen35")
+def gguf_qwen35(folder):
+    """Three heads of values for each of two groups of keys: no permutation that is its own inverse."""
+    model = first_model("gguf-qwen35", "qwen3_5_text", **HYBRID)
+    return write_gguf(folder, "qwen35", model, lambda n: Q.Q4_1 if "out_proj" in n else Q.Q8_0, hybrid)
+
+
+@case("gguf-qwen35moe")
+def gguf_qwen35moe(folder):
+    model = first_model("gguf-qwen35moe", "qwen3_5_moe_text", **HYBRID | dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, shared_expert_intermediate_size=32))
+    return write_gguf(folder, "qwen35moe", model, lambda n: Q.Q4_0 if "experts" in n else Q.Q8_0, lambda w: (
+        hybrid(w), w.add_expert_count(4), w.add_expert_used_count(2), w.add_expert_feed_forward_length(32), w.add_expert_shared_feed_forward_length(32)))
 
 
 @case("gguf-gemma")
