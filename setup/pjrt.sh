@@ -5,10 +5,15 @@
 # Nothing here is fatal: without a plugin everything runs on the pure-Go backend.
 set -eu
 cd "$(dirname "$0")/.."
-wheel=xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so
-name=pjrt_c_api_cpu_v0.81_plugin.so # go-xla takes the part between "api_" and "_plugin" for the name, and cpu_v* for cpu
+wheel=lammps_jax_pjrt_cpu/pjrt_c_api_cpu_plugin.so
+name=pjrt_c_api_cpu_v0.115_plugin.so # go-xla takes the part between "api_" and "_plugin" for the name, and cpu_v* for cpu
+old=pjrt_c_api_cpu_v0.81_plugin.so   # what this script installed before; beside another go-xla would take either, at random
 without() {
-	echo "pjrt: no XLA plugin: $*; everything still runs, on the slower pure-Go backend."
+	if [ -n "${found:-}" ]; then
+		echo "pjrt: the XLA plugin stays $found, which is slower than today's: $*"
+	else
+		echo "pjrt: no XLA plugin: $*; everything still runs, on the slower pure-Go backend."
+	fi
 	exit 0
 }
 
@@ -29,18 +34,19 @@ else
 	)
 fi
 into=$(echo "$folders" | head -n 1)
+[ ! -s "$into/$name" ] || rm -f "$into/$old"
 found=$(echo "$folders" | while read -r folder; do
 	for file in "$folder"/pjrt_c_api_cpu_plugin.so "$folder"/pjrt_c_api_cpu_v*_plugin.so "$folder"/pjrt[-_]plugin[-_]cpu.so "$folder"/pjrt[-_]plugin[-_]cpu_v*.so; do
 		[ -s "$file" ] && echo "$file"
 	done
 done | head -n 1) || true
-[ -z "$found" ] || exit 0
+[ -z "$found" ] || [ "$found" = "$into/$old" ] || exit 0
 
 { mkdir -p "$into" && [ -w "$into" ]; } 2>/dev/null || without "$into cannot be written"
 tmp=$(mktemp -d "$into/.making.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
-put() { mv -f "$tmp/$1" "$into/$2" && echo "pjrt: installed $into/$2, $3"; }
+put() { mv -f "$tmp/$1" "$into/$2" && rm -f "$into/$old" && echo "pjrt: installed $into/$2, $3"; }
 
 pip=
 for python in python3 python; do
@@ -52,7 +58,7 @@ if [ "$platform" = linux/amd64 ] && [ -n "$pip" ]; then
 		$pip -m pip download --quiet --disable-pip-version-check --retries 1 --no-deps --only-binary :all: --require-hashes \
 			-r setup/pjrt.txt -d "$tmp" && $pip -m zipfile -e "$tmp"/*.whl "$tmp"
 	} 2>&1); then
-		put "$wheel" "$name" "from the wheel xla-cpu-pjrt 0.0.1"
+		put "$wheel" "$name" "from the wheel lammps-jax-pjrt-cpu 0.11.2"
 		exit
 	fi
 	echo "pjrt: that failed: $(echo "$log" | grep Error: -i | tail -n 1)"
