@@ -46,6 +46,7 @@ var formats = map[string]string{
 	"gguf-gemma":            "gguf F16 Q8_0",
 	"gguf-gemma2":           "gguf Q8_0",
 	"gguf-gemma3":           "gguf BF16 Q8_0",
+	"gguf-phi2":             "gguf Q4_0 Q8_0",
 	"gguf-phi3":             "gguf Q8_0",
 }
 

@@ -97,7 +97,7 @@ func TestGGUFRefused(t *testing.T) {
 		change func(keys map[string]any, shapes map[string][]int, kinds map[string]uint32)
 		want   string
 	}{
-		"family":  {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["general.architecture"] = "mamba" }, `general.architecture "mamba", wanted one of gemma, gemma2, gemma3, llama, phi3, qwen2, qwen2moe, qwen3, qwen35, qwen35moe, qwen3moe`},
+		"family":  {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["general.architecture"] = "mamba" }, `general.architecture "mamba", wanted one of gemma, gemma2, gemma3, llama, phi2, phi3, qwen2, qwen2moe, qwen3, qwen35, qwen35moe, qwen3moe`},
 		"setting": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.logit_scale"] = 8 }, `llama: not supported: "llama.logit_scale"=8`},
 		"scaling": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.rope.scaling.type"] = "su" }, `rope.scaling.type="su"`},
 		"part":    {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["split.count"] = 2 }, `split.count=2: one of several files`},

@@ -130,7 +130,7 @@ func (m *ggufConfig) build() error {
 	if m.arch != "phi3" {
 		m.scaling()
 	}
-	if m.arch != "phi3" && !strings.HasPrefix(m.arch, "qwen35") {
+	if !slices.Contains([]string{"phi2", "phi3", "qwen35", "qwen35moe"}, m.arch) { // of which a part of each head is rotated
 		m.same("rope.dimension_count", width)
 	}
 	family(m, layers, heads, kv, width)
@@ -230,6 +230,9 @@ func (m *ggufConfig) place() error {
 	modelType, _ := m.keys["model_type"].(string)
 	modules := ggufModules(modelType)
 	whole := map[string]string{"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight"}
+	if modelType == "phi" {
+		whole["output_norm.weight"], whole["output_norm.bias"], whole["output.bias"] = "model.final_layernorm.weight", "model.final_layernorm.bias", "lm_head.bias"
+	}
 	for _, name := range sortedKeys(m.w.stored) {
 		if m.read[name] {
 			continue

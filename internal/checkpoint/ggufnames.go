@@ -77,6 +77,13 @@ var ggufFamilies = map[string]func(m *ggufConfig, layers, heads, kv, width int){
 			m.keys["query_pre_attn_scalar"] = m.keys["hidden_size"].(int) / heads
 		}
 	},
+	"phi2": func(m *ggufConfig, _, heads, _, width int) {
+		m.keys["model_type"], m.keys["hidden_act"] = "phi", "gelu_new"
+		m.plainHeads(heads, width)
+		delete(m.keys, "rms_norm_eps")
+		m.keys["layer_norm_eps"], _ = m.number("attention.layer_norm_epsilon")
+		m.keys["partial_rotary_factor"] = float64(m.size("rope.dimension_count")) / float64(width)
+	},
 	"phi3": func(m *ggufConfig, _, heads, _, width int) { m.phi3(heads, width) },
 }
 
@@ -157,6 +164,8 @@ func ggufModules(modelType string) map[string]string {
 		"ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
 	}
 	switch modelType {
+	case "phi":
+		maps.Copy(all, map[string]string{"attn_output": "self_attn.dense", "ffn_up": "mlp.fc1", "ffn_down": "mlp.fc2"})
 	case "mixtral":
 		const of = "block_sparse_moe."
 		maps.Copy(all, map[string]string{"ffn_gate_inp": of + "gate", "ffn_gate_exps": of + "experts.%d.w1", "ffn_up_exps": of + "experts.%d.w3", "ffn_down_exps": of + "experts.%d.w2"})

@@ -37,6 +37,7 @@ var llama3Split = preTokenizer{
 // preTokenizers are those that are known, by tokenizer.ggml.pre.
 var preTokenizers = map[string]preTokenizer{
 	"gpt-2":     {split: byteLevel},
+	"phi-2":     {split: byteLevel}, // CodeGen's, which is GPT-2's
 	"smollm":    {split: `{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},` + byteLevel + `]}`},
 	"llama-bpe": llama3Split,
 	"llama3":    llama3Split,

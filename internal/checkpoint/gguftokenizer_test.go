@@ -124,7 +124,7 @@ func TestGGUFTokenizer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	folders := map[string]string{"llama-bpe": from + "llama3", "qwen2": from + "qwen2", "smollm": from + "smollm2", "gpt-2": gpt2}
+	folders := map[string]string{"llama-bpe": from + "llama3", "qwen2": from + "qwen2", "smollm": from + "smollm2", "gpt-2": gpt2, "phi-2": gpt2}
 	if real := "../../.deps/models/smollm2-135m-instruct"; !testing.Short() {
 		if _, err := os.Stat(real + "/tokenizer.json"); err == nil {
 			folders["smollm real"] = real
@@ -243,23 +243,23 @@ func sameTokens(t *testing.T, got, want *tokenize.Tokenizer, texts []string) {
 // TestGGUFTokenizerRefused: what is not known, or does not fit together, is one line that names it.
 func TestGGUFTokenizerRefused(t *testing.T) {
 	for want, change := range map[string]func(map[string]any){
-		`tokenizer.ggml.model "t5", wanted gpt2`:                                     func(k map[string]any) { k["tokenizer.ggml.model"] = "t5" },
-		`tokenizer.ggml.model is 3, wanted a text`:                                   func(k map[string]any) { k["tokenizer.ggml.model"] = 3 },
-		`tokenizer.ggml.pre "default", wanted one of gpt-2, llama-bpe`:               func(k map[string]any) { k["tokenizer.ggml.pre"] = "default" },
-		`tokenizer.ggml.pre "", wanted one of`:                                       func(k map[string]any) { delete(k, "tokenizer.ggml.pre") },
-		`tokenizer.ggml.tokens is missing, wanted a list of texts`:                   func(k map[string]any) { delete(k, "tokenizer.ggml.tokens") },
-		`tokenizer.ggml.tokens is a list of 2, wanted a list of texts`:               func(k map[string]any) { k["tokenizer.ggml.tokens"] = []int32{1, 2} },
-		`token 3 is "a", as token 0 is`:                                              func(k map[string]any) { k["tokenizer.ggml.tokens"] = []string{"a", "b", "ab", "a"} },
-		`tokenizer.ggml.tokens: "\xff", wanted UTF-8`:                                func(k map[string]any) { k["tokenizer.ggml.tokens"] = []string{"a", "b", "ab", "\xff"} },
-		`token_type is a list of 1, wanted a whole number for each of 4 tokens`:      func(k map[string]any) { k["tokenizer.ggml.token_type"] = []int32{1} },
-		`token 1, "b", of type 6, wanted 1 to 5`:                                     func(k map[string]any) { k["tokenizer.ggml.token_type"] = []int32{1, 6, 1, 1} },
-		`tokenizer.ggml.merges: "a b c", wanted two parts`:                           func(k map[string]any) { k["tokenizer.ggml.merges"] = []string{"a b c"} },
-		`tokenizer.ggml.bos_token_id is 4, wanted one of 4 tokens`:                   func(k map[string]any) { k["tokenizer.ggml.bos_token_id"] = 4 },
-		`no tokenizer.ggml.bos_token_id, wanted the token that is put beside a text`: func(k map[string]any) { k["tokenizer.ggml.add_bos_token"] = true },
-		`tokenizer.ggml.add_bos_token is 1, wanted true or false`:                    func(k map[string]any) { k["tokenizer.ggml.add_bos_token"] = 1 },
-		`tokenizer.ggml.add_space_prefix is true, wanted false`:                      func(k map[string]any) { k["tokenizer.ggml.add_space_prefix"] = true },
-		`"tokenizer.ggml.precompiled_charsmap"="x": not supported`:                   func(k map[string]any) { k["tokenizer.ggml.precompiled_charsmap"] = "x" },
-		`tokenizer.chat_templates is "x", wanted a list of texts`:                    func(k map[string]any) { k["tokenizer.chat_templates"] = "x" },
+		`tokenizer.ggml.model "t5", wanted gpt2`:                                                       func(k map[string]any) { k["tokenizer.ggml.model"] = "t5" },
+		`tokenizer.ggml.model is 3, wanted a text`:                                                     func(k map[string]any) { k["tokenizer.ggml.model"] = 3 },
+		`tokenizer.ggml.pre "default", wanted one of gpt-2, llama-bpe, llama-v3, llama3, phi-2, qwen2`: func(k map[string]any) { k["tokenizer.ggml.pre"] = "default" },
+		`tokenizer.ggml.pre "", wanted one of`:                                                         func(k map[string]any) { delete(k, "tokenizer.ggml.pre") },
+		`tokenizer.ggml.tokens is missing, wanted a list of texts`:                                     func(k map[string]any) { delete(k, "tokenizer.ggml.tokens") },
+		`tokenizer.ggml.tokens is a list of 2, wanted a list of texts`:                                 func(k map[string]any) { k["tokenizer.ggml.tokens"] = []int32{1, 2} },
+		`token 3 is "a", as token 0 is`:                                                                func(k map[string]any) { k["tokenizer.ggml.tokens"] = []string{"a", "b", "ab", "a"} },
+		`tokenizer.ggml.tokens: "\xff", wanted UTF-8`:                                                  func(k map[string]any) { k["tokenizer.ggml.tokens"] = []string{"a", "b", "ab", "\xff"} },
+		`token_type is a list of 1, wanted a whole number for each of 4 tokens`:                        func(k map[string]any) { k["tokenizer.ggml.token_type"] = []int32{1} },
+		`token 1, "b", of type 6, wanted 1 to 5`:                                                       func(k map[string]any) { k["tokenizer.ggml.token_type"] = []int32{1, 6, 1, 1} },
+		`tokenizer.ggml.merges: "a b c", wanted two parts`:                                             func(k map[string]any) { k["tokenizer.ggml.merges"] = []string{"a b c"} },
+		`tokenizer.ggml.bos_token_id is 4, wanted one of 4 tokens`:                                     func(k map[string]any) { k["tokenizer.ggml.bos_token_id"] = 4 },
+		`no tokenizer.ggml.bos_token_id, wanted the token that is put beside a text`:                   func(k map[string]any) { k["tokenizer.ggml.add_bos_token"] = true },
+		`tokenizer.ggml.add_bos_token is 1, wanted true or false`:                                      func(k map[string]any) { k["tokenizer.ggml.add_bos_token"] = 1 },
+		`tokenizer.ggml.add_space_prefix is true, wanted false`:                                        func(k map[string]any) { k["tokenizer.ggml.add_space_prefix"] = true },
+		`"tokenizer.ggml.precompiled_charsmap"="x": not supported`:                                     func(k map[string]any) { k["tokenizer.ggml.precompiled_charsmap"] = "x" },
+		`tokenizer.chat_templates is "x", wanted a list of texts`:                                      func(k map[string]any) { k["tokenizer.chat_templates"] = "x" },
 		`tokenizer.ggml.eos_token_id is 3, wanted one of 4 tokens`: func(k map[string]any) {
 			k["tokenizer.ggml.eos_token_id"], k["tokenizer.ggml.token_type"] = 3, []int32{1, 1, 1, tokenUnused}
 		},

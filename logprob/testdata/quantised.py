@@ -403,6 +403,9 @@ def first_names(kind, layers):
                "mlp.experts.gate_proj": "ffn_gate_exps", "mlp.experts.up_proj": "ffn_up_exps", "mlp.experts.down_proj": "ffn_down_exps"}
     if kind in ("gemma2", "gemma3_text"):
         modules |= {"post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm", "post_feedforward_layernorm": "post_ffw_norm"}
+    if kind == "phi":
+        out |= {"model.final_layernorm.weight": "output_norm.weight", "model.final_layernorm.bias": "output_norm.bias", "lm_head.bias": "output.bias"}
+        modules |= {"self_attn.dense": "attn_output", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down"}
     if kind.startswith("qwen3_5"):
         modules |= {"post_attention_layernorm": "post_attention_norm", "linear_attn.in_proj_qkv": "attn_qkv", "linear_attn.in_proj_z": "attn_gate", "linear_attn.in_proj_a": "ssm_alpha",
                     "linear_attn.in_proj_b": "ssm_beta", "linear_attn.conv1d": "ssm_conv1d", "linear_attn.norm": "ssm_norm", "linear_attn.out_proj": "ssm_out"}
@@ -503,7 +506,10 @@ def write_gguf(folder, arch, model, kind_of, more, freqs=None, tokenizer=False):
         w.add_feed_forward_length(config.intermediate_size)
     w.add_head_count(heads)
     w.add_head_count_kv(kv)
-    w.add_layer_norm_rms_eps(config.rms_norm_eps)
+    if kind == "phi":
+        w.add_layer_norm_eps(config.layer_norm_eps)
+    else:
+        w.add_layer_norm_rms_eps(config.rms_norm_eps)
     if not tokenizer:
         w.add_token_list([f"t{i}" for i in range(config.vocab_size)])
     w.add_file_type(15)
@@ -547,7 +553,7 @@ def write_gguf(folder, arch, model, kind_of, more, freqs=None, tokenizer=False):
     w.write_tensors_to_file()
     w.close()
     after = with_decoded(config, together(decoded))
-    if kind not in ("gemma", "mixtral"):  # which transformers does not read
+    if kind not in ("gemma", "mixtral", "phi"):  # which transformers does not read
         more = {"quantization_config": GgufConfig(dequantize=True)} if kind.startswith("qwen3_5") else {}
         theirs = AutoModelForCausalLM.from_pretrained(folder, gguf_file="model.gguf", dtype=torch.float32, config=model.config, **more).state_dict()
         for name, t in together(decoded).items():
@@ -605,6 +611,7 @@ def gguf_qwen3(folder):
 
 
 MIXTURE = dict(hidden_size=32, num_attention_heads=2, num_key_value_heads=1, num_experts_per_tok=2)
+HALF = dict(hidden_size=32, intermediate_size=64, num_attention_heads=2, num_hidden_layers=1)
 
 
 @case("gguf-qwen3moe")
@@ -674,6 +681,16 @@ def gguf_gemma3(folder):
                         rope_parameters={"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000.0}, "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}})
     return write_gguf(folder, "gemma3", model, lambda n: Q.Q8_0 if "q_proj" in n else Q.BF16, lambda w: (
         w.add_key_length(32), w.add_value_length(32), w.add_sliding_window(8), w.add_rope_freq_base(1000000.0), w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR), w.add_rope_scaling_factor(8.0)))
+
+
+@case("gguf-phi2")
+def gguf_phi2(folder):
+    """Whose heads are rotated in part, with biases everywhere."""
+    model = first_model("gguf-phi2", "phi", **HALF, num_key_value_heads=2, partial_rotary_factor=0.5, hidden_act="gelu_new")
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.PHI2, 1)
+    for n in tensors_of(model):
+        assert first_names("phi", 1)[n].removesuffix(".weight").removesuffix(".bias") == names.get_name(n.removesuffix(".weight").removesuffix(".bias")), n
+    return write_gguf(folder, "phi2", model, lambda n: Q.Q4_0 if "fc" in n else Q.Q8_0, lambda w: w.add_rope_dimension_count(8))
 
 
 @case("gguf-phi3")
