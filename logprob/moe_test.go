@@ -36,7 +36,7 @@ func TestMixtureBFloat16(t *testing.T) {
 				for i, dtype := range []dtypes.DType{dtypes.Float32, dtypes.BFloat16} {
 					m := load(t, dir, backend, dtype)
 					var texts []tokenize.Encoded
-					for n := range 60 {
+					for n := range number(60) {
 						ids := make([]int32, min(30, m.MaxTokens()))
 						for k := range ids {
 							ids[k] = int32((7*k + 3*n*k + n + 1) % m.VocabSize())

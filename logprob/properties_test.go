@@ -34,15 +34,11 @@ func rows(t *testing.T, m *logprob.Model, texts ...tokenize.Encoded) [][]float32
 	return all
 }
 
-// TestProperties checks, for every family in the dtype of its checkpoint, what must
-// hold of any language model.
+// TestProperties checks, for every checkpoint in its dtype, what must hold of any language
+// model.
 func TestProperties(t *testing.T) {
-	cases, err := filepath.Glob("testdata/families/*/golden.json")
-	if err != nil || len(cases) == 0 {
-		t.Fatalf("no reference checkpoints (%v)", err)
-	}
 	backend := pureGo(t)
-	for _, path := range cases {
+	for _, path := range references(t) {
 		dir := filepath.Dir(path)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			m := load(t, dir, backend, 0)

@@ -205,6 +205,9 @@ func TestIdleBias(t *testing.T) {
 func TestQuantisedBase(t *testing.T) {
 	backend := pureGo(t)
 	for name := range formats {
+		if testing.Short() && name != "fp8-blocks" && name != "mxfp4-gpt_oss" && name != "gguf-llama-k" {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			from := filepath.Join("testdata/quantised", name)

@@ -62,7 +62,7 @@ func TestStates(t *testing.T) {
 			for _, backend := range all {
 				m := load(t, dir, backend, dtypes.Float32)
 				rng := rand.New(rand.NewPCG(3, 1))
-				asked := statesOf(rng, 40, d.Model.Context, m.VocabSize(), true)
+				asked := statesOf(rng, number(40), d.Model.Context, m.VocabSize(), true)
 				var texts [][]int32
 				for _, r := range asked {
 					texts = append(texts, r.IDs)

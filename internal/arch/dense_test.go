@@ -31,6 +31,9 @@ func TestGradient(t *testing.T) {
 				continue
 			}
 			tried[layer.Key] = true
+			if testing.Short() && len(tried)%8 != 1 {
+				continue
+			}
 			t.Run(fmt.Sprintf("%s/%d", name, i), func(t *testing.T) { holdGradient(t, backend, m, layer) })
 		}
 	}

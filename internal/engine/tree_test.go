@@ -39,7 +39,11 @@ func ancestors(t token) []token {
 func TestBatches(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	pooled, saved := 0, 0
-	for round := range 100 {
+	rounds := 100
+	if testing.Short() {
+		rounds = 25
+	}
+	for round := range rounds {
 		tree := newTree(int64(round%3)*100_000, [][]int{{1, 1}})
 		for range 1 + round%4 {
 			requests := randomTexts(r, 1+r.IntN(200), 60, 9)
