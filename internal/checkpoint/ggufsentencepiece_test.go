@@ -51,6 +51,21 @@ func ofKeys(t testing.TB, own map[string]any) (path string, files map[string][]b
 	return path, files, err
 }
 
+// tokenizerOf loads the tokenizer of the file that ofKeys makes.
+func tokenizerOf(t *testing.T, keys map[string]any) *tokenize.Tokenizer {
+	t.Helper()
+	path, files, err := ofKeys(t, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenize.LoadFiles(path, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tok.Close() })
+	return tok
+}
+
 // TestSentencePiece: a SentencePiece tokenizer of a GGUF file gives texts the ids that SentencePiece
 // itself gives them, after BOS, unless the file says otherwise.
 func TestSentencePiece(t *testing.T) {
@@ -62,15 +77,7 @@ func TestSentencePiece(t *testing.T) {
 		if !bos {
 			keys["tokenizer.ggml.add_bos_token"] = false
 		}
-		path, files, err := ofKeys(t, keys)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tok, err := tokenize.LoadFiles(path, files)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer tok.Close()
+		tok := tokenizerOf(t, keys)
 		if id, has := tok.BOS(); has != bos || has && id != 1 {
 			t.Errorf("BOS %d %v, wanted %v", id, has, bos)
 		}
@@ -119,15 +126,7 @@ func TestSentencePieceGemma(t *testing.T) {
 	}
 	for _, plain := range []bool{false, true} {
 		p, keys := gemmaPieces(t, plain)
-		path, files, err := ofKeys(t, keys)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tok, err := tokenize.LoadFiles(path, files)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer tok.Close()
+		tok := tokenizerOf(t, keys)
 		if id, has := tok.BOS(); !has || id != 2 {
 			t.Errorf("BOS %d %v, wanted 2", id, has)
 		}

@@ -146,21 +146,7 @@ func TestGGUFTokenizer(t *testing.T) {
 	for name, dir := range folders {
 		t.Run(name, func(t *testing.T) {
 			pre, _, _ := strings.Cut(name, " ")
-			keys, shapes := tiny()
-			maps.Copy(keys, tokenizerKeys(t, dir, pre))
-			path := filepath.Join(t.TempDir(), "m.gguf")
-			if err := os.WriteFile(path, []byte(ggufOf(keys, shapes, nil)), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			files, err := Tokenizer(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := tokenize.LoadFiles(path, files)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer got.Close()
+			got := tokenizerOf(t, tokenizerKeys(t, dir, pre))
 			want, err := tokenize.Load(dir)
 			if err != nil {
 				t.Fatal(err)
@@ -178,18 +164,10 @@ func TestMarks(t *testing.T) {
 		t.Skip("needs the Rust tokenizers")
 	}
 	for pre, want := range map[string][]int32{"qwen2": {6, 8}, "qwen35": {9}} {
-		path, files, err := ofKeys(t, map[string]any{
+		tok := tokenizerOf(t, map[string]any{
 			"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": pre, "tokenizer.ggml.tokens": []string{"à", "¤", "¥", "¨", "į", "à¤", "à¤¨", "à¥", "à¥į", "à¤¨à¥į"},
 			"tokenizer.ggml.token_type": []int32{1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, "tokenizer.ggml.merges": []string{"à ¤", "à¤ ¨", "à ¥", "à¥ į", "à¤¨ à¥į"},
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		tok, err := tokenize.LoadFiles(path, files)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer tok.Close()
 		if got, _, err := tok.Encode("\u0928\u094d"); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %v, %v; wanted %v", pre, got, err, want)
 		}
