@@ -9,8 +9,14 @@ import (
 
 // qwen35 is what Qwen 3.5's models have in common, with gated delta nets in most layers
 // (gguf_config_mapping.py and gguf_conversion_mapping.py of transformers 5.23).
-func (m *ggufConfig) qwen35(modelType string, layers, width int) {
-	m.keys["model_type"], m.keys["hidden_act"], m.minus = modelType, "silu", true
+func (m *ggufConfig) qwen35(modelType string) {
+	m.keys["model_type"], m.keys["hidden_act"], m.names.minus = modelType, "silu", true
+	m.names.modules(map[string]string{
+		"ffn_norm": "", "post_attention_norm": "post_attention_layernorm", "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
+		"attn_qkv": "linear_attn.in_proj_qkv", "attn_gate": "linear_attn.in_proj_z", "ssm_alpha": "linear_attn.in_proj_a", "ssm_beta": "linear_attn.in_proj_b",
+		"ssm_conv1d": "linear_attn.conv1d", "ssm_norm": "linear_attn.norm", "ssm_out": "linear_attn.out_proj", "ssm_a": "linear_attn.A_log", "ssm_dt.bias": "linear_attn.dt_bias",
+	})
+	layers := m.layers
 	// The layers that predict several tokens at once come after the others, and are not the model.
 	if n, ok := m.number("nextn_predict_layers"); ok && n >= 0 && n < float64(layers) {
 		for name := range m.w.stored {
@@ -33,8 +39,9 @@ func (m *ggufConfig) qwen35(modelType string, layers, width int) {
 	}
 	m.keys["linear_key_head_dim"], m.keys["linear_num_key_heads"] = key, groups
 	m.keys["linear_num_value_heads"], m.keys["linear_value_head_dim"] = heads, inner/heads
-	m.values = &valueHeads{groups: groups, each: heads / groups, width: inner / heads, before: 2 * key * groups}
-	m.keys["partial_rotary_factor"] = float64(m.size("rope.dimension_count")) / float64(width)
+	v := &valueHeads{groups: groups, each: heads / groups, width: inner / heads, before: 2 * key * groups}
+	m.names.change = v.change
+	m.partial()
 	m.read[m.arch+".rope.dimension_sections"] = true // which pairs turn by which of three positions, equal in texts
 }
 

@@ -10,53 +10,6 @@ import (
 	"github.com/implicitreward/implicitreward/internal/strictjson"
 )
 
-// preTokenizer is what tokenizer.ggml.pre stands for: the parts of tokenizer.json that a GGUF file
-// does not have, as the models that the name was made for have them (their expressions are those
-// that llama-vocab.cpp of llama.cpp quotes as the original ones).
-type preTokenizer struct {
-	normalizer   string
-	split        string
-	ignoreMerges bool
-	bos          bool // where tokenizer.ggml.add_bos_token does not say
-}
-
-// splitting is text cut by an expression, then written in bytes.
-func splitting(expression string) string {
-	quoted, _ := json.Marshal(expression)
-	return `{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":` + string(quoted) + `},"behavior":"Isolated","invert":false},` +
-		`{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]}`
-}
-
-const byteLevel = `{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}`
-
-var llama3Split = preTokenizer{
-	split:        splitting(`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`),
-	ignoreMerges: true, bos: true,
-}
-
-// preTokenizers are those that are known, by tokenizer.ggml.pre.
-var preTokenizers = map[string]preTokenizer{
-	"gpt-2":     {split: byteLevel},
-	"phi-2":     {split: byteLevel}, // CodeGen's, which is GPT-2's
-	"smollm":    {split: `{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},` + byteLevel + `]}`},
-	"llama-bpe": llama3Split,
-	"llama3":    llama3Split,
-	"llama-v3":  llama3Split,
-	"qwen2": {
-		normalizer: `{"type":"NFC"}`,
-		split:      splitting(`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`),
-	},
-	"qwen35": { // marks go with letters
-		normalizer: `{"type":"NFC"}`,
-		split:      splitting(`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`),
-	},
-	"tekken": {
-		split: splitting(`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|` +
-			`\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`),
-		ignoreMerges: true, bos: true,
-	},
-}
-
 // The types of tokens (gguf's TokenType).
 const (
 	tokenNormal  = 1
