@@ -203,9 +203,13 @@ func openTokenizer(place string) (t *tokenize.Tokenizer, doubt, err error) {
 	if err != nil {
 		return nil, err, nil
 	}
-	doubt = fmt.Errorf("logprob: %s: the tokenizer is made of the file's metadata, which do not say whether added tokens take the white space around them: taken not to", place)
 	t, err = tokenize.LoadFiles(place, files)
-	return t, doubt, err
+	return t, ofMetadata(place), err
+}
+
+// ofMetadata is the doubt about a tokenizer that is made of a GGUF file's metadata.
+func ofMetadata(file string) error {
+	return fmt.Errorf("logprob: %s: the tokenizer is made of the file's metadata, which do not say whether added tokens take the white space around them: taken not to", file)
 }
 
 func (m *Model) loadTokenizer(place string) error {

@@ -33,10 +33,12 @@ type MergeOptions struct {
 
 // Merge writes a checkpoint that computes without an adapter what the base model, a folder, does
 // with the adapter, a folder that peft has saved: W' = W + s B A, with DoRA each row times
-// magnitude / norm, in float64 and rounded once. Tensors are read and written one by one.
+// magnitude / norm, in float64 and rounded once. Tensors are read and written one by one. "" for
+// dir is no adapter: the weights are the base's, decoded where they are quantised or in a GGUF file.
 //
 // The new folder has config.json, model.safetensors or shards with their index, and the files
-// of the tokenizer, the adapter's if it has one, which must be the base model's. Of a
+// of the tokenizer, the adapter's if it has one, which must be the base model's; where a GGUF file
+// has none beside it, those that its metadata amount to. Of a
 // classifier's adapter (task SEQ_CLS) it is a ForSequenceClassification checkpoint: with the
 // head, without the vocabulary head, with id2label and the tokenizer's pad token. Where an
 // adapter has changed one of two tied matrices, both are written, and config.json ties them no
@@ -49,8 +51,12 @@ func Merge(ctx context.Context, base, dir, out string, o *MergeOptions) (warning
 		o = &MergeOptions{}
 	}
 	m := &merger{dir: dir, base: base, o: *o, folder: folder{out: out, rendering: dir, shard: o.ShardSize, progress: o.Progress}}
-	if err := m.merge(ctx); err != nil {
-		return nil, fmt.Errorf("logprob: merge %s+%s: %w", base, dir, err)
+	merge, name := m.merge, base+"+"+dir
+	if dir == "" {
+		merge, name = m.decode, base
+	}
+	if err := merge(ctx); err != nil {
+		return nil, fmt.Errorf("logprob: merge %s: %w", name, err)
 	}
 	return m.warnings, nil
 }
@@ -64,14 +70,44 @@ type merger struct {
 	adapter *adapter.Adapter
 }
 
-func (m *merger) merge(ctx context.Context) error {
-	if err := m.checkOut(); err != nil {
+// decode is merge without an adapter.
+func (m *merger) decode(ctx context.Context) error {
+	if err := m.check(); err != nil {
 		return err
 	}
-	switch m.o.DType {
-	case dtypes.InvalidDType, dtypes.Float32, dtypes.BFloat16, dtypes.Float16:
-	default:
-		return fmt.Errorf("dtype %s, wanted float32, bfloat16 or float16", m.o.DType)
+	c, err := openPlan(m.base, false)
+	if err != nil {
+		return err
+	}
+	defer c.weights.Close()
+	if c.weights.Format() == "" && checkpoint.GGUF(m.base) == "" && m.o.DType == dtypes.InvalidDType {
+		return errors.New("nothing to merge or to decode, wanted an adapter or another type")
+	}
+	names, _, err := c.kept(&CheckpointOptions{})
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		t, _ := c.weights.Get(name)
+		same := adapter.Unchanged(t, m.o.DType)
+		m.tensors = append(m.tensors, savedTensor{same.Tensor, same.Write})
+	}
+	m.takeTokenizer(m.base)
+	m.generation = checkpoint.Folder(m.base)
+	if err := m.readConfig(m.base); err != nil {
+		return err
+	}
+	if m.o.DType != dtypes.InvalidDType {
+		if err := m.setDType(m.o.DType); err != nil {
+			return err
+		}
+	}
+	return m.write(ctx)
+}
+
+func (m *merger) merge(ctx context.Context) error {
+	if err := m.check(); err != nil {
+		return err
 	}
 	keys, w, err := checkpoint.Open(m.base)
 	if err != nil {
@@ -102,7 +138,7 @@ func (m *merger) merge(ctx context.Context) error {
 	for _, t := range merged {
 		m.tensors = append(m.tensors, savedTensor{t.Tensor, t.Write})
 	}
-	if m.tokenizer, err = m.tokenizerFolder(); err != nil {
+	if err := m.mergeTokenizers(); err != nil {
 		return err
 	}
 	if err := m.configure(keys, model, untied); err != nil {
@@ -111,8 +147,13 @@ func (m *merger) merge(ctx context.Context) error {
 	return m.write(ctx)
 }
 
-// checkOut refuses a folder that would be replaced.
-func (m *merger) checkOut() error {
+// check refuses a type that there is not, and a folder that would be replaced.
+func (m *merger) check() error {
+	switch m.o.DType {
+	case dtypes.InvalidDType, dtypes.Float32, dtypes.BFloat16, dtypes.Float16:
+	default:
+		return fmt.Errorf("dtype %s, wanted float32, bfloat16 or float16", m.o.DType)
+	}
 	info, err := os.Stat(m.out)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -120,7 +161,7 @@ func (m *merger) checkOut() error {
 	if err != nil {
 		return err
 	}
-	for _, in := range []string{m.base, m.dir} {
+	for _, in := range []string{checkpoint.Folder(m.base), m.dir} {
 		if from, err := os.Stat(in); err == nil && os.SameFile(from, info) {
 			return fmt.Errorf("%s would be replaced, which is read", m.out)
 		}
@@ -131,26 +172,23 @@ func (m *merger) checkOut() error {
 	return nil
 }
 
-// tokenizerFolder returns the folder whose tokenizer the merged checkpoint has; "" for none.
-func (m *merger) tokenizerFolder() (string, error) {
-	base := checkpoint.Folder(m.base)
+// mergeTokenizers takes the adapter's tokenizer, which must be the base's, or the base's.
+func (m *merger) mergeTokenizers() error {
 	has := func(dir string) bool {
 		_, err := os.Stat(filepath.Join(dir, "tokenizer.json"))
 		return err == nil
 	}
-	switch {
-	case has(m.dir) && has(base):
-		if _, err := tokenize.Same(base, m.dir); err != nil {
-			return "", fmt.Errorf("the adapter's tokenizer is not the base model's: %w", err)
-		}
-		return m.dir, nil
-	case has(m.dir):
-		return m.dir, nil
-	case has(base):
-		return base, nil
+	if !has(m.dir) {
+		m.takeTokenizer(m.base)
+		return nil
 	}
-	m.warnings = append(m.warnings, fmt.Errorf("logprob: %s: no tokenizer.json to copy", m.base))
-	return "", nil
+	if base := checkpoint.Folder(m.base); has(base) {
+		if _, err := tokenize.Same(base, m.dir); err != nil {
+			return fmt.Errorf("the adapter's tokenizer is not the base model's: %w", err)
+		}
+	}
+	m.tokenizer = m.dir
+	return nil
 }
 
 // configure makes the merged config.json of the base's.

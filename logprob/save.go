@@ -33,6 +33,7 @@ type folder struct {
 	// tokenizer, generation and rendering are the folders whose tokenizer, generation_config.json
 	// and rendering.json (how a reward model was trained to read texts) are copied; "" for none.
 	tokenizer, generation, rendering string
+	made                             map[string][]byte // a tokenizer's files that are in no folder, by name
 	warnings                         []error
 }
 
@@ -56,6 +57,26 @@ func (f *folder) add(name string, shape []int, values func() ([]float32, error))
 		_, err = w.Write(checkpoint.Float32(name, all, shape...).Data)
 		return err
 	}})
+}
+
+// takeTokenizer takes the tokenizer of a base: that of the files beside its weights, or else what a
+// GGUF file's metadata amount to.
+func (f *folder) takeTokenizer(base string) {
+	place := tokenizerPlace(base, &Options{})
+	if _, err := os.Stat(filepath.Join(place, "tokenizer.json")); err == nil {
+		f.tokenizer = place
+		return
+	}
+	doubt := fmt.Errorf("logprob: %s: no tokenizer.json to copy", base)
+	if file := checkpoint.GGUF(place); file != "" {
+		var err error
+		if f.made, err = checkpoint.Tokenizer(file); err != nil {
+			doubt = fmt.Errorf("logprob: %s: no tokenizer is written: %w", base, err)
+		} else {
+			doubt = ofMetadata(file)
+		}
+	}
+	f.warnings = append(f.warnings, doubt)
 }
 
 // readConfig begins with a folder's config.json, or with what a GGUF file amounts to.
@@ -235,6 +256,12 @@ func (f *folder) fill(ctx context.Context, dir string) (names []string, err erro
 	tokenizer, err := copyFiles(f.tokenizer, dir, ofTokenizer...)
 	if err != nil {
 		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.made)) {
+		if err := os.WriteFile(filepath.Join(dir, name), f.made[name], 0o666); err != nil {
+			return nil, err
+		}
+		tokenizer = append(tokenizer, name)
 	}
 	generation, err := copyFiles(f.generation, dir, "generation_config.json")
 	if err != nil {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
@@ -97,7 +95,7 @@ type CheckpointOptions struct {
 // of params in the place of its tensors of their names; others stay what they are. transformers
 // loads it: config.json is the base's but for its dtype and, of a classifier, its class, id2label
 // and pad_token_id; tied weights are there once, masks that older releases saved not at all, and
-// the tokenizer's files are copied. The same arguments give the same bytes. The folder out must
+// the tokenizer's files are copied, or made of a GGUF file's metadata. The same arguments give the same bytes. The folder out must
 // be new, and appears only when complete.
 //
 // The warnings are doubts that did not stop the work: no tokenizer, no pad token. A name that the
@@ -123,12 +121,7 @@ func writeCheckpoint(ctx context.Context, base, out string, params []*Param, o *
 	}
 	defer c.weights.Close()
 	f := &folder{out: out}
-	beside := checkpoint.Folder(base)
-	if _, err := os.Stat(filepath.Join(beside, "tokenizer.json")); err == nil {
-		f.tokenizer = beside
-	} else {
-		f.warnings = append(f.warnings, fmt.Errorf("logprob: %s: no tokenizer.json to copy", base))
-	}
+	f.takeTokenizer(base)
 	if err := f.readConfig(base); err != nil {
 		return nil, err
 	}
@@ -141,7 +134,7 @@ func writeCheckpoint(ctx context.Context, base, out string, params []*Param, o *
 	if o.Classifier {
 		err = f.classify(c.keys, c.model.Type, 1)
 	} else {
-		f.generation = beside
+		f.generation = checkpoint.Folder(base)
 	}
 	if err != nil {
 		return nil, err
@@ -155,23 +148,13 @@ func (c *plan) save(f *folder, params []*Param, o *CheckpointOptions) error {
 	if err != nil {
 		return err
 	}
-	needed := map[string]bool{}
-	for _, t := range c.model.Tensors() {
-		needed[t.Name] = true
-		if err := c.checkTensor(t); err != nil {
-			return err
-		}
+	kept, needed, err := c.kept(o)
+	if err != nil {
+		return err
 	}
-	for _, name := range c.weights.Names() {
+	for _, name := range kept {
 		t, _ := c.weights.Get(name)
 		p := trained[name]
-		switch {
-		case needed[name]:
-		case c.leaves(name, o):
-			continue
-		case !c.model.Ignored(name):
-			return fmt.Errorf("tensor %s of %s, which the model does not have", name, c.dir)
-		}
 		delete(trained, name)
 		switch {
 		case p != nil && !slices.Equal(p.Shape, t.Shape):
@@ -197,6 +180,29 @@ func (c *plan) save(f *folder, params []*Param, o *CheckpointOptions) error {
 		return fmt.Errorf("tensor %s, which %s does not have", name, c.dir)
 	}
 	return nil
+}
+
+// kept are the tensors that are written again, and of these the ones that the model computes with,
+// all of which there must be.
+func (c *plan) kept(o *CheckpointOptions) (names []string, needed map[string]bool, err error) {
+	needed = map[string]bool{}
+	for _, t := range c.model.Tensors() {
+		needed[t.Name] = true
+		if err := c.checkTensor(t); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, name := range c.weights.Names() {
+		switch {
+		case needed[name]:
+		case c.leaves(name, o):
+			continue
+		case !c.model.Ignored(name):
+			return nil, nil, fmt.Errorf("tensor %s of %s, which the model does not have", name, c.dir)
+		}
+		names = append(names, name)
+	}
+	return names, needed, nil
 }
 
 // leaves tells of a tensor that the model does not compute with whether it is not written again.

@@ -16,21 +16,16 @@ platform=$(go env GOOS)/$(go env GOARCH)
 if [ -e "$into" ] && [ ! -e "$into/made" ]; then
 	die "$into is there and not of this script: move it away, or use it as it is without GPU=1."
 fi
-pip=
-for python in python3 python; do
-	if [ -z "$pip" ] && $python -m pip --version >/dev/null 2>&1; then pip=$python; fi
-done
-[ -n "$pip" ] || die "pip is missing: install it (Debian, Ubuntu: apt install python3-pip) and run make deps GPU=1 again."
 { mkdir -p "$parent" && [ -w "$parent" ]; } 2>/dev/null || die "$parent cannot be written."
 [ "$(df -Pk "$parent" | awk 'NR == 2 { print $4 }')" -gt 8000000 ] || die "the plugin and its libraries take 4 GB and half as much while they are installed, and $parent is on a disk with less than 8 GB free."
 
 tmp=$(mktemp -d "$parent/.making.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
-echo "gpu: fetching XLA's CUDA plugin and NVIDIA's libraries with pip (2.5 GB) ..."
-$pip -m pip install --quiet --disable-pip-version-check --retries 1 --no-cache-dir --no-deps --no-compile --only-binary :all: --require-hashes \
-	-r setup/gpu.txt --target "$tmp/all" >"$tmp/log" 2>&1 ||
-	die "pip could not install them ($(grep -m 1 ERROR "$tmp/log" || tail -n 1 "$tmp/log")): go online and run make deps GPU=1 again."
+echo "gpu: fetching XLA's CUDA plugin and NVIDIA's libraries (2.5 GB) ..."
+mkdir "$tmp/all"
+go run ./setup fetch setup/gpu.txt "$tmp/all" 2>"$tmp/log" ||
+	die "they could not be fetched ($(grep -v '^exit status' "$tmp/log" | tail -n 1)): go online, or name an index that this machine reaches (PIP_INDEX_URL), and run make deps GPU=1 again."
 mv "$tmp/all/jax_plugins/xla_cuda13/xla_cuda_plugin.so" "$tmp/all/nvidia/pjrt_c_api_cuda_plugin.so"
 mkdir -p "$tmp/all/nvidia/bin"
 ln -sf ../cu13/bin/ptxas "$tmp/all/nvidia/bin/ptxas"

@@ -8,11 +8,14 @@
 // go-xla looks. Standard output is the CGO_LDFLAGS for builds that do not take the
 // module from the module cache, such as those with a vendor folder.
 //
-// With the arguments "plugin FOLDER" it runs go-xla's own installer instead, which
-// pjrt.sh does where the wheel cannot be had.
+// With the arguments "fetch LIST FOLDER" it fetches the wheels that a list names and unpacks
+// them, as the scripts need it, from the index that pip would ask (PyPI, or what PIP_INDEX_URL
+// or pip.conf name). With "plugin FOLDER" it runs go-xla's own installer, which pjrt.sh does
+// where the wheel cannot be had.
 package main
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -43,10 +46,12 @@ func main() {
 	switch args := os.Args[1:]; {
 	case len(args) == 0:
 		err = provide()
+	case len(args) == 3 && args[0] == "fetch":
+		err = fetch(args[1], args[2])
 	case len(args) == 2 && args[0] == "plugin":
 		err = plugin(args[1])
 	default:
-		err = errors.New("usage: setup, or setup plugin FOLDER")
+		err = errors.New("usage: setup, or setup fetch LIST FOLDER, or setup plugin FOLDER")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "setup:", err)
@@ -121,6 +126,19 @@ func folder(name string) (path string, found bool, err error) {
 func command(args ...string) (string, error) {
 	out, err := exec.Command("go", args...).Output()
 	return strings.TrimSpace(string(out)), err
+}
+
+// fetch unpacks the wheels of a list into a folder that is there.
+func fetch(list, folder string) error {
+	p, err := readPip(os.Getenv, "/etc")
+	if err != nil {
+		return err
+	}
+	f, err := p.fetcher()
+	if err != nil {
+		return err
+	}
+	return f.fetch(context.Background(), list, folder)
 }
 
 // plugin downloads the PJRT CPU plugin that this go-xla was tested with.

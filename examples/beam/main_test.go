@@ -35,7 +35,16 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main() // exits
 	}
-	os.Exit(m.Run())
+	tmp, err := os.MkdirTemp("", "beam") // where Beam leaves a file of each pipeline
+	if err == nil {
+		err = os.Setenv("TMPDIR", tmp)
+	}
+	if err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(tmp)
+	os.Exit(code)
 }
 
 // call runs the program.

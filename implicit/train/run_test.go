@@ -404,7 +404,7 @@ func TestKillRun(t *testing.T) {
 	for at := 2; at < events; at += every {
 		dir := filepath.Join(t.TempDir(), "run")
 		child := exec.Command(os.Args[0], "-test.run=^TestKilledRun$")
-		child.Env = append(os.Environ(), fmt.Sprintf("TRAIN_KILL_RUN=%d,%s", at, dir))
+		child.Env = append(os.Environ(), fmt.Sprintf("TRAIN_KILL_RUN=%d,%s", at, dir), "TMPDIR="+t.TempDir()) // in which it leaves its own
 		out, err := child.CombinedOutput()
 		var exit *exec.ExitError
 		if !errors.As(err, &exit) || exit.ExitCode() != -1 {

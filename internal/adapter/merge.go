@@ -79,6 +79,20 @@ func (a *Applied) Merged(dtype dtypes.DType) (all []Merged, untied bool, err err
 	return all, untied, nil
 }
 
+// Unchanged is a tensor that no adapter has changed, decoded, in a type, or in its own if it is
+// InvalidDType.
+func Unchanged(t checkpoint.Tensor, dtype dtypes.DType) Merged {
+	m := Merged{Tensor: t, from: t}
+	m.Data = nil
+	if t.Usable() == nil {
+		m.DType = t.Computes()
+		if dtype != dtypes.InvalidDType {
+			m.DType = dtype
+		}
+	}
+	return m
+}
+
 // stays tells whether the merged checkpoint has a tensor of the base's, which the model needs or not.
 func (a *Applied) stays(name string, needed bool) bool {
 	return (needed || !a.by.base.Idle(name)) && !slices.Contains(a.Hidden, name) && a.by.m.Copies[name] == ""

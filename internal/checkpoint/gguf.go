@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -138,7 +139,9 @@ func (r *ggufReader) value(kind uint32) any {
 	case ggufBool:
 		return bits != 0
 	case ggufFloat32:
-		return float64(math.Float32frombits(uint32(bits)))
+		x := math.Float32frombits(uint32(bits))
+		meant, _ := strconv.ParseFloat(strconv.FormatFloat(float64(x), 'g', -1, 32), 64) // 1e-05, not 9.999999747378752e-06
+		return meant
 	case ggufFloat64:
 		return math.Float64frombits(bits)
 	case 1, 3, 5, 11: // signed

@@ -115,6 +115,14 @@ func (m *ggufConfig) build() error {
 	if !m.read[m.arch+".rope.dimension_count"] {
 		m.same("rope.dimension_count", m.width)
 	}
+	if class := ggufClasses[m.keys["model_type"].(string)]; class != "" {
+		m.keys["architectures"] = []string{class + "ForCausalLM"}
+	}
+	for key, of := range map[string]string{"bos_token_id": "bos", "eos_token_id": "eos", "pad_token_id": "padding"} {
+		if id, ok := m.metadata["tokenizer.ggml."+of+"_token_id"].(float64); ok && id >= 0 && id < float64(embed.Shape[0]) && id == math.Trunc(id) {
+			m.keys[key] = int(id)
+		}
+	}
 	m.leftover()
 	if len(m.wrong) > 0 {
 		slices.Sort(m.wrong)

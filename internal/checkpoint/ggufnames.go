@@ -57,6 +57,12 @@ var ggufFamilies = map[string]func(m *ggufConfig){
 	"phi3": (*ggufConfig).phi3,
 }
 
+// ggufClasses begin the names of transformers' classes, by model_type (modeling_auto.py).
+var ggufClasses = map[string]string{
+	"gemma": "Gemma", "gemma2": "Gemma2", "gemma3_text": "Gemma3", "gpt_oss": "GptOss", "llama": "Llama", "mixtral": "Mixtral", "phi": "Phi", "phi3": "Phi3",
+	"qwen2": "Qwen2", "qwen2_moe": "Qwen2Moe", "qwen3": "Qwen3", "qwen3_moe": "Qwen3Moe", "qwen3_5_text": "Qwen3_5", "qwen3_5_moe_text": "Qwen3_5Moe",
+}
+
 // family is what most that are like llama have.
 func (m *ggufConfig) family(modelType string) {
 	m.keys["model_type"], m.keys["hidden_act"] = modelType, "silu"

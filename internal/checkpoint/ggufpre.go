@@ -12,9 +12,10 @@ type preTokenizer struct {
 }
 
 const (
-	byteLevel = `{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}`
-	digits    = `{"type":"Digits","individual_digits":true}`
-	nfc       = `{"type":"NFC"}`
+	byteLevel   = `{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}`
+	byteDecoder = `{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}` // which reads none of the three
+	digits      = `{"type":"Digits","individual_digits":true}`
+	nfc         = `{"type":"NFC"}`
 
 	// cl100k is the expression of GPT-4's tokenizer, of which Llama 3's is made too; Qwen's takes digits one by one.
 	cl100k  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`

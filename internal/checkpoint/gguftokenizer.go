@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -37,7 +38,7 @@ func Tokenizer(path string) (files map[string][]byte, err error) {
 		return nil, err
 	}
 	defer w.Close()
-	t := &ggufTokenizer{gguf: g, read: map[string]bool{}}
+	t := &ggufTokenizer{gguf: g, read: map[string]bool{}, named: map[string]addedToken{}}
 	if files, err = t.build(); err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: its tokenizer: %w", path, err)
 	}
@@ -60,6 +61,7 @@ type ggufTokenizer struct {
 	read  map[string]bool
 	words []string // by id
 	kinds []int64
+	named map[string]addedToken // by id
 
 	normalized bool // tokens that users define are found in normalized text
 }
@@ -151,6 +153,7 @@ func (t *ggufTokenizer) build() (map[string][]byte, error) {
 	if err := t.leftover(); err != nil {
 		return nil, err
 	}
+	config["added_tokens_decoder"] = t.named
 	files := map[string][]byte{}
 	for name, value := range map[string]any{"tokenizer.json": tokenizer, "tokenizer_config.json": config} {
 		if files[name], err = strictjson.Marshal(value); err != nil {
@@ -189,9 +192,13 @@ func (t *ggufTokenizer) vocabulary(last int64) (err error) {
 	return nil
 }
 
-// added is an entry of added_tokens.
+// added is an entry of added_tokens, and without the id of added_tokens_decoder.
 type added struct {
-	ID         int    `json:"id"`
+	ID int `json:"id"`
+	addedToken
+}
+
+type addedToken struct {
 	Content    string `json:"content"`
 	SingleWord bool   `json:"single_word"`
 	Lstrip     bool   `json:"lstrip"`
@@ -221,7 +228,7 @@ func (t *ggufTokenizer) byteLevel(name string) (any, error) {
 		}
 		merges[i] = [2]string{first, second}
 	}
-	return t.whole(pre.normalizer, pre.split, byteLevel, pre.bos, map[string]any{"unk_token": nil, "fuse_unk": false, "byte_fallback": false, "ignore_merges": pre.ignoreMerges, "merges": merges})
+	return t.whole(pre.normalizer, pre.split, byteDecoder, pre.bos, map[string]any{"unk_token": nil, "fuse_unk": false, "byte_fallback": false, "ignore_merges": pre.ignoreMerges, "merges": merges})
 }
 
 // whole is tokenizer.json: model has what there is of its model beside the vocabulary; bos says
@@ -234,7 +241,8 @@ func (t *ggufTokenizer) whole(normalizer, split, decoder string, bos bool, model
 			vocab[word] = id
 		}
 		if kind == tokenControl || kind == tokenUser || kind == tokenUnknown {
-			tokens = append(tokens, added{ID: id, Content: word, Normalized: t.normalized && kind == tokenUser, Special: kind != tokenUser})
+			tokens = append(tokens, added{id, addedToken{Content: word, Normalized: t.normalized && kind == tokenUser, Special: kind != tokenUser}})
+			t.named[strconv.Itoa(id)] = tokens[len(tokens)-1].addedToken
 		}
 	}
 	processor, err := t.processor(bos)
@@ -307,7 +315,11 @@ func (t *ggufTokenizer) id(key string) (id int, ok bool, err error) {
 
 // config is tokenizer_config.json: named tokens and chat templates.
 func (t *ggufTokenizer) config() (map[string]any, error) {
-	config := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast"}
+	config := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false}
+	architecture, _ := t.metadata["general.architecture"].(string)
+	if context, ok := t.metadata[architecture+".context_length"].(float64); ok {
+		config["model_max_length"] = context
+	}
 	for _, key := range sortedKeys(ggufTokens) {
 		if id, ok, err := t.id(key); err != nil {
 			return nil, err
