@@ -44,6 +44,9 @@ func sameRows(t *testing.T, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if len(tensor.Shape) == 0 {
+			continue
+		}
 		n := tensor.Shape[0]
 		part, err := tensor.Rows(n/2, n).Float32s()
 		if err != nil || !slices.Equal(part, whole[len(whole)-len(part):]) {

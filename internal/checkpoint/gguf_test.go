@@ -286,6 +286,13 @@ func FuzzGGUF(f *testing.F) {
 	f.Add([]byte(ggufOf(keys, shapes, map[string]uint32{"blk.0.ffn_gate_exps.weight": 39, "blk.0.ffn_down_exps.weight": 20})))
 	keys, shapes = mixture()
 	f.Add([]byte(ggufOf(keys, shapes, map[string]uint32{"blk.0.ffn_gate_exps.weight": 39, "blk.0.ffn_up_exps.weight": 8, "blk.0.ffn_down_exps.weight": 39})))
+	keys, shapes = denseOf("apertus", nil, nil)
+	maps.Copy(keys, map[string]any{"xielu.alpha_p": []float32{1}, "xielu.alpha_n": []float32{1}, "xielu.beta": 0.5, "xielu.eps": -1e-6})
+	f.Add([]byte(ggufOf(keys, shapes, nil)))
+	keys, shapes = denseOf("stablelm", map[string]any{"attention.layer_norm_epsilon": 1e-5, "rope.dimension_count": 4}, map[string][]int{"blk.0.attn_q_norm.weight": {16, 2}})
+	f.Add([]byte(ggufOf(keys, shapes, nil)))
+	keys, shapes = denseOf("cohere2", map[string]any{"attention.layer_norm_epsilon": 1e-5, "logit_scale": 0.5, "attention.sliding_window": 8, "attention.sliding_window_pattern": []int32{1}}, nil)
+	f.Add([]byte(ggufOf(keys, shapes, nil)))
 	path := filepath.Join(f.TempDir(), "m.gguf")
 	f.Fuzz(func(t *testing.T, file []byte) {
 		if err := os.WriteFile(path, file, 0o644); err != nil {

@@ -30,6 +30,18 @@ func (m *ggufConfig) qwen35(modelType string) {
 	} else if ok {
 		m.wrong = append(m.wrong, fmt.Sprintf("nextn_predict_layers=%v of %d layers", n, layers))
 	}
+	if recurrent, ok := m.list("attention.recurrent_layers"); ok && len(recurrent) == layers {
+		types := make([]string, m.keys["num_hidden_layers"].(int))
+		for i := range types {
+			types[i] = "full_attention"
+			if recurrent[i] != 0 {
+				types[i] = "linear_attention"
+			}
+		}
+		m.keys["layer_types"] = types
+	} else if ok {
+		m.wrong = append(m.wrong, fmt.Sprintf("attention.recurrent_layers has %d entries, wanted %d", len(recurrent), layers))
+	}
 	m.keys["full_attention_interval"], m.keys["linear_conv_kernel_dim"] = m.size("full_attention_interval"), m.size("ssm.conv_kernel")
 	key, groups := m.size("ssm.state_size"), m.size("ssm.group_count")
 	heads, inner := m.size("ssm.time_step_rank"), m.size("ssm.inner_size")

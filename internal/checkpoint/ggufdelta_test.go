@@ -44,6 +44,7 @@ func TestDelta(t *testing.T) {
 	}
 	for want, change := range map[string]func(map[string]any, map[string][]int){
 		`ssm.time_step_rank=6, ssm.group_count=4, ssm.inner_size=24: no whole heads`: func(k map[string]any, _ map[string][]int) { k["qwen35.ssm.group_count"] = 4 },
+		`attention.recurrent_layers has 3 entries, wanted 2`:                         func(k map[string]any, _ map[string][]int) { k["qwen35.attention.recurrent_layers"] = []int32{1, 0, 0} },
 		`nextn_predict_layers=2 of 2 layers`:                                         func(k map[string]any, _ map[string][]int) { k["qwen35.nextn_predict_layers"] = 2 },
 		`"qwen35.ssm.state_size" is missing, wanted a whole number`:                  func(k map[string]any, _ map[string][]int) { delete(k, "qwen35.ssm.state_size") },
 		`"qwen35.ssm.dt_b_c_rms"=true`:                                               func(k map[string]any, _ map[string][]int) { k["qwen35.ssm.dt_b_c_rms"] = true },

@@ -1,6 +1,9 @@
 package checkpoint
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Modules of mixtures.
 var (
@@ -74,4 +77,36 @@ func (m *ggufConfig) gptOSS() {
 		{"mlp.experts.gate_up_proj_bias", []string{"ffn_gate_exps.bias", "ffn_up_exps.bias"}, columnsOf(true, 2)},
 		{"mlp.experts.down_proj", []string{"ffn_down_exps.weight"}, columnsOf(false, 3)},
 	}
+}
+
+// olmoe is OLMoE, whose shares of the experts do not add up to 1.
+func (m *ggufConfig) olmoe() {
+	m.family("olmoe")
+	m.noDense(m.experts("num_experts", m.layers))
+	m.keys["norm_topk_prob"] = false
+	m.headNorms()
+	m.names.modules(ofQwen)
+}
+
+// graniteMoE is Granite 3's mixtures, whose gates stand above the matrices up in one tensor in the model.
+func (m *ggufConfig) graniteMoE() {
+	m.granite()
+	delete(m.keys, "mlp_bias")
+	m.keys["model_type"] = "granitemoe"
+	m.noDense(m.experts("num_local_experts", m.layers))
+	m.names.modules(map[string]string{
+		"ffn_gate": "", "ffn_up": "", "ffn_down": "", "ffn_gate_inp": "block_sparse_moe.router.layer", "ffn_down_exps": "block_sparse_moe.output_linear",
+	})
+	m.names.joins = []ggufJoin{{"block_sparse_moe.input_linear.weight", []string{"ffn_gate_exps.weight", "ffn_up_exps.weight"}, rowsBelow}}
+}
+
+// rowsBelow joins matrices of all experts [E R C] to one [E 2R C], an expert's rows of the second below those of the first.
+func rowsBelow(name string, parts []Tensor) (Tensor, error) {
+	first := parts[0].Shape
+	if other := parts[1].Shape; len(first) != 3 || !slices.Equal(first, other) {
+		return Tensor{}, fmt.Errorf("shape %v beside %v, wanted 3 axes, the same", other, first)
+	}
+	e, r := first[0], first[1]
+	row := func(row int) int { return row/r%2*e*r + row/(2*r)*r + row%r }
+	return changed(name, []int{e, 2 * r, first[2]}, ggufChange{row: row}, parts...), nil
 }

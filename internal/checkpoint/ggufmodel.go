@@ -29,6 +29,11 @@ func ggufModel(path string) (config map[string]json.RawMessage, w *Weights, err 
 	return config, w, nil
 }
 
+// ggufRefused are architectures of families that are scored otherwise, and why their files are not.
+var ggufRefused = map[string]string{
+	"phimoe": "the file does not say by what rotary positions are multiplied (short_mscale), which differs between models",
+}
+
 // ggufConfig makes a config of metadata, all of whose keys of the architecture must be read.
 type ggufConfig struct {
 	*gguf
@@ -69,6 +74,35 @@ func (m *ggufConfig) size(key string) int {
 	return int(x)
 }
 
+// list returns the elements of an array of the architecture's metadata, as numbers: those of truth are 0 and 1.
+func (m *ggufConfig) list(key string) ([]float64, bool) {
+	m.read[m.arch+"."+key] = true
+	return m.numbers(m.arch + "." + key)
+}
+
+// numbers returns those of an array of metadata; ok is false where there is none.
+func (m *ggufConfig) numbers(key string) (all []float64, ok bool) {
+	a, ok := m.arrays[key]
+	size := ggufSizes[a.of]
+	if !ok || size == 0 || len(a.data)/size > 1<<16 {
+		return nil, false
+	}
+	r := &ggufReader{data: a.data}
+	for r.at < len(a.data) {
+		switch v := r.value(a.of).(type) {
+		case float64:
+			all = append(all, v)
+		case bool:
+			x := 0.0
+			if v {
+				x = 1
+			}
+			all = append(all, x)
+		}
+	}
+	return all, true
+}
+
 // same refuses a key that is there with another value.
 func (m *ggufConfig) same(key string, want int) {
 	if x, ok := m.number(key); ok && x != float64(want) {
@@ -92,6 +126,9 @@ func briefly(v any) string {
 func (m *ggufConfig) build() error {
 	m.arch, _ = m.metadata["general.architecture"].(string)
 	family, ok := ggufFamilies[m.arch]
+	if reason := ggufRefused[m.arch]; reason != "" {
+		return fmt.Errorf("general.architecture %s: not supported: %s", quote(m.arch), reason)
+	}
 	if !ok {
 		return fmt.Errorf("general.architecture %s, wanted one of %s", quote(m.arch), strings.Join(sortedKeys(ggufFamilies), ", "))
 	}
@@ -178,6 +215,15 @@ func (m *ggufConfig) scaling() {
 		if m.keys["rope_scaling"] = llama3Scaling(factors, m.keys["rope_theta"].(float64)); m.keys["rope_scaling"] == nil {
 			m.wrong = append(m.wrong, `tensor "rope_freqs.weight" with other factors than Llama 3.1's scaling has`)
 		}
+	}
+}
+
+// unscaled is of families whose rotary positions are not scaled in any file.
+func (m *ggufConfig) unscaled() {
+	kind, said := m.metadata[m.arch+".rope.scaling.type"]
+	m.read[m.arch+".rope.scaling.type"] = true
+	if said && kind != "none" {
+		m.wrong = append(m.wrong, fmt.Sprintf("rope.scaling.type=%s", briefly(kind)))
 	}
 }
 

@@ -1,7 +1,18 @@
 package checkpoint
 
+import "maps"
+
 // ggufFamilies are the architectures that are read, and what each does beside what all have.
-var ggufFamilies = map[string]func(m *ggufConfig){
+var ggufFamilies = func() map[string]func(m *ggufConfig) {
+	all := map[string]func(m *ggufConfig){}
+	for _, some := range []map[string]func(m *ggufConfig){firstFamilies, denseFamilies, oldFamilies} {
+		maps.Copy(all, some)
+	}
+	return all
+}()
+
+// firstFamilies are those of Llama, Qwen, Gemma and Phi, and GPT-OSS.
+var firstFamilies = map[string]func(m *ggufConfig){
 	"llama": func(m *ggufConfig) {
 		m.family("llama")
 		if n, ok := m.number("expert_count"); ok && n > 0 {
@@ -38,10 +49,14 @@ var ggufFamilies = map[string]func(m *ggufConfig){
 		m.names.modules(ofQwen)
 		m.keys["moe_intermediate_size"], m.keys["shared_expert_intermediate_size"] = m.size("expert_feed_forward_length"), m.size("expert_shared_feed_forward_length")
 	},
-	"gpt-oss": (*ggufConfig).gptOSS,
-	"gemma":   func(m *ggufConfig) { m.gemma("gemma") },
-	"gemma2":  (*ggufConfig).gemma2,
-	"gemma3":  (*ggufConfig).gemma3,
+	"gpt-oss":    (*ggufConfig).gptOSS,
+	"olmoe":      (*ggufConfig).olmoe,
+	"granitemoe": (*ggufConfig).graniteMoE,
+	"gemma":      func(m *ggufConfig) { m.gemma("gemma") },
+	"gemma2":     (*ggufConfig).gemma2,
+	"gemma3":     (*ggufConfig).gemma3,
+	"gemma3n":    (*ggufConfig).gemma3n,
+	"gemma4":     (*ggufConfig).gemma4,
 	"phi2": func(m *ggufConfig) {
 		m.family("phi")
 		m.keys["hidden_act"] = "gelu_new"
@@ -100,51 +115,6 @@ func (m *ggufConfig) layerNorm(key string) {
 // partial is of families that turn a part of each head.
 func (m *ggufConfig) partial() {
 	m.keys["partial_rotary_factor"] = float64(m.size("rope.dimension_count")) / float64(m.width)
-}
-
-// gemma is what Gemma's models have in common.
-func (m *ggufConfig) gemma(modelType string) {
-	m.keys["model_type"], m.names.minus = modelType, true
-	m.keys["hidden_activation"] = "gelu_pytorch_tanh"
-	if modelType == "gemma" {
-		m.keys["hidden_act"] = "gelu_pytorch_tanh"
-		return
-	}
-	m.headNorms()
-	m.names.modules(map[string]string{"post_attention_norm": "post_attention_layernorm", "ffn_norm": "pre_feedforward_layernorm", "post_ffw_norm": "post_feedforward_layernorm"})
-}
-
-func (m *ggufConfig) gemma2() {
-	m.gemma("gemma2")
-	m.keys["sliding_window"] = m.size("attention.sliding_window")
-	m.keys["attn_logit_softcapping"], m.keys["final_logit_softcapping"] = nil, nil
-	for _, key := range []string{"attn_logit_softcapping", "final_logit_softcapping"} {
-		if x, ok := m.number(key); ok {
-			m.keys[key] = x
-		}
-	}
-	// The file does not say it; llama.cpp knows the 27B model by its 46 layers.
-	m.keys["query_pre_attn_scalar"] = m.width
-	if m.layers == 46 {
-		m.keys["query_pre_attn_scalar"] = m.keys["hidden_size"].(int) / m.heads
-	}
-}
-
-func (m *ggufConfig) gemma3() {
-	m.gemma("gemma3_text")
-	m.keys["sliding_window"], m.keys["sliding_window_pattern"] = m.size("attention.sliding_window"), 6
-	m.same("attention.sliding_window_pattern", 6)
-	m.keys["rope_local_base_freq"] = 10_000.0
-	if x, ok := m.number("rope.freq_base_swa"); ok {
-		m.keys["rope_local_base_freq"] = x
-	}
-	if _, ok := m.number("rope.freq_base"); !ok {
-		m.keys["rope_theta"] = 1_000_000.0
-	}
-	m.keys["query_pre_attn_scalar"] = m.width
-	if m.layers == 62 { // as of gemma2, of the 27B model
-		m.keys["query_pre_attn_scalar"] = m.keys["hidden_size"].(int) / m.heads
-	}
 }
 
 // phi3 has a part of each head rotated, and two lists of factors.

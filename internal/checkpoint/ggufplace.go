@@ -29,12 +29,12 @@ type ggufJoin struct {
 	join  func(name string, parts []Tensor) (Tensor, error)
 }
 
-var ggufLayer = regexp.MustCompile(`^(blk\.(\d+)\.)([a-z0-9_]+)(\.(?:weight|bias))?$`)
+var ggufLayer = regexp.MustCompile(`^(blk\.(\d+)\.)([a-z0-9_]+)(\.(?:weight|bias|scale))?$`)
 
 // firstNames are those that most have.
 func firstNames() ggufNames {
 	return ggufNames{
-		whole: map[string]string{"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight"},
+		whole: map[string]string{"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight", "output_norm.bias": "model.norm.bias", "output.weight": "lm_head.weight"},
 		block: map[string]string{
 			"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
 			"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
@@ -83,7 +83,7 @@ func (m *ggufConfig) place() error {
 		case to == "":
 			err = m.joined(name)
 		case strings.Contains(to, "%d"):
-			err = m.split(t, to)
+			err = m.split(t, to, part)
 		default:
 			err = m.put(t, to, part)
 		}
@@ -118,7 +118,9 @@ func (m *ggufConfig) put(t Tensor, to, part string) error {
 	shape := t.Shape
 	switch part { // axes of 1 that the converter takes away
 	case "ffn_gate_inp_shexp":
-		shape = append([]int{1}, shape...)
+		if len(shape) == 1 {
+			shape = []int{1, shape[0]}
+		}
 	case "ssm_conv1d":
 		if len(shape) == 2 {
 			shape = []int{shape[0], 1, shape[1]}
@@ -128,13 +130,22 @@ func (m *ggufConfig) put(t Tensor, to, part string) error {
 	return nil
 }
 
-// split makes the tensors of each expert, to with its number, of that of all of them.
-func (m *ggufConfig) split(t Tensor, to string) error {
-	if len(t.Shape) != 3 || t.Shape[0] != m.mixture {
-		return fmt.Errorf("shape %v, wanted [%d, outputs, inputs], of all experts", t.Shape, m.mixture)
+// split makes the tensors of each expert, or norms of each head, to with its number, of that of all of them.
+func (m *ggufConfig) split(t Tensor, to, part string) error {
+	n, axes, of := m.mixture, 3, "outputs, inputs], of all experts"
+	switch part {
+	case "": // outside the blocks
+		n = t.Shape[0]
+	case "attn_q_norm":
+		n, axes, of = m.heads, 2, "width], of all heads"
+	case "attn_k_norm":
+		n, axes, of = m.kv, 2, "width], of all heads"
 	}
-	size := len(t.raw) / m.mixture // whole rows
-	for e := range m.mixture {
+	if len(t.Shape) != axes || t.Shape[0] != n {
+		return fmt.Errorf("shape %v, wanted [%d, %s", t.Shape, n, of)
+	}
+	size := len(t.raw) / n // whole rows
+	for e := range n {
 		one := t
 		one.raw = t.raw[e*size : (e+1)*size : (e+1)*size]
 		if t.Data != nil {

@@ -8,9 +8,8 @@ FOLDER is a clone of github.com/ggml-org/llama.cpp at 0c1e57098, or the folder v
 llama-cpp-python 0.3.36; its package conversion writes the files, whose vocabulary alone is left out.
 
 The output is committed; nothing in the build or in the tests runs this program. A case is a folder gguf/<case>/ with model.gguf, and
-golden.json as quantised.py's, with the log-probabilities that transformers computes in float32 of the checkpoint that was converted. Its config
-has what the files of the architecture cannot say as the published models have it: alone where the name says no more than that of the
-checkpoint, the golden is that of families/ to the last digits.
+golden.json as quantised.py's, with the log-probabilities that transformers computes in float32 of the checkpoint that was converted. What the files
+of an architecture cannot say its config has as the published models have it.
 """
 
 import json
@@ -48,22 +47,66 @@ def merged(config, changes):
     return out
 
 
-# By case: the checkpoint, and what of its config is otherwise.
+# By case: the checkpoint, what of its config is otherwise, and of layers that are added the one that each has the weights of.
 CASES = {
+    "olmo": ("families/olmo-clip", {}),
+    "olmo2": ("families/olmo2-gqa-bias", {}),
+    "olmo3": ("families/olmo3-yarn", {"rope_parameters": {"sliding_attention": {"rope_theta": 10000.0}}}),
+    "granite": ("families/granite-bias-tied", {}),
+    "smollm3": ("families/smollm3-nope", {"no_rope_layer_interval": 4, "no_rope_layers": [1, 1, 1, 0]}),
+    "glm4": ("families/glm4-partial", {}),
+    "exaone4": ("families/exaone4-hybrid", {}),
+    "exaone4-full": ("families/exaone4-full", {}),
+    "seed_oss": ("families/seed_oss-out", {}),
+    "ernie4_5": ("families/ernie4_5-bias", {}),
+    "apertus": ("families/apertus-xielu", {}),
+    "arcee": ("families/arcee-bias", {"hidden_act": "relu2"}),
+    "starcoder2": ("families/starcoder2-window", {"sliding_window": 4096}),
+    "stablelm": ("families/stablelm-bias", {}),
+    "stablelm-parallel": ("families/stablelm-parallel", {"rope_parameters": {"rope_theta": 10000.0}}),
+    "nemotron": ("families/nemotron-bias-tied", {"hidden_act": "relu2"}),
+    "command-r": ("families/cohere-norm", {}),
+    "cohere2": ("families/cohere2-hybrid", {"rotary_pct": 1.0, "num_hidden_layers": 4, "layer_types": None}, {3: 0}),
+    "hunyuan-dense": ("families/hunyuan_v1_dense-bias", {}),
+    "mistral3": ("families/mistral3-hub", {}),
+    "ministral3": ("families/ministral3-yarn", {}),
+    "gemma3n": ("families/gemma3n_text-default", {}),
+    "gemma4-shared": ("families/gemma4_text-shared", {}),
+    "gemma4-dense": ("families/gemma4_text-dense", {}),
+    "gemma4-moe": ("families/gemma4_text-moe", {}),
+    "olmoe": ("families/olmoe-clip", {"clip_qkv": None, "norm_topk_prob": False, "rms_norm_eps": 1e-5}),
+    "granitemoe": ("families/granitemoe-factors", {}),
+    "gpt2": ("families/gpt2-plain", {"n_ctx": 80}),
+    "gptneox": ("families/gpt_neox-parallel", {"rotary_pct": 0.25}),
+    "gptneox-serial": ("families/gpt_neox-serial", {"rotary_pct": 1.0, "hidden_act": "gelu", "rope_parameters": {"rope_theta": 10000.0}}),
+    "qwen35": ("families/qwen3_5-hub", {}),
+    "qwen35moe": ("families/qwen3_5_moe-hub", {}),
+    "qwen2moe": ("families/qwen2_moe-shared", {"norm_topk_prob": False}),
     "gpt-oss": ("families/gpt_oss-sinks", {"swiglu_alpha": None, "swiglu_limit": None}),
     "gpt-oss-mxfp4": ("quantised/mxfp4-gpt_oss", {"swiglu_limit": None, "architectures": ["GptOssForCausalLM"]}),
 }
 
 
-def convert(folder, out):
+def convert(folder, out, config):
     hparams = ModelBase.load_hparams(folder, False)
     kind = get_model_class(get_model_architecture(hparams, ModelType.TEXT))
-    kind.set_vocab = lambda self: self.gguf_writer.add_tokenizer_model("none")
+    for k in (kind, getattr(kind, "Ministral3Model", kind)):
+        k.set_vocab = lambda self: self.gguf_writer.add_tokenizer_model("none")
+    if hasattr(kind, "_stack_qk_norm"):  # which this version returns from a generator, and so loses
+        modify = kind.modify_tensors
+
+        def kept(*args):
+            rest = yield from modify(*args)
+            yield from rest or ()
+        kind.modify_tensors = kept
     with torch.inference_mode():
-        kind(folder, gguf.LlamaFileType.GUESSED, out, eager=True).write()
+        wide = any(t.dtype == torch.float32 and t.dim() > 1 for t in load_file(folder / "model.safetensors").values())
+        model = kind(folder, gguf.LlamaFileType.ALL_F32 if wide else gguf.LlamaFileType.GUESSED, out, eager=True)
+        model.hparams |= {k: config[k] for k in ("rotary_pct", "n_ctx") if k in config}  # which transformers 5 has otherwise
+        model.write()
 
 
-def write(name, source, changes):
+def write(name, source, changes, layers={}):
     folder = OUT / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -71,9 +114,16 @@ def write(name, source, changes):
         tmp = Path(tmp)
         config = merged(json.loads((HERE / source / "config.json").read_text()), changes)
         make.put_json(tmp / "config.json", config)
-        for f in (HERE / source).glob("*.safetensors*"):
-            shutil.copy(f, tmp)
-        convert(tmp, folder / "model.gguf")
+        tensors = {}
+        for f in (HERE / source).glob("*.safetensors"):
+            tensors |= load_file(f)
+        if "qwen3_5" in source:  # whose norms the converter would add 1 to in float16
+            tensors = {n: t.bfloat16() for n, t in tensors.items()}
+        for layer, like in layers.items():
+            tensors |= {n.replace(f".layers.{like}.", f".layers.{layer}."): t.clone() for n, t in tensors.items() if f".layers.{like}." in n}
+        make.save_file(tensors, tmp / "model.safetensors", metadata={"format": "pt"})
+        make.put_json(tmp / "tokenizer.json", {"model": {"vocab": {str(i): i for i in range(config["vocab_size"])}}, "added_tokens": []} if "vocab_size" in config else {})  # counted for Gemma
+        convert(tmp, folder / "model.gguf", config)
         case = SimpleNamespace(name="gguf " + name, family=config["model_type"], attention="eager", lengths=(20, 1, 40, 60))
         if "quantization_config" in config:
             from transformers.utils.quantization_config import Mxfp4Config
