@@ -293,6 +293,11 @@ func FuzzGGUF(f *testing.F) {
 	f.Add([]byte(ggufOf(keys, shapes, nil)))
 	keys, shapes = denseOf("cohere2", map[string]any{"attention.layer_norm_epsilon": 1e-5, "logit_scale": 0.5, "attention.sliding_window": 8, "attention.sliding_window_pattern": []int32{1}}, nil)
 	f.Add([]byte(ggufOf(keys, shapes, nil)))
+	keys, shapes = denseOf("granitehybrid", map[string]any{
+		"attention.scale": 1.0, "embedding_scale": 1.0, "residual_scale": 1.0, "logit_scale": 1.0, "attention.head_count_kv": []int32{0}, "ssm.inner_size": 64, "ssm.time_step_rank": 4,
+		"ssm.group_count": 1, "ssm.state_size": 8, "ssm.conv_kernel": 4, "expert_shared_feed_forward_length": 16,
+	}, map[string][]int{"blk.0.ssm_a": {1, 4}, "blk.0.ffn_gate.weight": {32, 16}, "blk.0.ffn_up.weight": {32, 16}})
+	f.Add([]byte(ggufOf(keys, shapes, nil)))
 	path := filepath.Join(f.TempDir(), "m.gguf")
 	f.Fuzz(func(t *testing.T, file []byte) {
 		if err := os.WriteFile(path, file, 0o644); err != nil {

@@ -131,29 +131,6 @@ func (m *ggufConfig) olmo2() {
 	m.keys["rope_parameters"] = map[string]any{"full_attention": full, "sliding_attention": window}
 }
 
-// granite has four factors.
-func (m *ggufConfig) granite() {
-	m.family("granite")
-	m.keys["attention_bias"], m.keys["mlp_bias"] = m.has("attn_q.bias"), m.has("ffn_up.bias")
-	m.graniteFactors()
-	m.permuted()
-}
-
-func (m *ggufConfig) graniteFactors() {
-	for key, to := range map[string]string{
-		"attention.scale": "attention_multiplier", "embedding_scale": "embedding_multiplier", "residual_scale": "residual_multiplier", "logit_scale": "logits_scaling",
-	} {
-		x, ok := m.number(key)
-		if !ok {
-			m.wrong = append(m.wrong, fmt.Sprintf("%s is missing, wanted a number", quote(m.arch+"."+key)))
-		}
-		m.keys[to] = x
-	}
-	if m.metadata[m.arch+".rope.scaling.finetuned"] == false { // by which llama.cpp knows models without rotary positions
-		m.wrong = append(m.wrong, "rope.scaling.finetuned=false")
-	}
-}
-
 // exaone4 has a window where there are 64 layers, and in newer files where they say so.
 func (m *ggufConfig) exaone4() {
 	m.family("exaone4")

@@ -88,25 +88,17 @@ func (m *ggufConfig) olmoe() {
 	m.names.modules(ofQwen)
 }
 
-// graniteMoE is Granite 3's mixtures, whose gates stand above the matrices up in one tensor in the model.
-func (m *ggufConfig) graniteMoE() {
-	m.granite()
-	delete(m.keys, "mlp_bias")
-	m.keys["model_type"] = "granitemoe"
-	m.noDense(m.experts("num_local_experts", m.layers))
-	m.names.modules(map[string]string{
-		"ffn_gate": "", "ffn_up": "", "ffn_down": "", "ffn_gate_inp": "block_sparse_moe.router.layer", "ffn_down_exps": "block_sparse_moe.output_linear",
-	})
-	m.names.joins = []ggufJoin{{"block_sparse_moe.input_linear.weight", []string{"ffn_gate_exps.weight", "ffn_up_exps.weight"}, rowsBelow}}
-}
-
-// rowsBelow joins matrices of all experts [E R C] to one [E 2R C], an expert's rows of the second below those of the first.
+// rowsBelow joins matrices [R C], or of all experts [E R C], to one [2R C] or [E 2R C], an expert's rows of the second below those of the first.
 func rowsBelow(name string, parts []Tensor) (Tensor, error) {
 	first := parts[0].Shape
-	if other := parts[1].Shape; len(first) != 3 || !slices.Equal(first, other) {
-		return Tensor{}, fmt.Errorf("shape %v beside %v, wanted 3 axes, the same", other, first)
+	n := len(first)
+	if other := parts[1].Shape; n < 2 || n > 3 || !slices.Equal(first, other) {
+		return Tensor{}, fmt.Errorf("shape %v beside %v, wanted 2 or 3 axes, the same", other, first)
 	}
-	e, r := first[0], first[1]
+	r := first[n-2]
+	e := parts[0].Elements() / (r * first[n-1])
 	row := func(row int) int { return row/r%2*e*r + row/(2*r)*r + row%r }
-	return changed(name, []int{e, 2 * r, first[2]}, ggufChange{row: row}, parts...), nil
+	shape := slices.Clone(first)
+	shape[n-2] = 2 * r
+	return changed(name, shape, ggufChange{row: row}, parts...), nil
 }

@@ -49,14 +49,15 @@ var firstFamilies = map[string]func(m *ggufConfig){
 		m.names.modules(ofQwen)
 		m.keys["moe_intermediate_size"], m.keys["shared_expert_intermediate_size"] = m.size("expert_feed_forward_length"), m.size("expert_shared_feed_forward_length")
 	},
-	"gpt-oss":    (*ggufConfig).gptOSS,
-	"olmoe":      (*ggufConfig).olmoe,
-	"granitemoe": (*ggufConfig).graniteMoE,
-	"gemma":      func(m *ggufConfig) { m.gemma("gemma") },
-	"gemma2":     (*ggufConfig).gemma2,
-	"gemma3":     (*ggufConfig).gemma3,
-	"gemma3n":    (*ggufConfig).gemma3n,
-	"gemma4":     (*ggufConfig).gemma4,
+	"gpt-oss":       (*ggufConfig).gptOSS,
+	"olmoe":         (*ggufConfig).olmoe,
+	"granitemoe":    (*ggufConfig).graniteMoE,
+	"granitehybrid": (*ggufConfig).graniteHybrid,
+	"gemma":         func(m *ggufConfig) { m.gemma("gemma") },
+	"gemma2":        (*ggufConfig).gemma2,
+	"gemma3":        (*ggufConfig).gemma3,
+	"gemma3n":       (*ggufConfig).gemma3n,
+	"gemma4":        (*ggufConfig).gemma4,
 	"phi2": func(m *ggufConfig) {
 		m.family("phi")
 		m.keys["hidden_act"] = "gelu_new"

@@ -125,6 +125,8 @@ func (m *ggufConfig) put(t Tensor, to, part string) error {
 		if len(shape) == 2 {
 			shape = []int{shape[0], 1, shape[1]}
 		}
+	case "ssm_a", "ssm_d", "ssm_norm": // of Mamba 2, with more axes in the file
+		shape = []int{t.Elements()}
 	}
 	m.w.tensors[to] = changed(to, shape, c, t)
 	return nil

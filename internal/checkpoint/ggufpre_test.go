@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -55,5 +56,27 @@ func TestPreTokenizers(t *testing.T) {
 				t.Errorf("%s: %q: %v, %v; wanted %v", name, text, got, err, original.IDs[i])
 			}
 		}
+	}
+}
+
+// TestSpaced: Gemma 4's tokenizer merges across words, whose spaces are U+2581, and has bytes for what it has no token for.
+func TestSpaced(t *testing.T) {
+	if !tokenize.Available {
+		t.Skip("needs the Rust tokenizers")
+	}
+	words, kinds := []string{"<pad>", "<eos>", "<bos>", "<unk>"}, []int32{tokenControl, tokenControl, tokenControl, tokenControl}
+	for b := range 256 {
+		words, kinds = append(words, fmt.Sprintf("<0x%02X>", b)), append(kinds, tokenByte)
+	}
+	for _, word := range []string{"▁", "a", "b", "▁a", "\n", "\n\n", "ab"} {
+		words, kinds = append(words, word), append(kinds, tokenNormal)
+	}
+	keys := map[string]any{
+		"tokenizer.ggml.model": "gemma4", "tokenizer.ggml.tokens": words, "tokenizer.ggml.token_type": kinds, "tokenizer.ggml.merges": []string{"▁ a", "\n \n", "a b"},
+		"tokenizer.ggml.bos_token_id": 2, "tokenizer.ggml.unknown_token_id": 3, "tokenizer.ggml.add_space_prefix": false,
+	}
+	got, _, err := tokenizerOf(t, keys).Encode(" ab\n\né")
+	if want := []int32{263, 262, 265, 4 + 0xc3, 4 + 0xa9}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v; wanted %v", got, err, want)
 	}
 }

@@ -29,7 +29,7 @@ var ggufTokens = map[string]string{
 
 // Tokenizer makes tokenizer.json and tokenizer_config.json of the metadata of a GGUF file, as
 // [GGUF] names it: of a byte-level BPE tokenizer (tokenizer.ggml.model gpt2) whose tokenizer.ggml.pre
-// is known, or of a SentencePiece one (llama), with its chat templates. Another is an error. The file does not say whether added tokens
+// is known, of a SentencePiece one (llama) or of Gemma 4's (gemma4), with its chat templates. Another is an error. The file does not say whether added tokens
 // take the white space around them or are whole words alone: neither. They are found before
 // normalization, but those that users define of a SentencePiece tokenizer without a space before texts.
 func Tokenizer(path string) (files map[string][]byte, err error) {
@@ -119,15 +119,16 @@ func (t *ggufTokenizer) build() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if model != "gpt2" && model != "llama" {
-		return nil, fmt.Errorf("tokenizer.ggml.model %s, wanted gpt2, byte-level BPE, or llama, SentencePiece", quote(model))
+	whole, ok := map[string]func(pre string) (any, error){"gpt2": t.byteLevel, "llama": t.sentencePiece, "gemma4": t.spaced}[model]
+	if !ok {
+		return nil, fmt.Errorf("tokenizer.ggml.model %s, wanted gpt2, byte-level BPE, llama, SentencePiece, or gemma4", quote(model))
 	}
 	pre, err := t.text("ggml.pre")
 	if err != nil {
 		return nil, err
 	}
 	last := int64(tokenUnused)
-	if model == "llama" {
+	if model != "gpt2" {
 		last = tokenByte
 	}
 	if err := t.vocabulary(last); err != nil {
@@ -136,10 +137,6 @@ func (t *ggufTokenizer) build() (map[string][]byte, error) {
 	config, err := t.config()
 	if err != nil {
 		return nil, err
-	}
-	whole := t.byteLevel
-	if model == "llama" {
-		whole = t.sentencePiece
 	}
 	tokenizer, err := whole(pre)
 	if err != nil {
@@ -216,6 +213,15 @@ func (t *ggufTokenizer) byteLevel(name string) (any, error) {
 	if on, err := t.truth("ggml.add_space_prefix", false); err != nil || on {
 		return nil, fmt.Errorf("tokenizer.ggml.add_space_prefix is %s, wanted false", briefly(t.metadata["tokenizer.ggml.add_space_prefix"]))
 	}
+	merges, err := t.pairs()
+	if err != nil {
+		return nil, err
+	}
+	return t.whole(pre.normalizer, pre.split, byteDecoder, pre.bos, map[string]any{"unk_token": nil, "fuse_unk": false, "byte_fallback": false, "ignore_merges": pre.ignoreMerges, "merges": merges})
+}
+
+// pairs are the merges, the best first.
+func (t *ggufTokenizer) pairs() ([][2]string, error) {
 	lines, err := t.texts("ggml.merges")
 	if err != nil {
 		return nil, err
@@ -228,7 +234,31 @@ func (t *ggufTokenizer) byteLevel(name string) (any, error) {
 		}
 		merges[i] = [2]string{first, second}
 	}
-	return t.whole(pre.normalizer, pre.split, byteDecoder, pre.bos, map[string]any{"unk_token": nil, "fuse_unk": false, "byte_fallback": false, "ignore_merges": pre.ignoreMerges, "merges": merges})
+	return merges, nil
+}
+
+// spaced is tokenizer.json of Gemma 4's BPE, whose tokens have U+2581 for spaces, and bytes for what there is no token for.
+func (t *ggufTokenizer) spaced(pre string) (any, error) {
+	if pre != "" && pre != "default" && pre != "gemma4" {
+		return nil, fmt.Errorf("tokenizer.ggml.pre %s, wanted gemma4", quote(pre))
+	}
+	if on, err := t.truth("ggml.add_space_prefix", false); err != nil || on {
+		return nil, fmt.Errorf("tokenizer.ggml.add_space_prefix is %s, wanted false", briefly(t.metadata["tokenizer.ggml.add_space_prefix"]))
+	}
+	if _, err := t.bytes(); err != nil {
+		return nil, err
+	}
+	unknown, err := t.unknown()
+	if err != nil {
+		return nil, err
+	}
+	merges, err := t.pairs()
+	if err != nil {
+		return nil, err
+	}
+	return t.whole(`{"type":"Replace","pattern":{"String":" "},"content":"▁"}`, "",
+		`{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}]}`, true,
+		map[string]any{"unk_token": unknown, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false, "merges": merges})
 }
 
 // whole is tokenizer.json: model has what there is of its model beside the vocabulary; bos says

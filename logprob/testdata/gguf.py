@@ -82,6 +82,10 @@ CASES = {
     "qwen35": ("families/qwen3_5-hub", {}),
     "qwen35moe": ("families/qwen3_5_moe-hub", {}),
     "qwen2moe": ("families/qwen2_moe-shared", {"norm_topk_prob": False}),
+    "granite4": ("families/granitemoehybrid-attention", {"position_embedding_type": "rope"}),
+    "granitehybrid": ("families/granitemoehybrid-dense", {"position_embedding_type": "nope"}),
+    "granitehybrid-moe": ("families/granitemoehybrid-experts", {"position_embedding_type": "nope", "time_step_limit": [0.0, {"__float__": "Infinity"}]}),
+    "gemma4-unified": ("families/gemma4_unified_text-dense", {"architectures": ["Gemma4ForCausalLM"], "model_type": "gemma4_text", "hidden_size_per_layer_input": 0}),
     "gpt-oss": ("families/gpt_oss-sinks", {"swiglu_alpha": None, "swiglu_limit": None}),
     "gpt-oss-mxfp4": ("quantised/mxfp4-gpt_oss", {"swiglu_limit": None, "architectures": ["GptOssForCausalLM"]}),
 }
@@ -92,6 +96,8 @@ def convert(folder, out, config):
     kind = get_model_class(get_model_architecture(hparams, ModelType.TEXT))
     for k in (kind, getattr(kind, "Ministral3Model", kind)):
         k.set_vocab = lambda self: self.gguf_writer.add_tokenizer_model("none")
+    if hasattr(kind, "get_attn_layers"):  # which looks for the names of before transformers 5
+        kind.get_attn_layers = lambda self: [i for i, t in enumerate(self.hparams["layer_types"]) if t == "full_attention"]
     if hasattr(kind, "_stack_qk_norm"):  # which this version returns from a generator, and so loses
         modify = kind.modify_tensors
 
@@ -117,7 +123,7 @@ def write(name, source, changes, layers={}):
         tensors = {}
         for f in (HERE / source).glob("*.safetensors"):
             tensors |= load_file(f)
-        if "qwen3_5" in source:  # whose norms the converter would add 1 to in float16
+        if "qwen3_5" in source or "granitemoehybrid" in source:  # of which the converter would change norms and decays in float16
             tensors = {n: t.bfloat16() for n, t in tensors.items()}
         for layer, like in layers.items():
             tensors |= {n.replace(f".layers.{like}.", f".layers.{layer}."): t.clone() for n, t in tensors.items() if f".layers.{like}." in n}
