@@ -59,18 +59,17 @@ func TestStates(t *testing.T) {
 			dir := filepath.Join("testdata/families", family)
 			all := backends(t)
 			d := dense(t, dir, all[0], dtypes.Float64)
+			asked := statesOf(rand.New(rand.NewPCG(3, 1)), number(40), d.Model.Context, d.Model.V, true)
+			var texts [][]int32
+			for _, r := range asked {
+				texts = append(texts, r.IDs)
+			}
+			want, err := d.States(t.Context(), texts)
+			if err != nil {
+				t.Fatal(err)
+			}
 			for _, backend := range all {
 				m := load(t, dir, backend, dtypes.Float32)
-				rng := rand.New(rand.NewPCG(3, 1))
-				asked := statesOf(rng, number(40), d.Model.Context, m.VocabSize(), true)
-				var texts [][]int32
-				for _, r := range asked {
-					texts = append(texts, r.IDs)
-				}
-				want, err := d.States(t.Context(), texts)
-				if err != nil {
-					t.Fatal(err)
-				}
 				got := states(t, m, asked...)
 				for i, r := range got {
 					for k, at := range asked[i].States {
