@@ -124,7 +124,11 @@ func TestGGUFRefused(t *testing.T) {
 		change func(keys map[string]any, shapes map[string][]int, kinds map[string]uint32)
 		want   string
 	}{
-		"family":  {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["general.architecture"] = "mamba" }, `general.architecture "mamba", wanted one of `},
+		"family": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["general.architecture"] = "mamba" }, `general.architecture "mamba", wanted one of `},
+		"unread": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) {
+			k["general.architecture"] = "deepseek2"
+		}, `general.architecture "deepseek2": not supported: of this family checkpoints in safetensors alone are read`},
+		"unsaid":  {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["general.architecture"] = "phimoe" }, `general.architecture "phimoe": not supported: the file does not say by what rotary positions`},
 		"setting": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.logit_scale"] = 8 }, `llama: not supported: "llama.logit_scale"=8`},
 		"scaling": {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["llama.rope.scaling.type"] = "su" }, `rope.scaling.type="su"`},
 		"part":    {func(k map[string]any, _ map[string][]int, _ map[string]uint32) { k["split.count"] = 2 }, `split.count=2: one of several files`},
@@ -155,6 +159,11 @@ func TestGGUFRefused(t *testing.T) {
 			test.change(keys, shapes, kinds)
 			wantRefused(t, ggufOf(keys, shapes, kinds), test.want)
 		})
+	}
+	for arch := range ggufRefused {
+		if _, ok := ggufFamilies[arch]; ok {
+			t.Errorf("%s is read, and refused", arch)
+		}
 	}
 	good := ggufOf(func() (map[string]any, map[string][]int, map[string]uint32) { k, s := tiny(); return k, s, nil }())
 	for n := 0; n < len(good); n += 7 { // cut anywhere

@@ -30,9 +30,15 @@ func ggufModel(path string) (config map[string]json.RawMessage, w *Weights, err 
 }
 
 // ggufRefused are architectures of families that are scored otherwise, and why their files are not.
-var ggufRefused = map[string]string{
-	"phimoe": "the file does not say by what rotary positions are multiplied (short_mscale), which differs between models",
-}
+var ggufRefused = func() map[string]string {
+	all := map[string]string{"phimoe": "the file does not say by what rotary positions are multiplied (short_mscale), which differs between models"}
+	for _, arch := range []string{
+		"bloom", "chatglm", "deepseek2", "ernie4_5-moe", "falcon", "falcon-h1", "glm4moe", "hunyuan-moe", "llama4", "mpt", "nemotron_h", "nemotron_h_moe", "qwen3next",
+	} {
+		all[arch] = "of this family checkpoints in safetensors alone are read"
+	}
+	return all
+}()
 
 // ggufConfig makes a config of metadata, all of whose keys of the architecture must be read.
 type ggufConfig struct {
