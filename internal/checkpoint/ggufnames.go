@@ -75,8 +75,13 @@ var firstFamilies = map[string]func(m *ggufConfig){
 
 // ggufClasses begin the names of transformers' classes, by model_type (modeling_auto.py).
 var ggufClasses = map[string]string{
-	"gemma": "Gemma", "gemma2": "Gemma2", "gemma3_text": "Gemma3", "gpt_oss": "GptOss", "llama": "Llama", "mixtral": "Mixtral", "phi": "Phi", "phi3": "Phi3",
-	"qwen2": "Qwen2", "qwen2_moe": "Qwen2Moe", "qwen3": "Qwen3", "qwen3_moe": "Qwen3Moe", "qwen3_5_text": "Qwen3_5", "qwen3_5_moe_text": "Qwen3_5Moe",
+	"apertus": "Apertus", "arcee": "Arcee", "bloom": "Bloom", "cohere": "Cohere", "cohere2": "Cohere2", "ernie4_5": "Ernie4_5", "exaone4": "Exaone4",
+	"falcon": "Falcon", "gemma": "Gemma", "gemma2": "Gemma2", "gemma3_text": "Gemma3", "glm4": "Glm4", "gpt_neox": "GPTNeoX", "gpt_oss": "GptOss",
+	"gptj": "GPTJ", "granite": "Granite", "granitemoe": "GraniteMoe", "granitemoehybrid": "GraniteMoeHybrid", "hunyuan_v1_dense": "HunYuanDenseV1",
+	"llama": "Llama", "ministral3": "Ministral3", "mistral": "Mistral", "mixtral": "Mixtral", "mpt": "Mpt", "nemotron": "Nemotron", "olmo": "Olmo",
+	"olmo2": "Olmo2", "olmo3": "Olmo3", "olmoe": "Olmoe", "phi": "Phi", "phi3": "Phi3", "phimoe": "Phimoe", "qwen2": "Qwen2", "qwen2_moe": "Qwen2Moe",
+	"qwen3": "Qwen3", "qwen3_moe": "Qwen3Moe", "qwen3_5_text": "Qwen3_5", "qwen3_5_moe_text": "Qwen3_5Moe", "seed_oss": "SeedOss", "smollm3": "SmolLM3",
+	"stablelm": "StableLm", "starcoder2": "Starcoder2",
 }
 
 // family is what most that are like llama have.
