@@ -8,11 +8,12 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/go-xla/compute/xla"
+	"github.com/gomlx/go-xla/pjrt"
 )
 
 var cpu = sync.OnceValues(func() (compute.Backend, error) {
 	xla.EnableAutoInstall(false)
-	return compute.NewWithConfig("xla:cpu")
+	return xla.NewWithOptions("cpu", pjrt.NamedValuesMap{"asynchronous": false}) // as the programs do: see package cli
 })
 
 // backends are those that numbers are compared on: the pure-Go one and XLA's CPU

@@ -39,6 +39,13 @@
 // says so, texts of at most 192 tokens with a reply that begins before token 128 give the
 // same bits in any batch (TestCompany). It never says so of models with gated delta nets or Mamba 2.
 //
+// # Speed
+//
+// On XLA's CPU client several blocks of a model compute at a time, each on another batch of texts
+// (the bits are those of one at a time), if the client computes on the threads that ask it to:
+// xla.NewWithOptions("cpu", pjrt.NamedValuesMap{"asynchronous": false}) of go-xla makes such a
+// backend, for Options.Backend. By default it does one thing after the other.
+//
 // # Training
 //
 // NewAdapter and NewCheckpoint write what training begins with, Model.Tune computes a loss's

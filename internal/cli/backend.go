@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	_ "github.com/gomlx/compute/gobackend" // "go"
 	"github.com/gomlx/go-xla/compute/xla"  // "xla"
 	"github.com/gomlx/go-xla/installer"
+	"github.com/gomlx/go-xla/pjrt"
 
 	"github.com/implicitreward/implicitreward/logprob"
 )
@@ -48,7 +50,13 @@ func newBackend(config string) (b compute.Backend, err error) {
 			err = fmt.Errorf("backend %s: %v", config, r)
 		}
 	}()
-	b, err = compute.NewWithConfig(config)
+	if plugin, ok := strings.CutPrefix(config, "xla:"); ok && strings.Contains(filepath.Base(plugin), "cpu") {
+		// Otherwise XLA's CPU client computes one thing at a time on a device, in the order in
+		// which it was asked for, and the engine would not compute several blocks at a time.
+		b, err = xla.NewWithOptions(plugin, pjrt.NamedValuesMap{"asynchronous": false})
+	} else {
+		b, err = compute.NewWithConfig(config)
+	}
 	if err != nil {
 		if lack := noCUDA(config, installer.HasNvidiaGPU, hasPlugin("cuda")); lack != "" {
 			return nil, fmt.Errorf("backend %s: %s", config, lack)

@@ -50,6 +50,7 @@ type Engine struct {
 	stepTokens, batchTokens, savedKeys int
 	scoreBytes                         int // see keys
 	sliceRows                          int // of the vocabulary, a slice
+	abreast                            int // blocks that compute at a time, or groups of the head's states: see passage
 	// invariant: the numbers of short texts do not depend on what else is computed with them;
 	// see shape. In bfloat16 they do, by rounding, on the pure-Go backend, whose small and
 	// large products round differently, and where measure finds that they would. Of
@@ -192,6 +193,7 @@ func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, err
 		e.executables.Release()
 		return nil, err
 	}
+	e.abreast = e.mostAbreast()
 	if base != nil {
 		e.sides = fmt.Sprint(e.store.products(false), e.store.products(true))
 	}
@@ -231,6 +233,12 @@ func (e *Engine) embeddings(base *store) error {
 
 // workBytes is about what a step needs beside the weights.
 func (e *Engine) workBytes() int64 {
+	step, each := e.workParts()
+	return step + each
+}
+
+// workParts are what a step holds, and what each part that is being computed needs beside it.
+func (e *Engine) workParts() (step, each int64) {
 	m := e.model
 	widest, largest, chosen, heads := max(m.D, m.Inner, m.Embed.Width()), int64(0), 0, 0
 	held := 0 // of each token of a step until the last block
@@ -265,7 +273,7 @@ func (e *Engine) workBytes() int64 {
 	if m.Head.Layer == nil {
 		logits = 2 * headStates * m.D * 4
 	}
-	return int64(stream+block+logits+3*e.scoreBytes) + converted
+	return int64(stream), int64(block+logits+3*e.scoreBytes) + converted
 }
 
 // DType is the type of the matrix products' operands.

@@ -8,6 +8,7 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/implicitreward/implicitreward/internal/arch"
 )
@@ -105,20 +106,22 @@ func (h *head) norm(ctx context.Context, shard *shard) error {
 
 // slice takes all states through one slice of the vocabulary.
 func (h *head) slice(ctx context.Context, shard *shard) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(h.e.abreast)
 	for _, g := range h.groups {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if g.device == nil {
-			if err := h.upload(g); err != nil {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
 				return err
 			}
-		}
-		if err := h.logits(g, shard); err != nil {
-			return err
-		}
+			if g.device == nil {
+				if err := h.upload(g); err != nil {
+					return err
+				}
+			}
+			return h.logits(g, shard)
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // upload puts a group on the device and makes room for its softmax.

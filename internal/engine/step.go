@@ -56,17 +56,22 @@ func (e *Engine) step(ctx context.Context, p *step, results []Result) error {
 			return err
 		}
 	}
-	var head *head // once the blocks are done
+	blocks := e.passage(ctx, all, p)
+	defer blocks.wait() // before the batches are released
+	var head *head      // once the blocks are done
 	defer func() { head.release() }()
 	err := e.store.each(ctx, false, func(shard *shard) error {
 		switch {
 		case shard.block == beforeBlocks:
 			return e.give(ctx, shard, all)
 		case shard.block < len(e.model.Blocks):
-			return e.block(ctx, shard, all, p)
+			return blocks.add(shard)
 		}
 		if head == nil {
-			var err error
+			err := blocks.wait()
+			if err != nil {
+				return err
+			}
 			if head, err = e.head(p, all, results); err != nil {
 				return err
 			}
@@ -210,71 +215,57 @@ func (e *Engine) give(ctx context.Context, shard *shard, all []*inputs) error {
 	return nil
 }
 
-// block takes all batches through one block. Keys and values that stand before a batch, or what
-// else the block keeps, come from the one before it, those before the first from the tree.
-func (e *Engine) block(ctx context.Context, shard *shard, all []*inputs, p *step) error {
+// block takes a batch through one block. past is what the block it attends by keeps before the
+// batch, [Q width] each; it returns that before the next one.
+func (e *Engine) block(shard *shard, in *inputs, p *step, past []*tensors.Tensor) (next []*tensors.Tensor, err error) {
 	layer := shard.layer
 	source := shard.block - layer.Back // whose keys and values it attends to
-	var past []*tensors.Tensor         // what that block keeps [Q width]
 	kept := len(e.model.Blocks[source].Kept())
-	defer func() { releaseAll(past) }()
-	for i, in := range all {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if i == 0 && in.Q > 0 {
-			past = e.saved(p, source, in.Q)
-		}
-		args := slices.Concat([]*tensors.Tensor{in.x}, in.where, past)
-		if layer.Reach > 0 {
-			args = append(args, in.along...)
-		}
-		if layer.Back > 0 {
-			args = append(args, in.lent[source]...)
-		}
-		if layer.Given {
-			args = append(args, in.given[shard.block])
-		}
-		if layer.Rope >= 0 {
-			args = append(args, in.ropes[layer.Rope]...)
-		}
-		out, err := e.call(fmt.Sprintf("%s %+v %d", layer.Key, in.shape, e.scoreBytes), blockGraph(layer, kept, shard.inOut(), in.shape, e.scoreBytes), append(args, shard.tensors()...))
+	args := slices.Concat([]*tensors.Tensor{in.x}, in.where, past)
+	if layer.Reach > 0 {
+		args = append(args, in.along...)
+	}
+	if layer.Back > 0 {
+		args = append(args, in.lent[source]...)
+	}
+	if layer.Given {
+		args = append(args, in.given[shard.block])
+	}
+	if layer.Rope >= 0 {
+		args = append(args, in.ropes[layer.Rope]...)
+	}
+	out, err := e.call(fmt.Sprintf("%s %+v %d", layer.Key, in.shape, e.scoreBytes), blockGraph(layer, kept, shard.inOut(), in.shape, e.scoreBytes), append(args, shard.tensors()...))
+	if err != nil {
+		return nil, err
+	}
+	in.x.MustFinalizeAll()
+	in.x, next = out[0], out[1:]
+	if layer.Given {
+		in.given[shard.block].MustFinalizeAll()
+		in.given[shard.block] = nil
+	}
+	if layer.Experts.Chooses() {
+		gaps := next[len(next)-1:]
+		next = next[:len(next)-1]
+		err := e.routing.add(gaps[0], in.n)
+		releaseAll(gaps)
 		if err != nil {
-			return err
-		}
-		in.x.MustFinalizeAll()
-		releaseAll(past)
-		in.x, past = out[0], out[1:]
-		if layer.Given {
-			in.given[shard.block].MustFinalizeAll()
-			in.given[shard.block] = nil
-		}
-		if layer.Experts.Chooses() {
-			gaps := past[len(past)-1:]
-			past = past[:len(past)-1]
-			err := e.routing.add(gaps[0], in.n)
-			releaseAll(gaps)
-			if err != nil {
-				return err
-			}
-		}
-		if hands(layer, in.shape) {
-			own := past[len(past)-kept:]
-			past = past[:len(past)-kept]
-			if in.Saves {
-				err = e.save(p, shard, in, own)
-			}
-			if layer.Lends {
-				in.lent[shard.block] = own
-			} else {
-				releaseAll(own)
-			}
-			if err != nil {
-				return err
-			}
+			return next, err
 		}
 	}
-	return nil
+	if hands(layer, in.shape) {
+		own := next[len(next)-kept:]
+		next = next[:len(next)-kept]
+		if in.Saves {
+			err = e.save(p, shard, in, own)
+		}
+		if layer.Lends {
+			in.lent[shard.block] = own
+		} else {
+			releaseAll(own)
+		}
+	}
+	return next, err
 }
 
 // saved returns what a block keeps of the tokens that stand before a step, [Q width] each.

@@ -163,6 +163,13 @@ func (s *store) decide(work int64) error {
 	return nil
 }
 
+// roomFor tells whether all shards stay on the device and leave so many bytes.
+func (s *store) roomFor(work int64) bool {
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
+	return !slices.ContainsFunc(s.shards, func(p *shard) bool { return !p.stays }) && (s.memory.limit == 0 || s.memory.used+work <= s.memory.limit)
+}
+
 func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", (n+1<<20-1)>>20) }
 
 func elements(shape []int) int64 {
