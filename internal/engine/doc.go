@@ -20,7 +20,8 @@
 // some thousands of tokens, and a step into batches (batch.go), here of three. A step goes
 // through the model block by block (step.go): each block takes all batches, one after the
 // other, and hands on the keys and values that later batches see, so that only one block's
-// are held. Each token sees those that lead to it and no other (attention.go). Of the second
+// are held, or those of a few blocks that compute at a time, each one batch behind the block
+// before it (passage.go). Each token sees those that lead to it and no other (attention.go). Of the second
 // batch:
 //
 //	      before the batch | its own

@@ -25,10 +25,10 @@ type passage struct {
 }
 
 // mostAbreast is how many blocks compute at a time: on XLA's CPU client, where all weights stay on the
-// device and there is room, one more than there are processors, up to 4. One alone leaves an eighth
-// of two processors idle, and XLA, which divides every product and loop between them, spends more
-// than the other's time on dividing (on two processors 3 took 1.35 times less of the corpus job
-// than 1, and more were no better).
+// device and there is room, one more than there are processors, up to 4. One alone leaves them idle an
+// eighth of the time, and that XLA divides each product and loop between them costs time too, less
+// where they are busy with other blocks (on two processors, 3 abreast did the corpus job in
+// 1/1.35 of the time of 1, and more were no better).
 func (e *Engine) mostAbreast() int {
 	if arch.BackendName(e.backend) != "xla:cpu" {
 		return 1
