@@ -77,7 +77,7 @@ func (b *keys) attend(q, k, v, sinks *Node, a arch.Attention) *Node {
 	}
 	together := max(1, b.scoreBytes/(room*heads*(b.P+c)*4))
 	if s == 1 {
-		together = max(together, min(16, c))
+		together = max(together, min(16, c), c/32)
 	}
 	var out []*Node // [S C G M K] each
 	for from := 0; from < size; from += together {
@@ -125,8 +125,8 @@ func (b *keys) visible(all, own *Node, groups int) *Node {
 	return TransposeAllAxes(own, 0, 2, 1, 3)
 }
 
-// defaultScoreBytes bounds the scores that are held at a time.
-const defaultScoreBytes = 32 << 20
+// defaultScoreBytes bounds the scores that are held at a time, so that they stay in the cache.
+const defaultScoreBytes = 8 << 20
 
 // mask tells which keys each token of some chunks sees, path first: [S C P+C].
 func (b *keys) mask(depth, base, seen, exit *Node, window int) *Node {

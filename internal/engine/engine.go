@@ -65,7 +65,7 @@ const (
 	// streamed, a larger one reads them less often.
 	defaultStepTokens = 4096
 	// A batch is large enough that reading the weights counts little beside the
-	// products (256, measured), and small enough for the cache.
+	// products (256, measured), and small enough for the cache; of long texts see longBatch.
 	defaultBatchTokens = 256
 	// mixedBatchTokens is the same of a mixture of experts in bfloat16, of whose matrices a token
 	// passes few, so that they are read for more tokens at once.
@@ -239,7 +239,7 @@ func (e *Engine) workBytes() int64 {
 
 // workParts are what a step holds, and what each part that is being computed needs beside it.
 func (e *Engine) workParts() (step, each int64) {
-	m := e.model
+	m, batch := e.model, longBatch(e.batchTokens)
 	widest, largest, chosen, heads := max(m.D, m.Inner, m.Embed.Width()), int64(0), 0, 0
 	held := 0 // of each token of a step until the last block
 	layers := m.Blocks
@@ -260,7 +260,7 @@ func (e *Engine) workParts() (step, each int64) {
 			largest = max(largest, elements(matrix))
 		}
 		if p.Experts != nil { // what they give, in tiles and in order
-			chosen = max(chosen, (p.Experts.Tiles(e.batchTokens)*p.Experts.Tile(e.batchTokens)+e.batchTokens*p.Experts.K)*m.D)
+			chosen = max(chosen, (p.Experts.Tiles(batch)*p.Experts.Tile(batch)+batch*p.Experts.K)*m.D)
 		}
 	}
 	converted := int64(0) // see arch.Product
@@ -268,7 +268,7 @@ func (e *Engine) workParts() (step, each int64) {
 		converted = 4 * max(largest, int64(m.D)*int64(min(m.V, e.sliceRows)))
 	}
 	stream := e.stepTokens * (2*max(m.D, m.Inner, m.Embed.Width()) + held) * 4 // residual stream, and what the head wants of it
-	block := (e.batchTokens*(4*widest+4*heads) + 2*chosen) * 4                 // one block's values
+	block := (batch*(4*widest+4*heads) + 2*chosen) * 4                         // one block's values
 	logits := 3 * headStates * min(m.V, e.sliceRows) * 4
 	if m.Head.Layer == nil {
 		logits = 2 * headStates * m.D * 4

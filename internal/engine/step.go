@@ -30,7 +30,7 @@ func (in *inputs) release() {
 
 // step computes one step and puts its numbers in their places.
 func (e *Engine) step(ctx context.Context, p *step, results []Result) error {
-	batches := p.batches(e.batchTokens)
+	batches := p.batches(p.batchTokens(e.batchTokens))
 	var rows func(n, usual int) (int, error)
 	if p.invariant {
 		rows = func(n, usual int) (int, error) { return e.rows(n, usual, false) }
