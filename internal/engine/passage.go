@@ -16,8 +16,7 @@ import (
 // it. A number does not depend on how many compute at a time.
 type passage struct {
 	e      *Engine
-	parent context.Context
-	ctx    context.Context // done too when a block fails
+	ctx    context.Context // done too when a block has failed
 	group  *errgroup.Group
 	all    []*inputs
 	p      *step
@@ -41,7 +40,7 @@ func (e *Engine) mostAbreast() int {
 }
 
 func (e *Engine) passage(ctx context.Context, all []*inputs, p *step) *passage {
-	w := &passage{e: e, parent: ctx, all: all, p: p}
+	w := &passage{e: e, all: all, p: p}
 	w.group, w.ctx = errgroup.WithContext(ctx)
 	w.group.SetLimit(e.abreast)
 	return w
@@ -56,19 +55,11 @@ func (w *passage) add(shard *shard) error {
 		return w.block(shard, before, passed)
 	}
 	w.group.Go(func() error { return w.block(shard, before, passed) })
-	if w.ctx.Err() != nil {
-		return w.wait()
-	}
 	return nil
 }
 
-// wait waits for all blocks so far.
-func (w *passage) wait() error {
-	if err := w.group.Wait(); err != nil {
-		return err
-	}
-	return w.parent.Err()
-}
+// wait waits for all blocks, and returns the error of one that failed.
+func (w *passage) wait() error { return w.group.Wait() }
 
 // block takes all batches through one block. What stands before the first comes from the tree.
 func (w *passage) block(shard *shard, before, passed chan struct{}) error {
