@@ -51,7 +51,6 @@ func runWork(ctx context.Context, stdin io.Reader, stdout io.Writer, args []stri
 	var flags cli.ModelFlags
 	f := cli.NewFlags("bench work", "computes one job, as bench asks for.", "")
 	flags.Register(f)
-	flags.RegisterDevices(f)
 	path := f.String("task", "", "`file` with the task")
 	job := f.String("job", "", "`job` to do: next, corpus, sample, long, reward or reward-sample")
 	if err := f.Parse(args, stdout); err != nil {
