@@ -112,7 +112,7 @@ type listed struct {
 
 // find returns where an index has a wheel.
 func (f *fetcher) find(ctx context.Context, index string, w wheel) (*url.URL, error) {
-	at, err := url.Parse(strings.TrimRight(index, "/") + "/" + strings.ToLower(separators.ReplaceAllString(w.name, "-")) + "/")
+	at, err := url.Parse(strings.TrimRight(index, "/") + "/" + normal(w.name) + "/")
 	if err != nil {
 		return nil, errors.New("an index whose address is none") // which may hold a password
 	}
@@ -144,15 +144,16 @@ func (f *fetcher) find(ctx context.Context, index string, w wheel) (*url.URL, er
 	return nil, fmt.Errorf("%s: none of %d files is of that version", at.Redacted(), len(files))
 }
 
-// separators are those of names, of which all are one (PEP 503).
 var separators = regexp.MustCompile(`[-_.]+`)
+
+// normal is the spelling of a package's name that stands for all (PEP 503).
+func normal(name string) string { return strings.ToLower(separators.ReplaceAllString(name, "-")) }
 
 // named tells of a file by its name whether it is of the wheel's name and version.
 func (w wheel) named(file string) bool {
 	name, rest, ok := strings.Cut(file, "-")
 	version, rest, also := strings.Cut(rest, "-")
-	same := func(s string) string { return strings.ToLower(separators.ReplaceAllString(s, "-")) }
-	return ok && also && strings.HasSuffix(rest, ".whl") && same(name) == same(w.name) && version == w.version
+	return ok && also && strings.HasSuffix(rest, ".whl") && normal(name) == normal(w.name) && version == w.version
 }
 
 // final is an error that a second try would not change.
