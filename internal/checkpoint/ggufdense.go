@@ -208,11 +208,7 @@ func (m *ggufConfig) nemotron() {
 func (m *ggufConfig) cohere(modelType string) {
 	m.family(modelType)
 	m.layerNorm("layer_norm_eps")
-	x, ok := m.number("logit_scale")
-	if !ok {
-		m.wrong = append(m.wrong, fmt.Sprintf("%s is missing, wanted a number", quote(m.arch+".logit_scale")))
-	}
-	m.keys["logit_scale"], m.keys["attention_bias"] = x, m.has("attn_q.bias")
+	m.keys["logit_scale"], m.keys["attention_bias"] = m.needed("logit_scale"), m.has("attn_q.bias")
 	if m.has("attn_q_norm.weight") {
 		m.keys["use_qk_norm"] = true
 		m.headNorms()

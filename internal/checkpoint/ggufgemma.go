@@ -24,9 +24,7 @@ func (m *ggufConfig) gemma2() {
 	m.keys["sliding_window"] = m.size("attention.sliding_window")
 	m.keys["attn_logit_softcapping"], m.keys["final_logit_softcapping"] = nil, nil
 	for _, key := range []string{"attn_logit_softcapping", "final_logit_softcapping"} {
-		if x, ok := m.number(key); ok {
-			m.keys[key] = x
-		}
+		m.take(key, key)
 	}
 	// The file does not say it; llama.cpp knows the 27B model by its 46 layers.
 	m.keys["query_pre_attn_scalar"] = m.width
@@ -40,9 +38,7 @@ func (m *ggufConfig) gemma3() {
 	m.keys["sliding_window"], m.keys["sliding_window_pattern"] = m.size("attention.sliding_window"), 6
 	m.same("attention.sliding_window_pattern", 6)
 	m.keys["rope_local_base_freq"] = 10_000.0
-	if x, ok := m.number("rope.freq_base_swa"); ok {
-		m.keys["rope_local_base_freq"] = x
-	}
+	m.take("rope.freq_base_swa", "rope_local_base_freq")
 	if _, ok := m.number("rope.freq_base"); !ok {
 		m.keys["rope_theta"] = 1_000_000.0
 	}
@@ -60,17 +56,11 @@ func (m *ggufConfig) perLayer(modelType string) {
 	m.unscaled()
 	m.sliding(5)
 	m.keys["num_kv_shared_layers"] = 0
-	if x, ok := m.number("attention.shared_kv_layers"); ok {
-		m.keys["num_kv_shared_layers"] = x
-	}
+	m.take("attention.shared_kv_layers", "num_kv_shared_layers")
 	m.keys["final_logit_softcapping"] = nil
-	if x, ok := m.number("final_logit_softcapping"); ok {
-		m.keys["final_logit_softcapping"] = x
-	}
+	m.take("final_logit_softcapping", "final_logit_softcapping")
 	m.keys["hidden_size_per_layer_input"] = 0
-	if x, ok := m.number("embedding_length_per_layer_input"); ok {
-		m.keys["hidden_size_per_layer_input"] = x
-	}
+	m.take("embedding_length_per_layer_input", "hidden_size_per_layer_input")
 	if t, ok := m.w.stored["per_layer_token_embd.weight"]; ok {
 		m.keys["vocab_size_per_layer_input"] = t.Shape[0]
 	}

@@ -39,11 +39,7 @@ func (m *ggufConfig) graniteFactors() {
 	for key, to := range map[string]string{
 		"attention.scale": "attention_multiplier", "embedding_scale": "embedding_multiplier", "residual_scale": "residual_multiplier", "logit_scale": "logits_scaling",
 	} {
-		x, ok := m.number(key)
-		if !ok {
-			m.wrong = append(m.wrong, fmt.Sprintf("%s is missing, wanted a number", quote(m.arch+"."+key)))
-		}
-		m.keys[to] = x
+		m.keys[to] = m.needed(key)
 	}
 }
 

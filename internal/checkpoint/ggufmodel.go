@@ -70,6 +70,22 @@ func (m *ggufConfig) number(key string) (x float64, ok bool) {
 	return x, true
 }
 
+// take enters the number under a key as a key of the config, where there is one.
+func (m *ggufConfig) take(key, to string) {
+	if x, ok := m.number(key); ok {
+		m.keys[to] = x
+	}
+}
+
+// needed returns a number that must be there.
+func (m *ggufConfig) needed(key string) float64 {
+	x, ok := m.number(key)
+	if !ok {
+		m.wrong = append(m.wrong, fmt.Sprintf("%s is missing, wanted a number", quote(m.arch+"."+key)))
+	}
+	return x
+}
+
 // size returns a whole number that must be there.
 func (m *ggufConfig) size(key string) int {
 	x, ok := m.number(key)
@@ -148,7 +164,7 @@ func (m *ggufConfig) build() error {
 		m.size("feed_forward_length")
 	}
 	if _, ok := m.keys["rms_norm_eps"]; !ok && !m.read[m.arch+".attention.layer_norm_epsilon"] {
-		m.wrong = append(m.wrong, fmt.Sprintf("%s is missing, wanted a number", quote(m.arch+".attention.layer_norm_rms_epsilon")))
+		m.needed("attention.layer_norm_rms_epsilon")
 	}
 	if !m.read[m.arch+".rope.scaling.type"] {
 		m.scaling()
@@ -183,9 +199,7 @@ func (m *ggufConfig) common(embed Tensor) {
 	if _, ok := m.metadata[m.arch+".feed_forward_length"].(float64); ok {
 		m.keys["intermediate_size"] = m.size("feed_forward_length")
 	}
-	if x, ok := m.number("attention.layer_norm_rms_epsilon"); ok {
-		m.keys["rms_norm_eps"] = x
-	}
+	m.take("attention.layer_norm_rms_epsilon", "rms_norm_eps")
 	_, untied := m.w.stored["output.weight"]
 	m.keys["tie_word_embeddings"] = !untied
 	m.kv = m.heads
@@ -198,9 +212,7 @@ func (m *ggufConfig) common(embed Tensor) {
 	}
 	m.keys["num_key_value_heads"], m.keys["head_dim"] = m.kv, m.width
 	m.keys["rope_theta"] = 10_000.0 // llama.cpp's, where the key is missing
-	if x, ok := m.number("rope.freq_base"); ok {
-		m.keys["rope_theta"] = x
-	}
+	m.take("rope.freq_base", "rope_theta")
 }
 
 // scaling reads how rotary positions are scaled: by one factor, or, as Llama 3.1's, by one for

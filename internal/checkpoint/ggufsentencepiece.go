@@ -55,8 +55,7 @@ func (t *ggufTokenizer) sentencePiece(pre string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	normalizer := `{"type":"Replace","pattern":{"String":" "},"content":"▁"}`
-	decoder := `{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}`
+	normalizer, decoder := spacesMarked, marksDecoded
 	if prefix {
 		normalizer = `{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},` + normalizer + `]}`
 		decoder += `,{"type":"Strip","content":" ","start":1,"stop":0}`

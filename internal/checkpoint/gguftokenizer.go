@@ -237,6 +237,12 @@ func (t *ggufTokenizer) pairs() ([][2]string, error) {
 	return merges, nil
 }
 
+// Spaces are written as U+2581, and read again, bytes together.
+const (
+	spacesMarked = `{"type":"Replace","pattern":{"String":" "},"content":"▁"}`
+	marksDecoded = `{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}`
+)
+
 // spaced is tokenizer.json of Gemma 4's BPE, whose tokens have U+2581 for spaces, and bytes for what there is no token for.
 func (t *ggufTokenizer) spaced(pre string) (any, error) {
 	if pre != "" && pre != "default" && pre != "gemma4" {
@@ -256,8 +262,7 @@ func (t *ggufTokenizer) spaced(pre string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.whole(`{"type":"Replace","pattern":{"String":" "},"content":"▁"}`, "",
-		`{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}]}`, true,
+	return t.whole(spacesMarked, "", `{"type":"Sequence","decoders":[`+marksDecoded+`]}`, true,
 		map[string]any{"unk_token": unknown, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false, "merges": merges})
 }
 
