@@ -5,7 +5,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// given is what the blocks of a pass are given beside the stream, and what is known of the derivatives by it.
+// given is what the blocks of a part are given beside the stream, and what is known of the derivatives by it.
 type given struct {
 	rows   *tensors.Tensor   // of arch.PerLayer's table [T L*P]
 	inputs []*tensors.Tensor // of each block [T P]; nil without
@@ -48,51 +48,64 @@ func (m *Model) takeGraph(l *layer, drop bool) graph {
 }
 
 // give makes what the blocks are given.
-func (p *Pass) give(l *layer) error {
-	m := p.m
-	rows, err := m.perLayer(p.ids)
+func (a *part) give(l *layer) error {
+	m := a.p.m
+	rows, err := m.perLayer(a.ids())
 	if err != nil {
 		return err
 	}
-	p.given.rows = m.tensor(rows, p.R*p.L, m.arch.PerLayer.Table.Shape[1])
-	p.given.inputs, err = p.call("give", l, m.giveGraph(l, p.drops()), []*tensors.Tensor{p.x[0]}, p.R*p.L)
+	a.given.rows = m.tensor(rows, a.t(), m.arch.PerLayer.Table.Shape[1])
+	a.given.inputs, err = a.call("give", l, m.giveGraph(l, a.p.drops()), a.x[0])
 	return err
 }
 
+// ids are a part's tokens.
+func (a *part) ids() []int32 { return a.p.ids[a.from : a.from+a.t()] }
+
 // take adds the derivatives by what the blocks were given to those by the stream before the first
-// block, dx, and to the gradients.
-func (p *Pass) take(l *layer, dx []float64) error {
-	m, t := p.m, p.R*p.L
+// block, and returns those by the rows of arch.PerLayer's table and the gradients of the trained tensors.
+func (a *part) take(l *layer) ([]*tensors.Tensor, error) {
+	m, t := a.p.m, a.t()
 	width, own := m.arch.PerLayer.Table.Shape[1], m.arch.PerLayer.P
 	dy := make([]float64, t*width)
-	for block, d := range p.given.dGiven {
+	for block, d := range a.given.dGiven {
 		for i := range t {
 			copy(dy[i*width+block*own:], d[i*own:(i+1)*own])
 		}
 	}
-	first := []*tensors.Tensor{m.tensor(dy, t, width), p.x[0]}
-	defer release(first[:1])
-	out, err := p.call("take", l, m.takeGraph(l, p.drops()), first, t)
+	first := m.tensor(dy, t, width)
+	defer first.MustFinalizeAll()
+	out, err := a.call("take", l, m.takeGraph(l, a.p.drops()), first, a.x[0])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer release(out)
+	dx := floats(a.dx)
 	for i, v := range floats(out[0]) {
 		dx[i] += v
 	}
-	if table := m.byName[m.arch.PerLayer.Table.Name]; table != nil {
-		d := floats(out[1])
-		for i, id := range p.ids {
-			if !p.used[i] {
-				continue
-			}
-			to := table.Grad[m.arch.PerLayer.Row(m.arch.Embed.Row(id))*width:]
-			for j, v := range d[i*width : (i+1)*width] {
-				to[j] += float32(v)
-			}
+	release([]*tensors.Tensor{out[0], a.dx})
+	a.dx = m.tensor(dx, t, m.arch.Embed.Width())
+	return out[1:], nil
+}
+
+// tableGrad adds to the gradients of arch.PerLayer's table those by a part's rows of it.
+func (a *part) tableGrad(rows *tensors.Tensor) {
+	m := a.p.m
+	table := m.byName[m.arch.PerLayer.Table.Name]
+	if table == nil {
+		return
+	}
+	width := m.arch.PerLayer.Table.Shape[1]
+	d := floats(rows)
+	for i, id := range a.ids() {
+		if !a.p.used[a.from+i] {
+			continue
+		}
+		to := table.Grad[m.arch.PerLayer.Row(m.arch.Embed.Row(id))*width:]
+		for j, v := range d[i*width : (i+1)*width] {
+			to[j] += float32(v)
 		}
 	}
-	return l.accumulate(out[2:])
 }
 
 // perLayer are the rows of arch.PerLayer's table, [len(ids) L*P].
@@ -112,37 +125,38 @@ func (m *Model) perLayer(ids []int32) ([]float64, error) {
 }
 
 // own are a block's inputs beside the stream.
-func (p *Pass) own(l *layer) (all []*tensors.Tensor) {
+func (a *part) own(l *layer) (all []*tensors.Tensor) {
 	switch {
-	case p.m.gives(l):
-		return []*tensors.Tensor{p.given.rows}
+	case a.p.m.gives(l):
+		return []*tensors.Tensor{a.given.rows}
 	case l.Given:
-		all = append(all, p.given.inputs[l.Block])
+		all = append(all, a.given.inputs[l.Block])
 	}
 	if l.Back > 0 {
-		all = append(all, p.given.lent[l.Block-l.Back]...)
+		all = append(all, a.given.lent[l.Block-l.Back]...)
 	}
 	return all
 }
 
 // adjoints are the derivatives by what a block lends, [T G*K] each.
-func (p *Pass) adjoints(l *layer) (all []*tensors.Tensor) {
+func (a *part) adjoints(l *layer) (all []*tensors.Tensor) {
 	if l.Lends {
-		for _, d := range p.given.dLent[l.Block] {
-			all = append(all, p.m.tensor(d, p.R*p.L, l.G*l.K))
+		for _, d := range a.given.dLent[l.Block] {
+			all = append(all, a.p.m.tensor(d, a.t(), l.G*l.K))
 		}
 	}
 	return all
 }
 
 // receive takes in the derivatives by a block's inputs beside the stream, and returns the rest of out.
-func (p *Pass) receive(l *layer, out []*tensors.Tensor) []*tensors.Tensor {
+func (a *part) receive(l *layer, out []*tensors.Tensor) []*tensors.Tensor {
 	if l.Given {
-		p.given.dGiven[l.Block] = floats(out[0])
+		a.given.dGiven[l.Block] = floats(out[0])
+		release(out[:1])
 		out = out[1:]
 	}
 	if l.Back > 0 {
-		sums := &p.given.dLent[l.Block-l.Back]
+		sums := &a.given.dLent[l.Block-l.Back]
 		for i := range sums {
 			d := floats(out[i])
 			for j, v := range sums[i] {
@@ -150,6 +164,7 @@ func (p *Pass) receive(l *layer, out []*tensors.Tensor) []*tensors.Tensor {
 			}
 			sums[i] = d
 		}
+		release(out[:2])
 		out = out[2:]
 	}
 	return out

@@ -2,6 +2,7 @@ package gradient
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"github.com/gomlx/compute"
@@ -26,7 +27,9 @@ type Model struct {
 	passes uint64
 	wide   bool // compute in float64, for tests
 
-	executables *engine.Executables // nil before the first is needed
+	partTokens int
+
+	executables *engine.Executables // nil before the first walk
 }
 
 // Options change what is computed.
@@ -88,7 +91,11 @@ func newModel(backend compute.Backend, m *arch.Model, o Options) *Model {
 	if o.Tokens == 0 {
 		o.Tokens = defaultTokens
 	}
-	return &Model{arch: m, backend: backend, o: o, byName: map[string]*Param{}, device: map[place]*tensors.Tensor{}}
+	g := &Model{arch: m, backend: backend, o: o, byName: map[string]*Param{}, device: map[place]*tensors.Tensor{}, partTokens: math.MaxInt}
+	if arch.BackendName(backend) == "xla:cpu" {
+		g.partTokens = partTokens
+	}
+	return g
 }
 
 // Params are the parameters, in the order of a forward pass.
@@ -111,9 +118,6 @@ func (m *Model) Close() {
 
 // call runs the executable of that name, which all models share whose graphs have that name.
 func (m *Model) call(name string, build graph, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
-	if m.executables == nil {
-		m.executables = engine.Share(m.backend, fmt.Sprint("gradient ", m.float()))
-	}
 	out, err := m.executables.Call(m.o.Device, name, build, in)
 	if err != nil {
 		return nil, fmt.Errorf("gradient: %w", err)
@@ -121,9 +125,9 @@ func (m *Model) call(name string, build graph, in []*tensors.Tensor) ([]*tensors
 	return out, nil
 }
 
-// masks are what the inputs of a layer's side paths are multiplied by in a pass with dropout,
-// [T in] each of 0 and 1/(1-Dropout): the same forward and backward.
-func (p *Pass) masks(l *layer, t int) []*tensors.Tensor {
+// masks are what the inputs of a layer's side paths are multiplied by in a part of a pass with
+// dropout, [T in] each of 0 and 1/(1-Dropout): the same forward and backward.
+func (p *Pass) masks(l *layer, part, t int) []*tensors.Tensor {
 	m := p.m
 	if !p.drops() {
 		return nil
@@ -133,7 +137,7 @@ func (p *Pass) masks(l *layer, t int) []*tensors.Tensor {
 		if !tensor.Side || tensor.Rows {
 			continue
 		}
-		random := rand.NewChaCha8(key(m.o.Seed, p.number, uint64(l.Block), uint64(l.From), uint64(i)))
+		random := rand.NewChaCha8(key(m.o.Seed, p.number, uint64(l.Block), uint64(l.From), uint64(part)<<32|uint64(i)))
 		in := tensor.Shape[1]
 		mask := make([]float32, t*in)
 		limit := uint64(m.o.Dropout * (1 << 32))

@@ -104,6 +104,9 @@ func (m *Model) param(w *checkpoint.Weights, t arch.Tensor) error {
 
 // walk calls use with every layer in the order of a forward pass, or backward.
 func (m *Model) walk(ctx context.Context, backward bool, use func(*layer) error) error {
+	if m.executables == nil {
+		m.executables = engine.Share(m.backend, fmt.Sprint("gradient ", m.float()))
+	}
 	if m.engine != nil {
 		return m.engine.Walk(ctx, backward, func(s engine.Shard) error { return m.with(s, use) })
 	}
@@ -165,7 +168,11 @@ func (m *Model) with(s engine.Shard, use func(*layer) error) error {
 			if to-from < len(p.Value) {
 				shape[0] = l.To - l.From
 			}
-			m.device[key] = tensors.FromFlatDataAndDimensions(slices.Clone(p.Value[from:to]), shape...)
+			value := tensors.FromFlatDataAndDimensions(slices.Clone(p.Value[from:to]), shape...)
+			if err := value.ToDevice(m.backend, m.o.Device); err != nil { // here, since several parts of a pass use it at a time
+				return fmt.Errorf("gradient: %s: %w", t.Name, err)
+			}
+			m.device[key] = value
 		}
 		l.Weights[i] = m.device[key]
 		if p.frozen {

@@ -19,12 +19,7 @@ type Pass struct {
 	number uint64
 	plain  bool // without dropout
 	*layout
-	where []*tensors.Tensor   // depth, exit [R L]
-	ropes [][]*tensors.Tensor // cos and sin [T R/2] of each of the model's ropes
-	x     []*tensors.Tensor   // the residual stream before each block, and after the last [T D]; of an evaluation the latest alone
-	// kept is what keeper kept of each block, in the order of its graph.
-	kept  [][]*tensors.Tensor
-	given given
+	parts []*part
 	final []float64 // the stream after the last block
 	head  head
 	norm  norm
@@ -61,16 +56,10 @@ func (p *Pass) computed(ctx context.Context) (*Pass, error) {
 
 // Close frees what the pass holds on the device.
 func (p *Pass) Close() {
-	release(p.x)
-	release(p.where)
-	for _, r := range p.ropes {
-		release(r)
+	for _, a := range p.parts {
+		a.release()
 	}
-	for _, all := range p.kept {
-		release(all)
-	}
-	p.given.release()
-	p.x, p.where, p.ropes, p.kept = nil, nil, nil, nil
+	p.parts = nil
 }
 
 func release(all []*tensors.Tensor) {
@@ -81,34 +70,24 @@ func release(all []*tensors.Tensor) {
 
 func (p *Pass) forward(ctx context.Context) error {
 	m := p.m
-	embedded, err := m.embed(p.ids, p.depth)
-	if err != nil {
+	p.ask()
+	if err := p.divide(); err != nil {
 		return err
 	}
-	p.ask()
-	x := m.tensor(embedded, p.R*p.L, m.arch.Embed.Width())
-	p.x = append(p.x, x)
-	p.where = []*tensors.Tensor{tensors.FromFlatDataAndDimensions(p.depth, p.R, p.L), tensors.FromFlatDataAndDimensions(p.exit, p.R, p.L)}
-	for _, r := range m.arch.Ropes {
-		cos, sin := r.Table(p.depth)
-		half := len(r.InvFreq)
-		p.ropes = append(p.ropes, []*tensors.Tensor{
-			tensors.FromFlatDataAndDimensions(cos, p.R*p.L, half), tensors.FromFlatDataAndDimensions(sin, p.R*p.L, half),
-		})
-	}
-	p.given.lent = make([][]*tensors.Tensor, len(m.arch.Blocks))
-	err = m.walk(ctx, false, func(l *layer) error {
+	err := m.walk(ctx, false, func(l *layer) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		switch {
 		case m.gives(l):
-			return p.give(l)
+			return p.each(func(a *part) error { return a.give(l) })
 		case m.isBlock(l):
-			return p.block(l)
+			return p.each(func(a *part) error { return a.block(l) })
 		}
 		if p.final == nil {
-			p.final = floats(p.x[len(p.x)-1])
+			for _, a := range p.parts {
+				p.final = append(p.final, floats(a.x[len(a.x)-1])...)
+			}
 		}
 		if m.isNorm(l) {
 			return p.norm.forward(p, l)
@@ -121,62 +100,31 @@ func (p *Pass) forward(ctx context.Context) error {
 	return p.finish()
 }
 
-// block takes the stream through a block.
-func (p *Pass) block(l *layer) error {
-	out, err := p.call("forward", l, p.m.forward(l, p.drops()), p.x[len(p.x)-1:], p.R*p.L)
-	if err != nil {
-		return err
-	}
-	y, kept := out[0], out[1:]
-	if l.Lends {
-		p.given.lent[l.Block], kept = kept[:2], kept[2:]
-	}
-	if p.plain {
-		release(append(p.x, kept...))
-		p.x = []*tensors.Tensor{y}
-		return nil
-	}
-	p.x, p.kept = append(p.x, y), append(p.kept, kept)
-	return nil
-}
-
 // drops tells whether the pass has dropout.
 func (p *Pass) drops() bool { return p.m.o.Dropout > 0 && !p.plain }
 
-// call runs a layer's executable on first, the layer's own inputs, and its weights, for t rows.
-func (p *Pass) call(what string, l *layer, build graph, first []*tensors.Tensor, t int) ([]*tensors.Tensor, error) {
-	in := append(slices.Clone(first), p.own(l)...)
-	if p.m.isBlock(l) {
-		in = append(in, p.where...)
-		if l.Rope >= 0 {
-			in = append(in, p.ropes[l.Rope]...)
-		}
-	}
-	masks := p.masks(l, t)
+// call runs a layer's executable on in, masks for t rows, and the layer's weights.
+func (p *Pass) call(what string, l *layer, build graph, in []*tensors.Tensor, t int) ([]*tensors.Tensor, error) {
+	return p.masked(what, l, build, in, p.masks(l, 0, t))
+}
+
+func (p *Pass) masked(what string, l *layer, build graph, in, masks []*tensors.Tensor) ([]*tensors.Tensor, error) {
 	defer release(masks)
-	in = append(append(in, masks...), l.Weights...)
-	return p.m.call(p.m.name(what, l, p.drops()), build, in)
+	return p.m.call(p.m.name(what, l, p.drops()), build, slices.Concat(in, masks, l.Weights))
 }
 
 // Backward adds to the parameters' gradients those of a loss whose derivatives with respect to
 // the Outputs are adjoints; LogProbs or States that it does not depend on may be nil.
 func (p *Pass) Backward(ctx context.Context, adjoints [][]Outputs) error {
 	m := p.m
-	if p.plain || p.x == nil {
+	if p.plain || p.parts == nil {
 		return errors.New("gradient: backward of an evaluation, or of a closed pass")
 	}
 	dx := make([]float64, len(p.final)) // of the stream after the last block
 	if err := p.adjoin(adjoints); err != nil {
 		return err
 	}
-	var stream *tensors.Tensor
-	defer func() {
-		if stream != nil {
-			stream.MustFinalizeAll()
-		}
-	}()
-	p.given.dLent, p.given.dGiven = make([][2][]float64, len(m.arch.Blocks)), make([][]float64, len(m.arch.Blocks))
-	var first []float64 // derivatives by the stream before the first block
+	begun := false
 	err := m.walk(ctx, true, func(l *layer) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -187,32 +135,53 @@ func (p *Pass) Backward(ctx context.Context, adjoints [][]Outputs) error {
 		case m.isNorm(l):
 			return p.norm.backward(p, l, dx)
 		case m.gives(l):
-			first = floats(stream)
-			return p.take(l, first)
+			return p.back(l, (*part).take)
 		}
-		if stream == nil {
-			stream = m.tensor(dx, p.R*p.L, m.arch.D)
+		if !begun {
+			begun = true
+			for _, a := range p.parts {
+				a.begin(dx)
+			}
 		}
-		kept := p.kept[l.Block]
-		lent := p.adjoints(l)
-		defer release(lent)
-		out, err := p.call("backward", l, m.backward(l, p.drops(), len(kept)), slices.Concat([]*tensors.Tensor{stream}, lent, p.x[l.Block:l.Block+1], kept), p.R*p.L)
-		if err != nil {
-			return err
-		}
-		stream.MustFinalizeAll()
-		stream = out[0]
-		defer release(out[1:])
-		return l.accumulate(p.receive(l, out[1:]))
+		return p.back(l, (*part).back)
 	})
 	if err != nil {
 		return err
 	}
 	if m.byName[m.arch.Embed.Table.Name] != nil {
-		if first == nil {
-			first = floats(stream)
+		for _, a := range p.parts {
+			from, to := a.from, a.from+a.t()
+			m.embedGrad(p.ids[from:to], p.depth[from:to], p.used[from:to], floats(a.dx))
 		}
-		m.embedGrad(p.ids, p.depth, p.used, first)
+	}
+	return nil
+}
+
+// back takes the derivatives of all parts back through a layer. Gradients are added up in the order
+// of the parts, whichever is the first to have its own.
+func (p *Pass) back(l *layer, through func(*part, *layer) ([]*tensors.Tensor, error)) error {
+	grads := make([][]*tensors.Tensor, len(p.parts))
+	defer func() {
+		for _, of := range grads {
+			release(of)
+		}
+	}()
+	err := p.each(func(a *part) (err error) {
+		grads[a.number], err = through(a, l)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, a := range p.parts {
+		of := grads[i]
+		if p.m.gives(l) {
+			a.tableGrad(of[0])
+			of = of[1:]
+		}
+		if err := l.accumulate(of); err != nil {
+			return err
+		}
 	}
 	return nil
 }
