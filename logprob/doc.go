@@ -46,6 +46,11 @@
 // xla.NewWithOptions("cpu", pjrt.NamedValuesMap{"asynchronous": false}) of go-xla makes such a
 // backend, for Options.Backend. By default it does one thing after the other.
 //
+// That client has its memory of the C library. glibc gives each large piece back to the system when it
+// is freed, and threads have heaps of their own; the programs have it keep what is freed, in one heap:
+// training takes a tenth less time so, and less memory. For a program of one's own the environment
+// variables MALLOC_ARENA_MAX=1, MALLOC_MMAP_MAX_=0 and MALLOC_TRIM_THRESHOLD_=8589934592 do that.
+//
 // # Training
 //
 // NewAdapter and NewCheckpoint write what training begins with, Model.Tune computes a loss's
