@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -121,7 +122,14 @@ func gradients(t *testing.T, m *logprob.Model) []float32 {
 		t.Fatal(err)
 	}
 	defer tuning.Close()
-	groups := tuneGroups(rand.New(rand.NewPCG(3, 4)), m)
+	return gradientsOf(t, tuning, tuneGroups(rand.New(rand.NewPCG(3, 4)), m))
+}
+
+func gradientsOf(t *testing.T, tuning *logprob.Tuning, groups [][]logprob.Request) []float32 {
+	t.Helper()
+	for _, param := range tuning.Params() {
+		clear(param.Grad)
+	}
 	p, err := tuning.Forward(t.Context(), groups)
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +143,46 @@ func gradients(t *testing.T, m *logprob.Model) []float32 {
 		all = append(all, param.Grad...)
 	}
 	return all
+}
+
+// TestTuneParts: the gradients of a pass that XLA's CPU client computes in several parts, of 512 tokens
+// each, have the same bits however many of them compute at a time, and are those of the pure-Go
+// backend, which computes it in one.
+func TestTuneParts(t *testing.T) {
+	var first []float32
+	for _, backend := range backends(t) {
+		m, err := logprob.Load(t.Context(), "testdata/families/llama-sharded", &logprob.Options{Backend: backend, DType: dtypes.Float32, Adapter: "testdata/adapters/llama-layers"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		tuning, err := m.Tune(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tuning.Close()
+		rng := rand.New(rand.NewPCG(5, 6))
+		groups := slices.Concat(tuneGroups(rng, m), tuneGroups(rng, m), tuneGroups(rng, m)) // three parts: two add up alike in both orders
+		got := gradientsOf(t, tuning, groups)
+		func() {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2 * runtime.NumCPU()))
+			if !slices.Equal(gradientsOf(t, tuning, groups), got) {
+				t.Errorf("backend %s: other bits with more parts at a time", backend.Name())
+			}
+		}()
+		if first == nil {
+			first = got
+		}
+		largest := 0.0
+		for _, x := range first {
+			largest = max(largest, math.Abs(float64(x)))
+		}
+		for i, x := range got {
+			if !(math.Abs(float64(x-first[i])) <= 2e-5*largest) {
+				t.Fatalf("backend %s, gradient %d: %g, wanted %g", backend.Name(), i, x, first[i])
+			}
+		}
+	}
 }
 
 // TestTuneStreams: the gradients of a model larger than its memory, whose blocks are read
