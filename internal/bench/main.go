@@ -84,7 +84,7 @@ func start(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args 
 func measure(ctx context.Context, stdout, stderr io.Writer, args []string) error {
 	f := cli.NewFlags("bench", "measures the library and its programs, beside others that do the same.", "")
 	b := &bench{stderr: stderr, numbers: numbers{}, times: map[string]map[string]*timing{}, peers: map[string]string{}, mixes: map[string]*task{}}
-	f.IntVar(&b.rounds, "n", 3, "`number` of counted runs of each job")
+	f.IntVar(&b.rounds, "n", 2, "`number` of counted runs of each job")
 	f.StringVar(&b.model, "model", model, "`folder` of the checkpoint, a Llama with a chat template")
 	f.StringVar(&b.python, "python", ".deps/venv-peers/bin/python", "`program` that runs the peers, where it is there")
 	f.DurationVar(&b.loadFor, "load", 2*time.Minute, "`time` for which the server is under load")
@@ -121,9 +121,11 @@ func measure(ctx context.Context, stdout, stderr io.Writer, args []string) error
 		if !slices.Contains(chosen, p.name) || b.task == nil && p.name != "programs" {
 			continue
 		}
+		began := time.Now()
 		if err := p.run(b, ctx); err != nil {
 			return err
 		}
+		fmt.Fprintf(stderr, "%s: %.0f s in all\n", p.name, time.Since(began).Seconds())
 	}
 	rest := b.text.String()
 	b.text.Reset()
