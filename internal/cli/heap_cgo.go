@@ -16,4 +16,14 @@ package cli
 // 	mallopt(M_TRIM_THRESHOLD, -1);
 // #endif
 // }
+//
+// static void give_back(void) {
+// #ifdef __GLIBC__
+// 	malloc_trim(0);
+// #endif
+// }
 import "C"
+
+// giveBackMemory gives the system what is kept of freed memory, such as that of a model that was
+// closed. It is called before one is loaded, which asks how much memory there is.
+func giveBackMemory() { C.give_back() }

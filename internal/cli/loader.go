@@ -165,6 +165,7 @@ func (l *Loader) model(ctx context.Context, name, key string, load func(*logprob
 
 // open loads a model by load, on another backend where the first fails its test.
 func (l *Loader) open(name string, load func(*logprob.Options) error) error {
+	giveBackMemory()
 	loading := NewProgress(l.stderr, "loading "+name, true)
 	o := &logprob.Options{Backend: l.backend, Devices: l.devices, DType: l.dtype, MemoryLimit: l.memory, Tokenizer: l.tokenizer, PromptCache: l.promptCache, AnswerCache: l.answerCache, Programs: &l.programs, Progress: loading.Set, Batch: l.tracker.batch}
 	if l.journal != nil {
