@@ -74,14 +74,13 @@ type outcome struct {
 	cached  bool
 }
 
-// line is the windows of a run that are being computed, the oldest first. On one device a
-// window is computed as it is added.
+// line is the windows of a run that are being computed, the oldest first.
 type line struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	compute func(*Engine, context.Context, []Request) outcome
 	free    chan *Engine // which compute nothing
-	ahead   int          // windows that may be to come while another is drawn
+	ahead   int          // windows that may be to come when another is added
 	windows []chan outcome
 	working sync.WaitGroup
 }
@@ -92,9 +91,7 @@ func newLine(ctx context.Context, e *Engine, compute func(*Engine, context.Conte
 	for _, e := range e.each() {
 		l.free <- e
 	}
-	if len(e.others) > 0 {
-		l.ahead = 2*cap(l.free) - 1 // so that no device waits for the slowest
-	}
+	l.ahead = 2 * len(e.others) // so that no device waits for the slowest
 	return l
 }
 
@@ -102,16 +99,11 @@ func newLine(ctx context.Context, e *Engine, compute func(*Engine, context.Conte
 func (l *line) add(requests []Request) {
 	done := make(chan outcome, 1)
 	l.windows = append(l.windows, done)
-	work := func() {
+	l.working.Go(func() {
 		e := <-l.free
 		done <- l.compute(e, l.ctx, requests)
 		l.free <- e
-	}
-	if cap(l.free) == 1 {
-		work()
-	} else {
-		l.working.Go(work)
-	}
+	})
 }
 
 // next waits for the oldest window.

@@ -74,7 +74,9 @@ func (w *window) set(raw []bool) []bool {
 
 // Run yields a result for every request, in their order. Requests are drawn as they are
 // needed, and computed in windows; what those of a window have in common is computed once.
-// With several devices each computes a window at a time, and some windows more are drawn.
+// While a window is computed the next is drawn, and no longer: nothing is computed while the
+// caller has a result. With several devices each computes a window at a time, and some windows
+// more are drawn.
 // The first that cannot be computed yields an error that names its number, after the results
 // before it, and ends the sequence; so do the end of ctx, which is looked at between
 // executions, and a number that is not finite (but for a log-probability of -Inf).
@@ -96,12 +98,8 @@ func (e *Engine) run(ctx context.Context, requests iter.Seq[Request], compute fu
 		line := newLine(ctx, e, compute)
 		defer line.stop()
 		done := 0
-		// flush hands the window out and yields results until at most left windows are to come.
-		flush := func(left int) bool {
-			if len(w.requests) > 0 {
-				line.add(w.requests)
-				w.reset()
-			}
+		// results yields those of the oldest windows, until at most left are to come.
+		results := func(left int) bool {
 			for len(line.windows) > left {
 				o := line.next()
 				if o.err != nil {
@@ -120,20 +118,30 @@ func (e *Engine) run(ctx context.Context, requests iter.Seq[Request], compute fu
 			}
 			return true
 		}
+		// begin hands the window out, once at most ahead others are to come.
+		begin := func() bool {
+			if !results(line.ahead) {
+				return false
+			}
+			line.add(w.requests)
+			w.reset()
+			return true
+		}
+		rest := func() bool { return (len(w.requests) == 0 || begin()) && results(0) }
 		for r := range requests {
 			if err := e.check(r); err != nil {
-				if flush(0) {
+				if rest() {
 					yield(Result{}, fmt.Errorf("text %d: %w", done, err))
 				}
 				return
 			}
 			if !w.add(r) {
-				if !flush(line.ahead) {
+				if !begin() {
 					return
 				}
 				w.add(r)
 			}
 		}
-		flush(0)
+		rest()
 	}
 }
