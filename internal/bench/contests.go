@@ -130,14 +130,14 @@ type versus struct {
 // rows are those of the project's goals, in its order.
 func (b *bench) rows() []versus {
 	all := []versus{
-		{"54 chat prompts, whole next-token rows, bf16", "next bf16", "next", 4, false},
-		{"the same, f32", "next f32", "next", 5, false},
+		{"54 chat prompts, whole next-token rows, bf16", "next bf16", "next", 8, false},
+		{"the same, f32", "next f32", "next", 8, false},
 		{"the same, bf16", "next bf16", "next-batch", 1.5, false},
-		{b.words + ", bf16", "corpus bf16", "lm-eval", 25, true},
+		{b.words + ", bf16", "corpus bf16", "lm-eval", 40, true},
 		{"the same", "corpus bf16", "minicons", 70, true},
 		{fmt.Sprintf("%s after %d prompts, an explicit reward model, bf16", b.nouns, len(b.task.Prompts)), "reward bf16", "pipeline", 10, true},
 		{"8 texts of 1,024 tokens, every position, bf16", "long bf16", "long", 1, false},
-		{"the same, f32", "long f32", "long", 1.2, false},
+		{"the same, f32", "long f32", "long", 1.3, false},
 	}
 	for _, m := range mixtures() {
 		all = append(all,
