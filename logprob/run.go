@@ -9,8 +9,8 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// Run computes some thousands of hidden states at a time, and common prefixes once; of a model on
-// several devices each has so many at a time, and the requests for twice as many are drawn. A
+// Run computes some thousands of hidden states at a time, and common prefixes once, and draws the
+// requests for as many more meanwhile; of a model on several devices each has so many at a time. A
 // request longer than MaxTokens, an id outside the vocabulary, and a reply that begins at
 // the first token are errors. ctx is checked between executions. See LM.
 func (m *Model) Run(ctx context.Context, requests iter.Seq[Request]) iter.Seq2[Result, error] {
