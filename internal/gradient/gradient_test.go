@@ -144,8 +144,20 @@ func holdGradients(t *testing.T, m *Model, name string) {
 		}
 		sum, derivatives := loss(p.Outputs)
 		if backward {
-			if err := p.Backward(t.Context(), derivatives); err != nil {
-				t.Fatal(err)
+			back := func() (all []float32) {
+				for _, p := range m.Params() {
+					clear(p.Grad)
+				}
+				if err := p.Backward(t.Context(), derivatives); err != nil {
+					t.Fatal(err)
+				}
+				for _, p := range m.Params() {
+					all = append(all, p.Grad...)
+				}
+				return all
+			}
+			if !slices.Equal(back(), back()) {
+				t.Error("other gradients of the same pass the second time")
 			}
 		}
 		return sum

@@ -51,8 +51,7 @@ func (p *Pass) divide() error {
 			half := len(r.InvFreq)
 			a.ropes = append(a.ropes, []*tensors.Tensor{tensors.FromFlatDataAndDimensions(cos, a.t(), half), tensors.FromFlatDataAndDimensions(sin, a.t(), half)})
 		}
-		blocks := len(m.arch.Blocks)
-		a.given = given{lent: make([][]*tensors.Tensor, blocks), dLent: make([][2][]float64, blocks), dGiven: make([][]float64, blocks)}
+		a.given.lent = make([][]*tensors.Tensor, len(m.arch.Blocks))
 	}
 	return nil
 }
@@ -114,10 +113,15 @@ func (a *part) block(l *layer) error {
 	return nil
 }
 
-// begin sets the derivatives by the stream after the last block to the part's of dx, the pass's.
+// begin sets the derivatives by the stream after the last block to the part's of dx, the pass's,
+// and forgets those of an earlier way back.
 func (a *part) begin(dx []float64) {
-	d := a.p.m.arch.D
+	d, blocks := a.p.m.arch.D, len(a.p.m.arch.Blocks)
+	if a.dx != nil {
+		a.dx.MustFinalizeAll()
+	}
 	a.dx = a.p.m.tensor(dx[a.from*d:(a.from+a.t())*d], a.t(), d)
+	a.given.dLent, a.given.dGiven = make([][2][]float64, blocks), make([][]float64, blocks)
 }
 
 // back takes the derivatives by the stream back through a block, and returns the gradients of its
