@@ -145,6 +145,20 @@ func gradientsOf(t *testing.T, tuning *logprob.Tuning, groups [][]logprob.Reques
 	return all
 }
 
+// holdNear holds gradients to others within a share of their largest.
+func holdNear(t *testing.T, got, want []float32, share float64) {
+	t.Helper()
+	largest := 0.0
+	for _, w := range want {
+		largest = max(largest, math.Abs(float64(w)))
+	}
+	for i, w := range want {
+		if !(math.Abs(float64(got[i]-w)) <= share*largest) {
+			t.Fatalf("gradient %d: %g, wanted %g", i, got[i], w)
+		}
+	}
+}
+
 // TestTuneParts: the gradients of a pass that XLA's CPU client computes in several parts, of 512 tokens
 // each, have the same bits however many of them compute at a time, and are those of the pure-Go
 // backend, which computes it in one.
@@ -173,15 +187,7 @@ func TestTuneParts(t *testing.T) {
 		if first == nil {
 			first = got
 		}
-		largest := 0.0
-		for _, x := range first {
-			largest = max(largest, math.Abs(float64(x)))
-		}
-		for i, x := range got {
-			if !(math.Abs(float64(x-first[i])) <= 2e-5*largest) {
-				t.Fatalf("backend %s, gradient %d: %g, wanted %g", backend.Name(), i, x, first[i])
-			}
-		}
+		holdNear(t, got, first, 2e-5)
 	}
 }
 
@@ -228,15 +234,7 @@ func TestTuneBFloat16(t *testing.T) {
 			if want == nil {
 				want = got
 			}
-			largest := 0.0
-			for _, w := range want {
-				largest = max(largest, math.Abs(float64(w)))
-			}
-			for i, w := range want {
-				if !(math.Abs(float64(got[i]-w)) <= 1e-5*largest) { // an adjoint in bfloat16 would be off by 4e-3
-					t.Fatalf("gradient %d: %g, wanted %g", i, got[i], w)
-				}
-			}
+			holdNear(t, got, want, 1e-5) // an adjoint in bfloat16 would be off by 4e-3
 		}
 	}
 }
