@@ -66,7 +66,7 @@ type adapted struct {
 // own, in any order; m itself computes what it did before. Side paths are computed in float32
 // in any dtype.
 //
-// Of the options Backend, Devices, DType and MemoryLimit are m's: the limit is for all models that share
+// Of the options Backend, Devices, Split, DType and MemoryLimit are m's: the limit is for all models that share
 // its weights. With Trunk, or if m was loaded so, the model has no vocabulary head; the adapter
 // of a classifier (task SEQ_CLS) must be loaded so. Adapter is not read.
 //
@@ -88,7 +88,7 @@ func (m *Model) WithAdapter(ctx context.Context, dir string, o *Options) (*Model
 }
 
 func (m *Model) loadAdapter(ctx context.Context, base *Model, o *Options) error {
-	if err := o.check(base.engine.Devices()); err != nil {
+	if err := o.check(base.engine.Replicas()); err != nil {
 		return err
 	}
 	a, err := adapter.Open(m.adapted.dir)

@@ -88,7 +88,7 @@ func (m *Model) certify(ctx context.Context, texts []tokenize.Encoded) (Certific
 		}
 		got = append(got, r)
 	}
-	reference := arch.Dense{Model: m.arch, Backend: m.backend, Device: m.engine.Device(), DType: dtypes.Float64, Rows: m.weightRows}
+	reference := arch.Dense{Model: m.arch, Backend: m.backend, Device: m.engine.Devices()[0], DType: dtypes.Float64, Rows: m.weightRows}
 	want, err := reference.LogProbs(ctx, ids)
 	if err != nil {
 		return Certificate{}, err

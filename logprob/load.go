@@ -41,7 +41,7 @@ func Load(ctx context.Context, dir string, o *Options) (*Model, error) {
 // loadAdapted loads a base model for its adapter alone.
 func loadAdapted(ctx context.Context, dir string, o *Options) (*Model, error) {
 	base, err := Load(ctx, dir, &Options{
-		Backend: o.Backend, Devices: o.Devices, DType: o.DType, MaxTokens: o.MaxTokens, MemoryLimit: o.MemoryLimit, Trunk: o.Trunk, Tokenizer: o.Tokenizer, Programs: o.Programs, Progress: o.Progress,
+		Backend: o.Backend, Devices: o.Devices, Split: o.Split, DType: o.DType, MaxTokens: o.MaxTokens, MemoryLimit: o.MemoryLimit, Trunk: o.Trunk, Tokenizer: o.Tokenizer, Programs: o.Programs, Progress: o.Progress,
 	})
 	if err != nil {
 		return nil, err
@@ -53,16 +53,16 @@ func loadAdapted(ctx context.Context, dir string, o *Options) (*Model, error) {
 	return m, err
 }
 
-// check tells which options exclude each other, of a model on so many devices.
-func (o *Options) check(devices int) error {
+// check tells which options exclude each other, of a model of so many copies.
+func (o *Options) check(copies int) error {
 	if o.Store != nil && o.PromptCache > 0 {
 		return errors.New("a Store and a PromptCache, wanted one of them: a run that goes on must group its texts as before")
 	}
 	if o.Store != nil && o.AnswerCache > 0 {
 		return errors.New("a Store and an AnswerCache, wanted one of them: each is asked for what was computed before")
 	}
-	if devices > 1 && (o.PromptCache > 0 || o.AnswerCache > 0) {
-		return fmt.Errorf("%d Devices and a PromptCache or an AnswerCache, wanted one device: the numbers would depend on which is the first", devices)
+	if copies > 1 && (o.PromptCache > 0 || o.AnswerCache > 0) {
+		return fmt.Errorf("%d copies (Devices) and a PromptCache or an AnswerCache, wanted one: the numbers would depend on which is the first", copies)
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func (m *Model) exists(name string) bool {
 }
 
 func (m *Model) load(ctx context.Context, o *Options) error {
-	if err := o.check(len(o.Devices)); err != nil {
+	if err := o.check(len(o.Devices) / max(1, o.Split)); err != nil {
 		return err
 	}
 	config, weights, err := checkpoint.Open(m.dir)
@@ -114,7 +114,7 @@ func (m *Model) load(ctx context.Context, o *Options) error {
 		tokenizer = m.loadTokenizer(m.tokDir)
 	}()
 	options := m.engineOptions(o)
-	options.DType, options.Memory, options.Devices = dtype, o.MemoryLimit, o.Devices
+	options.DType, options.Memory, options.Devices, options.Split = dtype, o.MemoryLimit, o.Devices, o.Split
 	m.engine, err = engine.New(ctx, backend, m.arch, m.weights, options)
 	fault := <-tested
 	<-done

@@ -55,6 +55,11 @@ type Options struct {
 	// CheckBackend tests device 0. Several cannot be combined with a PromptCache or an
 	// AnswerCache, which would hold what happened to be computed first.
 	Devices []int
+	// Split is how many of Devices, one after the other, divide the layers of each copy, for models
+	// that are larger than a device's memory; 0 means one. While a device has some tokens in its
+	// layers, the one before it has the next. The numbers have the same bits as on one device. Such
+	// a model is not trained (Tune).
+	Split int
 	// MemoryLimit bounds the bytes of weights and buffers on each device, or on all together if
 	// they share the machine's memory. 0 then means what the machine has left (within its
 	// control group's limit); on a device with memory of its own it means no limit. A

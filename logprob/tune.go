@@ -76,7 +76,11 @@ func (m *Model) tune(ctx context.Context, o *TuneOptions) (*Tuning, error) {
 	if o.Tokens < 0 {
 		return nil, fmt.Errorf("%d tokens at a time, wanted 0 or more", o.Tokens)
 	}
-	options := gradient.Options{Tokens: o.Tokens, Dropout: o.Dropout, Seed: o.Seed, Device: m.engine.Device()}
+	on := m.engine.Devices()
+	if len(on) > 1 {
+		return nil, fmt.Errorf("a model whose layers %d devices divide, wanted it on one (Split)", len(on))
+	}
+	options := gradient.Options{Tokens: o.Tokens, Dropout: o.Dropout, Seed: o.Seed, Device: on[0]}
 	t := &Tuning{m: m}
 	var err error
 	if m.adapted == nil {

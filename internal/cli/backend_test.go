@@ -104,3 +104,30 @@ func TestNewest(t *testing.T) {
 		t.Errorf("of none: %s, wanted cpu", got)
 	}
 }
+
+// TestDeviceFlag: the devices of copies, and of what divides one.
+func TestDeviceFlag(t *testing.T) {
+	for _, test := range []struct {
+		flag  string
+		want  []int
+		split int // -1 where it is refused
+	}{
+		{"", nil, 0},
+		{"2", []int{2}, 1},
+		{"0, 1", []int{0, 1}, 1},
+		{"1+0", []int{1, 0}, 2},
+		{"0+1,3+2", []int{0, 1, 3, 2}, 2},
+		{"0+1,2", nil, -1},
+		{"0,1+2", nil, -1},
+		{"0+0", nil, -1},
+		{"0+1,1+2", nil, -1},
+		{"0+", nil, -1},
+		{"+", nil, -1},
+		{"-1", nil, -1},
+	} {
+		got, split, err := (&ModelFlags{Devices: test.flag}).devices()
+		if (err != nil) != (test.split < 0) || err == nil && split != test.split || !slices.Equal(got, test.want) {
+			t.Errorf("-devices %q: %v in parts of %d, error %v; wanted %v, %d", test.flag, got, split, err, test.want, test.split)
+		}
+	}
+}

@@ -35,23 +35,27 @@ func (m *ModelFlags) Register(f *Flags) {
 
 // RegisterDevices adds the flag -devices, for a program that scores many texts at once.
 func (m *ModelFlags) RegisterDevices(f *Flags) {
-	f.StringVar(&m.Devices, "devices", "0", "`numbers` of the backend's devices that hold a copy of each model and divide the texts, such as 0,1: the output has the same bytes")
+	f.StringVar(&m.Devices, "devices", "0", "`numbers` of the backend's devices that hold a copy of each model and divide the texts, such as 0,1; with + between those that divide the layers of a copy, such as 0+1 or 0+1,2+3: the output has the same bytes")
 }
 
-// devices reads the flag -devices.
-func (m *ModelFlags) devices() ([]int, error) {
+// devices reads the flag -devices: those of each copy of a model, one after the other, and how
+// many a copy has.
+func (m *ModelFlags) devices() (all []int, split int, err error) {
 	if m.Devices == "" {
-		return nil, nil
+		return nil, 0, nil
 	}
-	var all []int
-	for s := range strings.SplitSeq(m.Devices, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(s))
-		if err != nil || n < 0 || slices.Contains(all, n) {
-			return nil, Usagef("-devices %q, wanted different numbers with commas between them, such as 0,1", m.Devices)
+	for copied := range strings.SplitSeq(m.Devices, ",") {
+		divided := strings.Split(copied, "+")
+		for _, s := range divided {
+			n, err := strconv.Atoi(strings.TrimSpace(s))
+			if err != nil || n < 0 || slices.Contains(all, n) || split != 0 && split != len(divided) {
+				return nil, 0, Usagef("-devices %q, wanted different numbers with commas between them, such as 0,1, or as many with + between them in each place, such as 0+1,2+3", m.Devices)
+			}
+			all = append(all, n)
 		}
-		all = append(all, n)
+		split = len(divided)
 	}
-	return all, nil
+	return all, split, nil
 }
 
 // Loader loads models onto one backend.
@@ -61,7 +65,8 @@ type Loader struct {
 	load        func(ctx context.Context, dir string, o *logprob.Options) (*logprob.Model, error)
 	dtype       dtypes.DType
 	memory      int64
-	devices     []int
+	devices     []int // split of them divide each copy of a model
+	split       int
 	programs    logprob.Programs // for a series of models, of which one is loaded at a time
 	tokenizer   string
 	promptCache int64
@@ -94,7 +99,7 @@ func (m *ModelFlags) Loader(stderr io.Writer) (*Loader, error) {
 			return nil, Usagef("-memory: %v", err)
 		}
 	}
-	if l.devices, err = m.devices(); err != nil {
+	if l.devices, l.split, err = m.devices(); err != nil {
 		return nil, err
 	}
 	l.backend, err = Backend(m.Backend, stderr)
@@ -167,7 +172,7 @@ func (l *Loader) model(ctx context.Context, name, key string, load func(*logprob
 func (l *Loader) open(name string, load func(*logprob.Options) error) error {
 	giveBackMemory()
 	loading := NewProgress(l.stderr, "loading "+name, true)
-	o := &logprob.Options{Backend: l.backend, Devices: l.devices, DType: l.dtype, MemoryLimit: l.memory, Tokenizer: l.tokenizer, PromptCache: l.promptCache, AnswerCache: l.answerCache, Programs: &l.programs, Progress: loading.Set, Batch: l.tracker.batch}
+	o := &logprob.Options{Backend: l.backend, Devices: l.devices, Split: l.split, DType: l.dtype, MemoryLimit: l.memory, Tokenizer: l.tokenizer, PromptCache: l.promptCache, AnswerCache: l.answerCache, Programs: &l.programs, Progress: loading.Set, Batch: l.tracker.batch}
 	if l.journal != nil {
 		o.Store = l.journal
 	}

@@ -165,7 +165,7 @@ func (e *Engine) alikeProduct(a *alike, p product, rows int) (bool, error) {
 	if p.inOut {
 		shape, axis = []int{p.in, p.out}, 0
 	}
-	made, err := e.call(fmt.Sprint("numbers ", shape), numbers(e.dtype, shape), []*tensors.Tensor{tensors.FromScalar(float32(0.7548777))})
+	made, err := e.call(e.devices[0], fmt.Sprint("numbers ", shape), numbers(e.dtype, shape), []*tensors.Tensor{tensors.FromScalar(float32(0.7548777))})
 	if err != nil {
 		return false, err
 	}
@@ -182,7 +182,7 @@ func (e *Engine) alikeProduct(a *alike, p product, rows int) (bool, error) {
 			}
 		}
 		in := tensors.FromFlatDataAndDimensions(x, size, p.in)
-		out, err := e.call(fmt.Sprint("product along axis ", axis), func(in []*Node) []*Node {
+		out, err := e.call(e.devices[0], fmt.Sprint("product along axis ", axis), func(in []*Node) []*Node {
 			return []*Node{arch.Product(in[0], in[1], axis)}
 		}, []*tensors.Tensor{in, made[0]})
 		in.MustFinalizeAll()

@@ -86,7 +86,7 @@ func (e *Engine) sumsAlike(a *alike, sums []rowSum, rows int) (bool, error) {
 		}
 		in[i] = tensors.FromFlatDataAndDimensions(x, rows*s.per, s.n, s.vector)
 	}
-	out, err := e.call(fmt.Sprint("sums ", sums), sumGraph(sums), in)
+	out, err := e.call(e.devices[0], fmt.Sprint("sums ", sums), sumGraph(sums), in)
 	if err != nil {
 		return false, err
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"github.com/implicitreward/implicitreward/internal/arch"
@@ -212,3 +213,5 @@ func softmaxOf(q, k, v, sees, sinks, bias *Node, cap float64, invariant bool) *N
 	o = ConvertDType(Div(Reshape(o, s, groups, m, c, width), sum), dtypes.Float32)
 	return TransposeAllAxes(o, 0, 3, 1, 2, 4)
 }
+
+func int32s(dims ...int) shapes.Shape { return shapes.Make(dtypes.Int32, dims...) }

@@ -7,15 +7,21 @@ import (
 	"sync"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
-// devices returns the numbers of the devices that an engine is loaded onto, or tells which there
-// is not.
-func devices(backend compute.Backend, asked []int) ([]compute.DeviceNum, error) {
+// devices returns the numbers of the devices that each replica of an engine is loaded onto, or
+// tells which there is not.
+func devices(backend compute.Backend, o Options) ([][]compute.DeviceNum, error) {
+	asked := o.Devices
 	if len(asked) == 0 {
-		return []compute.DeviceNum{0}, nil
+		asked = []int{0}
+	}
+	split := max(1, o.Split)
+	if o.Split < 0 || len(asked)%split != 0 {
+		return nil, fmt.Errorf("engine: %d devices, wanted a multiple of Split, %d", len(asked), o.Split)
 	}
 	var all []compute.DeviceNum
 	for _, n := range asked {
@@ -28,7 +34,68 @@ func devices(backend compute.Backend, asked []int) ([]compute.DeviceNum, error) 
 		}
 		all = append(all, device)
 	}
-	return all, nil
+	return slices.Collect(slices.Chunk(all, split)), nil
+}
+
+// divide says on which of its places each shard lies: where base, which may be nil, has it, or so
+// that all have about as many bytes, and what follows each other lies together.
+func (s *store) divide(base *store) {
+	var total, before int64
+	for _, p := range s.shards {
+		p.size = s.sizeOf(p)
+		total += p.size
+	}
+	for _, p := range s.shards {
+		n := (2*before + p.size) * int64(len(s.places)) / max(2*total, 1) // by its middle
+		if base != nil {
+			if b := base.find(p); b != nil {
+				n = int64(slices.Index(base.places, b.on))
+			}
+		}
+		p.on = s.places[min(int(n), len(s.places)-1)]
+		before += p.size
+	}
+}
+
+// leads tells whether the block after one is of the same stage: see passage.
+func (e *Engine) leads(p *shard) bool {
+	next := e.store.shards[slices.Index(e.store.shards, p)+1] // the norm after the last block
+	return len(e.devices) > 1 && next.block < len(e.model.Blocks) && next.on == p.on
+}
+
+// moveInputs puts a batch on the device of the next stage.
+func (e *Engine) moveInputs(device compute.DeviceNum, in *inputs) error {
+	if len(e.devices) == 1 {
+		return nil
+	}
+	x := []*tensors.Tensor{in.x}
+	for _, all := range slices.Concat([][]*tensors.Tensor{x, in.where, in.along, in.given}, in.lent, in.ropes) {
+		if err := e.move(device, all...); err != nil {
+			return err
+		}
+	}
+	in.x = x[0]
+	return nil
+}
+
+// move puts what is on another device on that one, through main memory.
+func (e *Engine) move(device compute.DeviceNum, all ...*tensors.Tensor) error {
+	for i, t := range all {
+		if t == nil || !t.IsOnAnyDevice() || t.IsOnDevice(device) {
+			continue
+		}
+		var moved *tensors.Tensor
+		var err error
+		if read := t.ConstBytes(func(data []byte) { moved, err = tensors.FromRaw(e.backend, device, t.Shape(), data) }); read != nil {
+			err = read
+		}
+		if err != nil {
+			return fmt.Errorf("engine: moving a tensor of shape %s to device %d: %w", t.Shape(), device, err)
+		}
+		t.MustFinalizeAll()
+		all[i] = moved
+	}
+	return nil
 }
 
 // replicate loads an engine onto each of n devices by load, and returns the first, which has
@@ -60,11 +127,11 @@ func replicate(n int, o Options, load func(i int, o Options) (*Engine, error)) (
 // each returns the engine and its replicas.
 func (e *Engine) each() []*Engine { return append([]*Engine{e}, e.others...) }
 
-// Devices is how many there are that have the weights.
-func (e *Engine) Devices() int { return 1 + len(e.others) }
+// Replicas is how many there are, the engine included.
+func (e *Engine) Replicas() int { return 1 + len(e.others) }
 
-// Device is the number of the first of them.
-func (e *Engine) Device() compute.DeviceNum { return e.device }
+// Devices are the numbers of those that have the engine's own weights.
+func (e *Engine) Devices() []compute.DeviceNum { return e.devices }
 
 // outcome is what becomes of a window.
 type outcome struct {

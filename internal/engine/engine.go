@@ -9,7 +9,6 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 
 	"github.com/implicitreward/implicitreward/internal/arch"
 	"github.com/implicitreward/implicitreward/internal/checkpoint"
@@ -20,8 +19,8 @@ import (
 type Engine struct {
 	model     *arch.Model
 	backend   compute.Backend
-	device    compute.DeviceNum
-	others    []*Engine // its replicas on other devices, which Run gives windows too
+	devices   []compute.DeviceNum // that divide the weights among them; mostly one
+	others    []*Engine           // its replicas on other devices, which Run gives windows too
 	dtype     dtypes.DType
 	w         *checkpoint.Weights
 	store     *store
@@ -85,6 +84,8 @@ type Options struct {
 	// Devices are those that have a replica of the weights each; nil: the first, 0. Run divides
 	// its windows among them, which depend on the requests alone: so do the numbers.
 	Devices []int
+	// Split is how many of Devices, one after the other, divide each replica's layers; 0: one.
+	Split int
 	// Prompts bounds the bytes of prompts' keys and values that are saved for later
 	// windows; 0 saves none.
 	Prompts int64
@@ -118,21 +119,21 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	default:
 		return nil, fmt.Errorf("engine: dtype %s, wanted float32 or bfloat16", dtype)
 	}
-	on, err := devices(backend, o.Devices)
+	on, err := devices(backend, o)
 	if err != nil {
 		return nil, err
 	}
 	if o.sliceRows == 0 {
 		o.sliceRows = defaultSliceRows
 	}
-	if len(on) > 1 && backend.HasSharedBuffers() {
+	if n := len(slices.Concat(on...)); n > 1 && backend.HasSharedBuffers() {
 		if o.Memory == 0 {
 			o.Memory = usable()
 		}
-		o.Memory /= int64(len(on))
+		o.Memory /= int64(n)
 	}
 	return replicate(len(on), o, func(i int, o Options) (*Engine, error) {
-		e := &Engine{model: m, backend: backend, device: on[i], dtype: dtype, w: w, sliceRows: o.sliceRows}
+		e := &Engine{model: m, backend: backend, devices: on[i], dtype: dtype, w: w, sliceRows: o.sliceRows}
 		e.executables = Share(backend, fmt.Sprint(dtype, " ", m.Signature()))
 		return e.load(ctx, nil, o)
 	})
@@ -142,7 +143,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 // beside some, or no vocabulary head: what arch.Model.Adapted and arch.Trunk make of it. w has
 // the tensors of both. Tensors of the same name are one copy on the device, and layers of the
 // same key one executable. Each engine is closed on its own, in any order; w must stay open. It is
-// on e's devices; Options.Devices is not read.
+// on e's devices; Options.Devices and Split are not read.
 func (e *Engine) Adapted(ctx context.Context, m *arch.Model, w *checkpoint.Weights, o Options) (*Engine, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -153,7 +154,7 @@ func (e *Engine) Adapted(ctx context.Context, m *arch.Model, w *checkpoint.Weigh
 	bases := e.each()
 	return replicate(len(bases), o, func(i int, o Options) (*Engine, error) {
 		base := bases[i]
-		a := &Engine{model: m, backend: e.backend, device: base.device, dtype: e.dtype, w: w, sliceRows: e.sliceRows}
+		a := &Engine{model: m, backend: e.backend, devices: base.devices, dtype: e.dtype, w: w, sliceRows: e.sliceRows}
 		a.executables = e.executables.Again()
 		return a.load(ctx, base.store, o)
 	})
@@ -187,7 +188,7 @@ func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, err
 	}
 	err := e.embeddings(base)
 	if err == nil {
-		e.store, err = newStore(ctx, e.backend, e.device, m, w, e.dtype, e.workBytes(), base, o)
+		e.store, err = newStore(ctx, e.backend, e.devices, m, w, e.dtype, e.workBytes(), base, o)
 	}
 	if err != nil {
 		e.executables.Release()
@@ -294,38 +295,6 @@ func (e *Engine) Close() {
 	e.executables.Release()
 }
 
-// Request is a token sequence and what is asked about it: the log-probabilities of IDs[From:],
-// each after the tokens before it, and more where a field says so.
-type Request struct {
-	IDs          []int32
-	From         int    // at least 1, unless there are no tokens
-	TopK         int    // that many of the likeliest tokens, in place of each of IDs[From:] and after the last
-	Distribution bool   // the log-probabilities of the whole vocabulary after the last token
-	Within       []bool // the probability that a token of this set comes after the last; ids beyond it are not in the set
-	States       []int  // the final states after IDs[:i+1] of each of these i
-}
-
-// Result is the answer to a Request.
-type Result struct {
-	LogProbs []float32 // of IDs[From:]
-	Greedy   bool      // each of them was a most likely token
-	// Top has the TopK likeliest tokens in place of each of IDs[From:] and after the last, the
-	// likeliest first, of equals the one with the lower id; nil if not asked for.
-	Top          [][]TokenLogProb
-	Distribution []float32 // nil if not asked for
-	Within       float32   // ln of the probability; 0 if not asked for
-	// States are the final states, after the model's last norm, at Request.States, [D] each.
-	States [][]float32
-
-	greedy []bool // of each of IDs[From:]
-}
-
-// TokenLogProb is a token and its log-probability.
-type TokenLogProb struct {
-	ID      int32
-	LogProb float32
-}
-
 // compute computes requests together. It checks ctx between executions. A number that is not
 // finite (but for a log-probability of -Inf) is an error.
 func (e *Engine) compute(ctx context.Context, requests []Request) ([]Result, error) {
@@ -395,55 +364,3 @@ func (e *Engine) steps(ctx context.Context, p *plan, results []Result) error {
 	}
 	return nil
 }
-
-// check tells why a request cannot be computed, nil if it can.
-func (e *Engine) check(r Request) error {
-	if n := e.maxTokens; n > 0 && n < e.model.Context && len(r.IDs) > n {
-		return fmt.Errorf("%d tokens, wanted at most %d (MaxTokens)", len(r.IDs), n)
-	}
-	if len(r.IDs) > e.model.Context {
-		return fmt.Errorf("%d tokens, wanted at most %d, the model's context", len(r.IDs), e.model.Context)
-	}
-	if err := e.checkIDs(r); err != nil {
-		return err
-	}
-	for _, i := range r.States {
-		if i < 0 || i >= len(r.IDs) {
-			return fmt.Errorf("a state after token %d of %d", i, len(r.IDs))
-		}
-	}
-	if e.model.Head.Layer == nil && (r.From < len(r.IDs) || r.after()) {
-		return errors.New("log-probabilities of a model that was loaded without its vocabulary head, wanted States alone")
-	}
-	if len(r.Within) > e.model.V {
-		return fmt.Errorf("a set of %d tokens, wanted at most %d, one for each row of the vocabulary", len(r.Within), e.model.V)
-	}
-	if r.From < 0 || r.From > len(r.IDs) {
-		return fmt.Errorf("reply begins at token %d of %d", r.From, len(r.IDs))
-	}
-	if r.From == 0 && len(r.IDs) > 0 || r.after() && len(r.IDs) == 0 {
-		return errors.New("nothing stands before the first token that is asked for, wanted a prompt or a BOS token")
-	}
-	return nil
-}
-
-// checkIDs tells which token the model has no row for, or cannot read, nil if none.
-func (e *Engine) checkIDs(r Request) error {
-	for i, id := range r.IDs {
-		if id >= 0 && int(id) < e.model.V {
-			continue
-		}
-		if name := e.tokenName(id); name != "" {
-			return fmt.Errorf("token %d is %q with id %d, which the model has no row for (config.json's vocab_size is %d)", i, name, id, e.model.V)
-		}
-		return fmt.Errorf("token %d has id %d, wanted 0 to %d", i, id, e.model.V-1)
-	}
-	for i, id := range r.IDs[:min(max(r.states(), 0), len(r.IDs))] {
-		if err := e.model.Embed.Check(id); err != nil {
-			return fmt.Errorf("token %d, %q: %w", i, e.tokenName(id), err)
-		}
-	}
-	return nil
-}
-
-func int32s(dims ...int) shapes.Shape { return shapes.Make(dtypes.Int32, dims...) }

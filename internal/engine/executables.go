@@ -116,9 +116,9 @@ func (x *Executables) Call(device compute.DeviceNum, name string, build func([]*
 // Executables are those that the engine runs.
 func (e *Engine) Executables() *Executables { return e.executables }
 
-// call runs the executable of that name.
-func (e *Engine) call(name string, build func([]*Node) []*Node, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
-	out, err := e.executables.Call(e.device, name, build, in)
+// call runs the executable of that name on a device.
+func (e *Engine) call(device compute.DeviceNum, name string, build func([]*Node) []*Node, in []*tensors.Tensor) ([]*tensors.Tensor, error) {
+	out, err := e.executables.Call(device, name, build, in)
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}

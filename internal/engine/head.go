@@ -85,7 +85,7 @@ func (h *head) norm(ctx context.Context, shard *shard) error {
 		if err := h.upload(g); err != nil {
 			return err
 		}
-		out, err := h.e.call("norm "+shard.layer.Key, normGraph(shard.layer, shard.inOut()), append([]*tensors.Tensor{g.device}, shard.tensors()...))
+		out, err := h.e.call(shard.on.device, "norm "+shard.layer.Key, normGraph(shard.layer, shard.inOut()), append([]*tensors.Tensor{g.device}, shard.tensors()...))
 		if err != nil {
 			return err
 		}
@@ -156,6 +156,10 @@ func (h *head) upload(g *states) error {
 // what is asked for.
 func (h *head) logits(g *states, shard *shard) error {
 	args := []*tensors.Tensor{g.device}
+	if err := h.e.move(shard.on.device, args...); err != nil {
+		return err
+	}
+	g.device = args[0]
 	for _, set := range g.sets {
 		members := make([]float32, shard.to-shard.from)
 		for i := range members {
@@ -166,7 +170,7 @@ func (h *head) logits(g *states, shard *shard) error {
 		args = append(args, tensors.FromFlatDataAndDimensions(members, len(members)))
 	}
 	defer releaseAll(args[1:])
-	out, err := h.e.call(fmt.Sprint("head ", shard.layer.Key, " ", len(g.sets)), headGraph(shard.layer, shard.inOut(), len(g.sets)), append(args, shard.tensors()...))
+	out, err := h.e.call(shard.on.device, fmt.Sprint("head ", shard.layer.Key, " ", len(g.sets)), headGraph(shard.layer, shard.inOut(), len(g.sets)), append(args, shard.tensors()...))
 	if err != nil {
 		return err
 	}
@@ -221,7 +225,7 @@ func (h *head) gather(g *states, shard *shard, logits *tensors.Tensor) error {
 		return nil
 	}
 	size := max(64, 1<<bits(len(to)))
-	out, err := h.e.call("gather", gatherGraph, []*tensors.Tensor{logits, tensors.FromFlatDataAndDimensions(padded(at, 2*size), size, 2)})
+	out, err := h.e.call(shard.on.device, "gather", gatherGraph, []*tensors.Tensor{logits, tensors.FromFlatDataAndDimensions(padded(at, 2*size), size, 2)})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -48,6 +49,75 @@ func TestAbreast(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSplit: a number does not depend on which places have which layers, here all of one device,
+// nor on how many of them compute at a time, nor on whether weights stay.
+func TestSplit(t *testing.T) {
+	for _, name := range some(kinds...) {
+		t.Run(name, func(t *testing.T) {
+			e := open(t, name)
+			e.stepTokens, e.batchTokens = 200, 48
+			texts := randomTexts(rand.New(rand.NewPCG(7, 8)), 40, min(e.model.Context, 60), e.model.V)
+			want, err := run(t.Context(), e, texts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same := func(what string) {
+				t.Helper()
+				got, err := run(t.Context(), e, texts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range got {
+					if err := near(got[i], want[i], 0); err != nil {
+						t.Fatalf("%s: text %d: %v", what, i, err)
+					}
+				}
+			}
+			for _, places := range []int{2, 3} {
+				e.devices = append(e.devices, 0)
+				e.store.places = append(e.store.places, &place{memory: e.store.places[0].memory})
+				e.store.divide(nil)
+				holdDivision(t, e.store)
+				for _, e.abreast = range []int{1, places} {
+					same(fmt.Sprintf("%d places, %d abreast", places, e.abreast))
+				}
+			}
+			for _, p := range e.store.shards {
+				p.release()
+				p.stays = false
+			}
+			e.abreast = 1
+			same("streamed")
+		})
+	}
+}
+
+// holdDivision holds a store to places one after the other, each with no more than its share and a shard.
+func holdDivision(t *testing.T, s *store) {
+	t.Helper()
+	var total, largest int64
+	bytes := make([]int64, len(s.places))
+	last := 0
+	for i, p := range s.shards {
+		at := slices.Index(s.places, p.on)
+		if at < last {
+			t.Errorf("shard %d lies at place %d, the one before it at %d", i, at, last)
+		}
+		last = at
+		bytes[at] += p.size
+		total += p.size
+		largest = max(largest, p.size)
+	}
+	for _, n := range bytes {
+		if n > total/int64(len(bytes))+largest {
+			t.Errorf("%d bytes at one of %d places, of %d", n, len(bytes), total)
+		}
+	}
+	if bytes[0] == 0 || last == 0 {
+		t.Errorf("%v bytes", bytes)
 	}
 }
 

@@ -206,7 +206,7 @@ func (e *Engine) give(ctx context.Context, shard *shard, all []*inputs) error {
 			return err
 		}
 		rows := tensors.FromFlatDataAndDimensions(flat, in.T, e.perLayer.Shape[1])
-		in.given, err = e.call(shard.layer.Key, perLayerGraph(e.model.PerLayer, shard.inOut()), append([]*tensors.Tensor{in.x, rows}, shard.tensors()...))
+		in.given, err = e.call(shard.on.device, shard.layer.Key, perLayerGraph(e.model.PerLayer, shard.inOut()), append([]*tensors.Tensor{in.x, rows}, shard.tensors()...))
 		rows.MustFinalizeAll()
 		if err != nil {
 			return err
@@ -234,7 +234,7 @@ func (e *Engine) block(shard *shard, in *inputs, p *step, past []*tensors.Tensor
 	if layer.Rope >= 0 {
 		args = append(args, in.ropes[layer.Rope]...)
 	}
-	out, err := e.call(fmt.Sprintf("%s %+v %d", layer.Key, in.shape, e.scoreBytes), blockGraph(layer, kept, shard.inOut(), in.shape, e.scoreBytes), append(args, shard.tensors()...))
+	out, err := e.call(shard.on.device, fmt.Sprintf("%s %+v %d", layer.Key, in.shape, e.scoreBytes), blockGraph(layer, kept, shard.inOut(), in.shape, e.scoreBytes), append(args, shard.tensors()...))
 	if err != nil {
 		return nil, err
 	}

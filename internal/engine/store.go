@@ -18,19 +18,24 @@ import (
 )
 
 // store holds a model's weights, shard by shard in the order in which a step needs
-// them: those that fit in memory on the device, the others in the mapped files.
+// them: those that fit in memory on their device, the others in the mapped files.
 type store struct {
 	backend compute.Backend
-	device  compute.DeviceNum
+	places  []*place // in the order in which a step comes through them
 	w       *checkpoint.Weights
 	dtype   dtypes.DType
 	tables  []string // of embeddings, by name
 	shards  []*shard
 	params  int64 // elements of all blocks
+	checked bool  // all shards have been found finite
+}
+
+// place is a device on which shards lie, those of a store's that follow each other.
+type place struct {
+	device  compute.DeviceNum
 	memory  *memory
 	staying int64 // bytes of it that the shards that stay take
 	ahead   bool  // there is room to read the next shard while one is used
-	checked bool  // all shards have been found finite
 }
 
 // beforeBlocks is the number of what comes before the blocks.
@@ -39,8 +44,9 @@ const beforeBlocks = -1
 // shard is a block, what comes before the blocks, the final norm, or the head with a slice of the vocabulary.
 type shard struct {
 	layer    *arch.Layer
-	block    int      // its number, of a block
-	from, to int      // rows of the vocabulary, of a shard of the head
+	block    int // its number, of a block
+	from, to int // rows of the vocabulary, of a shard of the head
+	on       *place
 	size     int64    // bytes on the device, beside what is held
 	stays    bool     // on the device
 	held     []weight // those of the layer's tensors that another store has on the device; nil for none
@@ -70,8 +76,8 @@ func (p *shard) release() {
 
 // newStore decides what stays on the device and loads it. work is what computing needs beside
 // the weights. What base has on the device is shared with it; base may be nil.
-func newStore(ctx context.Context, backend compute.Backend, device compute.DeviceNum, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, work int64, base *store, o Options) (*store, error) {
-	s := &store{backend: backend, device: device, w: w, dtype: dtype, tables: []string{m.Embed.Table.Name}}
+func newStore(ctx context.Context, backend compute.Backend, devices []compute.DeviceNum, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, work int64, base *store, o Options) (*store, error) {
+	s := &store{backend: backend, w: w, dtype: dtype, tables: []string{m.Embed.Table.Name}}
 	if m.PerLayer != nil {
 		s.tables = append(s.tables, m.PerLayer.Table.Name)
 		s.shards = append(s.shards, &shard{layer: m.PerLayer.Layer, block: beforeBlocks})
@@ -92,14 +98,20 @@ func newStore(ctx context.Context, backend compute.Backend, device compute.Devic
 			s.shards = append(s.shards, &shard{layer: m.Head.Layer, block: len(m.Blocks), from: from, to: min(from+step, m.V)})
 		}
 	}
-	if base == nil {
-		limit := o.Memory
-		if limit == 0 && backend.HasSharedBuffers() { // its memory is the machine's
-			limit = usable()
+	for i, device := range devices {
+		p := &place{device: device}
+		if base == nil {
+			p.memory = &memory{limit: o.Memory}
+			if o.Memory == 0 && backend.HasSharedBuffers() { // its memory is the machine's
+				p.memory.limit = usable()
+			}
+		} else {
+			p.memory = base.places[i].memory
 		}
-		s.memory = &memory{limit: limit}
-	} else {
-		s.memory = base.memory
+		s.places = append(s.places, p)
+	}
+	s.divide(base)
+	if base != nil {
 		s.share(base)
 	}
 	if err := s.decide(work); err != nil {
@@ -109,17 +121,26 @@ func newStore(ctx context.Context, backend compute.Backend, device compute.Devic
 	return s, s.load(ctx, o.Progress)
 }
 
+// find returns the shard of the same block and rows, nil if there is none.
+func (s *store) find(p *shard) *shard {
+	i := slices.IndexFunc(s.shards, func(b *shard) bool { return b.block == p.block && b.from == p.from && b.to == p.to })
+	if i < 0 {
+		return nil
+	}
+	return s.shards[i]
+}
+
 // share takes what another store has on the device: the tensors of the same names and rows.
 func (s *store) share(base *store) {
 	for _, p := range s.shards {
-		i := slices.IndexFunc(base.shards, func(b *shard) bool { return b.block == p.block && b.from == p.from && b.to == p.to })
-		if i < 0 || !base.shards[i].stays {
+		b := base.find(p)
+		if b == nil || !b.stays {
 			continue
 		}
 		p.held = make([]weight, len(p.layer.Tensors))
 		for j, t := range p.layer.Tensors {
-			if k := slices.IndexFunc(base.shards[i].layer.Tensors, func(b arch.Tensor) bool { return b.Name == t.Name }); k >= 0 {
-				p.held[j] = base.shards[i].weights[k].again()
+			if k := slices.IndexFunc(b.layer.Tensors, func(b arch.Tensor) bool { return b.Name == t.Name }); k >= 0 {
+				p.held[j] = b.weights[k].again()
 			}
 		}
 	}
@@ -132,42 +153,63 @@ type memory struct {
 	used  int64 // by what stays on the device
 }
 
-// decide says which shards stay on the device.
+// decide says which shards stay on their devices.
 func (s *store) decide(work int64) error {
-	s.memory.mu.Lock()
-	defer s.memory.mu.Unlock()
+	for _, place := range s.places {
+		var shards []*shard
+		for _, p := range s.shards {
+			if p.on == place {
+				p.size = s.sizeOf(p)
+				shards = append(shards, p)
+			}
+		}
+		if err := place.decide(shards, work); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decide says which of the place's shards stay.
+func (on *place) decide(shards []*shard, work int64) error {
+	on.memory.mu.Lock()
+	defer on.memory.mu.Unlock()
 	var total, largest int64
-	for _, p := range s.shards {
-		p.size = s.sizeOf(p)
+	for _, p := range shards {
 		total += p.size
 		largest = max(largest, p.size)
 	}
-	limit := s.memory.limit - s.memory.used
-	all := s.memory.limit == 0 || total+work <= limit
+	limit := on.memory.limit - on.memory.used
+	all := on.memory.limit == 0 || total+work <= limit
 	if least := work + largest; !all && least > limit {
 		return fmt.Errorf("engine: memory of %s, wanted at least %s: %s for the largest block and %s to compute in",
-			mebibytes(s.memory.limit), mebibytes(s.memory.used+least), mebibytes(s.memory.used+largest), mebibytes(work))
+			mebibytes(on.memory.limit), mebibytes(on.memory.used+least), mebibytes(on.memory.used+largest), mebibytes(work))
 	}
 	room := limit - work - largest
-	if s.ahead = !all && room >= largest; s.ahead {
+	if on.ahead = !all && room >= largest; on.ahead {
 		room -= largest
 	}
-	for _, p := range s.shards {
+	for _, p := range shards {
 		if p.stays = all || p.size <= room; !p.stays {
 			break
 		}
 		room -= p.size
-		s.staying += p.size
+		on.staying += p.size
 	}
-	s.memory.used += s.staying
+	on.memory.used += on.staying
 	return nil
 }
 
-// roomFor tells whether all shards stay on the device and leave so many bytes.
+// roomFor tells whether all shards stay on their devices and leave so many bytes on each.
 func (s *store) roomFor(work int64) bool {
-	s.memory.mu.Lock()
-	defer s.memory.mu.Unlock()
-	return !slices.ContainsFunc(s.shards, func(p *shard) bool { return !p.stays }) && (s.memory.limit == 0 || s.memory.used+work <= s.memory.limit)
+	if slices.ContainsFunc(s.shards, func(p *shard) bool { return !p.stays }) {
+		return false
+	}
+	return !slices.ContainsFunc(s.places, func(on *place) bool {
+		on.memory.mu.Lock()
+		defer on.memory.mu.Unlock()
+		return on.memory.limit > 0 && on.memory.used+work > on.memory.limit
+	})
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", (n+1<<20-1)>>20) }
@@ -276,7 +318,7 @@ func (s *store) readTensor(p *shard, t arch.Tensor) (weight, error) {
 		from = append(from, f)
 	}
 	t.Shape = p.shape(t)
-	loaded, err := loadWeight(s.backend, s.device, t, from, s.dtype)
+	loaded, err := loadWeight(s.backend, p.on.device, t, from, s.dtype)
 	for _, f := range from {
 		f.Forget() // what is on the device need not be in memory twice
 	}
@@ -303,6 +345,11 @@ func (s *store) each(ctx context.Context, backward bool, use func(*shard) error)
 			go func(p *shard, done chan<- error) { done <- s.read(ctx, p) }(coming[0], reading)
 		}
 	}
+	ahead := func() {
+		if len(coming) > 0 && coming[0].on.ahead {
+			start()
+		}
+	}
 	defer func() {
 		if reading != nil {
 			<-reading
@@ -310,9 +357,7 @@ func (s *store) each(ctx context.Context, backward bool, use func(*shard) error)
 		}
 	}()
 	for _, p := range shards {
-		if s.ahead {
-			start()
-		}
+		ahead()
 		if !p.stays {
 			start()
 			err := <-reading
@@ -320,9 +365,7 @@ func (s *store) each(ctx context.Context, backward bool, use func(*shard) error)
 			if err != nil {
 				return err
 			}
-			if s.ahead {
-				start()
-			}
+			ahead()
 		}
 		err := use(p)
 		if !p.stays {
@@ -343,8 +386,10 @@ func (s *store) release() {
 		releaseWeights(p.held)
 		p.held = nil
 	}
-	s.memory.mu.Lock()
-	defer s.memory.mu.Unlock()
-	s.memory.used -= s.staying
-	s.staying = 0
+	for _, on := range s.places {
+		on.memory.mu.Lock()
+		on.memory.used -= on.staying
+		on.staying = 0
+		on.memory.mu.Unlock()
+	}
 }

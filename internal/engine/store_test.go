@@ -135,7 +135,7 @@ func TestStreamedErrors(t *testing.T) {
 		p.stays = false
 	}
 	for _, ahead := range []bool{false, true} {
-		whole.store.ahead = ahead
+		whole.store.places[0].ahead = ahead
 		ctx, cancel := context.WithCancel(t.Context())
 		calls := 0
 		err := whole.store.each(ctx, false, func(p *shard) error {
