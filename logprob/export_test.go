@@ -3,3 +3,9 @@ package logprob
 // SetWindow makes the model compute n hidden states at a time, so that a test fills several
 // windows soon.
 func (m *Model) SetWindow(n int) { m.engine.WindowStates = n }
+
+// Accelerated makes a model that is loaded with o compute as on an accelerator.
+func Accelerated(o *Options) *Options {
+	o.accelerated = true
+	return o
+}

@@ -99,6 +99,8 @@ type Options struct {
 	// Batch, if not nil, is called after every batch with its number of texts, and whether
 	// they were in the Store.
 	Batch func(texts int, stored bool)
+
+	accelerated bool // as engine.Options.Accelerated, for tests
 }
 
 // Model is a language model on a device, or a copy on each of several. Its methods may be called

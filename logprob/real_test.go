@@ -77,16 +77,24 @@ func TestSmolLM2(t *testing.T) {
 		name     string
 		dtype    dtypes.DType
 		products bool // the processor has bfloat16 products
+		options  *logprob.Options
 		want     logprob.Bounds
 	}{
-		{"f32", dtypes.Float32, arch.BF16Products, logprob.Promised(dtypes.Float32)},
-		{"bf16", dtypes.BFloat16, arch.BF16Products, logprob.Promised(dtypes.BFloat16)},
-		{"bf16 without its products", dtypes.BFloat16, false, logprob.Promised(dtypes.Float32)},
+		{"f32", dtypes.Float32, arch.BF16Products, &logprob.Options{}, logprob.Promised(dtypes.Float32)},
+		{"f32 as on an accelerator", dtypes.Float32, arch.BF16Products, logprob.Accelerated(&logprob.Options{}), logprob.Promised(dtypes.Float32)},
+		{"bf16", dtypes.BFloat16, arch.BF16Products, &logprob.Options{}, logprob.Promised(dtypes.BFloat16)},
+		{"bf16 as on an accelerator", dtypes.BFloat16, arch.BF16Products, logprob.Accelerated(&logprob.Options{}), logprob.Promised(dtypes.BFloat16)},
+		{"bf16 without its products", dtypes.BFloat16, false, &logprob.Options{}, logprob.Promised(dtypes.Float32)},
 	} {
 		t.Run(logprob.BackendName(backend)+"/"+test.name, func(t *testing.T) {
 			defer func(products bool) { arch.BF16Products = products }(arch.BF16Products)
 			arch.BF16Products = test.products
-			m := load(t, smollm2, backend, test.dtype)
+			test.options.Backend, test.options.DType = backend, test.dtype
+			m, err := logprob.Load(t.Context(), smollm2, test.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { m.Close() })
 			var texts []tokenize.Encoded
 			for _, want := range ref.Texts {
 				text := encodeAs(t, m.Tokenizer(), want.Prompt, want.Messages, want.Reply, want.Rendered)

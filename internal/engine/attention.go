@@ -15,6 +15,7 @@ import (
 type keys struct {
 	shape
 	scoreBytes              int   // that scores take at a time
+	narrow                  bool  // nothing is added up in float64
 	depth, base, seen, exit *Node // [T]
 	path                    *Node // [S P], nil unless Gathers
 	next                    *Node // [N], nil if N is 0
@@ -105,7 +106,7 @@ func (b *keys) attend(q, k, v, sinks *Node, a arch.Attention) *Node {
 		if query != nil {
 			bias = a.ALiBi.Bias(of(query), of(key), heads, dtypes.Float32)
 		}
-		out = append(out, softmaxOf(sq, sk, sv, ss, sinks, bias, a.SoftCap, b.Invariant))
+		out = append(out, softmaxOf(sq, sk, sv, ss, sinks, bias, a.SoftCap, b.Invariant, b.narrow))
 	}
 	o := out[0]
 	if len(out) > 1 {
@@ -125,9 +126,6 @@ func (b *keys) visible(all, own *Node, groups int) *Node {
 	}
 	return TransposeAllAxes(own, 0, 2, 1, 3)
 }
-
-// defaultScoreBytes bounds the scores that are held at a time, so that they stay in the cache.
-const defaultScoreBytes = 8 << 20
 
 // mask tells which keys each token of some chunks sees, path first: [S C P+C].
 func (b *keys) mask(depth, base, seen, exit *Node, window int) *Node {
@@ -174,8 +172,9 @@ func (b *keys) depths(depth, base *Node) (query, key *Node) {
 // XLA's products in float64 take eight times as long on a CPU. (In float32 the sizes of q.k,
 // which are too many to measure, choose its kernels: on a processor with AMX those of width
 // 256 differ, on one with AVX2 alone those of width 8.) A sum in float64 that is rounded to
-// float32 depends on the order of its terms for one value in some 1e8.
-func softmaxOf(q, k, v, sees, sinks, bias *Node, cap float64, invariant bool) *Node {
+// float32 depends on the order of its terms for one value in some 1e8. An accelerator, which makes no
+// such promise, and of which many are 64 times slower in float64, adds up in float32: it is narrow.
+func softmaxOf(q, k, v, sees, sinks, bias *Node, cap float64, invariant, narrow bool) *Node {
 	dims := q.Shape().Dimensions
 	s, groups, m, c, width := dims[0], dims[1], dims[2], dims[3], dims[4]
 	j := sees.Shape().Dimensions[2]
@@ -200,9 +199,13 @@ func softmaxOf(q, k, v, sees, sinks, bias *Node, cap float64, invariant bool) *N
 		top = Max(top, sinks)
 	}
 	w := Exp(Sub(scores, top))
-	sum := ReduceAndKeep(ConvertDType(w, dtypes.Float64), ReduceSum, -1)
+	sums := dtypes.Float64
+	if narrow {
+		sums = dtypes.Float32
+	}
+	sum := ReduceAndKeep(ConvertDType(w, sums), ReduceSum, -1)
 	if sinks != nil {
-		sum = Add(sum, ConvertDType(Exp(Sub(sinks, top)), dtypes.Float64))
+		sum = Add(sum, ConvertDType(Exp(Sub(sinks, top)), sums))
 	}
 	if invariant {
 		w, v = ConvertDType(w, dtypes.Float64), ConvertDType(v, dtypes.Float64)

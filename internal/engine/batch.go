@@ -189,16 +189,17 @@ func (l chunks) longest() int {
 }
 
 // shape chooses the shapes of a step's batches: the fewer different ones, the less there is
-// to compile. rows, nil where numbers may depend on their company, is Engine.rows.
-func (s *step) shape(batches []batch, params int64, rows func(n, usual int) (int, error)) error {
+// to compile. params is the number of the blocks' parameters; rows, nil where numbers may depend on
+// their company, is Engine.rows.
+func (s *step) shape(batches []batch, params int64, z sizes, rows func(n, usual int) (int, error)) error {
 	for i := range batches {
 		b := &batches[i]
 		b.Invariant, b.Saves = rows != nil, len(s.saving) > 0
 		b.T = bucket(b.n)
 		serves := s.tree.limit > 0 // for so long that compiling costs little, in batches of all sizes
-		if serves {
+		if serves || z.accelerated {
 			b.T = keyBucket(b.n)
-			if b.n <= pooledChunk {
+			if serves && b.n <= pooledChunk {
 				b.T = pooledChunk
 			}
 		}
@@ -216,8 +217,7 @@ func (s *step) shape(batches []batch, params int64, rows func(n, usual int) (int
 		}
 		// The last batch is as large as the others where computing the rest of it for nothing
 		// costs less than compiling does.
-		const compiling = 1e11 // operations take about as long, for a block
-		if i > 0 && !serves && 2*float64(params)*float64(batches[i-1].T-b.T) < compiling {
+		if i > 0 && !serves && 2*float64(params)*float64(batches[i-1].T-b.T) < z.compiling {
 			b.T = batches[i-1].T
 		}
 		s.chunk(b)

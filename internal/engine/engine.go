@@ -44,12 +44,8 @@ type Engine struct {
 	// finds its results again under the same bound alone.
 	WindowStates int
 
-	// What is computed at a time. They decide how texts are grouped, which can show
-	// in a number's last bits, so they do not depend on the machine.
-	stepTokens, batchTokens, savedKeys int
-	scoreBytes                         int // see keys
-	sliceRows                          int // of the vocabulary, a slice
-	abreast                            int // blocks that compute at a time, or groups of the head's states: see passage
+	sizes
+	abreast int // blocks that compute at a time, or groups of the head's states: see passage
 	// invariant: the numbers of short texts do not depend on what else is computed with them;
 	// see shape. In bfloat16 they do, by rounding, on the pure-Go backend, whose small and
 	// large products round differently, and where measure finds that they would. Of
@@ -58,20 +54,6 @@ type Engine struct {
 
 	routing *routing // of its mixtures of experts, since it was loaded
 }
-
-const (
-	// A step holds the residual stream of its tokens, 4*D bytes each. Where weights are
-	// streamed, a larger one reads them less often.
-	defaultStepTokens = 4096
-	// A batch is large enough that reading the weights counts little beside the
-	// products (256, measured), and small enough for the cache; of long texts see longBatch.
-	defaultBatchTokens = 256
-	// mixedBatchTokens is the same of a mixture of experts in bfloat16, of whose matrices a token
-	// passes few, so that they are read for more tokens at once.
-	mixedBatchTokens = 1024
-	// The saved keys before a step, unless one path has more.
-	defaultSavedKeys = 1024
-)
 
 // Options change how a model is loaded.
 type Options struct {
@@ -102,7 +84,9 @@ type Options struct {
 	// Progress, if not nil, is told the bytes of weights that have been loaded.
 	Progress func(done, total int64)
 
-	sliceRows int // of the vocabulary, for tests; 0: defaultSliceRows
+	sliceRows int // of the vocabulary, for tests; 0: that of sizesOf
+	// Accelerated computes as on an accelerator whatever the backend is, for tests.
+	Accelerated bool
 }
 
 // New checks the checkpoint against the model and loads its weights. w must stay
@@ -123,8 +107,9 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 	if err != nil {
 		return nil, err
 	}
-	if o.sliceRows == 0 {
-		o.sliceRows = defaultSliceRows
+	z := sizesOf(o.Accelerated || accelerated(backend), dtype, m)
+	if o.sliceRows > 0 {
+		z.sliceRows = o.sliceRows
 	}
 	if n := len(slices.Concat(on...)); n > 1 && backend.HasSharedBuffers() {
 		if o.Memory == 0 {
@@ -133,7 +118,7 @@ func New(ctx context.Context, backend compute.Backend, m *arch.Model, w *checkpo
 		o.Memory /= int64(n)
 	}
 	return replicate(len(on), o, func(i int, o Options) (*Engine, error) {
-		e := &Engine{model: m, backend: backend, devices: on[i], dtype: dtype, w: w, sliceRows: o.sliceRows}
+		e := &Engine{model: m, backend: backend, devices: on[i], dtype: dtype, w: w, sizes: z}
 		e.executables = Share(backend, fmt.Sprint(dtype, " ", m.Signature()))
 		return e.load(ctx, nil, o)
 	})
@@ -150,11 +135,11 @@ func (e *Engine) Adapted(ctx context.Context, m *arch.Model, w *checkpoint.Weigh
 	if e.closed {
 		return nil, errors.New("engine: closed")
 	}
-	o.sliceRows = e.sliceRows
 	bases := e.each()
 	return replicate(len(bases), o, func(i int, o Options) (*Engine, error) {
 		base := bases[i]
-		a := &Engine{model: m, backend: e.backend, devices: base.devices, dtype: e.dtype, w: w, sliceRows: e.sliceRows}
+		a := &Engine{model: m, backend: e.backend, devices: base.devices, dtype: e.dtype, w: w, sizes: sizesOf(e.accelerated, e.dtype, m)}
+		a.sliceRows = e.sliceRows
 		a.executables = e.executables.Again()
 		return a.load(ctx, base.store, o)
 	})
@@ -163,12 +148,8 @@ func (e *Engine) Adapted(ctx context.Context, m *arch.Model, w *checkpoint.Weigh
 // load fills in an engine and loads the weights that base, which may be nil, has not.
 func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, error) {
 	m, w := e.model, e.w
-	e.stepTokens, e.batchTokens, e.savedKeys, e.scoreBytes = defaultStepTokens, defaultBatchTokens, defaultSavedKeys, defaultScoreBytes
-	if e.dtype == dtypes.BFloat16 && slices.ContainsFunc(m.Blocks, func(l *arch.Layer) bool { return l.Experts.Chooses() }) {
-		e.batchTokens = mixedBatchTokens
-	}
 	e.routing = newRouting(e)
-	e.cache, e.onWindow, e.maxTokens, e.tokenName, e.WindowStates = o.Cache, o.Window, o.MaxTokens, o.TokenName, defaultWindowStates
+	e.cache, e.onWindow, e.maxTokens, e.tokenName, e.WindowStates = o.Cache, o.Window, o.MaxTokens, o.TokenName, e.windowStates
 	if e.onWindow == nil {
 		e.onWindow = func(int, bool) {}
 	}
@@ -181,14 +162,14 @@ func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, err
 		e.reach = max(e.reach, l.Reach)
 	}
 	e.tree = newTree(o.Prompts, widths)
-	e.invariant = e.dtype == dtypes.Float32 && arch.BackendName(e.backend) == "xla:cpu" && e.reach == 0
+	e.invariant = e.dtype == dtypes.Float32 && arch.BackendName(e.backend) == "xla:cpu" && !e.accelerated && e.reach == 0
 	e.table, _ = w.Get(m.Embed.Table.Name)
 	if m.PerLayer != nil {
 		e.perLayer, _ = w.Get(m.PerLayer.Table.Name)
 	}
 	err := e.embeddings(base)
 	if err == nil {
-		e.store, err = newStore(ctx, e.backend, e.devices, m, w, e.dtype, e.workBytes(), base, o)
+		e.store, err = newStore(ctx, e.backend, e.devices, m, w, e.dtype, e.sliceRows, e.workBytes(), base, o)
 	}
 	if err != nil {
 		e.executables.Release()
@@ -230,51 +211,6 @@ func (e *Engine) embeddings(base *store) error {
 		e.positions = e.positions[m.Embed.First*p.Shape[1]:]
 	}
 	return nil
-}
-
-// workBytes is about what a step needs beside the weights.
-func (e *Engine) workBytes() int64 {
-	step, each := e.workParts()
-	return step + each
-}
-
-// workParts are what a step holds, and what each part that is being computed needs beside it.
-func (e *Engine) workParts() (step, each int64) {
-	m, batch := e.model, longBatch(e.batchTokens)
-	widest, largest, chosen, heads := max(m.D, m.Inner, m.Embed.Width()), int64(0), 0, 0
-	held := 0 // of each token of a step until the last block
-	layers := m.Blocks
-	if m.PerLayer != nil {
-		held = m.PerLayer.Table.Shape[1]
-		layers = append(slices.Clone(layers), m.PerLayer.Layer)
-	}
-	for _, p := range layers {
-		if p.Lends {
-			held += 2 * p.G * p.K
-		}
-		heads = max(heads, m.N*p.K)
-		for _, t := range p.Tensors {
-			matrix := t.Shape[max(len(t.Shape)-2, 0):] // of one expert
-			for _, n := range matrix {
-				widest = max(widest, n)
-			}
-			largest = max(largest, elements(matrix))
-		}
-		if p.Experts != nil { // what they give, in tiles and in order
-			chosen = max(chosen, (p.Experts.Tiles(batch)*p.Experts.Tile(batch)+batch*p.Experts.K)*m.D)
-		}
-	}
-	converted := int64(0) // see arch.Product
-	if e.dtype == dtypes.BFloat16 && arch.Widens(e.backend) {
-		converted = 4 * max(largest, int64(m.D)*int64(min(m.V, e.sliceRows)))
-	}
-	stream := e.stepTokens * (2*max(m.D, m.Inner, m.Embed.Width()) + held) * 4 // residual stream, and what the head wants of it
-	block := (batch*(4*widest+4*heads) + 2*chosen) * 4                         // one block's values
-	logits := 3 * headStates * min(m.V, e.sliceRows) * 4
-	if m.Head.Layer == nil {
-		logits = 2 * headStates * m.D * 4
-	}
-	return int64(stream), int64(block+logits+3*e.scoreBytes) + converted
 }
 
 // DType is the type of the matrix products' operands.

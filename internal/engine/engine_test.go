@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
 	_ "github.com/gomlx/compute/gobackend"
 )
 
@@ -37,6 +38,9 @@ func open(t testing.TB, name string) *Engine {
 // logprob's TestTreeAlone has all families.
 var kinds = []string{"bloom-heads", "deepseek_v3-groups", "falcon_h1-norm", "gemma2-base", "gemma4-shared", "gpt2-plain", "gpt_oss-sinks",
 	"granitemoehybrid-experts", "llama-llama3", "mistral-window", "nemotron_h-experts", "olmoe-clip", "qwen3_5_text-hybrid"}
+
+// cpuSizes are the sizes of a CPU.
+var cpuSizes = sizesOf(false, dtypes.Float32, nil)
 
 // run collects the results of requests.
 func run(ctx context.Context, e *Engine, requests []Request) ([]Result, error) {
@@ -293,7 +297,7 @@ func TestScoreBytes(t *testing.T) {
 	for _, name := range some("gemma3-written", "mistral-window", "gpt2-plain") {
 		var texts []Request
 		var want []Result
-		for _, bytes := range []int{defaultScoreBytes, 400_000, 1 << 16, 1} { // 400,000: rows that do not go up in 256
+		for _, bytes := range []int{cpuSizes.scoreBytes, 400_000, 1 << 16, 1} { // 400,000: rows that do not go up in 256
 			e := open(t, name)
 			e.scoreBytes = bytes
 			if name != "gpt2-plain" {

@@ -129,7 +129,7 @@ func (e *Engine) call(device compute.DeviceNum, name string, build func([]*Node)
 // keeps before the next batch) (, what it keeps of the batch) (, gaps of a router [T 1]): see inputs.
 // kept is how many parts that is. A block that attends to another's keys and values keeps none of the
 // batch; what it sees before the batch is the other's.
-func blockGraph(layer *arch.Layer, kept int, inOut []bool, s shape, scoreBytes int) func([]*Node) []*Node {
+func blockGraph(layer *arch.Layer, kept int, inOut []bool, s shape, z sizes) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
 		next := func() *Node {
 			n := in[0]
@@ -137,7 +137,7 @@ func blockGraph(layer *arch.Layer, kept int, inOut []bool, s shape, scoreBytes i
 			return n
 		}
 		x := next()
-		b := &keys{shape: s, scoreBytes: scoreBytes, depth: next(), base: next(), seen: next(), exit: next()}
+		b := &keys{shape: s, scoreBytes: z.scoreBytes, narrow: z.accelerated, depth: next(), base: next(), seen: next(), exit: next()}
 		if s.Gathers {
 			b.path = next()
 		}

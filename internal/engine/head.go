@@ -13,15 +13,8 @@ import (
 	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
-// headStates is the number of hidden states that the head takes at a time.
-const headStates = 256
-
-// defaultSliceRows is the number of rows of the vocabulary that it takes at a time, so that
-// logits stay in the cache (4,096 and 16,384 are slower, measured).
-const defaultSliceRows = 8192
-
 // head computes the results of a step from its final hidden states, one slice of the
-// vocabulary after the other. Until finish, results hold logits.
+// vocabulary after the other, or the whole. Until finish, results hold logits.
 type head struct {
 	e       *Engine
 	results []Result
@@ -58,15 +51,15 @@ func (h *head) release() {
 // add enters a hidden state [D].
 func (h *head) add(o *outputs, x []float32) {
 	if o.scored() {
-		h.groups = enter(h.groups, o, x)
+		h.groups = h.enter(h.groups, o, x)
 	}
 	if len(o.states) > 0 {
-		h.finals = enter(h.finals, o, x)
+		h.finals = h.enter(h.finals, o, x)
 	}
 }
 
-func enter(groups []*states, o *outputs, x []float32) []*states {
-	if n := len(groups); n == 0 || len(groups[n-1].outputs) == headStates {
+func (h *head) enter(groups []*states, o *outputs, x []float32) []*states {
+	if n := len(groups); n == 0 || len(groups[n-1].outputs) == h.e.headStates {
 		groups = append(groups, &states{})
 	}
 	g := groups[len(groups)-1]
@@ -128,7 +121,7 @@ func (h *head) slice(ctx context.Context, shard *shard) error {
 func (h *head) upload(g *states) error {
 	n := len(g.outputs)
 	size := 1 << bits(n)
-	if size > chunkTokens {
+	if size > chunkTokens && !h.e.accelerated {
 		size = bucket(n)
 	}
 	if h.e.invariant {
@@ -169,24 +162,38 @@ func (h *head) logits(g *states, shard *shard) error {
 		}
 		args = append(args, tensors.FromFlatDataAndDimensions(members, len(members)))
 	}
+	whole := slices.ContainsFunc(g.outputs, func(o *outputs) bool { return len(o.distributions) > 0 || o.topK > 0 })
+	parts := headParts{sets: len(g.sets), values: h.e.accelerated, logits: whole || !h.e.accelerated}
+	at, to := g.wanted(shard)
+	if parts.values {
+		args = append(args, at)
+	}
 	defer releaseAll(args[1:])
-	out, err := h.e.call(shard.on.device, fmt.Sprint("head ", shard.layer.Key, " ", len(g.sets)), headGraph(shard.layer, shard.inOut(), len(g.sets)), append(args, shard.tensors()...))
+	out, err := h.e.call(shard.on.device, fmt.Sprintf("head %s %+v", shard.layer.Key, parts), headGraph(shard.layer, shard.inOut(), parts), append(args, shard.tensors()...))
 	if err != nil {
 		return err
 	}
 	defer releaseAll(out)
-	sums := make([][]float32, len(out)-1)
+	sums := make([][]float32, 2+parts.sets)
 	for i := range sums {
-		sums[i] = tensors.MustCopyFlatData[float32](out[1+i])
+		sums[i] = tensors.MustCopyFlatData[float32](out[i])
 	}
 	g.accumulate(sums[0], sums[1], sums[2:], shard.from == 0)
-	if err := h.gather(g, shard, out[0]); err != nil {
-		return err
+	values := out[len(sums):]
+	logits := out[len(out)-1]
+	if !parts.values && len(to) > 0 {
+		if values, err = h.e.call(shard.on.device, "gather", gatherGraph, []*tensors.Tensor{logits, at}); err != nil {
+			return err
+		}
+		defer releaseAll(values)
 	}
-	if !slices.ContainsFunc(g.outputs, func(o *outputs) bool { return len(o.distributions) > 0 || o.topK > 0 }) {
+	if len(to) > 0 {
+		h.take(to, tensors.MustCopyFlatData[float32](values[0]))
+	}
+	if !whole {
 		return nil
 	}
-	return tensors.ConstFlatData(out[0], func(flat []float32) { h.copy(g, shard, flat) })
+	return tensors.ConstFlatData(logits, func(flat []float32) { h.copy(g, shard, flat) })
 }
 
 // accumulate adds the highest logits and the sums of a slice, and of its parts within the
@@ -209,9 +216,10 @@ func (g *states) accumulate(highest, sum []float32, within [][]float32, first bo
 	}
 }
 
-// gather copies the logits of single tokens from the device.
-func (h *head) gather(g *states, shard *shard, logits *tensors.Tensor) error {
-	var at []int32 // row and column of each
+// wanted lists the logits of single tokens that are asked for in a slice, by row and column, [P 2],
+// and where they go.
+func (g *states) wanted(shard *shard) (*tensors.Tensor, [][]target) {
+	var at []int32
 	var to [][]target
 	for i, o := range g.outputs {
 		for k, id := range o.tokens {
@@ -221,22 +229,17 @@ func (h *head) gather(g *states, shard *shard, logits *tensors.Tensor) error {
 			}
 		}
 	}
-	if len(at) == 0 {
-		return nil
-	}
 	size := max(64, 1<<bits(len(to)))
-	out, err := h.e.call(shard.on.device, "gather", gatherGraph, []*tensors.Tensor{logits, tensors.FromFlatDataAndDimensions(padded(at, 2*size), size, 2)})
-	if err != nil {
-		return err
-	}
-	values := tensors.MustCopyFlatData[float32](out[0])
-	releaseAll(out)
+	return tensors.FromFlatDataAndDimensions(padded(at, 2*size), size, 2), to
+}
+
+// take puts the logits of single tokens in their places.
+func (h *head) take(to [][]target, values []float32) {
 	for n, targets := range to {
 		for _, t := range targets {
 			h.results[t.request].LogProbs[t.i] = values[n]
 		}
 	}
-	return nil
 }
 
 // copy takes distributions and likeliest tokens from the logits of a slice.
@@ -328,17 +331,35 @@ func bits(n int) int {
 	return b
 }
 
-// headGraph is x [S D], sets [C] each, weights with a slice [C D] of the vocabulary's
-// matrix -> logits [S C], highest [S], sum of exp(logit-highest) [S], the same over each set.
-func headGraph(layer *arch.Layer, inOut []bool, sets int) func([]*Node) []*Node {
+// headParts are what the head hands out of the logits over a slice beside the highest and the sum.
+type headParts struct {
+	sets   int  // the sums over so many sets
+	values bool // single ones
+	logits bool // all
+}
+
+// headGraph is x [S D], sets [C] each (, places [P 2] of single logits), weights with a slice [C D] of
+// the vocabulary's matrix -> highest [S], sum of exp(logit-highest) [S], the same over each set (, single
+// logits [P]) (, all [S C]).
+func headGraph(layer *arch.Layer, inOut []bool, parts headParts) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
-		x, within, in := in[0], in[1:1+sets], in[1+sets:]
+		x, within, in := in[0], in[1:1+parts.sets], in[1+parts.sets:]
+		var at *Node
+		if parts.values {
+			at, in = in[0], in[1:]
+		}
 		logits := layer.Apply(&arch.Scope{Weights: in, InOut: inOut}, x)
 		highest := ReduceMax(logits, -1)
 		share := Exp(Sub(logits, InsertAxes(highest, -1)))
-		out := []*Node{logits, highest, ReduceSum(share, -1)}
+		out := []*Node{highest, ReduceSum(share, -1)}
 		for _, set := range within {
 			out = append(out, ReduceSum(Mul(share, ExpandLeftToRank(set, 2)), -1))
+		}
+		if parts.values {
+			out = append(out, Gather(logits, at))
+		}
+		if parts.logits {
+			out = append(out, logits)
 		}
 		return out
 	}

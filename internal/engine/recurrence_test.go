@@ -109,7 +109,7 @@ func TestRecur(t *testing.T) {
 			requests := randomTexts(r, 60, 150, 7)
 			for _, s := range planOf(requests).steps(300, 200) {
 				batches := s.batches(size)
-				if err := s.shape(batches, 1, nil); err != nil {
+				if err := s.shape(batches, 1, cpuSizes, nil); err != nil {
 					t.Fatal(err)
 				}
 				var past []*tensors.Tensor

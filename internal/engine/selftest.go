@@ -250,7 +250,7 @@ func (t *trials) attention(invariant bool, s, g, m, c, j, k int) {
 	t.add(fmt.Sprintf("attention of %d queries to %d keys", m*c, j), func(in []*Node) *Node {
 		at := InsertAxes(in[3], -1)
 		gathered := func(x *Node) *Node { return TransposeAllAxes(Gather(x, at), 1, 2, 0, 3) } // [J S G K] -> [S G J K]
-		return softmaxOf(in[0], gathered(in[1]), gathered(in[2]), in[4], nil, nil, soft, invariant)
+		return softmaxOf(in[0], gathered(in[1]), gathered(in[2]), in[4], nil, nil, soft, invariant, accelerated(in[0].Graph().Backend()))
 	}, check, tensors.FromFlatDataAndDimensions(q, s, g, m, c, k), tensors.FromFlatDataAndDimensions(key, 2*j, s, g, k),
 		tensors.FromFlatDataAndDimensions(v, 2*j, s, g, k), tensors.FromFlatDataAndDimensions(place, j), tensors.FromFlatDataAndDimensions(sees, s, c, j))
 }

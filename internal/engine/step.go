@@ -35,7 +35,7 @@ func (e *Engine) step(ctx context.Context, p *step, results []Result) error {
 	if p.invariant {
 		rows = func(n, usual int) (int, error) { return e.rows(n, usual, false) }
 	}
-	if err := p.shape(batches, e.store.params, rows); err != nil {
+	if err := p.shape(batches, e.store.params, e.sizes, rows); err != nil {
 		return err
 	}
 	all := make([]*inputs, len(batches))
@@ -234,7 +234,7 @@ func (e *Engine) block(shard *shard, in *inputs, p *step, past []*tensors.Tensor
 	if layer.Rope >= 0 {
 		args = append(args, in.ropes[layer.Rope]...)
 	}
-	out, err := e.call(shard.on.device, fmt.Sprintf("%s %+v %d", layer.Key, in.shape, e.scoreBytes), blockGraph(layer, kept, shard.inOut(), in.shape, e.scoreBytes), append(args, shard.tensors()...))
+	out, err := e.call(shard.on.device, fmt.Sprintf("%s %+v %d %v", layer.Key, in.shape, e.scoreBytes, e.accelerated), blockGraph(layer, kept, shard.inOut(), in.shape, e.sizes), append(args, shard.tensors()...))
 	if err != nil {
 		return nil, err
 	}

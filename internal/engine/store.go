@@ -76,7 +76,7 @@ func (p *shard) release() {
 
 // newStore decides what stays on the device and loads it. work is what computing needs beside
 // the weights. What base has on the device is shared with it; base may be nil.
-func newStore(ctx context.Context, backend compute.Backend, devices []compute.DeviceNum, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, work int64, base *store, o Options) (*store, error) {
+func newStore(ctx context.Context, backend compute.Backend, devices []compute.DeviceNum, m *arch.Model, w *checkpoint.Weights, dtype dtypes.DType, sliceRows int, work int64, base *store, o Options) (*store, error) {
 	s := &store{backend: backend, w: w, dtype: dtype, tables: []string{m.Embed.Table.Name}}
 	if m.PerLayer != nil {
 		s.tables = append(s.tables, m.PerLayer.Table.Name)
@@ -91,7 +91,7 @@ func newStore(ctx context.Context, backend compute.Backend, devices []compute.De
 	}
 	s.shards = append(s.shards, &shard{layer: m.Head.Norm, block: len(m.Blocks)})
 	if m.Head.Layer != nil {
-		n := (m.V + o.sliceRows - 1) / o.sliceRows
+		n := (m.V + sliceRows - 1) / sliceRows
 		step := (m.V + n - 1) / n
 		step = (step + 15) / 16 * 16
 		for from := 0; from < m.V; from += step {

@@ -60,7 +60,7 @@ func TestBatches(t *testing.T) {
 						owned[token]++
 					}
 					batches := a.batches(size[1])
-					if err := a.shape(batches, 1e9, nil); err != nil {
+					if err := a.shape(batches, 1e9, cpuSizes, nil); err != nil {
 						t.Fatal(err)
 					}
 					seesAncestors(t, a, batches)
@@ -251,9 +251,9 @@ func TestSteps(t *testing.T) {
 // TestShapes: a run over a corpus compiles few executables.
 func TestShapes(t *testing.T) {
 	different := map[shape]bool{}
-	for _, p := range planOf(corpus(54, 1000)).steps(defaultStepTokens, 0) {
+	for _, p := range planOf(corpus(54, 1000)).steps(cpuSizes.stepTokens, 0) {
 		batches := p.batches(defaultBatchTokens)
-		if err := p.shape(batches, 1e8, func(_, usual int) (int, error) { return usual, nil }); err != nil {
+		if err := p.shape(batches, 1e8, cpuSizes, func(_, usual int) (int, error) { return usual, nil }); err != nil {
 			t.Fatal(err)
 		}
 		for _, b := range batches {

@@ -9,12 +9,11 @@ import (
 	"github.com/implicitreward/implicitreward/internal/prefix"
 )
 
-// The bounds of a window: the requests that are computed in one go, and kept in one piece by
+// The bounds of a window, beside sizes.windowStates: the requests that are computed in one go, and kept in one piece by
 // a Cache that keeps windows. Large enough that what requests share is mostly computed once,
 // and no more than is cheap to lose. Within the bounds a window depends on the requests
 // alone, never on time, so that a run that is started again has the same windows.
 const (
-	defaultWindowStates = 4096    // hidden states: some seconds of a small model on two cores
 	windowTokens        = 1 << 20 // held in memory
 	windowDistributions = 64      // handed out together
 )
