@@ -3,6 +3,7 @@
 package tokenize
 
 import (
+	"fmt"
 	"os"
 	"testing"
 )
@@ -39,6 +40,25 @@ func BenchmarkChat(b *testing.B) {
 	tok := mustLoad(b, benchmarkFolder(b))
 	for b.Loop() {
 		if _, err := tok.Chat("What, in one word, is the greatest thing ever?", "Freedom", nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkReplies is new replies to one prompt, BenchmarkPrompts new prompts with new replies.
+func BenchmarkReplies(b *testing.B) {
+	tok := mustLoad(b, benchmarkFolder(b))
+	for n := 0; b.Loop(); n++ {
+		if _, err := tok.Chat("What, in one word, is the greatest thing ever?", fmt.Sprint("Freedom", n), nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkPrompts(b *testing.B) {
+	tok := mustLoad(b, benchmarkFolder(b))
+	for n := 0; b.Loop(); n++ {
+		if _, err := tok.Chat(fmt.Sprint("What, in one word, is the greatest thing of all ", n), fmt.Sprint("Freedom", n), nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/implicitreward/implicitreward/internal/jinja"
@@ -125,8 +124,39 @@ func (t *Tokenizer) Render(messages []Message, o *ChatOptions) (string, error) {
 	return t.render(messages, o, true)
 }
 
-// render is Render, with or without the generation prompt.
+// rendering is what a rendered chat depends on, if ChatOptions.Vars are empty.
+type rendering struct {
+	template, system, messages string
+	date                       time.Time
+	generation                 bool
+}
+
+// render is Render, with or without the generation prompt. Many replies have the same
+// messages before them: what was rendered lately is not rendered again.
 func (t *Tokenizer) render(messages []Message, o *ChatOptions, generation bool) (string, error) {
+	if len(o.Vars) > 0 {
+		return t.renderAnew(messages, o, generation)
+	}
+	var all []byte
+	for _, m := range messages {
+		all = fmt.Appendf(all, "%d %d %d %s%s", len(m.Role), len(m.Content), len(m.Extra), m.Role, m.Content)
+		for _, e := range m.Extra {
+			all = fmt.Appendf(all, "%d %d %s%s", len(e.Name), len(e.Value), e.Name, e.Value)
+		}
+	}
+	key := rendering{o.Template, o.System, string(all), o.Date, generation}
+	if text, ok := t.rendered.get(key); ok {
+		return text, nil
+	}
+	text, err := t.renderAnew(messages, o, generation)
+	if err == nil {
+		t.rendered.put(key, text, 256+len(o.Template)+len(o.System)+len(all)+len(text))
+	}
+	return text, err
+}
+
+// renderAnew is render.
+func (t *Tokenizer) renderAnew(messages []Message, o *ChatOptions, generation bool) (string, error) {
 	template, err := t.template(o.Template)
 	if err != nil {
 		return "", fmt.Errorf("tokenize: %w", err)
@@ -187,31 +217,16 @@ func (t *Tokenizer) template(text string) (*jinja.Template, error) {
 	if text == "" {
 		return t.chat, t.chatErr
 	}
-	return t.templates.parse(text)
-}
-
-// parsedTemplates remembers the templates of ChatOptions in their parsed form, up to
-// maxTemplates of them: then all are forgotten.
-type parsedTemplates struct {
-	mu     sync.Mutex
-	byText map[string]*jinja.Template
-}
-
-const maxTemplates = 16
-
-func (p *parsedTemplates) parse(text string) (*jinja.Template, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if parsed, ok := p.byText[text]; ok {
+	if parsed, ok := t.templates.get(text); ok {
 		return parsed, nil
 	}
 	parsed, err := jinja.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("chat template: %w", err)
 	}
-	if p.byText == nil || len(p.byText) == maxTemplates {
-		p.byText = map[string]*jinja.Template{}
-	}
-	p.byText[text] = parsed
+	t.templates.put(text, parsed, maxRecent/maxTemplates)
 	return parsed, nil
 }
+
+// maxTemplates bounds how many parsed templates are remembered.
+const maxTemplates = 16

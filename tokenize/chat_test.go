@@ -176,6 +176,42 @@ func TestChat(t *testing.T) {
 	}
 }
 
+// TestRenderings: what was rendered before does not stand in for a chat that differs from it
+// in one thing only.
+func TestRenderings(t *testing.T) {
+	const template = "{% for m in messages %}[{{ m.role }}|{{ m.content }}|{{ m.x }}|{{ m.y }}]{% endfor %}{{ add_generation_prompt }}{{ date_string }}{{ v }}"
+	tok := withTemplate(t, "smollm2", template)
+	day := time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
+	message := func(role, content string, extra ...Member) Message { return Message{role, content, extra} }
+	one, two := json.RawMessage("1"), json.RawMessage("2")
+	conversations := [][]Message{
+		{message("user", "a")}, {message("user", "b")}, {message("usera", "")}, {message("user", ""), message("a", "")}, {message("user", "a"), message("user", "a")},
+		{message("user", "a", Member{"x", one})}, {message("user", "a", Member{"x", two})}, {message("user", "a", Member{"y", one})}, {message("user", "a", Member{"x", one}, Member{"y", one})},
+		{message("user", "a1 1 x1")},
+	}
+	options := []ChatOptions{{}, {System: "a"}, {Date: day}, {Date: day.AddDate(0, 0, 1)}, {Template: template + "."}, {Vars: map[string]any{"v": 1}}, {Vars: map[string]any{"v": 2}}}
+	seen := map[string]bool{}
+	for range 2 {
+		for _, messages := range conversations {
+			for _, o := range options {
+				for _, generation := range []bool{true, false} {
+					want, err := tok.renderAnew(messages, &o, generation)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got, err := tok.render(messages, &o, generation); err != nil || got != want {
+						t.Errorf("%v, %+v, %v: %q %v, wanted %q", messages, o, generation, got, err, want)
+					}
+					seen[want] = true
+				}
+			}
+		}
+	}
+	if want := len(conversations) * len(options) * 2; len(seen) != want {
+		t.Errorf("%d different texts, wanted %d", len(seen), want)
+	}
+}
+
 // TestMembers: members of a message beside role and content reach the template, in their
 // order, and none that it does not read is lost in silence, nor a message.
 func TestMembers(t *testing.T) {

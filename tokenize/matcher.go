@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// matcher finds special tokens spelled out in a text.
+// matcher finds tokens spelled out in a text.
 type matcher struct {
 	first [256]bool
 	words map[byte][]string // by first byte, the longest first
@@ -23,20 +23,25 @@ func newMatcher(words []string) *matcher {
 	return m
 }
 
+// at returns the longest word that begins at byte i of s, or "".
+func (m *matcher) at(s string, i int) string {
+	if m.first[s[i]] {
+		for _, w := range m.words[s[i]] {
+			if strings.HasPrefix(s[i:], w) {
+				return w
+			}
+		}
+	}
+	return ""
+}
+
 // count returns the number of leftmost-longest matches in s.
 func (m *matcher) count(s string) int {
 	n := 0
-next:
 	for i := 0; i < len(s); i++ {
-		if !m.first[s[i]] {
-			continue
-		}
-		for _, w := range m.words[s[i]] {
-			if strings.HasPrefix(s[i:], w) {
-				n++
-				i += len(w) - 1
-				continue next
-			}
+		if w := m.at(s, i); w != "" {
+			n++
+			i += len(w) - 1
 		}
 	}
 	return n

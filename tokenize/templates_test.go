@@ -5,22 +5,22 @@ import (
 	"testing"
 )
 
-// TestParsedTemplates: templates are parsed once, and only so many are kept.
-func TestParsedTemplates(t *testing.T) {
-	var p parsedTemplates
-	first, err := p.parse("first")
+// TestTemplatesKept: templates are parsed once, and only so many are kept.
+func TestTemplatesKept(t *testing.T) {
+	var tok Tokenizer
+	first, err := tok.template("first")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, _ := p.parse("first"); again != first {
+	if again, _ := tok.template("first"); again != first {
 		t.Error("parsed again, wanted the template that is kept")
 	}
 	for i := range 10 * maxTemplates {
-		if _, err := p.parse(fmt.Sprint(i)); err != nil || len(p.byText) > maxTemplates {
-			t.Fatalf("%d templates, %v, wanted at most %d", len(p.byText), err, maxTemplates)
+		if _, err := tok.template(fmt.Sprint(i)); err != nil || len(tok.templates.byKey) > maxTemplates {
+			t.Fatalf("%d templates, %v, wanted at most %d", len(tok.templates.byKey), err, maxTemplates)
 		}
 	}
-	if _, err := p.parse("{{"); err == nil {
+	if _, err := tok.template("{{"); err == nil {
 		t.Error("{{ parsed, wanted an error")
 	}
 }

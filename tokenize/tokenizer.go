@@ -18,7 +18,8 @@ import (
 )
 
 // Tokenizer turns text into the token ids of one checkpoint, and back. Its methods may be
-// called by several goroutines at once.
+// called by several goroutines at once. It remembers about 16 MB of what it rendered and
+// encoded lately, so that of many replies to one prompt each costs little.
 type Tokenizer struct {
 	mu      sync.RWMutex // held for reading while the encoder works
 	encoder *encoder     // nil when closed
@@ -37,7 +38,9 @@ type Tokenizer struct {
 	hash    string
 	doubts  []error
 
-	templates parsedTemplates // of ChatOptions
+	pieces    pieces
+	rendered  recent[rendering, string]
+	templates recent[string, *jinja.Template] // of ChatOptions
 }
 
 // Load reads the tokenizer of the checkpoint in dir: tokenizer.json and, if they exist,
@@ -141,6 +144,7 @@ func (t *Tokenizer) setVocab(s *spec) error {
 		}
 	}
 	t.special = newMatcher(special)
+	t.pieces.cuts = newCuts(s.AddedTokens, t.config.splitSpecial)
 	t.tokens = make([]Token, 0, len(names))
 	for id, name := range names {
 		t.tokens = append(t.tokens, Token{ID: id, Name: name})
@@ -240,7 +244,7 @@ func (t *Tokenizer) Ended(prompt, reply string, bos BOS) (Encoded, error) {
 
 // text encodes a text whose reply begins at byte start, with front before it.
 func (t *Tokenizer) text(s string, start int, front front) (Encoded, error) {
-	ids, spans, err := t.encode(s)
+	ids, spans, err := t.encodePieces(s, start)
 	if err != nil {
 		return Encoded{}, err
 	}
@@ -279,14 +283,7 @@ func (t *Tokenizer) text(s string, start int, front front) (Encoded, error) {
 	return text, nil
 }
 
-func (t *Tokenizer) encode(s string) ([]int32, [][2]int, error) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	if t.encoder == nil {
-		return nil, nil, errors.New("the tokenizer is closed")
-	}
-	return t.encoder.encode(s)
-}
+func (t *Tokenizer) encode(s string) ([]int32, [][2]int, error) { return t.encodePieces(s, 0) }
 
 // valid refuses what the encoder would silently change: bytes that are not UTF-8, and NUL
 // bytes. name is the name of the text s in the error.
