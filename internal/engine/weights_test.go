@@ -82,7 +82,7 @@ func TestStack(t *testing.T) {
 		}
 		for _, dtype := range []dtypes.DType{dtypes.Float32, dtypes.BFloat16} {
 			s := &store{backend: backend, w: w, dtype: dtype}
-			p := &shard{layer: m.Blocks[0]}
+			p := &shard{layer: m.Blocks[0], on: &place{}}
 			if err := s.read(t.Context(), p); err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +116,7 @@ func TestStack(t *testing.T) {
 		{Stack: []string{"experts.0", "experts.1"}, Shape: []int{3, 2, 2}, Linear: true},
 	} {
 		s := &store{backend: backend, w: w, dtype: dtypes.Float32}
-		p := &shard{layer: &arch.Layer{Tensors: []arch.Tensor{tensor}}}
+		p := &shard{layer: &arch.Layer{Tensors: []arch.Tensor{tensor}}, on: &place{}}
 		if err := s.read(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func TestStack(t *testing.T) {
 	bad := slices.Clone(second)
 	bad[4] = float32(math.NaN())
 	s := &store{backend: backend, w: experts(t, dtypes.Float32, first, bad), dtype: dtypes.Float32}
-	if err := s.read(t.Context(), &shard{layer: m.Blocks[0]}); err == nil || !strings.Contains(err.Error(), `"experts.1"`) {
+	if err := s.read(t.Context(), &shard{layer: m.Blocks[0], on: &place{}}); err == nil || !strings.Contains(err.Error(), `"experts.1"`) {
 		t.Errorf("not finite: error %v, wanted one that names experts.1", err)
 	}
 }
