@@ -49,7 +49,9 @@
 // That client has its memory of the C library. glibc gives each large piece back to the system when it
 // is freed, and threads have heaps of their own; the programs have it keep what is freed, in one heap:
 // training takes a tenth less time so, and less memory. For a program of one's own the environment
-// variables MALLOC_ARENA_MAX=1, MALLOC_MMAP_MAX_=0 and MALLOC_TRIM_THRESHOLD_=8589934592 do that.
+// variables MALLOC_ARENA_MAX=1, MALLOC_MMAP_MAX_=0 and MALLOC_TRIM_THRESHOLD_=8589934592 do that, and
+// GLIBC_TUNABLES=glibc.malloc.hugetlb=1 asks for huge pages, as the programs do: long texts in float32
+// are scored 1.1 times as fast.
 //
 // # Training
 //
