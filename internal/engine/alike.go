@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -48,9 +49,55 @@ func (p product) rows(batch int) int {
 // it, and may run at the same time.
 type alike struct {
 	mu       sync.Mutex
-	first    map[product][]float32 // a row of the largest number of rows
-	sums     map[rowSum][]float32  // the same of sums
-	verdicts map[string]bool       // by place in the model, number of rows, and Engine.sides
+	verdicts map[string]bool // by place in the model, number of rows, and Engine.sides
+}
+
+// measurement is what a verdict depends on beside the number of rows. The model is no part of it: those
+// of different families have products and sums of the same sizes, and XLA takes longer to compile these
+// than to compute them.
+type measurement struct {
+	backend  compute.Backend
+	dtype    dtypes.DType
+	products bool   // arch.BF16Products
+	of       string // a product, or sums
+	most     int    // the largest number of rows
+}
+
+// measurements are those of a process: measurement -> *verdicts.
+var measurements sync.Map
+
+// verdicts are those of a measurement.
+type verdicts struct {
+	mu    sync.Mutex
+	first []float32    // the rows to which others are compared, of the largest number
+	alike map[int]bool // by number of rows
+}
+
+// once tells whether so many rows are alike the largest number of them, measured once in a process. What
+// compute gives is the first row, or of different rows the first of each, and whether all others are the same.
+func (e *Engine) once(of string, rows, most int, compute func(rows int) (first []float32, same bool, err error)) (bool, error) {
+	found, _ := measurements.LoadOrStore(measurement{e.backend, e.dtype, arch.BF16Products, of, most}, &verdicts{alike: map[int]bool{}})
+	t := found.(*verdicts)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, size := range []int{most, rows} {
+		ok, measured := t.alike[size]
+		if !measured {
+			first, same, err := compute(size)
+			if err != nil {
+				return false, err
+			}
+			if t.first == nil {
+				t.first = first
+			}
+			ok = same && slices.Equal(first, t.first)
+			t.alike[size] = ok
+		}
+		if !ok {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // products lists the different sizes of the linear layers of blocks, or of the head.
@@ -142,9 +189,9 @@ func (e *Engine) alikeRows(rows int, head bool) (bool, error) {
 		return ok, nil
 	}
 	if a.verdicts == nil {
-		a.verdicts, a.first, a.sums = map[string]bool{}, map[product][]float32{}, map[rowSum][]float32{}
+		a.verdicts = map[string]bool{}
 	}
-	same, err := e.alikeSums(a, rows, head)
+	same, err := e.alikeSums(rows, head)
 	if err != nil {
 		return false, err
 	}
@@ -152,7 +199,7 @@ func (e *Engine) alikeRows(rows int, head bool) (bool, error) {
 		if !same {
 			break
 		}
-		if same, err = e.alikeProduct(a, p, rows); err != nil {
+		if same, err = e.alikeProduct(p, rows); err != nil {
 			return false, err
 		}
 	}
@@ -160,50 +207,47 @@ func (e *Engine) alikeRows(rows int, head bool) (bool, error) {
 	return same, nil
 }
 
-func (e *Engine) alikeProduct(a *alike, p product, rows int) (bool, error) {
+// alikeProduct is alikeRows of one product.
+func (e *Engine) alikeProduct(p product, rows int) (bool, error) {
+	of := fmt.Sprintf("product %d to %d, inputs first %v", p.in, p.out, p.inOut)
+	return e.once(of, p.rows(rows), p.rows(rowSizes[len(rowSizes)-1]), func(rows int) ([]float32, bool, error) {
+		return e.productAlike(p, rows)
+	})
+}
+
+// productAlike computes equal rows, and tells whether their products are equal.
+func (e *Engine) productAlike(p product, rows int) (first []float32, same bool, err error) {
 	shape, axis := []int{p.out, p.in}, 1 // along which the inputs lie
 	if p.inOut {
 		shape, axis = []int{p.in, p.out}, 0
 	}
 	made, err := e.call(e.devices[0], fmt.Sprint("numbers ", shape), numbers(e.dtype, shape), []*tensors.Tensor{tensors.FromScalar(float32(0.7548777))})
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	defer releaseAll(made)
-	sizes := []int{p.rows(rows)}
-	if most := p.rows(rowSizes[len(rowSizes)-1]); a.first[p] == nil && sizes[0] != most {
-		sizes = []int{most, sizes[0]}
-	}
-	for _, size := range sizes {
-		x := make([]float32, 0, size*p.in)
-		for range size {
-			for j := range p.in {
-				x = append(x, float32(j*j%127-63)/37)
-			}
-		}
-		in := tensors.FromFlatDataAndDimensions(x, size, p.in)
-		out, err := e.call(e.devices[0], fmt.Sprint("product along axis ", axis), func(in []*Node) []*Node {
-			return []*Node{arch.Product(in[0], in[1], axis)}
-		}, []*tensors.Tensor{in, made[0]})
-		in.MustFinalizeAll()
-		if err != nil {
-			return false, err
-		}
-		same := true
-		err = tensors.ConstFlatData(out[0], func(y []float32) {
-			if a.first[p] == nil {
-				a.first[p] = slices.Clone(y[:p.out])
-			}
-			for i := 0; i < len(y) && same; i += p.out {
-				same = slices.Equal(y[i:i+p.out], a.first[p])
-			}
-		})
-		releaseAll(out)
-		if !same || err != nil {
-			return false, err
+	x := make([]float32, 0, rows*p.in)
+	for range rows {
+		for j := range p.in {
+			x = append(x, float32(j*j%127-63)/37)
 		}
 	}
-	return true, nil
+	in := tensors.FromFlatDataAndDimensions(x, rows, p.in)
+	defer in.MustFinalizeAll()
+	out, err := e.call(e.devices[0], fmt.Sprint("product along axis ", axis), func(in []*Node) []*Node {
+		return []*Node{arch.Product(in[0], in[1], axis)}
+	}, []*tensors.Tensor{in, made[0]})
+	if err != nil {
+		return nil, false, err
+	}
+	defer releaseAll(out)
+	err = tensors.ConstFlatData(out[0], func(y []float32) {
+		first, same = slices.Clone(y[:p.out]), true
+		for row := range slices.Chunk(y, p.out) {
+			same = same && slices.Equal(row, first)
+		}
+	})
+	return first, same, err
 }
 
 // numbers makes a matrix of numbers between -1 and 1 on the device: the fractions of

@@ -57,24 +57,16 @@ func (e *Engine) sums(head bool) []rowSum {
 }
 
 // alikeSums is alikeRows of sums.
-func (e *Engine) alikeSums(a *alike, rows int, head bool) (bool, error) {
-	sums, sizes := e.sums(head), []int{rows}
-	for _, s := range sums {
-		if most := rowSizes[len(rowSizes)-1]; a.sums[s] == nil && rows != most {
-			sizes = []int{most, rows}
-		}
-	}
-	for _, size := range sizes {
-		if ok, err := e.sumsAlike(a, sums, size); !ok || err != nil {
-			return false, err
-		}
-	}
-	return true, nil
+func (e *Engine) alikeSums(rows int, head bool) (bool, error) {
+	sums := e.sums(head)
+	return e.once(fmt.Sprint("sums ", sums), rows, rowSizes[len(rowSizes)-1], func(rows int) ([]float32, bool, error) {
+		return e.sumsAlike(sums, rows)
+	})
 }
 
-// sumsAlike tells whether each of so many rows has the sums that the first of its pattern had,
-// which may be itself. There are at least as many rows as patterns: see rowSizes.
-func (e *Engine) sumsAlike(a *alike, sums []rowSum, rows int) (bool, error) {
+// sumsAlike computes the sums of so many rows, and tells whether each row has those of the first of its
+// pattern. There are at least as many rows as patterns: see rowSizes.
+func (e *Engine) sumsAlike(sums []rowSum, rows int) (first []float32, same bool, err error) {
 	in := make([]*tensors.Tensor, len(sums))
 	defer func() { releaseAll(in) }()
 	for i, s := range sums {
@@ -88,31 +80,27 @@ func (e *Engine) sumsAlike(a *alike, sums []rowSum, rows int) (bool, error) {
 	}
 	out, err := e.call(e.devices[0], fmt.Sprint("sums ", sums), sumGraph(sums), in)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	defer releaseAll(out)
-	same, rest := true, out
+	same = true
+	rest := out
 	for _, s := range sums {
-		var got []float32
 		for range s.forms() {
 			err := tensors.ConstFlatData(rest[0], func(y []float32) {
-				first := y[:patterns*s.per*s.vector]
-				got = append(got, first...)
-				for again := range slices.Chunk(y, len(first)) {
-					same = same && slices.Equal(again, first[:len(again)])
+				those := y[:patterns*s.per*s.vector]
+				first = append(first, those...)
+				for again := range slices.Chunk(y, len(those)) {
+					same = same && slices.Equal(again, those[:len(again)])
 				}
 			})
 			if err != nil {
-				return false, fmt.Errorf("engine: sums of %d rows: %w", rows, err)
+				return nil, false, fmt.Errorf("engine: sums of %d rows: %w", rows, err)
 			}
 			rest = rest[1:]
 		}
-		if a.sums[s] == nil {
-			a.sums[s] = got
-		}
-		same = same && slices.Equal(got, a.sums[s])
 	}
-	return same, nil
+	return first, same, nil
 }
 
 // forms are what is added up: exponentials, or numbers and their squares, since a compiler

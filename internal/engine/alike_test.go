@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -126,52 +128,84 @@ func TestMeasuredTogether(t *testing.T) {
 }
 
 // TestMeasured: a product is alike itself, and is not alike a row that differs from its own in
-// one bit.
+// one bit; so are sums.
 func TestMeasured(t *testing.T) {
-	e := open(t, "llama-gqa-tied")
+	e := open(t, "olmoe-clip")
 	for _, head := range []bool{false, true} {
-		products := e.store.products(head)
-		if len(products) == 0 {
-			t.Fatal("no products")
-		}
 		if ok, err := e.alikeRows(16, head); err != nil {
 			t.Fatal(ok, err)
 		}
-		a := &e.executables.alike
-		last := products[len(products)-1]
-		a.verdicts, a.first = nil, nil
-		if ok, err := e.alikeRows(defaultBatchTokens, head); err != nil || !ok {
-			t.Skipf("needs a processor where the pure-Go backend's rows are alike in all places: %v", err)
+		compute := map[string]func(int) ([]float32, bool, error){
+			fmt.Sprint("sums of ", head): func(rows int) ([]float32, bool, error) { return e.sumsAlike(e.sums(head), rows) },
 		}
-		row := a.first[last]
-		row[len(row)-1] = math.Nextafter32(row[len(row)-1], 1000)
-		delete(a.verdicts, fmt.Sprint(head, " ", defaultBatchTokens))
-		if ok, err := e.alikeRows(defaultBatchTokens, head); err != nil || ok {
-			t.Errorf("head %v: a bit that differs is not seen: %v", head, err)
+		for _, p := range e.store.products(head) {
+			compute[fmt.Sprint("rows of ", p)] = func(rows int) ([]float32, bool, error) { return e.productAlike(p, rows) }
+		}
+		if len(compute) < 2 {
+			t.Fatal("no products")
+		}
+		for of, compute := range compute {
+			if _, same, err := compute(defaultBatchTokens); err != nil || !same && strings.HasPrefix(of, "rows") {
+				t.Skipf("needs a processor where the pure-Go backend's rows are alike in all places: %v", err)
+			} else if !same {
+				t.Fatalf("%s: other sums in other places", of)
+			}
+			for _, changed := range []bool{false, true} {
+				of := fmt.Sprint(t.Name(), " ", of, changed) // measured by this test alone
+				for _, rows := range []int{defaultBatchTokens, 192} {
+					ok, err := e.once(of, rows, defaultBatchTokens, func(int) ([]float32, bool, error) {
+						first, same, err := compute(defaultBatchTokens)
+						if last := &first[len(first)-1]; changed && rows < defaultBatchTokens {
+							*last = math.Nextafter32(*last, 1000)
+						}
+						return first, same, err
+					})
+					if want := !changed || rows == defaultBatchTokens; err != nil || ok != want {
+						t.Errorf("%s, %d rows: alike %v (%v), wanted %v", of, rows, ok, err, want)
+					}
+				}
+			}
 		}
 	}
 }
 
-// TestMeasuredSums: the same of sums.
+// TestMeasuredSums: rows of all numbers have the sums of the largest.
 func TestMeasuredSums(t *testing.T) {
 	e := open(t, "olmoe-clip")
-	a := &alike{sums: map[rowSum][]float32{}}
 	for _, head := range []bool{false, true} {
 		for _, rows := range []int{16, 24, defaultBatchTokens} {
-			if ok, err := e.alikeSums(a, rows, head); err != nil || !ok {
+			if ok, err := e.alikeSums(rows, head); err != nil || !ok {
 				t.Fatalf("%d rows, head %v: alike %v (%v)", rows, head, ok, err)
 			}
 		}
-		for _, s := range e.sums(head) {
-			sum := a.sums[s]
-			last := sum[len(sum)-1]
-			for _, v := range []float32{math.Nextafter32(last, 1000), last} {
-				sum[len(sum)-1] = v
-				if ok, err := e.alikeSums(a, 48, head); err != nil || ok != (v == last) {
-					t.Errorf("head %v, %+v: %v of %v: alike %v (%v)", head, s, v, last, ok, err)
-				}
-			}
+	}
+}
+
+// TestMeasuredOnce: what one engine measured, no other measures; an error is no verdict.
+func TestMeasuredOnce(t *testing.T) {
+	times := 0
+	measured := func(e *Engine, of string, err error) bool {
+		t.Helper()
+		before := times
+		if ok, got := e.once(t.Name()+of, 16, 32, func(rows int) ([]float32, bool, error) {
+			times++
+			return []float32{1}, rows == 32, err
+		}); ok || got != err {
+			t.Errorf("alike %v (%v), wanted neither, %v", ok, got, err)
 		}
+		return times > before
+	}
+	a, b := open(t, "llama-mha"), open(t, "gpt2-plain")
+	if !measured(a, "x", os.ErrInvalid) || !measured(a, "x", nil) {
+		t.Error("an error was taken for a verdict")
+	}
+	if measured(a, "x", nil) || measured(b, "x", nil) || !measured(b, "y", nil) {
+		t.Error("measured twice, or another's verdict taken")
+	}
+	defer func(products bool) { arch.BF16Products = products }(arch.BF16Products)
+	arch.BF16Products = !arch.BF16Products
+	if !measured(a, "x", nil) {
+		t.Error("not measured for other products of bfloat16")
 	}
 }
 

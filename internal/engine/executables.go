@@ -30,6 +30,8 @@ type Executables struct {
 type likeness struct {
 	backend compute.Backend
 	what    string // of an engine its dtype and its model's signature, without what adapters add
+
+	products bool // arch.BF16Products
 }
 
 var shared = struct {
@@ -42,7 +44,7 @@ var shared = struct {
 func Share(backend compute.Backend, what string) *Executables {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
-	l := likeness{backend, what}
+	l := likeness{backend, what, arch.BF16Products}
 	x := shared.all[l]
 	if x == nil {
 		x = &Executables{likeness: l, execs: map[string]*Exec{}}
