@@ -1,11 +1,24 @@
+//go:build unix
+
 package jinja
 
 import (
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
+
+// processorTime is that of this process so far, which other work on the machine leaves as it is.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
 
 // TestLimits holds hostile templates: each must end soon, with the error named.
 func TestLimits(t *testing.T) {
@@ -62,16 +75,16 @@ func TestLimits(t *testing.T) {
 		{"unsafe", "{{ ''.__class__() }}", "SecurityError", "unsafe"},
 		{"no escaping", "{{ '<' | e }}", "TemplateRuntimeError", "No filter named 'e' found."},
 	} {
-		start := time.Now()
+		start := processorTime(t)
 		_, err := render(c.src, nil)
 		var e *Error
 		if !errors.As(err, &e) || e.Kind != c.kind || !strings.Contains(e.Message, c.message) {
 			t.Errorf("%s: error %v, wanted %s: ... %s", c.name, err, c.kind, c.message)
 		}
-		if d := time.Since(start); d > 5*time.Second {
-			t.Errorf("%s: took %v", c.name, d)
+		if d := processorTime(t) - start; d > 5*time.Second {
+			t.Errorf("%s: took %v of the processor", c.name, d)
 		} else if d > 500*time.Millisecond {
-			t.Logf("%s: took %v", c.name, d)
+			t.Logf("%s: took %v of the processor", c.name, d)
 		}
 	}
 }
