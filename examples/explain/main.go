@@ -47,6 +47,7 @@ func run(ctx context.Context, _ io.Reader, stdout, stderr io.Writer, args []stri
 	f.StringVar(&o.reply, "reply", "", "`text` of the reply")
 	f.BoolVar(&o.certify, "certify", false, "also compare both models' numbers with a computation in float64, on texts of its own: do the promised bounds hold here? Exit code 1 if not")
 	o.Register(f)
+	o.RegisterDevices(f)
 	o.rm.RegisterRM(f)
 	if err := f.Parse(args, stdout); err != nil {
 		return err

@@ -77,6 +77,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 	o.rm.RegisterRM(f)
 	o.RegisterBeta(f)
 	o.Register(f)
+	o.RegisterDevices(f)
 	f.Lookup("tuned").Usage = "tuned `model` of a pair, likewise"
 	f.Lookup("base").Usage = "base `model` of the pair"
 	f.Lookup("tuned-as").Usage = "`rendering` of a prompt for the tuned model where a request does not say: chat, as the user's turn of its template, or raw, as it stands"

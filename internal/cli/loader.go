@@ -33,7 +33,7 @@ func (m *ModelFlags) Register(f *Flags) {
 	m.register(f)
 }
 
-// RegisterDevices adds the flag -devices, for a program that scores many texts at once.
+// RegisterDevices adds the flag -devices, for a program that does not train.
 func (m *ModelFlags) RegisterDevices(f *Flags) {
 	f.StringVar(&m.Devices, "devices", "0", "`numbers` of the backend's devices that hold a copy of each model and divide the texts, such as 0,1; with + between those that divide the layers of a copy, such as 0+1 or 0+1,2+3: the output has the same bytes")
 }
