@@ -394,7 +394,7 @@ func attendDense(q, k, v, sinks *Node, a Attention) *Node {
 	t, n, width := dims[0], dims[1], dims[2]
 	groups := k.Shape().Dimensions[1]
 	q = Reshape(MulScalar(q, a.Scale), t, groups, n/groups, width)
-	scores := softCap(Einsum("tgmk,sgk->gmts", q, k), a.SoftCap) // [G M T T], M = N/G
+	scores := softCap(Settled(Einsum("tgmk,sgk->gmts", q, k)), a.SoftCap) // [G M T T], M = N/G
 	query, key := Iota(g, shapes.Make(dtypes.Int32, t, t), 0), Iota(g, shapes.Make(dtypes.Int32, t, t), 1)
 	sees := LessOrEqual(key, query) // [T T]
 	if a.Window > 0 {

@@ -181,7 +181,7 @@ func softmaxOf(q, k, v, sees, sinks, bias *Node, cap float64, invariant, narrow 
 	if invariant {
 		q, k = ConvertDType(q, dtypes.Float64), ConvertDType(k, dtypes.Float64)
 	}
-	scores := DotGeneral(Reshape(q, s, groups, m*c, width), []int{3}, []int{0, 1}, k, []int{3}, []int{0, 1})
+	scores := arch.Settled(DotGeneral(Reshape(q, s, groups, m*c, width), []int{3}, []int{0, 1}, k, []int{3}, []int{0, 1}))
 	scores = ConvertDType(scores, dtypes.Float32)
 	if cap != 0 {
 		scores = MulScalar(Tanh(DivScalar(scores, cap)), cap)

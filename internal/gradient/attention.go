@@ -75,7 +75,7 @@ func (s span) queries(x *Node) *Node {
 
 // product sums over an axis of each of two [B . .].
 func product(x, y *Node, xAxis, yAxis int) *Node {
-	return Dot(x, y).General([]int{xAxis}, []int{0}, []int{yAxis}, []int{0})
+	return arch.Settled(Dot(x, y).General([]int{xAxis}, []int{0}, []int{yAxis}, []int{0}))
 }
 
 // scores are cap(scale*q.k) of a span's queries [B M*S K], and masked are these with the bias of their
