@@ -24,7 +24,8 @@ type AdapterOptions struct {
 	// Dropout is written for whoever trains the adapter: it changes nothing else.
 	Dropout float64
 	// Targets are linear layers of the blocks, by name ("q_proj") or by the end of their path
-	// after a dot ("1.mlp.up_proj"); "all-linear" alone is all of them. A head is none. nil means
+	// after a dot ("1.mlp.up_proj"); "all-linear" alone is all of them. A head is none, nor is the
+	// out_proj of Falcon-H1 and Nemotron-H, beside which peft reads no adapter. nil means
 	// those of attention, q, k, v and o, in every family: q_proj, k_proj, v_proj and o_proj of
 	// llama and its kin, qkv_proj and o_proj of phi3, c_attn and attn.c_proj of gpt2,
 	// query_key_value and dense of gpt_neox.

@@ -302,6 +302,7 @@ func TestAdaptersRefused(t *testing.T) {
 		{fresh(base, logprob.AdapterOptions{R: 1, Targets: []string{""}}), "a target without a name"},
 		{fresh(base, logprob.AdapterOptions{R: 1, Targets: []string{"q_proj", "c_attn"}}), `target "c_attn": the model has no linear layer of that name in its blocks, wanted all-linear or some of mlp.down_proj, mlp.gate_proj, mlp.up_proj, self_attn.k_proj`},
 		{fresh(base, logprob.AdapterOptions{R: 1, Targets: []string{"lm_head"}}), `target "lm_head"`},
+		{fresh("testdata/families/falcon_h1-norm", logprob.AdapterOptions{R: 1, Targets: []string{"out_proj"}}), `target "out_proj"`},
 		{fresh(base, logprob.AdapterOptions{R: 1, Targets: []string{"score"}, Classifier: true}), `target "score"`},
 		{fresh(base, logprob.AdapterOptions{R: 1, Targets: []string{"embed_tokens"}}), `target "embed_tokens"`},
 		{fresh(base, logprob.AdapterOptions{R: 1, Targets: []string{"input_layernorm"}}), `target "input_layernorm"`},

@@ -52,7 +52,7 @@ func newCheckpoint(ctx context.Context, from, out string, seed uint64) error {
 		return fmt.Errorf("model_type %s, multimodal, wanted a language model alone, as its text_config describes", m.Type)
 	}
 	if f, _ := arch.FamilyOf(m.Type); m.Recurrent() {
-		return fmt.Errorf("model_type %s, with %s, wanted a model that can be trained", m.Type, f.Recurrent)
+		return fmt.Errorf("model_type %s, with %s, whose initial values are not drawn here, wanted attention alone", m.Type, f.Recurrent)
 	}
 	first := &initial{m: m, seed: seed}
 	if first.std, err = initializerRange(keys); err == nil {

@@ -18,6 +18,7 @@ import (
 func TestTuneForward(t *testing.T) {
 	for _, c := range []struct{ base, adapter string }{
 		{"gemma2-base", ""}, {"gpt2-plain", ""}, {"mistral-window", ""}, {"gpt_neox-serial", ""},
+		{"qwen3_5_text-hybrid", ""}, {"granitemoehybrid-dense", ""},
 		{"", "llama-rslora"}, {"", "qwen3-alllinear"}, {"", "gpt2-conv1d"},
 	} {
 		t.Run(c.base+c.adapter, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"math"
@@ -21,6 +22,7 @@ import (
 type golden struct {
 	Base    string
 	Task    Task
+	Rows    string // the file of the data; "" for rows.json
 	LoRA    *struct{ R int }
 	Options struct {
 		LR, Warmup, Clip, Beta1, Beta2, Epsilon, Beta float64
@@ -49,8 +51,8 @@ const (
 // trl's: records of every step, and parameters after the last.
 func TestGoldens(t *testing.T) {
 	paths, err := filepath.Glob("testdata/golden/*/golden.json")
-	if err != nil || len(paths) < 27 {
-		t.Fatalf("%d goldens (%v), wanted 27", len(paths), err)
+	if err != nil || len(paths) < 31 {
+		t.Fatalf("%d goldens (%v), wanted 31", len(paths), err)
 	}
 	backend, err := compute.NewWithConfig("go:ops_sequential")
 	if err != nil {
@@ -162,7 +164,7 @@ func goldenTrainer(t *testing.T, dir string, g *golden, tensors *checkpoint.Weig
 		t.Fatal(err)
 	}
 	t.Cleanup(tuned.Close)
-	samples, order := goldenSamples(t, g.Task)
+	samples, order := goldenSamples(t, g)
 	p := g.Options
 	tr := &trainer{model: tuning{tuned}, samples: samples, o: Options{
 		Task: g.Task, LR: p.LR, Schedule: p.Schedule, Warmup: p.Warmup, Batch: p.Batch, Steps: p.Steps, Clip: p.Clip, WeightDecay: p.WeightDecay,
@@ -200,7 +202,7 @@ func goldenTrainer(t *testing.T, dir string, g *golden, tensors *checkpoint.Weig
 }
 
 // goldenSamples are the rows of all cases, and their order.
-func goldenSamples(t *testing.T, task Task) (samples []*sample, order []int) {
+func goldenSamples(t *testing.T, g *golden) (samples []*sample, order []int) {
 	t.Helper()
 	var data struct {
 		Rows []struct {
@@ -210,10 +212,10 @@ func goldenSamples(t *testing.T, task Task) (samples []*sample, order []int) {
 		}
 		Order []int
 	}
-	readJSON(t, "testdata/golden/rows.json", &data)
+	readJSON(t, filepath.Join("testdata/golden", cmp.Or(g.Rows, "rows.json")), &data)
 	for i, r := range data.Rows {
 		s := &sample{row: row{index: i, number: i + 1, margin: r.Margin, texts: []text{{r.Chosen, r.From}, {r.Rejected, r.From}}}}
-		if task == SFT {
+		if g.Task == SFT {
 			s.texts = s.texts[:1]
 		}
 		samples = append(samples, s)

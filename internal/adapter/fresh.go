@@ -38,14 +38,16 @@ var ofAttention = regexp.MustCompile(`(^|\.)((self_attn|self_attention|attn|atte
 
 // linears are the linear layers of a model's blocks, by their paths in transformers: of a model
 // with mixtures of experts those of attention, since peft takes the names of the others
-// (gate_proj) for those of experts.
+// (gate_proj) for those of experts; and without a mixer's out_proj in the model types for which peft
+// refuses it (_check_lora_target_modules_mamba, tuners_utils.py).
 func linears(m *arch.Model) map[string]arch.Tensor {
 	all := map[string]arch.Tensor{}
 	mixed := slices.ContainsFunc(m.Blocks, func(l *arch.Layer) bool { return l.Experts != nil })
 	for _, l := range m.Blocks {
 		for _, t := range l.Tensors {
 			path := strings.TrimSuffix(m.Names.Trunk[0]+strings.TrimPrefix(t.Name, m.Names.Prefix), ".weight")
-			if t.Adaptable() && (!mixed || ofAttention.MatchString(path)) {
+			refused := (m.Type == "falcon_h1" || m.Type == "nemotron_h") && ends(path, "out_proj")
+			if t.Adaptable() && !refused && (!mixed || ofAttention.MatchString(path)) {
 				all[path] = t
 			}
 		}

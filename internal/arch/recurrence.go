@@ -140,3 +140,23 @@ func denseRecur(q, k, v, decay, beta *Node) *Node {
 	})
 	return While(more, next, Const(g, int32(0)), Zeros(g, shapes.Make(v.DType(), h, width, d[2])), Zeros(g, v.Shape()))[2]
 }
+
+// LeastDecay is a log-decay beyond which nothing of float32 is left.
+const LeastDecay = -104
+
+// TriangularInverse is that of I + A, where A is what x [B R R] has below its diagonal, in float64:
+// (I-A)(I+A^2)(I+A^4).., since A^R is 0.
+func TriangularInverse(x *Node) *Node {
+	b, r := x.Shape().Dimensions[0], x.Shape().Dimensions[1]
+	x64 := ConvertDType(x, dtypes.Float64)
+	square := shapes.Make(dtypes.Int32, b, r, r)
+	row, column := Iota(x.Graph(), square, 1), Iota(x.Graph(), square, 2)
+	one := ConvertDType(Equal(row, column), dtypes.Float64)
+	power := Where(GreaterThan(row, column), x64, ZerosLike(x64))
+	all := Sub(one, power)
+	for n := 2; n < r; n *= 2 {
+		power = Einsum("bij,bjk->bik", power, power)
+		all = Add(all, Einsum("bij,bjk->bik", all, power))
+	}
+	return ConvertDType(all, x.DType())
+}

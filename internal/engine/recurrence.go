@@ -4,6 +4,8 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/implicitreward/implicitreward/internal/arch"
 )
 
 // A recurrence (arch.Recurrence) sees of a path what attention sees, each of its tokens, and is a
@@ -119,7 +121,7 @@ func (b *keys) recur(q, k, v, decay, beta *Node) *Node {
 			before := SliceAxis(among, 2, AxisRange(0, b.Q+from))
 			u = Sub(u, Einsum("hrj,hjv->hrv", before, Concatenate(us, 1)))
 		}
-		u = Einsum("hrj,hjv->hrv", inverse(SliceAxis(among, 2, AxisRangeToEnd(b.Q+from))), u)
+		u = Einsum("hrj,hjv->hrv", arch.TriangularInverse(SliceAxis(among, 2, AxisRangeToEnd(b.Q+from))), u)
 		us, own = append(us, u), append(own, u)
 		out = append(out, Einsum("hrj,hjv->hrv", products(q), Concatenate(us, 1)))
 	}
@@ -129,16 +131,13 @@ func (b *keys) recur(q, k, v, decay, beta *Node) *Node {
 	return TransposeAllAxes(Concatenate(out, 1), 1, 0, 2)
 }
 
-// least is a log-decay beyond which nothing of float32 is left.
-const least = -104
-
 // decays are the sums of the log-decays [T H] along the path to each key, [H Q+T]: whole numbers,
 // and what is left, from 0 to 1. A difference of two sums, which may be some thousands each, is
 // then exact to the bits of a number below 1. Sums are taken in float64.
 func (b *keys) decays(decay *Node) (whole, rest *Node) {
 	h := decay.Shape().Dimensions[1]
 	sees := SliceAxis(b.sees, 1, AxisRangeToEnd(b.Q))
-	sum := Dot(ConvertDType(sees, dtypes.Float64), ConvertDType(MaxScalar(decay, least), dtypes.Float64)).Product()
+	sum := Dot(ConvertDType(sees, dtypes.Float64), ConvertDType(MaxScalar(decay, arch.LeastDecay), dtypes.Float64)).Product()
 	if b.Q > 0 {
 		// Of the path before the batch. What follows the keys is not asked for.
 		past := ConvertDType(b.past[len(b.own)], dtypes.Float64) // [Q 2*H]
@@ -165,20 +164,4 @@ func (b *keys) weights(whole, rest *Node, from, to int) *Node {
 	sees = BroadcastToDims(InsertAxes(sees, 0), h, r, n)
 	d := Add(difference(whole), difference(rest))
 	return Exp(Where(sees, d, Infinity(d.Graph(), d.DType(), -1)))
-}
-
-// inverse is that of I + A, where A is what x [H R R] has below its diagonal:
-// (I-A)(I+A^2)(I+A^4).., since A^R is 0.
-func inverse(x *Node) *Node {
-	h, r := x.Shape().Dimensions[0], x.Shape().Dimensions[1]
-	x64 := ConvertDType(x, dtypes.Float64)
-	row, column := Iota(x.Graph(), int32s(h, r, r), 1), Iota(x.Graph(), int32s(h, r, r), 2)
-	one := ConvertDType(Equal(row, column), dtypes.Float64)
-	power := Where(GreaterThan(row, column), x64, ZerosLike(x64))
-	all := Sub(one, power)
-	for n := 2; n < r; n *= 2 {
-		power = Einsum("hij,hjk->hik", power, power)
-		all = Add(all, Einsum("hij,hjk->hik", all, power))
-	}
-	return ConvertDType(all, dtypes.Float32)
 }

@@ -10,7 +10,7 @@
 // derivatives of its loss with respect to the outputs are, backward (pass.go). Between the two
 // are kept the blocks' inputs, what their linear layers and their attention give, and the
 // log-sum-exp of attention's scores (attention.go); what lies between these is computed again, in
-// the same graph as its vector-Jacobian product (graphs.go). Blocks that are alike share one
+// the same graph as its vector-Jacobian product (graphs.go), recurrences whole (recurrence.go). Blocks that are alike share one
 // executable. On XLA's CPU client the rows of a pass go through a block as several parts beside each
 // other (part.go). The head takes the vocabulary a slice at a time, in both directions
 // (head.go): with g the derivative of the loss by ln p(t), that by the logit z_v is

@@ -44,6 +44,7 @@ func (m *Model) scope(l *layer, in inputs, drop bool, keep keeper) (s *arch.Scop
 			}
 			return keep.attention(rows.attention(q, k, v, sinks, a))
 		}
+		s.Before, s.Recur = rows.before, rows.recur
 		if l.Rope >= 0 {
 			s.Cos, s.Sin = ConvertDType(in.next(), m.float()), ConvertDType(in.next(), m.float())
 		}

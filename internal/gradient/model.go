@@ -45,9 +45,6 @@ const defaultTokens = 2048
 // Adapter returns a model whose side paths are trained: m has them, w their first values, and e
 // the weights that are frozen. e and w must stay open.
 func Adapter(backend compute.Backend, e *engine.Engine, m *arch.Model, w *checkpoint.Weights, o Options) (*Model, error) {
-	if err := recurs(m); err != nil {
-		return nil, err
-	}
 	g := newModel(backend, m, o)
 	g.engine = e
 	if err := g.sides(w); err != nil {
@@ -58,9 +55,6 @@ func Adapter(backend compute.Backend, e *engine.Engine, m *arch.Model, w *checkp
 
 // Full returns a model all of whose weights are trained. w must stay open.
 func Full(backend compute.Backend, m *arch.Model, w *checkpoint.Weights, o Options) (*Model, error) {
-	if err := recurs(m); err != nil {
-		return nil, err
-	}
 	g := newModel(backend, m, o)
 	if err := engine.Validate(m, w); err != nil {
 		return nil, err
@@ -76,15 +70,6 @@ func Full(backend compute.Backend, m *arch.Model, w *checkpoint.Weights, o Optio
 		}
 	}
 	return g, nil
-}
-
-// recurs refuses recurrences, of which rows have no adjoint.
-func recurs(m *arch.Model) error {
-	if !m.Recurrent() {
-		return nil
-	}
-	f, _ := arch.FamilyOf(m.Type)
-	return fmt.Errorf("gradient: %s: training a model with %s is not supported", m.Type, f.Recurrent)
 }
 
 func newModel(backend compute.Backend, m *arch.Model, o Options) *Model {

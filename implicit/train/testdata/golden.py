@@ -7,7 +7,7 @@
 
 The output is committed; nothing in the build or in the tests runs this program. The bases are checkpoints of
 logprob/testdata/families. golden/rows.json holds the data, the same for all cases, as token ids, and the order in which rows
-are trained, four a step. A case is a folder golden/<case>/ with
+are trained, four a step; golden/rows-small.json the same for vocabularies of fewer than 101 tokens, whose cases say so. A case is a folder golden/<case>/ with
 
     adapter/             (LoRA) the adapter that training begins with, as peft's save_pretrained writes it. B is random, not zero
     golden.json          base, task, lora (r, alpha, targets; null: all weights are trained), the options of training, a record of
@@ -79,6 +79,7 @@ class Case:
     task: str  # reward, dpo, sft
     targets: list | None  # of LoRA; None: all weights
     steps: int = 10
+    rows: str = "rows.json"
 
 
 def cases():
@@ -91,6 +92,12 @@ def cases():
     yield Case("llama_bf16-reward-lora", "llama-bf16", "reward", LINEAR)
     yield Case("llama_bf16-sft-full", "llama-bf16", "sft", None)
     yield Case("llama_tied-sft-full", "llama-gqa-tied", "sft", None)
+    delta = LINEAR + ["in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a", "out_proj"]
+    small = {"rows": "rows-small.json"}
+    yield Case("qwen3_5-reward-lora", "qwen3_5_text-hybrid", "reward", delta, **small)
+    yield Case("qwen3_5-sft-full", "qwen3_5_text-hybrid", "sft", None, **small)
+    yield Case("falcon_h1-dpo-lora", "falcon_h1-norm", "dpo", LINEAR + ["in_proj"], **small)
+    yield Case("granitemoehybrid-sft-full", "granitemoehybrid-dense", "sft", None, **small)
 
 
 def generator(*words):
@@ -317,7 +324,8 @@ def make(case, rows, order):
     save_file(tensors, folder / "tensors.safetensors", metadata={"format": "pt"})
     note = (f"float32, eager attention, torch {torch.__version__.split('+')[0]}, transformers {transformers.__version__}. Made by golden.py.")
     lora = None if case.targets is None else {"r": 4, "alpha": 8, "targets": case.targets}
-    put(folder / "golden.json", {"note": note, "base": case.base, "task": case.task, "lora": lora, "options": OPTIONS | {"steps": case.steps},
+    small = {} if case.rows == "rows.json" else {"rows": case.rows}
+    put(folder / "golden.json", {"note": note, "base": case.base} | small | {"task": case.task, "lora": lora, "options": OPTIONS | {"steps": case.steps},
                                  "records": [{k: number(v) for k, v in r.items()} for r in records], "params": params})
 
 
@@ -327,9 +335,12 @@ def main():
         raise SystemExit(f"cases: {', '.join(c.name for c in cases())}")
     rows, order = make_rows()
     OUT.mkdir(exist_ok=True)
-    put(OUT / "rows.json", {"rows": rows, "order": order})
+    fold = lambda ids: [3 + (i - 3) % 71 for i in ids]
+    data = {"rows.json": rows, "rows-small.json": [r | {s: fold(r[s]) for s in ("chosen", "rejected")} for r in rows]}
+    for name, of in data.items():
+        put(OUT / name, {"rows": of, "order": order})
     for case in chosen:
-        make(case, rows, order)
+        make(case, data[case.rows], order)
 
 
 main()
