@@ -1,6 +1,8 @@
 package gradient
 
 import (
+	"slices"
+
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -31,7 +33,7 @@ func (r rows) before(x *Node, n int) (all []*Node) {
 	return all
 }
 
-// deltaRows of a delta net are taken at a time: see package engine.
+// deltaRows of a delta net have their system inverted by powers: see package engine.
 const deltaRows = 32
 
 // recur is arch.Scope.Recur. Legend: B = R H, of which G keys serve H/G each.
@@ -58,19 +60,56 @@ func (r rows) recur(q, k, v, decay, beta *Node) *Node {
 	return Reshape(TransposeAllDims(Reshape(o, n, h, l, width), 0, 2, 1, 3), n*l, h, width)
 }
 
-// solved is the u of u + A u = b, where A is what x [B L L] has below its diagonal, b is [B L V].
+// solved is the u of u + A u = b, where A is what x [B L L] has below its diagonal, b is [B L V]:
+// in at most maxSpans steps, which compile soon, of rows whose own system is inverted.
 func solved(x, b *Node) *Node {
-	l := x.Shape().Dimensions[1]
-	var us []*Node
-	for from := 0; from < l; from += deltaRows {
-		rows := AxisRange(from, min(from+deltaRows, l))
-		among, u := SliceAxis(x, 1, rows), SliceAxis(b, 1, rows)
-		if from > 0 {
-			u = Sub(u, product(SliceAxis(among, 2, AxisRange(0, from)), Concatenate(us, 1), 2, 1))
-		}
-		us = append(us, product(arch.TriangularInverse(SliceAxis(among, 2, rows)), u, 2, 1))
+	l, size := x.Shape().Dimensions[1], deltaRows
+	for size*maxSpans < l {
+		size *= 2
 	}
-	return Concatenate(us, 1)
+	steps := (l + size - 1) / size
+	x = padded(padded(x, 1, steps*size), 2, steps*size)
+	b = padded(b, 1, steps*size)
+	span := func(i int) SliceAxisSpec { return AxisRange(i*size, (i+1)*size) }
+	var own []*Node // [B S S] each
+	for i := range steps {
+		own = append(own, Slice(x, AxisRange(), span(i), span(i)))
+	}
+	inverses := inverse(Concatenate(own, 0))
+	n := x.Shape().Dimensions[0]
+	var us []*Node
+	for i := range steps {
+		u := SliceAxis(b, 1, span(i))
+		if i > 0 {
+			u = Sub(u, product(Slice(x, AxisRange(), span(i), AxisRange(0, i*size)), Concatenate(us, 1), 2, 1))
+		}
+		us = append(us, product(SliceAxis(inverses, 0, AxisRange(i*n, (i+1)*n)), u, 2, 1))
+	}
+	return SliceAxis(Concatenate(us, 1), 1, AxisRange(0, l))
+}
+
+// padded lengthens an axis to n with zeros.
+func padded(x *Node, axis, n int) *Node {
+	dims := slices.Clone(x.Shape().Dimensions)
+	if dims[axis] == n {
+		return x
+	}
+	dims[axis] = n - dims[axis]
+	return Concatenate([]*Node{x, Zeros(x.Graph(), shapes.Make(x.DType(), dims...))}, axis)
+}
+
+// inverse is that of I + A, where A is what x [B S S] has below its diagonal, of its halves [P 0; Q R]
+// that is [P' 0; -R'QP' R'].
+func inverse(x *Node) *Node {
+	n, size := x.Shape().Dimensions[0], x.Shape().Dimensions[1]
+	if size <= deltaRows {
+		return arch.TriangularInverse(x)
+	}
+	above, below := AxisRange(0, size/2), AxisRangeToEnd(size/2)
+	halves := inverse(Concatenate([]*Node{Slice(x, AxisRange(), above, above), Slice(x, AxisRange(), below, below)}, 0))
+	p, r := SliceAxis(halves, 0, AxisRange(0, n)), SliceAxis(halves, 0, AxisRangeToEnd(n))
+	q := Neg(product(r, product(Slice(x, AxisRange(), below, above), p, 2, 1), 2, 1))
+	return Concatenate([]*Node{Concatenate([]*Node{p, ZerosLike(p)}, 2), Concatenate([]*Node{q, r}, 2)}, 1)
 }
 
 // weights are e^(G_i-G_j) for the log-decays [T H], G their sums along the path to a token, and 0
