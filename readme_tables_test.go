@@ -29,9 +29,9 @@ func familiesTable() string {
 		switch {
 		case f.Recurrent == "":
 		case f.AttentionAlone:
-			kind, trained = "attention alone or with "+f.Recurrent+", "+kind, "those of attention alone: "+trained
+			kind = "attention alone or with " + f.Recurrent + ", " + kind
 		default:
-			kind, trained = f.Recurrent+" and attention, "+kind, "no"
+			kind = f.Recurrent + " and attention, " + kind
 		}
 		if f.Wrapper {
 			kind += ", text part of a multimodal one"

@@ -27,7 +27,8 @@ import (
 //
 // A tensor's numbers depend on seed, its name and its shape alone. The folder out must be new,
 // and appears only when complete. A multimodal config (gemma3, gemma4, mistral3) is an error: its
-// vision tower is not known here. So is a model with gated delta nets or Mamba 2, which is not trained.
+// vision tower is not known here. So is a model with gated delta nets or Mamba 2, whose first values are drawn in
+// ways of their own.
 func NewCheckpoint(ctx context.Context, from, out string, seed uint64) error {
 	if err := newCheckpoint(ctx, from, out, seed); err != nil {
 		return fmt.Errorf("logprob: new checkpoint of %s: %w", from, err)
@@ -52,7 +53,7 @@ func newCheckpoint(ctx context.Context, from, out string, seed uint64) error {
 		return fmt.Errorf("model_type %s, multimodal, wanted a language model alone, as its text_config describes", m.Type)
 	}
 	if f, _ := arch.FamilyOf(m.Type); m.Recurrent() {
-		return fmt.Errorf("model_type %s, with %s, whose initial values are not drawn here, wanted attention alone", m.Type, f.Recurrent)
+		return fmt.Errorf("model_type %s, with %s, whose first values are not drawn here, wanted attention alone", m.Type, f.Recurrent)
 	}
 	first := &initial{m: m, seed: seed}
 	if first.std, err = initializerRange(keys); err == nil {

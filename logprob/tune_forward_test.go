@@ -19,23 +19,29 @@ func TestTuneForward(t *testing.T) {
 	for _, c := range []struct{ base, adapter string }{
 		{"gemma2-base", ""}, {"gpt2-plain", ""}, {"mistral-window", ""}, {"gpt_neox-serial", ""},
 		{"qwen3_5_text-hybrid", ""}, {"granitemoehybrid-dense", ""},
+		{"qwen3_5_moe_text-hybrid", "new"}, {"nemotron_h-experts", "new"},
 		{"", "llama-rslora"}, {"", "qwen3-alllinear"}, {"", "gpt2-conv1d"},
 	} {
 		t.Run(c.base+c.adapter, func(t *testing.T) {
 			t.Parallel()
 			for _, backend := range backends(t) {
 				dir := filepath.Join("testdata/families", c.base)
-				if c.adapter != "" {
-					for _, a := range adapterCases(t) {
-						if filepath.Base(a.dir) == c.adapter {
-							dir = a.base
-						}
+				beside := filepath.Join("testdata/adapters", c.adapter)
+				for _, a := range adapterCases(t) {
+					if filepath.Base(a.dir) == c.adapter {
+						dir = a.base
+					}
+				}
+				if c.adapter == "new" {
+					beside = filepath.Join(t.TempDir(), "new")
+					if err := logprob.NewAdapter(t.Context(), dir, beside, &logprob.AdapterOptions{R: 2}); err != nil {
+						t.Fatal(err)
 					}
 				}
 				m := load(t, dir, backend, dtypes.Float32)
 				if c.adapter != "" {
 					var err error
-					if m, err = m.WithAdapter(t.Context(), filepath.Join("testdata/adapters", c.adapter), nil); err != nil {
+					if m, err = m.WithAdapter(t.Context(), beside, nil); err != nil {
 						t.Fatal(err)
 					}
 					defer m.Close()

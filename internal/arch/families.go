@@ -17,7 +17,7 @@ type Family struct {
 	// can be trained than those of attention.
 	Mixture bool
 	// Recurrent names the recurrences that its blocks, or some of them, have in the place of
-	// attention or beside it; "" for none. Models with some are not trained here.
+	// attention or beside it; "" for none.
 	Recurrent string
 	// Mixed: its blocks are mixtures in some of its models alone.
 	Mixed bool
