@@ -43,9 +43,9 @@ func accelerated(backend compute.Backend) bool {
 // slices of 8,192 rows (4,096 and 16,384 are slower); a mixture of experts in bfloat16, of whose
 // matrices a token passes few, takes 1,024.
 //
-// Of accelerators none has been measured yet. A product by a matrix of bfloat16 is bound by arithmetic, not by
-// reading the matrix, from some 300 rows on on an H100 (989 Tflop/s, 3.35 TB/s), and calls cost some
-// 0.1 ms each, as long as a block of a model of 1 billion parameters takes for some hundred tokens.
+// Of accelerators none has been measured yet: theirs are guesses. A product by a matrix of bfloat16 is bound by
+// arithmetic, not by reading the matrix, from some 300 rows on on an H100 (989 Tflop/s, 3.35 TB/s), and
+// a call of an executable costs some time of its own.
 func sizesOf(accelerated bool, dtype dtypes.DType, m *arch.Model) sizes {
 	if accelerated {
 		const logits = 256 << 20 // bytes
