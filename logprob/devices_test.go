@@ -8,13 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute"
+
 	"github.com/implicitreward/implicitreward/logprob"
 )
 
-// TestDevices: each device of XLA's CPU client, and all four together, give the bits of the
-// first, under the same keys, and so do those that divide a copy's layers; so does an adapter's model on the base model's devices, where it
-// is trained too.
-func TestDevices(t *testing.T) {
+// fourDevices is XLA's CPU client, of which a long test needs four devices.
+func fourDevices(t *testing.T) compute.Backend {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("XLA compiles for some seconds")
 	}
@@ -25,6 +26,14 @@ func TestDevices(t *testing.T) {
 	if n := b.NumDevices(); n != 4 {
 		t.Skipf("needs a plugin with 4 devices, this one has %d", n)
 	}
+	return b
+}
+
+// TestDevices: each device of XLA's CPU client, and all four together, give the bits of the
+// first, under the same keys, and so do those that divide a copy's layers; so does an adapter's model on the base model's devices, where it
+// is trained too.
+func TestDevices(t *testing.T) {
+	b := fourDevices(t)
 	const dir = "testdata/families/llama-mha"
 	texts := someTexts(80)
 	s := &shelf{values: map[[sha256.Size]byte][]byte{}}
@@ -109,16 +118,7 @@ func TestDevices(t *testing.T) {
 // TestDevicesKinds: what a block hands on beside the residual stream goes with it from device to
 // device: lent keys and values, what each block is given, and where a recurrence goes on.
 func TestDevicesKinds(t *testing.T) {
-	if testing.Short() {
-		t.Skip("XLA compiles for some seconds")
-	}
-	b, err := cpu()
-	if err != nil {
-		t.Skip("needs XLA's plugin: ", err)
-	}
-	if n := b.NumDevices(); n != 4 {
-		t.Skipf("needs a plugin with 4 devices, this one has %d", n)
-	}
+	b := fourDevices(t)
 	for _, name := range []string{"gemma4-shared", "gemma3n_text-streams", "qwen3_5_text-hybrid"} {
 		t.Run(name, func(t *testing.T) {
 			load := func(o logprob.Options) []logprob.Result {
