@@ -144,6 +144,11 @@ func denseRecur(q, k, v, decay, beta *Node) *Node {
 // LeastDecay is a log-decay beyond which nothing of float32 is left.
 const LeastDecay = -104
 
+// DeltaRows of a delta net are taken at a time: as many as a matrix product takes at little more
+// than the price of one. Their system is inverted by powers (TriangularInverse), in float64: of 32
+// equal keys that nothing decays the powers have entries of up to 1.6e8, which cancel.
+const DeltaRows = 32
+
 // TriangularInverse is that of I + A, where A is what x [B R R] has below its diagonal, in float64:
 // (I-A)(I+A^2)(I+A^4).., since A^R is 0.
 func TriangularInverse(x *Node) *Node {

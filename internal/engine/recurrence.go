@@ -14,11 +14,6 @@ import (
 // far. What a token of a delta net keeps, its u, is made from those of its ancestors, in the batch
 // too: among the rows that are taken together the u solve a unit triangular system.
 
-// deltaRows of a delta net are taken at a time: as many as a matrix product takes at little more
-// than the price of one. Their system is inverted by powers, in float64: of 32 equal keys that
-// nothing decays the powers have entries of up to 1.6e8, which cancel.
-const deltaRows = 32
-
 // leastRows of another recurrence are taken at a time, and more where their weights fit into
 // scoreBytes.
 const leastRows = 16
@@ -92,7 +87,7 @@ func (b *keys) recur(q, k, v, decay, beta *Node) *Node {
 	together := max(leastRows, b.scoreBytes/(heads*(b.Q+t)*4))
 	var us []*Node // [H n V] each, in the order of the keys
 	if beta != nil {
-		together = deltaRows
+		together = arch.DeltaRows
 		beta = InsertAxes(TransposeAllAxes(beta, 1, 0), -1) // [H T 1]
 		if b.Q > 0 {
 			us = append(us, TransposeAllAxes(Reshape(b.past[len(b.own)], b.Q, heads, width), 1, 0, 2))

@@ -33,9 +33,6 @@ func (r rows) before(x *Node, n int) (all []*Node) {
 	return all
 }
 
-// deltaRows of a delta net have their system inverted by powers: see package engine.
-const deltaRows = 32
-
 // recur is arch.Scope.Recur. Legend: B = R H, of which G keys serve H/G each.
 func (r rows) recur(q, k, v, decay, beta *Node) *Node {
 	n, l := r.depth.Shape().Dimensions[0], r.depth.Shape().Dimensions[1]
@@ -63,7 +60,7 @@ func (r rows) recur(q, k, v, decay, beta *Node) *Node {
 // solved is the u of u + A u = b, where A is what x [B L L] has below its diagonal, b is [B L V]:
 // in at most maxSpans steps, which compile soon, of rows whose own system is inverted.
 func solved(x, b *Node) *Node {
-	l, size := x.Shape().Dimensions[1], deltaRows
+	l, size := x.Shape().Dimensions[1], arch.DeltaRows
 	for size*maxSpans < l {
 		size *= 2
 	}
@@ -102,7 +99,7 @@ func padded(x *Node, axis, n int) *Node {
 // that is [P' 0; -R'QP' R'].
 func inverse(x *Node) *Node {
 	n, size := x.Shape().Dimensions[0], x.Shape().Dimensions[1]
-	if size <= deltaRows {
+	if size <= arch.DeltaRows {
 		return arch.TriangularInverse(x)
 	}
 	above, below := AxisRange(0, size/2), AxisRangeToEnd(size/2)
