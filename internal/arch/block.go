@@ -120,6 +120,9 @@ type Scope struct {
 	// Sort takes tokens through the experts that they chose alone, which has no gradient, instead
 	// of through all.
 	Sort bool
+	// Rounds takes, of what Sort says, a round of tokens of every expert at a time in place of a tile
+	// of one expert: for devices that are slow where little is computed at a time.
+	Rounds bool
 	// Routed, if not nil, is told by a mixture of K experts of more the gap between the last logit
 	// that was chosen and the first that was not [T 1].
 	Routed func(gap *Node)

@@ -71,7 +71,7 @@ func mixture(m experts, d, f int, x, router, gateUp, down, gateUpBias, downBias 
 	return y, gaps
 }
 
-// TestExperts: tokens that are sorted by expert, and all tokens through all experts, give what
+// TestExperts: tokens that are sorted by expert, in tiles and in rounds, and all tokens through all experts, give what
 // the definition gives, for every number of tokens, whatever they choose: evenly, all the same
 // ones, and where logits are equal those with the lower numbers.
 func TestExperts(t *testing.T) {
@@ -110,10 +110,10 @@ func TestExperts(t *testing.T) {
 						m.gateUpBias, m.downBias, m.clamped = 4, 5, clampedGate{alpha: 1.7, limit: 1.5}
 					}
 					want, gaps := mixture(m, d, f, x, router, gateUp, down, gateUpBias, downBias)
-					for _, sort := range []bool{true, false} {
-						name := fmt.Sprintf("%+v, %d tokens, %s, shares %v, sorted %v", size, tokens, kind, shares, sort)
+					for _, way := range []string{"tiles", "rounds", "all"} {
+						name := fmt.Sprintf("%+v, %d tokens, %s, shares %v, %s", size, tokens, kind, shares, way)
 						out, err := MustNewExec(backend, func(in []*Node) []*Node {
-							s := &Scope{Weights: in[1:], InOut: make([]bool, 5), Sort: sort}
+							s := &Scope{Weights: in[1:], InOut: make([]bool, 5), Sort: way != "all", Rounds: way == "rounds"}
 							all := []*Node{nil}
 							s.Routed = func(gap *Node) { all = append(all, gap) }
 							all[0] = m.apply(s, in[0])

@@ -72,6 +72,8 @@ func Settled(y *Node) *Node {
 //     (ops_dotgeneral.go, dotGeneralAddDependency).
 //   - Other plugins are told float32, which is gomlx's default, since a bfloat16 product
 //     with a bfloat16 accumulator may be added up in bfloat16.
+//
+// Of w and x of three axes the first counts pairs of matrices, each of which is multiplied alone.
 func Product(x, w *Node, axis int) *Node { return productOf(x, w, axis, 1) }
 
 // productOf is Product which, where it rounds x to w's type, multiplies by so many numbers of that
@@ -79,12 +81,16 @@ func Product(x, w *Node, axis int) *Node { return productOf(x, w, axis, 1) }
 // bfloat16 have 16 bits of the 24.
 func productOf(x, w *Node, axis, parts int) *Node {
 	backend := x.Graph().Backend()
+	var pairs []int
+	if w.Rank() > 2 {
+		pairs = []int{0}
+	}
 	half := w.DType() != dtypes.Float32 && w.DType() != dtypes.Float64
 	if half && Widens(backend) {
 		w, half = ConvertDType(w, dtypes.Float32), false
 	}
 	if !half {
-		return Settled(Dot(ConvertDType(x, w.DType()), w).General([]int{-1}, nil, []int{axis}, nil))
+		return Settled(Dot(ConvertDType(x, w.DType()), w).General([]int{-1}, pairs, []int{axis}, pairs))
 	}
 	var sum *Node
 	for range parts {
@@ -93,7 +99,7 @@ func productOf(x, w *Node, axis, parts int) *Node {
 		if BackendName(backend) == "xla:cpu" {
 			dot = dot.WithAccumulatorDType(w.DType())
 		}
-		y := dot.General([]int{-1}, nil, []int{axis}, nil)
+		y := dot.General([]int{-1}, pairs, []int{axis}, pairs)
 		if sum == nil {
 			sum = y
 		} else {

@@ -155,7 +155,7 @@ func blockGraph(layer *arch.Layer, kept int, inOut []bool, s shape, z sizes) fun
 			b.sees, b.before = next(), next()
 		}
 		var gaps []*Node
-		scope := &arch.Scope{InOut: inOut, Attend: b.attend, Before: b.rowsBefore, Recur: b.recur, Sort: true, Routed: func(gap *Node) { gaps = append(gaps, gap) }}
+		scope := &arch.Scope{InOut: inOut, Attend: b.attend, Before: b.rowsBefore, Recur: b.recur, Sort: true, Rounds: z.accelerated, Routed: func(gap *Node) { gaps = append(gaps, gap) }}
 		if layer.Back > 0 {
 			scope.Shared = []*Node{next(), next()}
 		}

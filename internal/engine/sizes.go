@@ -90,7 +90,9 @@ func (e *Engine) workParts() (step, each int64) {
 			}
 			largest = max(largest, elements(matrix))
 		}
-		if p.Experts != nil { // what they give, in tiles and in order
+		if p.Experts != nil && e.accelerated { // of a round what they take, have inside and give, and all in order
+			chosen = max(chosen, p.Experts.E*p.Experts.Round(batch)*(2*m.D+expertWidth(p))+2*batch*p.Experts.K*m.D)
+		} else if p.Experts != nil { // what they give, in tiles and in order
 			chosen = max(chosen, (p.Experts.Tiles(batch)*p.Experts.Tile(batch)+batch*p.Experts.K)*m.D)
 		}
 	}
@@ -105,4 +107,15 @@ func (e *Engine) workParts() (step, each int64) {
 		logits = 2 * e.headStates * m.D * 4
 	}
 	return int64(stream), int64(block+logits+3*e.scoreBytes) + converted
+}
+
+// expertWidth is the number of values that an expert of a layer has inside.
+func expertWidth(p *arch.Layer) int {
+	n := 0
+	for _, t := range p.Tensors {
+		if len(t.Shape) == 3 {
+			n = max(n, t.Shape[1])
+		}
+	}
+	return n
 }
