@@ -3,6 +3,7 @@
 package logprob_test
 
 import (
+	"flag"
 	"sync"
 	"testing"
 
@@ -11,22 +12,29 @@ import (
 	"github.com/gomlx/go-xla/pjrt"
 )
 
-var cpu = sync.OnceValues(func() (compute.Backend, error) {
+// plugin is the XLA plugin on which numbers are compared beside the pure-Go backend: cpu, cuda, or a file's path.
+var plugin = flag.String("xla", "cpu", "compare numbers on this `plugin` of XLA: cpu, cuda, or a file")
+
+// onXLA is the backend of that plugin, as the programs make it: see package cli.
+var onXLA = sync.OnceValues(func() (compute.Backend, error) {
 	xla.EnableAutoInstall(false)
-	return xla.NewWithOptions("cpu", pjrt.NamedValuesMap{"asynchronous": false}) // as the programs do: see package cli
+	if *plugin != "cpu" {
+		return compute.NewWithConfig("xla:" + *plugin + ",tf32=false")
+	}
+	return xla.NewWithOptions("cpu", pjrt.NamedValuesMap{"asynchronous": false})
 })
 
-// backends are those that numbers are compared on: the pure-Go one and XLA's CPU
-// client, where its plugin is installed. XLA compiles for too long for -short.
+// backends are those that numbers are compared on: the pure-Go one and XLA, where its plugin is installed. XLA
+// compiles for too long for -short.
 func backends(t testing.TB) []compute.Backend {
 	all := []compute.Backend{pureGo(t)}
 	if testing.Short() {
 		return all
 	}
-	b, err := cpu()
+	b, err := onXLA()
 	if err != nil {
 		if t, ok := t.(*testing.T); ok {
-			t.Run("xla:cpu", func(t *testing.T) { t.Skip("needs XLA's plugin: ", err) })
+			t.Run("xla:"+*plugin, func(t *testing.T) { t.Skip("needs XLA's plugin: ", err) })
 		}
 		return all
 	}

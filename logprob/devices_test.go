@@ -19,7 +19,7 @@ func fourDevices(t *testing.T) compute.Backend {
 	if testing.Short() {
 		t.Skip("XLA compiles for some seconds")
 	}
-	b, err := cpu()
+	b, err := onXLA()
 	if err != nil {
 		t.Skip("needs XLA's plugin: ", err)
 	}
@@ -103,7 +103,7 @@ func TestDevices(t *testing.T) {
 		o    logprob.Options
 		want string
 	}{
-		{logprob.Options{Devices: []int{0, 4}}, "no device 4: backend xla:cpu has 4, counted from 0"},
+		{logprob.Options{Devices: []int{0, 4}}, "no device 4: backend " + logprob.BackendName(b) + " has 4, counted from 0"},
 		{logprob.Options{Devices: []int{0, 1, 2}, Split: 2}, "3 devices, wanted a multiple of Split, 2"},
 		{logprob.Options{Split: -1}, "1 devices, wanted a multiple of Split, -1"},
 		{logprob.Options{Devices: []int{0, 1}, PromptCache: 1}, "2 copies (Devices) and a PromptCache or an AnswerCache, wanted one"},

@@ -4,6 +4,7 @@ package rewardmodel
 
 import (
 	"crypto/sha256"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -20,9 +21,12 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-var cpu = sync.OnceValues(func() (compute.Backend, error) {
+// plugin is the XLA plugin on which numbers are compared beside the pure-Go backend: cpu, cuda, or a file's path.
+var plugin = flag.String("xla", "cpu", "compare numbers on this `plugin` of XLA: cpu, cuda, or a file")
+
+var onXLA = sync.OnceValues(func() (compute.Backend, error) {
 	xla.EnableAutoInstall(false)
-	return compute.NewWithConfig("xla:cpu")
+	return compute.NewWithConfig("xla:" + *plugin + ",tf32=false")
 })
 
 // someItems are items of a few prompts, mixed.
@@ -61,7 +65,7 @@ func TestCompany(t *testing.T) {
 	if testing.Short() {
 		t.Skip("XLA compiles for too long")
 	}
-	backend, err := cpu()
+	backend, err := onXLA()
 	if err != nil {
 		t.Skip("needs XLA's plugin: ", err)
 	}

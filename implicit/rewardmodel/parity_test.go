@@ -13,13 +13,13 @@ import (
 	"github.com/implicitreward/implicitreward/tokenize"
 )
 
-// xlaCPU is XLA's CPU client, which compiles for too long for -short.
-func xlaCPU(t testing.TB) compute.Backend {
+// needXLA is the backend of -xla, which compiles for too long for -short.
+func needXLA(t testing.TB) compute.Backend {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("long: XLA compiles")
 	}
-	b, err := cpu()
+	b, err := onXLA()
 	if err != nil {
 		t.Skip("needs XLA's plugin: ", err)
 	}
@@ -29,7 +29,7 @@ func xlaCPU(t testing.TB) compute.Backend {
 // TestXLA holds what XLA computes to the goldens too: the trunk of each kind of block, and
 // heads that read one state and two.
 func TestXLA(t *testing.T) {
-	b := xlaCPU(t)
+	b := needXLA(t)
 	for _, name := range []string{"llama-three", "gemma2-one", "gemma3_text-one", "qwen3-one", "phi3-one", "gpt2-one", "gpt_neox-one", "olmo2-one"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of it is XLA compiling

@@ -146,7 +146,7 @@ func realBackend(t *testing.T) (compute.Backend, realReference) {
 	if got := hex.EncodeToString(hash.Sum(nil)); got != ref.ModelSHA256 {
 		t.Fatalf("%s has sha256 %s, wanted %s, of which the reference was made: run make real anew", smollm2, got, ref.ModelSHA256)
 	}
-	b, err := cpu()
+	b, err := onXLA()
 	if err != nil {
 		return pureGo(t), ref
 	}
