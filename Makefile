@@ -6,7 +6,7 @@ ifneq ($(SIMD),)
 export GOEXPERIMENT := $(if $(GOEXPERIMENT),$(GOEXPERIMENT),simd)
 endif
 
-.PHONY: help deps build beam man check test demo real fuzz bench replicate accept clean distclean
+.PHONY: help deps build beam man check test cuda demo real fuzz bench replicate accept clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,10 @@ test: deps ## everything that decides: format, vet, staticcheck, builds, tests w
 check: deps ## what decides in a minute: format, vet, staticcheck, and of the tests what -short leaves, on the pure-Go backend
 	@setup/lint.sh
 	@go run ./setup/gotest -vet=off -short ./...
+
+cuda: deps ## hold what is computed for a GPU to the same numbers, on one or, compiled for one, without (4 GB to fetch; 20 minutes and more); CARD=a100
+	@setup/real.sh || echo "cuda: going on without the real model, whose tests are skipped"
+	@setup/cuda.sh
 
 real: ## fetch SmolLM2-135M-Instruct and convert it to .deps/models/smollm2-135m-instruct
 	@setup/real.sh
