@@ -197,11 +197,13 @@ func (s *step) shape(batches []batch, params int64, z sizes, rows func(n, usual 
 		b.Invariant, b.Saves = rows != nil, len(s.saving) > 0
 		b.T = bucket(b.n)
 		serves := s.tree.limit > 0 // for so long that compiling costs little, in batches of all sizes
-		if serves || z.accelerated {
+		switch {
+		case serves && b.n <= pooledChunk:
+			b.T = pooledChunk
+		case serves:
 			b.T = keyBucket(b.n)
-			if serves && b.n <= pooledChunk {
-				b.T = pooledChunk
-			}
+		case z.accelerated:
+			b.T = fewSizes(b.n, z.batchTokens)
 		}
 		if b.Invariant {
 			var err error
@@ -268,6 +270,16 @@ func bucket(n int) int {
 		size *= 2
 	}
 	return size
+}
+
+// fewSizes is the number of rows that n take where computing costs little and compiling much: 64,
+// 256, 1,024, ..., and most, which is at least n.
+func fewSizes(n, most int) int {
+	size := chunkTokens
+	for size < n {
+		size *= 4
+	}
+	return max(n, min(size, most))
 }
 
 // keyBucket is the room for n keys of a path: 0, 64, 128, 192, 256, 384, 512, 768, ...

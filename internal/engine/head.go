@@ -121,7 +121,9 @@ func (h *head) slice(ctx context.Context, shard *shard) error {
 func (h *head) upload(g *states) error {
 	n := len(g.outputs)
 	size := 1 << bits(n)
-	if size > chunkTokens && !h.e.accelerated {
+	if h.e.accelerated {
+		size = fewSizes(n, h.e.headStates)
+	} else if size > chunkTokens {
 		size = bucket(n)
 	}
 	if h.e.invariant {
@@ -164,7 +166,7 @@ func (h *head) logits(g *states, shard *shard) error {
 	}
 	whole := slices.ContainsFunc(g.outputs, func(o *outputs) bool { return len(o.distributions) > 0 || o.topK > 0 })
 	parts := headParts{sets: len(g.sets), values: h.e.accelerated, logits: whole || !h.e.accelerated}
-	at, to := g.wanted(shard)
+	at, to := g.wanted(shard, h.e.accelerated)
 	if parts.values {
 		args = append(args, at)
 	}
@@ -217,8 +219,8 @@ func (g *states) accumulate(highest, sum []float32, within [][]float32, first bo
 }
 
 // wanted lists the logits of single tokens that are asked for in a slice, by row and column, [P 2],
-// and where they go.
-func (g *states) wanted(shard *shard) (*tensors.Tensor, [][]target) {
+// and where they go; few is whether there are to be few different P.
+func (g *states) wanted(shard *shard, few bool) (*tensors.Tensor, [][]target) {
 	var at []int32
 	var to [][]target
 	for i, o := range g.outputs {
@@ -230,6 +232,9 @@ func (g *states) wanted(shard *shard) (*tensors.Tensor, [][]target) {
 		}
 	}
 	size := max(64, 1<<bits(len(to)))
+	if few {
+		size = fewSizes(size, math.MaxInt)
+	}
 	return tensors.FromFlatDataAndDimensions(padded(at, 2*size), size, 2), to
 }
 
