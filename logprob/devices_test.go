@@ -121,18 +121,29 @@ func TestDevicesKinds(t *testing.T) {
 	b := fourDevices(t)
 	for _, name := range []string{"gemma4-shared", "gemma3n_text-streams", "qwen3_5_text-hybrid"} {
 		t.Run(name, func(t *testing.T) {
-			load := func(o logprob.Options) []logprob.Result {
+			load := func(o *logprob.Options) *logprob.Model {
 				o.Backend = b
-				m, err := logprob.Load(t.Context(), "testdata/families/"+name, &o)
+				m, err := logprob.Load(t.Context(), "testdata/families/"+name, o)
 				if err != nil {
 					t.Fatal(err)
 				}
-				t.Cleanup(func() { m.Close() }) // so that both share executables
-				return scores(t, m, someTexts(12)...)
+				t.Cleanup(func() { m.Close() }) // so that all share executables
+				return m
 			}
-			want := load(logprob.Options{})
-			if got := load(logprob.Options{Devices: []int{2, 1}, Split: 2}); !slices.EqualFunc(got, want, equal) {
+			texts := someTexts(12)
+			want := scores(t, load(&logprob.Options{}), texts...)
+			if got := scores(t, load(&logprob.Options{Devices: []int{2, 1}, Split: 2}), texts...); !slices.EqualFunc(got, want, equal) {
 				t.Error("two devices that divide the layers give other bits")
+			}
+			// As accelerators, which keep prompts themselves: those that come again are saved, and serve when they
+			// come once more.
+			one := load(logprob.Accelerated(&logprob.Options{PromptCache: 1 << 20}))
+			two := load(logprob.Accelerated(&logprob.Options{PromptCache: 1 << 20, Devices: []int{3, 0}, Split: 2}))
+			for n := range 3 {
+				want := scores(t, one, texts...)
+				if got := scores(t, two, texts...); !slices.EqualFunc(got, want, equal) {
+					t.Errorf("two accelerators that divide the layers give other bits the %d. time", n+1)
+				}
 			}
 		})
 	}

@@ -68,13 +68,13 @@ func (e *Engine) moveInputs(device compute.DeviceNum, in *inputs) error {
 	if len(e.devices) == 1 {
 		return nil
 	}
-	x := []*tensors.Tensor{in.x}
-	for _, all := range slices.Concat([][]*tensors.Tensor{x, in.where, in.along, in.given}, in.lent, in.ropes) {
+	x, into := []*tensors.Tensor{in.x}, []*tensors.Tensor{in.into}
+	for _, all := range slices.Concat([][]*tensors.Tensor{x, into, in.where, in.along, in.given}, in.lent, in.ropes) {
 		if err := e.move(device, all...); err != nil {
 			return err
 		}
 	}
-	in.x = x[0]
+	in.x, in.into = x[0], into[0]
 	return nil
 }
 

@@ -33,7 +33,8 @@ type Engine struct {
 	executables *Executables
 	sides       string // the sizes of products, where they are not those of all engines that share executables
 	tree        *tree
-	computed    int // tokens so far, for tests
+	kept        *kept // where tree.rows are
+	computed    int   // tokens so far, for tests
 	closed      bool
 
 	cache     Cache                           // nil without
@@ -162,14 +163,21 @@ func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, err
 		e.reach = max(e.reach, l.Reach)
 	}
 	e.tree = newTree(o.Prompts, widths)
+	if e.accelerated {
+		e.tree.rows, e.kept = &rows{}, &kept{make([]keptBlock, len(m.Blocks))}
+	}
 	e.invariant = e.dtype == dtypes.Float32 && arch.BackendName(e.backend) == "xla:cpu" && !e.accelerated && e.reach == 0
 	e.table, _ = w.Get(m.Embed.Table.Name)
 	if m.PerLayer != nil {
 		e.perLayer, _ = w.Get(m.PerLayer.Table.Name)
 	}
+	work := e.workBytes()
+	if e.accelerated {
+		work += o.Prompts // see kept
+	}
 	err := e.embeddings(base)
 	if err == nil {
-		e.store, err = newStore(ctx, e.backend, e.devices, m, w, e.dtype, e.sliceRows, e.workBytes(), base, o)
+		e.store, err = newStore(ctx, e.backend, e.devices, m, w, e.dtype, e.sliceRows, work, base, o)
 	}
 	if err != nil {
 		e.executables.Release()
@@ -227,6 +235,7 @@ func (e *Engine) Close() {
 	for _, other := range e.others {
 		other.Close()
 	}
+	e.kept.release()
 	e.store.release()
 	e.executables.Release()
 }

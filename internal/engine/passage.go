@@ -90,7 +90,10 @@ func (w *passage) blocks(stage []*shard, before, passed chan struct{}) error {
 				return err
 			}
 			if i == 0 && in.Q > 0 {
-				past[j] = w.e.saved(w.p, shard.block-shard.layer.Back, in.Q)
+				var err error
+				if past[j], err = w.e.saved(w.p, shard.on.device, shard.block-shard.layer.Back, in.Q); err != nil {
+					return err
+				}
 			}
 			next, err := w.e.block(shard, in, w.p, past[j])
 			releaseAll(past[j])

@@ -218,11 +218,14 @@ func (p *plan) save(nodes []*node) {
 func (p *plan) finish(computed bool) {
 	t := p.tree
 	t.used -= p.reserved
-	if computed {
-		for _, n := range slices.SortedFunc(maps.Keys(p.saving), func(a, b *node) int { return b.end - a.end }) {
-			n.saved = p.saving[n]
-			t.account(n) // those above after those below, which go first
+	for _, n := range slices.SortedFunc(maps.Keys(p.saving), func(a, b *node) int { return b.end - a.end }) {
+		if !computed {
+			t.drop(p.saving[n])
+			continue
 		}
+		t.drop(n.saved)
+		n.saved = p.saving[n]
+		t.account(n) // those above after those below, which go first
 	}
 	t.plans++
 	for _, n := range p.ends {

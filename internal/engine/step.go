@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
@@ -17,11 +18,12 @@ type inputs struct {
 	ids   []int32             // [T]
 	given []*tensors.Tensor   // to each block beside x [T P], nil once it is done; see arch.PerLayer
 	lent  [][]*tensors.Tensor // by blocks: their keys and values [T G*K], for blocks after them
+	into  *tensors.Tensor     // [R] of a batch that is saved on an accelerator: see kept
 	ropes [][]*tensors.Tensor // cos and sin [T R/2] of each of the model's ropes
 }
 
 func (in *inputs) release() {
-	for _, t := range slices.Concat(slices.Concat(in.ropes...), slices.Concat(in.lent...), in.where, in.along, in.given, []*tensors.Tensor{in.x}) {
+	for _, t := range slices.Concat(slices.Concat(in.ropes...), slices.Concat(in.lent...), in.where, in.along, in.given, []*tensors.Tensor{in.x, in.into}) {
 		if t != nil {
 			t.MustFinalizeAll()
 		}
@@ -127,6 +129,9 @@ func (e *Engine) inputs(p *step, b *batch, next []location) (*inputs, error) {
 	}
 	if b.N > 0 {
 		add(keys(next, b.N), b.N)
+	}
+	if b.Saves && p.tree.rows != nil {
+		in.into = p.into(b)
 	}
 	if e.reach > 0 {
 		in.along = p.along(b, e.reach, key)
@@ -256,7 +261,10 @@ func (e *Engine) block(shard *shard, in *inputs, p *step, past []*tensors.Tensor
 	if hands(layer, in.shape) {
 		own := next[len(next)-kept:]
 		next = next[:len(next)-kept]
-		if in.Saves {
+		switch {
+		case in.into != nil:
+			err = e.keep(shard, in, own)
+		case in.Saves:
 			err = e.save(p, shard, in, own)
 		}
 		if layer.Lends {
@@ -268,8 +276,11 @@ func (e *Engine) block(shard *shard, in *inputs, p *step, past []*tensors.Tensor
 	return next, err
 }
 
-// saved returns what a block keeps of the tokens that stand before a step, [Q width] each.
-func (e *Engine) saved(p *step, block, size int) []*tensors.Tensor {
+// saved returns what a block keeps of the tokens that stand before a step, [Q width] each, for a device.
+func (e *Engine) saved(p *step, device compute.DeviceNum, block, size int) ([]*tensors.Tensor, error) {
+	if p.tree.rows != nil && len(p.saved) > 0 {
+		return e.keptBefore(p, device, block, size)
+	}
 	var all []*tensors.Tensor
 	for i, width := range e.model.Blocks[block].Kept() {
 		part := make([]float32, 0, size*width)
@@ -278,7 +289,7 @@ func (e *Engine) saved(p *step, block, size int) []*tensors.Tensor {
 		}
 		all = append(all, tensors.FromFlatDataAndDimensions(part[:size*width], size, width))
 	}
-	return all
+	return all, nil
 }
 
 // save copies from the device what is to be saved of what a block keeps of a batch, [T width] each.

@@ -18,6 +18,8 @@ type tree struct {
 
 	widths [][]int // of what each block keeps of a token: see arch.Layer.Kept
 
+	rows *rows // where an accelerator keeps them: see kept; nil where the host does
+
 	recent *list.List // of *node: those that hold something, the last used first
 	plans  int        // so far
 }
@@ -37,9 +39,10 @@ type node struct {
 	plan   int           // the last one that passed through it
 }
 
-// keysValues are the keys and values of a node's tokens, or what else blocks keep, on the host.
+// keysValues are the keys and values of a node's tokens, or what else blocks keep.
 type keysValues struct {
-	parts     [][][]float32 // of each block those that it keeps, [len(ids) width] each
+	parts     [][][]float32 // on the host: of each block those that it keeps, [len(ids) width] each
+	rows      []int32       // on an accelerator: of each token the row of what all blocks keep
 	invariant bool          // computed in invariant batches: see shape
 }
 
@@ -61,6 +64,10 @@ func (t *tree) tokenBytes() (bytes int64) {
 // keysValues makes room for those of so many tokens.
 func (t *tree) keysValues(tokens int, invariant bool) *keysValues {
 	s := &keysValues{invariant: invariant}
+	if t.rows != nil {
+		s.rows = t.rows.take(tokens)
+		return s
+	}
 	for _, block := range t.widths {
 		var parts [][]float32
 		for _, width := range block {
@@ -69,6 +76,30 @@ func (t *tree) keysValues(tokens int, invariant bool) *keysValues {
 		s.parts = append(s.parts, parts)
 	}
 	return s
+}
+
+// drop gives back what keysValues took; s may be nil.
+func (t *tree) drop(s *keysValues) {
+	if s != nil && t.rows != nil {
+		t.rows.free = append(t.rows.free, s.rows...)
+	}
+}
+
+// cut divides those of a node's tokens after some of them.
+func (t *tree) cut(all *keysValues, tokens int) (upper, lower *keysValues) {
+	if t.rows != nil {
+		return &keysValues{rows: all.rows[:tokens:tokens], invariant: all.invariant}, &keysValues{rows: all.rows[tokens:], invariant: all.invariant}
+	}
+	upper, lower = &keysValues{invariant: all.invariant}, &keysValues{invariant: all.invariant}
+	for block, parts := range all.parts {
+		upper.parts, lower.parts = append(upper.parts, nil), append(lower.parts, nil)
+		for i, part := range parts {
+			at := tokens * t.widths[block][i]
+			upper.parts[block] = append(upper.parts[block], slices.Clone(part[:at]))
+			lower.parts[block] = append(lower.parts[block], slices.Clone(part[at:]))
+		}
+	}
+	return upper, lower
 }
 
 // start is the number of tokens before the node's first.
@@ -109,15 +140,7 @@ func (t *tree) split(n *node, tokens int) *node {
 	upper := &node{parent: n.parent, ids: n.ids[:tokens:tokens], end: n.start() + tokens, plan: n.plan}
 	n.parent.adopt(upper)
 	if n.saved != nil {
-		all := n.saved
-		upper.saved = t.keysValues(tokens, all.invariant)
-		n.saved = t.keysValues(len(n.ids)-tokens, all.invariant)
-		for block, parts := range all.parts {
-			for i, part := range parts {
-				copy(upper.saved.parts[block][i], part)
-				copy(n.saved.parts[block][i], part[len(upper.saved.parts[block][i]):])
-			}
-		}
+		upper.saved, n.saved = t.cut(n.saved, tokens)
 	}
 	n.ids = slices.Clone(n.ids[tokens:])
 	upper.adopt(n)
@@ -194,6 +217,7 @@ func (t *tree) room(bytes int64) bool {
 			return false
 		}
 		n := last.Value.(*node)
+		t.drop(n.saved)
 		n.saved, n.asked = nil, false
 		t.account(n)
 		t.prune(n)
