@@ -22,8 +22,9 @@ type sizes struct {
 	// compiling is the number of operations that take about as long as compiling a block.
 	compiling float64
 	// accelerated: for a device that is slow where little is computed at a time and has memory of
-	// its own. The head takes the whole vocabulary and hands out what is asked for alone, nothing
-	// is added up in float64, and there are few shapes.
+	// its own. The head takes the whole vocabulary and hands out what is asked for alone, attention
+	// adds nothing up in float64 (recurrences do: their decays, and small inverses), and there are few
+	// shapes.
 	accelerated bool
 }
 
