@@ -131,7 +131,7 @@ func TestEngineDense(t *testing.T) {
 			r := rand.New(rand.NewPCG(13, uint64(i)))
 			writeRandom(t, "testdata/families/"+name, dir, r)
 			d := dense(t, dir, backend, dtypes.Float64)
-			m := load(t, dir, backend, dtypes.Float32)
+			m := loadUnmeasured(t, dir, backend, dtypes.Float32)
 			draw := func(n int) []int32 {
 				ids := make([]int32, n)
 				for i := range ids {

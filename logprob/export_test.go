@@ -4,6 +4,12 @@ package logprob
 // windows soon.
 func (m *Model) SetWindow(n int) { m.engine.WindowStates = n }
 
+// Unmeasured makes a model that is loaded with o take batches for invariant without measuring it.
+func Unmeasured(o *Options) *Options {
+	o.unmeasured = true
+	return o
+}
+
 // Accelerated makes a model that is loaded with o compute as on an accelerator.
 func Accelerated(o *Options) *Options {
 	o.accelerated = true

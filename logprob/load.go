@@ -142,7 +142,7 @@ func (m *Model) setLongest(o *Options) {
 // engineOptions are those of the engine that a model has to itself, whatever it shares.
 func (m *Model) engineOptions(o *Options) engine.Options {
 	options := engine.Options{
-		Accelerated: o.accelerated, Prompts: o.PromptCache, Progress: o.Progress, Window: o.Batch,
+		Accelerated: o.accelerated, Unmeasured: o.unmeasured, Prompts: o.PromptCache, Progress: o.Progress, Window: o.Batch,
 		MaxTokens: o.MaxTokens, TokenName: func(id int32) string { return m.beyond[id] },
 	}
 	switch {

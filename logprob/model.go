@@ -100,7 +100,7 @@ type Options struct {
 	// they were in the Store.
 	Batch func(texts int, stored bool)
 
-	accelerated bool // as engine.Options.Accelerated, for tests
+	accelerated, unmeasured bool // as in engine.Options, for tests
 }
 
 // Model is a language model on a device, or a copy on each of several. Its methods may be called

@@ -38,7 +38,7 @@ func TestTuneForward(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				m := load(t, dir, backend, dtypes.Float32)
+				m := loadUnmeasured(t, dir, backend, dtypes.Float32)
 				if c.adapter != "" {
 					var err error
 					if m, err = m.WithAdapter(t.Context(), beside, nil); err != nil {

@@ -51,7 +51,7 @@ type Engine struct {
 	// see shape. In bfloat16 they do, by rounding, on the pure-Go backend, whose small and
 	// large products round differently, and where measure finds that they would. Of
 	// accelerators it is not known, and recurrences add up in float32 what is in the batch.
-	invariant, measured bool
+	invariant, measured, unmeasured bool
 
 	routing *routing // of its mixtures of experts, since it was loaded
 }
@@ -88,6 +88,9 @@ type Options struct {
 	sliceRows int // of the vocabulary, for tests; 0: that of sizesOf
 	// Accelerated computes as on an accelerator whatever the backend is, for tests.
 	Accelerated bool
+	// Unmeasured takes all numbers of rows for alike (alike.go), for tests in which XLA would take most of
+	// the time to compile what measures that.
+	Unmeasured bool
 }
 
 // New checks the checkpoint against the model and loads its weights. w must stay
@@ -162,6 +165,7 @@ func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, err
 		widths = append(widths, l.Kept())
 		e.reach = max(e.reach, l.Reach)
 	}
+	e.unmeasured = o.Unmeasured
 	e.tree = newTree(o.Prompts, widths)
 	if e.accelerated {
 		e.tree.rows, e.kept = &rows{}, &kept{make([]keptBlock, len(m.Blocks))}
