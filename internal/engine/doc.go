@@ -35,7 +35,8 @@
 // it is seen by itself and those that follow until exit, counted in the batch: its descendants
 // follow it without a gap. Large batches are cut into chunks, each with a path of its own.
 //
-// A node of the tree may hold the keys and values of its tokens, for later windows. With those
+// A node of the tree may hold the keys and values of its tokens, for later windows: on the host, or on an
+// accelerator's own device the numbers of the rows that hold them (kept). With those
 // of "The best" and "worst" saved, three tokens are left to compute:
 //
 //	      saved: The best worst | paths of the chunk: The best The worst | own
