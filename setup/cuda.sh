@@ -7,6 +7,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 die() { echo "cuda: $*" >&2; exit 1; }
+card=setup/cuda/${CARD:-h200}.txt
+[ -f "$card" ] || die "there is no $card: CARD is one of $(ls setup/cuda | sed -n 's/\.txt$//p' | tr '\n' ' ')"
 setup/gpu.sh
 
 numbers='^(TestAdapters|TestEngineDense|TestDevices|TestDevicesKinds|TestFamilies|TestProperties|TestQuantised|TestSmolLM2|TestStates|TestTrunk|TestTuneForward|TestTuneBFloat16|TestTuneGradients)$'
@@ -15,8 +17,6 @@ if [ -e /dev/nvidia0 ]; then
 	exec go test -vet=off -count=1 -timeout 60m ./implicit/rewardmodel -args -xla cuda
 fi
 
-card=setup/cuda/${CARD:-h200}.txt
-[ -f "$card" ] || die "there is no $card: CARD is one of $(ls setup/cuda | sed -n 's/\.txt$//p' | tr '\n' ' ')"
 into=$PWD/.deps/cuda
 rm -rf "$into"
 mkdir -p "$into/programs"
