@@ -12,9 +12,13 @@ card=setup/cuda/${CARD:-h200}.txt
 setup/gpu.sh
 
 numbers='^(TestAdapters|TestEngineDense|TestDevices|TestDevicesKinds|TestFamilies|TestProperties|TestQuantised|TestSmolLM2|TestStates|TestTrunk|TestTuneForward|TestTuneBFloat16|TestTuneGradients)$'
+held() { # what is computed on a plugin
+	go test -vet=off -count=1 -timeout 60m ./logprob -run "$numbers" -args -xla "$1"
+	go test -vet=off -count=1 -timeout 60m ./implicit/rewardmodel -args -xla "$1"
+}
 if [ -e /dev/nvidia0 ]; then
-	go test -vet=off -count=1 -timeout 60m ./logprob -run "$numbers" -args -xla cuda
-	exec go test -vet=off -count=1 -timeout 60m ./implicit/rewardmodel -args -xla cuda
+	held cuda
+	exit
 fi
 
 into=$PWD/.deps/cuda
@@ -31,8 +35,7 @@ export TF_CPP_MIN_LOG_LEVEL=1       # nor a line for each program that it is com
 export GODEBUG=asyncpreemptoff=1    # see setup/pure.sh
 
 echo "cuda: no GPU here: the CPU computes what is made for one, and each program is compiled for $card"
-go test -vet=off -count=1 -timeout 60m ./logprob -run "$numbers" -args -xla "$into/pjrt_c_api_cuda_plugin.so"
-go test -vet=off -count=1 -timeout 60m ./implicit/rewardmodel -args -xla "$into/pjrt_c_api_cuda_plugin.so"
+held "$into/pjrt_c_api_cuda_plugin.so"
 cat "$into"/programs/* | awk '
 	/^FAILED/ { failed++; print "cuda: " $0 }
 	/ s, / { n++; s += $1; if ($3 > most) most = $3 }
