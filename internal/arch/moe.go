@@ -175,11 +175,7 @@ func (m experts) all(s *Scope, x, p *Node) *Node {
 	numbers := m.numbers(x)
 	for e := range m.E {
 		one := func(of *Node) *Node { return Squeeze(SliceAxis(of, 0, AxisElem(e)), 0) }
-		var its *Node
-		if numbers != nil {
-			its = one(numbers)
-		}
-		y := Mul(m.expert(s, x, one, its), columns(p, e, e+1))
+		y := Mul(m.expert(s, x, one, numbers), columns(p, e, e+1))
 		if sum == nil {
 			sum = y
 			continue
@@ -190,8 +186,8 @@ func (m experts) all(s *Scope, x, p *Node) *Node {
 }
 
 // expert is the MLP of one expert, [.. D] to [.. D]: down(silu(gate x) * up x), or what m.gate has
-// made of gate and up with its numbers. one gives the expert's part of what all have; where it
-// gives all, each has its rows of x [E .. D].
+// made of gate and up. one gives the expert's part of what all have; where it gives all, each has
+// its rows of x [E .. D].
 func (m experts) expert(s *Scope, x *Node, one func(of *Node) *Node, numbers *Node) *Node {
 	layer := func(x *Node, weight, bias param) *Node {
 		w := one(s.Weights[weight-1])
@@ -211,6 +207,12 @@ func (m experts) expert(s *Scope, x *Node, one func(of *Node) *Node, numbers *No
 			y = Add(y, InsertAxes(b, b.Rank()-1))
 		}
 		return y
+	}
+	if numbers != nil {
+		numbers = one(numbers)
+		if numbers.Rank() == 2 { // all have the same
+			numbers = Reshape(SliceAxis(numbers, 0, AxisElem(0)), -1)
+		}
 	}
 	h := layer(x, m.gateUp, m.gateUpBias)
 	dims := h.Shape().Dimensions

@@ -59,16 +59,12 @@ func (m experts) rounds(s *Scope, x, order *Node) *Node {
 		from, done, row, slot, which := all[0], all[1], all[2], all[3], all[4]
 		to := Add(from, Const(g, int32(rows)))
 		in := Gather(x, InsertAxes(Gather(token, InsertAxes(Add(row, wide(from, m.E, rows)), -1)), -1)) // [E rows D]
-		var its *Node
-		if numbers != nil { // the same of every expert
-			its = Reshape(Gather(numbers, InsertAxes(SliceAxis(which, 0, AxisElem(0)), -1)), -1)
-		}
 		out := m.expert(s, in, func(of *Node) *Node {
-			if of.Rank() == 2 { // biases
+			if of.Rank() == 2 { // biases and numbers
 				return Gather(of, InsertAxes(which, -1))
 			}
 			return of
-		}, its)
+		}, numbers)
 		now := LogicalAnd(LessOrEqual(wide(from, pairs), turn), LessThan(turn, wide(to, pairs)))
 		at := Where(now, Sub(slot, wide(from, pairs)), nowhere)
 		out = Gather(Reshape(out, m.E*rows, d), InsertAxes(at, -1)) // [P D]

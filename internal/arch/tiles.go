@@ -48,11 +48,7 @@ func (m experts) sorted(s *Scope, x, order *Node) *Node {
 		at, done := state(g)
 		e := one(t.expert, at)
 		rows := Gather(x, InsertAxes(one(t.tokens, at), -1)) // [rows D]
-		var its *Node
-		if numbers != nil {
-			its = one(numbers, e)
-		}
-		rows = m.expert(s, rows, func(of *Node) *Node { return one(of, e) }, its)
+		rows = m.expert(s, rows, func(of *Node) *Node { return one(of, e) }, numbers)
 		return []*Node{Add(at, Const(g, int32(1))), put(done, rows, at)}
 	})
 	y = While(more, next, Const(g, int32(0)), y)[1]
