@@ -167,17 +167,15 @@ func (e *Engine) load(ctx context.Context, base *store, o Options) (*Engine, err
 	}
 	e.unmeasured = o.Unmeasured
 	e.tree = newTree(o.Prompts, widths)
+	work := e.workBytes()
 	if e.accelerated {
 		e.tree.rows, e.kept = &rows{}, &kept{make([]keptBlock, len(m.Blocks))}
+		work += o.Prompts
 	}
 	e.invariant = e.dtype == dtypes.Float32 && arch.BackendName(e.backend) == "xla:cpu" && !e.accelerated && e.reach == 0
 	e.table, _ = w.Get(m.Embed.Table.Name)
 	if m.PerLayer != nil {
 		e.perLayer, _ = w.Get(m.PerLayer.Table.Name)
-	}
-	work := e.workBytes()
-	if e.accelerated {
-		work += o.Prompts // see kept
 	}
 	err := e.embeddings(base)
 	if err == nil {

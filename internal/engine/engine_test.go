@@ -338,10 +338,7 @@ func TestLong(t *testing.T) {
 		e := open(t, name)
 		e.model.Context = 1 << 12
 		r := rand.New(rand.NewPCG(5, 6))
-		ids := make([]int32, 700)
-		for i := range ids {
-			ids[i] = int32(r.IntN(e.model.V))
-		}
+		ids := randomIDs(r, 700, e.model.V)
 		long, err := run(t.Context(), e, []Request{{IDs: ids, From: 1}})
 		if err != nil {
 			t.Fatal(err)

@@ -233,7 +233,7 @@ func (g *states) wanted(shard *shard, few bool) (*tensors.Tensor, [][]target) {
 	}
 	size := max(64, 1<<bits(len(to)))
 	if few {
-		size = fewSizes(size, math.MaxInt)
+		size = fewSizes(len(to), math.MaxInt)
 	}
 	return tensors.FromFlatDataAndDimensions(padded(at, 2*size), size, 2), to
 }
